@@ -1,0 +1,7 @@
+//! Tidegate keeps an app's records on the device, lets people edit them with no connection, merges
+//! with everyone else's edits later, and lets a permission gate decide which merged edits count.
+
+#![forbid(unsafe_code)]
+
+pub mod limits;
+pub mod model;

@@ -1,0 +1,111 @@
+//! What edits do, by meaning: the form in which they are judged, signed, sent and kept.
+//!
+//! A [`Change`] stands for exactly one Automerge change: whoever holds its dependencies can
+//! rebuild that change bit for bit. No byte of Automerge's own formats ever comes from outside.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActorId, BusinessUnitId, ColumnName, EditId, Owner, Principal, RecordId, Rights, TableName,
+    Timestamp, Value,
+};
+
+/// A part of a record that is one Automerge document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Section {
+    /// Owner with business unit, state and shares.
+    Header,
+    /// The ordinary columns.
+    Main,
+}
+
+/// Names a change within its section: no two changes have one (actor, seq).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChangeRef {
+    /// Who wrote it.
+    pub actor: ActorId,
+    /// Counts the actor's changes of the section, from 1.
+    pub seq: u64,
+}
+
+/// Whether a record is there.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordState {
+    /// It is there.
+    #[default]
+    Active,
+    /// It was deleted, and can be undeleted.
+    Deleted,
+}
+
+/// One operation of a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// Header: the owner and that owner's business unit, together one value.
+    Own {
+        /// The new owner.
+        owner: Owner,
+        /// The owner's business unit.
+        business_unit: BusinessUnitId,
+    },
+    /// Header: the record is there, or deleted.
+    State(RecordState),
+    /// Header: what a principal may do with the record, replacing what it could; none ends it.
+    Share {
+        /// To whom.
+        to: Principal,
+        /// The rights given.
+        rights: Rights,
+    },
+    /// Columns: the column's value.
+    Put {
+        /// Which column.
+        column: ColumnName,
+        /// Its new value.
+        value: Value,
+    },
+}
+
+/// One Automerge change of one section, by meaning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Which section it changes.
+    pub section: Section,
+    /// Who wrote it, and as which of their changes.
+    pub id: ChangeRef,
+    /// The author's clock: metadata.
+    pub time: Timestamp,
+    /// The changes it builds on: the section's heads as the author saw them, sorted.
+    pub deps: Vec<ChangeRef>,
+    /// What it does, in order.
+    pub ops: Vec<Op>,
+}
+
+/// What one commit of the app did to one record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// Names the edit for good.
+    pub id: EditId,
+    /// The record's table.
+    pub table: TableName,
+    /// The record.
+    pub record: RecordId,
+    /// One change for each section that it touches, sorted by section.
+    pub changes: Vec<Change>,
+}
+
+impl Edit {
+    /// The change of `section`, where it touches it.
+    #[must_use]
+    pub fn change(&self, section: &Section) -> Option<&Change> {
+        self.changes.iter().find(|change| change.section == *section)
+    }
+
+    /// All operations, in the order of the sections.
+    pub fn ops(&self) -> impl Iterator<Item = &Op> {
+        self.changes.iter().flat_map(|change| &change.ops)
+    }
+}

@@ -1,0 +1,189 @@
+//! Identifiers and the numbers that order things.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{TableName, Value};
+
+/// A record's identity: 128 bits, a UUIDv7 or one derived from the table's key columns.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordId(pub Uuid);
+
+impl RecordId {
+    /// A new identity: a UUIDv7 of this time and these random bytes.
+    #[must_use]
+    pub fn new(now: super::Timestamp, random: [u8; 10]) -> Self {
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// The identity of the record of `table` whose key columns hold `key`: the same key gives the
+    /// same record on every device, so that importing again updates.
+    #[must_use]
+    pub fn from_key(table: &TableName, key: &[Value]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("tidegate 2026 record id from key columns");
+        // Lengths keep ("a", "bc") and ("ab", "c") apart.
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+            hasher.update(bytes);
+        };
+        part(table.as_str().as_bytes());
+        for value in key {
+            part(value.to_string().as_bytes());
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The identity that these 16 bytes spell.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for RecordId {
+    type Err = uuid::Error;
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
+    }
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $type:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $type(pub $inner);
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($type), self.0)
+            }
+        }
+    };
+}
+
+number! {
+    /// A device's number within its organization, given at enrolment. 0: not enrolled yet.
+    DeviceNumber(u32)
+}
+number! {
+    /// A place in the server's log. The first admitted change has 1; 0 is before all of them.
+    Sequence(u64)
+}
+number! {
+    /// Which life of the log a [`Sequence`] belongs to: a restored server starts a new one.
+    LogEpoch(u64)
+}
+number! {
+    /// Counts the versions of policy and organization on a server; verdicts name the one used.
+    PolicyEpoch(u64)
+}
+
+/// What one commit of the app did to one record, named for good: it survives re-authoring and
+/// retry, and the server admits it once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EditId {
+    /// The device that made the edit.
+    pub device: DeviceNumber,
+    /// Counts that device's commits, from 1.
+    pub counter: u64,
+    /// Which record of the commit, from 0.
+    pub part: u32,
+}
+
+impl fmt::Display for EditId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.device, self.counter)?;
+        if self.part > 0 { write!(f, ".{}", self.part) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for EditId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EditId({self})")
+    }
+}
+
+/// Why a text is no [`EditId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an edit id: expected DEVICE-COUNTER or DEVICE-COUNTER.PART, such as 3-17")]
+pub struct EditIdError(String);
+
+impl FromStr for EditId {
+    type Err = EditIdError;
+    fn from_str(text: &str) -> Result<Self, EditIdError> {
+        let parse = || {
+            let (device, rest) = text.split_once('-')?;
+            let (counter, part) = rest.split_once('.').unwrap_or((rest, "0"));
+            Some(Self {
+                device: DeviceNumber(device.parse().ok()?),
+                counter: counter.parse().ok()?,
+                part: part.parse().ok()?,
+            })
+        };
+        parse().ok_or_else(|| EditIdError(text.to_owned()))
+    }
+}
+
+/// Automerge's writer id: a device number and a random incarnation.
+///
+/// Never an identity (the signature tells who wrote), and fresh at each open, restore and rebase:
+/// two changes with one (actor, seq) would be an equivocation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ActorId {
+    /// The device that writes.
+    pub device: DeviceNumber,
+    /// Random: tells apart the lives of that device.
+    pub incarnation: u64,
+}
+
+impl ActorId {
+    /// The 12 bytes that Automerge sees.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        let (device, incarnation) = bytes.split_at_mut(4);
+        device.copy_from_slice(&self.device.0.to_be_bytes());
+        incarnation.copy_from_slice(&self.incarnation.to_be_bytes());
+        bytes
+    }
+}
+
+impl fmt::Debug for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:016x}", self.device, self.incarnation)
+    }
+}

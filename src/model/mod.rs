@@ -1,0 +1,28 @@
+//! The nouns: plain data with its invariants, and nothing that does anything.
+
+mod change;
+mod id;
+pub mod name;
+mod principal;
+mod record;
+mod right;
+mod schema;
+mod time;
+mod value;
+mod verdict;
+
+pub use change::{Change, ChangeRef, Edit, Op, RecordState, Section};
+pub use id::{
+    ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
+};
+pub use name::{
+    BusinessUnitId, ColumnName, ColumnSecurityId, NameError, PositionId, RoleId, TableName, TeamId,
+    UserId,
+};
+pub use principal::{Owner, Principal, PrincipalError};
+pub use record::{Columns, Header};
+pub use right::{Depth, Right, Rights};
+pub use schema::{Column, MisfitError, Ownership, Schema, Table};
+pub use time::Timestamp;
+pub use value::{ColumnType, Date, Value};
+pub use verdict::{Denial, Rule, Verdict};

@@ -1,0 +1,148 @@
+//! Names: the short texts that people give to tables, columns, users, teams and so on.
+//!
+//! Each kind has its own type, so that a team cannot be passed where a user is meant. A name is
+//! cheap to clone and is checked when it is made: see [`check`] for the rule.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::NAME_BYTES_MAX;
+
+/// Why a text cannot be a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The text is empty.
+    #[error("a name cannot be empty")]
+    Empty,
+    /// The text is longer than [`NAME_BYTES_MAX`].
+    #[error("a name has at most {NAME_BYTES_MAX} bytes, this one has {0}")]
+    TooLong(usize),
+    /// The text holds a control character.
+    #[error("a name cannot hold control characters: {0:?}")]
+    Control(String),
+}
+
+/// Checks that `text` can be a name: 1 to [`NAME_BYTES_MAX`] bytes and no control character.
+///
+/// # Errors
+/// Says which of these rules the text breaks.
+pub fn check(text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(NameError::TooLong(text.len()));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(NameError::Control(text.to_owned()));
+    }
+    Ok(())
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// Checks and wraps a text.
+            ///
+            /// # Errors
+            /// The text is empty, too long or holds a control character.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, NameError> {
+                let text = text.as_ref();
+                check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &self.0)
+            }
+        }
+
+        impl PartialEq<str> for $type {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
+            }
+        }
+    };
+}
+
+name! {
+    /// The name of a table.
+    TableName
+}
+name! {
+    /// The name of a column of a table.
+    ColumnName
+}
+name! {
+    /// A user, by the name that the organization gave them.
+    UserId
+}
+name! {
+    /// A team of users.
+    TeamId
+}
+name! {
+    /// A business unit: a node of the organization's tree.
+    BusinessUnitId
+}
+name! {
+    /// A position: a node of the position hierarchy.
+    PositionId
+}
+name! {
+    /// A security role.
+    RoleId
+}
+name! {
+    /// A column security profile.
+    ColumnSecurityId
+}

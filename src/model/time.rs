@@ -1,0 +1,46 @@
+//! Wall-clock time. It is metadata: no order and no decision depends on it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since 1970-01-01T00:00:00Z, within the years -9999 to 9999.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, Debug,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The earliest time that has a text form.
+    pub const MIN: Self = Self(-377_705_023_201_000);
+    /// The latest time that has a text form.
+    pub const MAX: Self = Self(253_402_207_200_999);
+
+    /// A time from milliseconds since 1970; `None` outside [`Self::MIN`] to [`Self::MAX`].
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This time and `millis` more, held within the bounds.
+    #[must_use]
+    pub fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis).clamp(Self::MIN.0, Self::MAX.0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => time.fmt(f),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}

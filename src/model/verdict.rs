@@ -1,0 +1,135 @@
+//! What the gate says.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ColumnName, Depth, PolicyEpoch, Right, Sequence, TableName};
+
+/// The rule that an edit broke. Section 6 of `docs/privileges.md` names each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rule {
+    /// The edit is no edit: it does not apply, or breaks the schema or the form.
+    Malformed,
+    /// Nobody knows this user.
+    UnknownUser,
+    /// The user is disabled.
+    DisabledUser,
+    /// No role gives the right on the table at all.
+    NoPrivilege,
+    /// The right is held, but does not reach this record.
+    OutOfDepth,
+    /// The column is secured and the user has no permission for it.
+    NoColumnPermission,
+    /// A new record's business unit is not its owner's.
+    WrongBusinessUnit,
+    /// The new owner could not read the record.
+    OwnerCannotRead,
+    /// A share gives what its giver does not have.
+    CannotGiveRight,
+}
+
+impl Rule {
+    /// The name used in answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownUser => "unknown_user",
+            Self::DisabledUser => "disabled_user",
+            Self::NoPrivilege => "no_privilege",
+            Self::OutOfDepth => "out_of_depth",
+            Self::NoColumnPermission => "no_column_permission",
+            Self::WrongBusinessUnit => "wrong_business_unit",
+            Self::OwnerCannotRead => "owner_cannot_read",
+            Self::CannotGiveRight => "cannot_give_right",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why an edit, or a column of it, was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// The rule it broke.
+    pub rule: Rule,
+    /// The right that was asked for, where the rule is about one.
+    pub right: Option<Right>,
+    /// The table that the right was asked for.
+    pub table: Option<TableName>,
+    /// The column, where one was refused.
+    pub column: Option<ColumnName>,
+    /// The nearest depth that would have sufficed, where a depth would.
+    pub needed: Option<Depth>,
+    /// What exactly is wrong, where the rule alone does not say it ([`Rule::Malformed`]).
+    pub detail: Option<String>,
+}
+
+impl Denial {
+    /// A denial by `rule`, with nothing more said yet.
+    #[must_use]
+    pub fn of(rule: Rule) -> Self {
+        Self { rule, right: None, table: None, column: None, needed: None, detail: None }
+    }
+
+    /// A [`Rule::Malformed`] denial that says what is wrong.
+    #[must_use]
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..Self::of(Rule::Malformed) }
+    }
+}
+
+/// For people: "out_of_depth: no right to write this record of `customer` (business_unit would do)".
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule.as_str())?;
+        if let Some(right) = self.right {
+            write!(f, ": no right to {right}")?;
+            if let Some(table) = &self.table {
+                let what = if self.rule == Rule::OutOfDepth { "this record of" } else { "in" };
+                write!(f, " {what} `{table}`")?;
+            }
+        }
+        if let Some(column) = &self.column {
+            write!(f, ", column `{column}`")?;
+        }
+        if let Some(depth) = self.needed {
+            write!(f, " (depth {depth} would do)")?;
+        }
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The server's answer to one edit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It counts, at this place in the log.
+    Admitted(Sequence),
+    /// It does not count. Final until it is sent again.
+    Denied {
+        /// Why.
+        denial: Denial,
+        /// The policy it was judged by.
+        epoch: PolicyEpoch,
+    },
+    /// Some of its columns do not count: its author writes it anew without them.
+    Split {
+        /// Each refused column with the reason.
+        columns: Vec<Denial>,
+        /// The policy it was judged by.
+        epoch: PolicyEpoch,
+    },
+    /// Not judged: what it builds on did not become confirmed (or its header moved meanwhile).
+    /// Its author writes it anew on confirmed state and sends it again under the same edit id.
+    Reauthor,
+}
