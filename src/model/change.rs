@@ -69,6 +69,17 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The section that the operation belongs into.
+    #[must_use]
+    pub fn section(&self) -> Section {
+        match self {
+            Self::Own { .. } | Self::State(_) | Self::Share { .. } => Section::Header,
+            Self::Put { .. } => Section::Main,
+        }
+    }
+}
+
 /// One Automerge change of one section, by meaning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {

@@ -23,6 +23,6 @@ pub use principal::{Owner, Principal, PrincipalError};
 pub use record::{Columns, Header};
 pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, Ownership, Schema, Table};
-pub use time::Timestamp;
+pub use time::{TimeRangeError, Timestamp};
 pub use value::{ColumnType, Date, Value};
 pub use verdict::{Denial, Rule, Verdict};
