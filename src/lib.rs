@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod crdt;
 pub mod limits;
 pub mod model;
