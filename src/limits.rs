@@ -28,3 +28,5 @@ pub const CHANGE_OPS_MAX: usize = 10_000;
 pub const EDIT_SECTIONS_MAX: usize = 64;
 /// Dependencies of one change: more concurrent heads than this are not built upon.
 pub const CHANGE_DEPS_MAX: usize = 256;
+/// Edits and whole records in one page from the server.
+pub const PAGE_EDITS_MAX: usize = 16_384;
