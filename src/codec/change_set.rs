@@ -18,9 +18,9 @@ pub struct HashesDigest(pub [u8; 16]);
 impl HashesDigest {
     /// The digest of these hashes.
     #[must_use]
-    pub fn of(hashes: impl IntoIterator<Item = ChangeHash>) -> Self {
+    pub fn of(changes: impl IntoIterator<Item = ChangeHash>) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("tidegate 2026 digest of change hashes");
-        for hash in hashes {
+        for hash in changes {
             hasher.update(&hash.0);
         }
         let mut digest = [0; 16];

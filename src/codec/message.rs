@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, PublicKey, SignedChangeSet, decode_edits_up_to, encode_edits};
+use super::{DecodeError, SignedChangeSet, decode_edits_up_to, encode_edits};
 use crate::limits::{FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
     BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
