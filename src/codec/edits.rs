@@ -34,7 +34,7 @@ struct WireEdit {
 
 #[derive(Serialize, Deserialize)]
 struct WireChange {
-    section: u8,
+    section: WireSection,
     actor: u32,
     seq: u64,
     /// Milliseconds from the change before.
@@ -51,8 +51,12 @@ enum WireOp {
     Share { to: u32, rights: Rights },
 }
 
-const HEADER: u8 = 0;
-const MAIN: u8 = 1;
+#[derive(Serialize, Deserialize)]
+enum WireSection {
+    Header,
+    Main,
+    Secured(u32),
+}
 
 /// Gives each distinct thing the number of its first appearance.
 struct Dictionary<T> {
@@ -108,9 +112,10 @@ impl Writer {
         self.time = change.time.as_millis();
         let (actor, seq) = self.reference(change.id);
         WireChange {
-            section: match change.section {
-                Section::Header => HEADER,
-                Section::Main => MAIN,
+            section: match &change.section {
+                Section::Header => WireSection::Header,
+                Section::Main => WireSection::Main,
+                Section::Secured(column) => WireSection::Secured(self.name(column)),
             },
             actor,
             seq,
@@ -193,11 +198,9 @@ impl Reader {
         self.time = self.time.wrapping_add(wire.time);
         Ok(Change {
             section: match wire.section {
-                HEADER => Section::Header,
-                MAIN => Section::Main,
-                other => {
-                    return Err(DecodeError::Reference { what: "section", number: other.into() });
-                }
+                WireSection::Header => Section::Header,
+                WireSection::Main => Section::Main,
+                WireSection::Secured(column) => Section::Secured(self.name(column)?),
             },
             id: self.reference((wire.actor, wire.seq))?,
             time: Timestamp::try_from(self.time)?,

@@ -218,7 +218,8 @@ fn put(
         (Section::Header, Op::Share { to, rights }) => {
             tx.put(ROOT, format!("{SHARE}{to}"), scalar::from_rights(*rights))?;
         }
-        (Section::Main, Op::Put { column, value }) => {
+        (Section::Secured(own), Op::Put { column, .. }) if own != column => return foreign("put"),
+        (Section::Main | Section::Secured(_), Op::Put { column, value }) => {
             tx.put(ROOT, column.as_str(), scalar::from_value(value))?;
         }
         (_, Op::Put { .. }) => return foreign("put"),

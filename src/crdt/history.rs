@@ -1,5 +1,3 @@
-use serde::{Deserialize, Serialize};
-
 use super::{CrdtError, Document};
 use crate::model::{ActorId, Change, ChangeRef, Columns, Header, Op, Section};
 
@@ -7,7 +5,7 @@ use crate::model::{ActorId, Change, ChangeRef, Columns, Header, Op, Section};
 ///
 /// A change that builds on all that is there needs no document: its values simply replace the
 /// present ones. Only a merge of concurrent changes rebuilds the document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
     changes: Vec<Change>,
     heads: Vec<ChangeRef>,

@@ -1,15 +1,13 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::{ChangeHash, CrdtError, Document, History};
 use crate::model::{
-    ActorId, Change, ChangeRef, Columns, Edit, EditId, Header, Op, RecordId, RecordState, Section,
-    TableName, Timestamp,
+    ActorId, Change, ChangeRef, Columns, DeviceNumber, Edit, EditId, Header, Op, RecordId,
+    RecordState, Section, Table, TableName, Timestamp,
 };
 
 /// A record: the history of each section, and beside it what these say as plain values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     table: TableName,
     id: RecordId,
@@ -24,6 +22,24 @@ impl Record {
     pub fn new(table: TableName, id: RecordId) -> Self {
         let (header, columns, sections) = Default::default();
         Self { table, id, header, columns, sections }
+    }
+
+    /// The record that these changes make: the inverse of [`Self::to_edit`].
+    ///
+    /// # Errors
+    /// They do not fit each other.
+    pub fn from_edit(changes: &Edit) -> Result<Self, CrdtError> {
+        let mut record = Self::new(changes.table.clone(), changes.record);
+        record.merge(changes)?;
+        Ok(record)
+    }
+
+    /// All its changes as if one edit had made them, section by section.
+    #[must_use]
+    pub fn to_edit(&self) -> Edit {
+        let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
+        let changes = self.sections.values().flat_map(|it| it.changes().iter().cloned()).collect();
+        Edit { id, table: self.table.clone(), record: self.id, changes }
     }
 
     /// Its table.
@@ -91,7 +107,7 @@ impl Record {
             let history = next.sections.entry(section.clone()).or_default();
             match section {
                 Section::Header => history.merge_header(change.clone(), &mut next.header)?,
-                Section::Main => {
+                Section::Main | Section::Secured(_) => {
                     history.merge_columns(section, change.clone(), &mut next.columns)?;
                 }
             }
@@ -104,10 +120,17 @@ impl Record {
     /// each building on that section's heads. The record itself is not changed; see
     /// [`Self::merge`].
     #[must_use]
-    pub fn author(&self, id: EditId, actor: ActorId, time: Timestamp, ops: Vec<Op>) -> Edit {
+    pub fn author(
+        &self,
+        table: &Table,
+        id: EditId,
+        actor: ActorId,
+        time: Timestamp,
+        ops: Vec<Op>,
+    ) -> Edit {
         let mut by_section: BTreeMap<Section, Vec<Op>> = BTreeMap::new();
         for op in ops {
-            by_section.entry(op.section()).or_default().push(op);
+            by_section.entry(op.section(table)).or_default().push(op);
         }
         let change = |(section, ops): (Section, Vec<Op>)| {
             let history = self.sections.get(&section);
@@ -121,9 +144,9 @@ impl Record {
 
     /// Writes an edit anew on the record as it is now, under the same edit id; only its author may.
     #[must_use]
-    pub fn reauthor(&self, edit: &Edit, actor: ActorId) -> Edit {
+    pub fn reauthor(&self, table: &Table, edit: &Edit, actor: ActorId) -> Edit {
         let time = edit.changes.first().map_or_else(Timestamp::default, |change| change.time);
-        self.author(edit.id, actor, time, edit.ops().cloned().collect())
+        self.author(table, edit.id, actor, time, edit.ops().cloned().collect())
     }
 
     /// Automerge's heads of each section, computed by rebuilding the documents: two records are
