@@ -3,5 +3,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod gate;
 pub mod limits;
 pub mod model;
