@@ -5,5 +5,6 @@
 
 pub mod codec;
 pub mod crdt;
+pub mod gate;
 pub mod limits;
 pub mod model;
