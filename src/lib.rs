@@ -6,3 +6,5 @@
 pub mod codec;
 pub mod limits;
 pub mod model;
+#[cfg(feature = "_shell")]
+pub mod net;
