@@ -8,3 +8,5 @@ pub mod limits;
 pub mod model;
 #[cfg(feature = "_shell")]
 pub mod net;
+#[cfg(feature = "client")]
+pub mod replica;
