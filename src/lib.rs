@@ -8,3 +8,7 @@ pub mod crdt;
 pub mod gate;
 pub mod limits;
 pub mod model;
+#[cfg(feature = "_shell")]
+pub mod net;
+#[cfg(feature = "client")]
+pub mod replica;

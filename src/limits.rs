@@ -50,3 +50,5 @@ pub const RECEIVE_WINDOW_BYTES: u32 = 1 << 20;
 pub const HANDSHAKES_MAX: usize = 1_024;
 /// Bytes of a reason given when a connection is closed; a longer one is cut.
 pub const CLOSE_REASON_BYTES_MAX: usize = 256;
+/// Sessions that a server remembers so that a device may resume one (some 300 bytes each).
+pub const RESUMABLE_SESSIONS_MAX: usize = 10_000;
