@@ -7,16 +7,20 @@
 
 mod access;
 mod action;
+mod confirmed;
 mod directory;
 mod facts;
 mod judge;
 mod roster;
+mod ruling;
 mod standing;
 
 pub use access::{can_read, can_read_column, column_permissions, has_right};
 pub use action::{Action, LookupChange, Target};
+pub use confirmed::{Admitted, Applied, Attestation, Confirmed, apply};
 pub use directory::{Directory, Knowledge};
 pub use facts::RecordFacts;
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
 pub use roster::Roster;
+pub use ruling::{Admissible, Court, Find, LookedUp, Ruling, rule};
 pub use standing::Standing;

@@ -1,0 +1,416 @@
+//! From an edit to a ruling: what its operations do to the record as it is, and whether its author
+//! may do that. Never from what the sender says that the edit does.
+
+use super::{
+    Action, Admitted, Directory, Judgement, LookupChange, RecordFacts, Standing, Target, can_read,
+    judge, judge_columns,
+};
+use crate::crdt::Record;
+use crate::model::{
+    ColumnName, Denial, Edit, Header, Op, Owner, RecordId, RecordState, Schema, Section, Sequence,
+    Table, TableFacts, TableName, Value,
+};
+
+/// What a lookup points at, as this court knows it.
+#[derive(Debug, Clone)]
+pub enum LookedUp {
+    /// Nothing was looked up: the value is null.
+    Nothing,
+    /// A record with this header.
+    Record(Header),
+    /// There is none, or it is deleted.
+    Missing,
+    /// The court does not have the record, which says nothing about whether there is one.
+    Unknown,
+}
+
+/// Finds the record that a lookup points at.
+pub type Find<'a> = dyn Fn(&TableName, RecordId) -> LookedUp + 'a;
+
+/// All that a ruling depends on beside the edit and its record.
+#[derive(Clone, Copy)]
+pub struct Court<'a> {
+    /// The tables.
+    pub schema: &'a Schema,
+    /// What the author may do; or why nothing.
+    pub standing: Result<&'a Standing, &'a Denial>,
+    /// What is known of others.
+    pub directory: &'a dyn Directory,
+    /// Finds records that lookups point at.
+    pub find: &'a Find<'a>,
+}
+
+/// The ruling on an edit.
+#[derive(Debug, Clone)]
+#[must_use]
+pub enum Ruling {
+    /// The edit counts.
+    Admissible(Admissible),
+    /// It does not.
+    Denied(Denial),
+    /// These columns do not; without them it would.
+    Split(Vec<Denial>),
+    /// It builds on something that is not confirmed, or on an older header.
+    Reauthor,
+}
+
+/// An edit that may be admitted, once it has its place in the log.
+#[derive(Debug, Clone)]
+pub struct Admissible {
+    edit: Edit,
+    certain: bool,
+}
+
+impl Admissible {
+    /// Gives the edit its place in the log.
+    #[must_use]
+    pub fn at(self, sequence: Sequence) -> Admitted {
+        Admitted::new(self.edit, sequence)
+    }
+
+    /// Whether this court knew all that it needed. A device may not; the server does.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.certain
+    }
+}
+
+/// The answer about a record that is not there, and about one that the author may not read: they
+/// must be one.
+fn absent() -> Denial {
+    Denial::malformed("there is no such record, or it may not be read")
+}
+
+/// Rules on an edit of `record` (`None`: nothing is known of it).
+pub fn rule(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Ruling {
+    let record = record.filter(|record| record.exists());
+    match examine(court, record, edit) {
+        Ok(ruling) => ruling,
+        Err(_) if record.is_some_and(|it| !court.may_read(it)) => Ruling::Denied(absent()),
+        Err(denial) => Ruling::Denied(*denial),
+    }
+}
+
+type Examined<T> = Result<T, Box<Denial>>;
+
+fn examine(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Examined<Ruling> {
+    let Some(table) = court.schema.table(edit.table.as_str()) else {
+        return refuse(format!("table `{}` is not in the schema", edit.table));
+    };
+    check_form(table, edit)?;
+    let standing = court.standing.map_err(|denial| Box::new(denial.clone()))?;
+    let case = Case { court, standing, table, facts: TableFacts::from(table), edit };
+    let Some(record) = record else { return case.without_record() };
+    if record.table() != &edit.table {
+        return Err(Box::new(absent()));
+    }
+    if builds_on_older(record, edit) {
+        return Ok(Ruling::Reauthor);
+    }
+    match (edit.change(&Section::Header), record.header().state) {
+        (Some(_), RecordState::Deleted) => case.undelete(record),
+        (None, RecordState::Deleted) => refuse("the record is deleted"),
+        (Some(header), RecordState::Active) => case.header(record, &header.ops),
+        (None, RecordState::Active) => case.columns(record),
+    }
+}
+
+fn refuse<T>(detail: impl Into<String>) -> Examined<T> {
+    Err(Box::new(Denial::malformed(detail)))
+}
+
+/// What can be said without the record: sections, operations, columns and values fit the table.
+fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
+    let mut sections: Vec<_> = edit.changes.iter().map(|change| &change.section).collect();
+    sections.dedup();
+    if sections.len() != edit.changes.len() || !sections.is_sorted() || sections.is_empty() {
+        return refuse("an edit has one change for each section, in order, and at least one");
+    }
+    let mut set: Vec<&ColumnName> = Vec::new();
+    for change in &edit.changes {
+        if change.ops.is_empty() {
+            return refuse("a change without operations");
+        }
+        for op in &change.ops {
+            if op.section(table) != change.section {
+                return refuse("an operation lies outside its section");
+            }
+            let Op::Put { column, value } = op else { continue };
+            let Some(declared) = table.column(column.as_str()) else {
+                return refuse(format!("table `{}` has no column `{column}`", table.id));
+            };
+            declared.accepts(value).map_err(|misfit| {
+                let column = Some(column.clone());
+                Box::new(Denial { column, ..Denial::malformed(misfit.to_string()) })
+            })?;
+            if set.contains(&column) {
+                return refuse(format!("column `{column}` is set twice"));
+            }
+            set.push(column);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a change builds on something that the record does not hold, or does not build on the
+/// newest header: header changes are serialized.
+fn builds_on_older(record: &Record, edit: &Edit) -> bool {
+    edit.changes.iter().any(|change| match change.section {
+        Section::Header => change.deps != record.heads(&Section::Header),
+        _ => change.deps.iter().any(|dep| !record.holds(&change.section, *dep)),
+    })
+}
+
+struct Case<'a> {
+    court: &'a Court<'a>,
+    standing: &'a Standing,
+    table: &'a Table,
+    facts: TableFacts,
+    edit: &'a Edit,
+}
+
+impl Case<'_> {
+    fn admissible(&self, certain: bool) -> Ruling {
+        Ruling::Admissible(Admissible { edit: self.edit.clone(), certain })
+    }
+
+    fn judge(&self, action: &Action<'_>, facts: &RecordFacts<'_>) -> Examined<bool> {
+        match judge(self.standing, self.court.directory, &self.facts, action, facts) {
+            Judgement::Allowed => Ok(true),
+            Judgement::Unknown => Ok(false),
+            Judgement::Denied(denial) => Err(Box::new(denial)),
+        }
+    }
+
+    /// The record is not there: the edit creates it, or it makes no sense.
+    fn without_record(&self) -> Examined<Ruling> {
+        let Some(change) = self.edit.change(&Section::Header) else {
+            return Err(Box::new(absent()));
+        };
+        if !change.deps.is_empty() {
+            // It builds on a creation that was denied or is not known yet.
+            return Ok(Ruling::Reauthor);
+        }
+        if self.edit.changes.iter().any(|change| !change.deps.is_empty()) {
+            return refuse("a new record builds on changes that cannot be");
+        }
+        self.create(&new_header(self.table, &change.ops)?)
+    }
+
+    /// The creation itself is judged as a whole. Of its columns those that are denied are split
+    /// off, unless they are required.
+    fn create(&self, header: &Header) -> Examined<Ruling> {
+        let facts = RecordFacts::of_header(header);
+        let Effects { columns, lookups } = self.effects(None);
+        let lookups: Vec<_> = lookups.iter().map(LookupEffect::as_change).collect();
+        let bare = Action::Create { columns: &[], lookups: &[] };
+        let mut certain = self.judge(&bare, &facts)?;
+        self.check_required()?;
+        let mut denied = Vec::new();
+        let parts = columns
+            .iter()
+            .map(|column| {
+                (column, Action::Create { columns: std::slice::from_ref(column), lookups: &[] })
+            })
+            .chain(lookups.iter().map(|lookup| {
+                let action = Action::Create { columns: &[], lookups: std::slice::from_ref(lookup) };
+                (lookup.column, action)
+            }));
+        for (column, action) in parts {
+            match self.judge(&action, &facts) {
+                Ok(known) => certain &= known,
+                Err(denial) if self.is_required(column) => return Err(denial),
+                Err(denial) => denied.push(Denial { column: Some(column.clone()), ..*denial }),
+            }
+        }
+        Ok(if denied.is_empty() { self.admissible(certain) } else { Ruling::Split(denied) })
+    }
+
+    fn is_required(&self, column: &ColumnName) -> bool {
+        self.table.column(column.as_str()).is_some_and(|column| column.required)
+    }
+
+    fn check_required(&self) -> Examined<()> {
+        let is_set = |id: &ColumnName| {
+            self.edit.ops().any(|op| matches!(op, Op::Put { column, .. } if column == id))
+        };
+        match self.table.columns.iter().find(|column| column.required && !is_set(&column.id)) {
+            Some(missing) => {
+                let column = Some(missing.id.clone());
+                let detail = format!("column `{}` is required", missing.id);
+                Err(Box::new(Denial { column, ..Denial::malformed(detail) }))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn undelete(&self, record: &Record) -> Examined<Ruling> {
+        let is_undelete =
+            self.edit.changes.len() == 1 && self.edit.ops().eq([&Op::State(RecordState::Active)]);
+        if !is_undelete {
+            return refuse("the record is deleted");
+        }
+        let known = self.judge(&Action::Undelete, &RecordFacts::of_header(record.header()))?;
+        Ok(self.admissible(known))
+    }
+
+    /// Each operation on the header is judged on what those before it left.
+    fn header(&self, record: &Record, ops: &[Op]) -> Examined<Ruling> {
+        if self.edit.changes.len() > 1 {
+            return refuse("an edit of a record's header changes nothing else");
+        }
+        let mut header = record.header().clone();
+        let mut certain = true;
+        for op in ops {
+            let facts = RecordFacts::of_header(&header);
+            certain &= match op {
+                Op::Own { owner, business_unit } => {
+                    self.check_owner(owner, business_unit)?;
+                    self.judge(&Action::Assign { to: owner }, &facts)?
+                }
+                Op::State(RecordState::Deleted) => self.judge(&Action::Delete, &facts)?,
+                Op::State(RecordState::Active) => return refuse("the record is not deleted"),
+                Op::Share { to, rights } => {
+                    self.judge(&Action::Share { to, rights: *rights }, &facts)?
+                }
+                Op::Put { .. } => return refuse("a column in the header"),
+            };
+            if header.apply(op).is_err() {
+                return refuse("a column in the header");
+            }
+        }
+        Ok(self.admissible(certain))
+    }
+
+    /// A new owner brings its own business unit: there is no other.
+    fn check_owner(
+        &self,
+        owner: &Owner,
+        business_unit: &crate::model::BusinessUnitId,
+    ) -> Examined<()> {
+        use super::Knowledge;
+        if !self.table.is_user_owned() {
+            return refuse(format!("records of `{}` have no owner", self.table.id));
+        }
+        match self.court.directory.business_unit(owner) {
+            Knowledge::Known(own) if own != business_unit => {
+                Err(Box::new(Denial::of(crate::model::Rule::WrongBusinessUnit)))
+            }
+            Knowledge::Absent => refuse(format!("`{owner}` is not there, or cannot own records")),
+            Knowledge::Known(_) | Knowledge::Unknown => Ok(()),
+        }
+    }
+
+    fn columns(&self, record: &Record) -> Examined<Ruling> {
+        let facts = RecordFacts::of_header(record.header());
+        let Effects { columns, lookups } = self.effects(Some(record));
+        let lookups: Vec<_> = lookups.iter().map(LookupEffect::as_change).collect();
+        let directory = self.court.directory;
+        let judged =
+            judge_columns(self.standing, directory, &self.facts, &columns, &lookups, &facts);
+        match judged.row {
+            Judgement::Denied(denial) => return Err(Box::new(denial)),
+            Judgement::Allowed | Judgement::Unknown => {}
+        }
+        let denied: Vec<_> = judged
+            .denied
+            .into_iter()
+            .map(|(column, denial)| Denial { column: Some(column), ..denial })
+            .collect();
+        let of_edit = self.edit.ops().count();
+        match denied.first() {
+            None => {
+                let certain = judged.unknown.is_empty() && judged.row == Judgement::Allowed;
+                Ok(self.admissible(certain))
+            }
+            Some(first) if denied.len() == of_edit => Err(Box::new(first.clone())),
+            Some(_) => Ok(Ruling::Split(denied)),
+        }
+    }
+
+    /// The columns that the edit sets, and the lookups among them that change.
+    fn effects(&self, record: Option<&Record>) -> Effects<'_> {
+        let mut effects = Effects { columns: Vec::new(), lookups: Vec::new() };
+        for op in self.edit.ops() {
+            let Op::Put { column, value } = op else { continue };
+            let declared = self.table.column(column.as_str());
+            let Some(table) = declared.and_then(|column| column.lookup.as_ref()) else {
+                effects.columns.push(column.clone());
+                continue;
+            };
+            let old = record.and_then(|record| record.columns().get(column));
+            let old = old.unwrap_or(&Value::Null);
+            if old != value {
+                let (old, new) = (self.look_up(table, old), self.look_up(table, value));
+                effects.lookups.push(LookupEffect { column, table, old, new });
+            }
+        }
+        effects
+    }
+
+    fn look_up(&self, table: &TableName, value: &Value) -> LookedUp {
+        match value {
+            Value::Lookup(id) => (self.court.find)(table, *id),
+            _ => LookedUp::Nothing,
+        }
+    }
+}
+
+/// What an edit does to columns.
+struct Effects<'a> {
+    columns: Vec<ColumnName>,
+    lookups: Vec<LookupEffect<'a>>,
+}
+
+struct LookupEffect<'a> {
+    column: &'a ColumnName,
+    table: &'a TableName,
+    old: LookedUp,
+    new: LookedUp,
+}
+
+impl LookupEffect<'_> {
+    fn as_change(&self) -> LookupChange<'_> {
+        let (old, new) = (self.old.as_target(), self.new.as_target());
+        LookupChange { column: self.column, table: self.table, old, new }
+    }
+}
+
+impl LookedUp {
+    fn as_target(&self) -> Target<'_> {
+        match self {
+            Self::Nothing => Target::Nothing,
+            Self::Record(header) => Target::Record(RecordFacts::of_header(header)),
+            Self::Missing => Target::Missing,
+            Self::Unknown => Target::Unknown,
+        }
+    }
+}
+
+/// The header that a new record has: an owner where its table has owners, and nothing else.
+fn new_header(table: &Table, ops: &[Op]) -> Examined<Header> {
+    let mut header = Header::default();
+    for op in ops {
+        if header.apply(op).is_err() {
+            return refuse("a column in the header");
+        }
+    }
+    let fits = matches!(ops, [Op::Own { .. }]) && table.is_user_owned()
+        || matches!(ops, [Op::State(RecordState::Active)]) && !table.is_user_owned();
+    if fits {
+        Ok(header)
+    } else if table.is_user_owned() {
+        refuse("a new record of this table has an owner, and nothing else in its header")
+    } else {
+        refuse("a new record of this table has no owner and no shares")
+    }
+}
+
+impl Court<'_> {
+    /// Whether the author may read the record.
+    #[must_use]
+    pub fn may_read(&self, record: &Record) -> bool {
+        let facts = RecordFacts::of_header(record.header());
+        self.standing.is_ok_and(|standing| can_read(standing, record.table(), &facts))
+    }
+}

@@ -1,0 +1,376 @@
+//! What the machines ask of storage. They call it directly: a device's store and a server's
+//! embedded one are local, and a simulated one answers from memory (`docs/adr/0008`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
+use crate::gate::{Applied, Confirmed};
+use crate::model::{
+    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op, Owner,
+    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+};
+
+/// Why a store could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file holds something that Tidegate did not write so: a flipped bit, a foreign hand.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+    /// The operating system refused to read or write.
+    #[error("the file cannot be read or written: {0}")]
+    Io(String),
+    /// Another server wrote in the meantime: judge again on what is there now.
+    #[error("another writer was faster")]
+    Conflict,
+    /// The store cannot say whether it committed: ask again by edit id.
+    #[error("it is not known whether the last write was made: {0}")]
+    Ambiguous(String),
+}
+
+/// A record as the app reads it: confirmed state and what is pending on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredRow {
+    /// Owner, state and shares.
+    pub header: Header,
+    /// The values.
+    pub columns: Columns,
+    /// Whether something on it is pending.
+    pub pending: bool,
+    /// The place in the log of its last confirmed edit; 0: none yet.
+    pub version: Sequence,
+}
+
+/// A refused edit, or part of one, kept with its values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The edit.
+    pub edit: EditId,
+    /// The table of its record.
+    pub table: TableName,
+    /// The record.
+    pub record: RecordId,
+    /// What was refused.
+    pub ops: Vec<Op>,
+    /// Why.
+    pub denial: Denial,
+    /// The policy it was judged by.
+    pub epoch: PolicyEpoch,
+    /// When the refusal arrived, by this device's clock.
+    pub at: Timestamp,
+}
+
+/// What a device knows of itself and of where it stands.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ReplicaMeta {
+    /// What it is enrolled in.
+    pub enrolment: Option<Enrolment>,
+    /// Counts its commits; the next edit takes the next number.
+    pub counter: u64,
+    /// The life of the log that the rest belongs to.
+    pub epoch: LogEpoch,
+    /// All entries of the log up to here are in.
+    pub watermark: Sequence,
+    /// What its rows answer to.
+    pub scope: Scope,
+    /// The schema.
+    pub schema: Schema,
+    /// Digest of the schema that the server sent.
+    pub schema_digest: Option<Digest>,
+    /// The grant: bytes and signature, as the server sent them.
+    pub grant: Option<Vec<u8>>,
+    /// Owners that this user may assign to, with their business units.
+    pub owners: Vec<(Owner, BusinessUnitId)>,
+}
+
+/// Where a device belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// The organization's key.
+    pub organization: PublicKey,
+    /// Where its server is.
+    pub addresses: Vec<String>,
+    /// This device's number.
+    pub device: DeviceNumber,
+    /// Its user.
+    pub user: UserId,
+}
+
+/// One durable step of a replica: all of it happens, or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct ReplicaBatch {
+    /// The new state of the device itself.
+    pub meta: Option<ReplicaMeta>,
+    /// Confirmed records.
+    pub confirmed: Vec<Applied>,
+    /// Rows as the app reads them; `None` removes.
+    pub rows: Vec<(TableName, RecordId, Option<StoredRow>)>,
+    /// Confirmed records that are out of reach from now on.
+    pub gone: Vec<(TableName, RecordId)>,
+    /// Pending edits, new or written anew.
+    pub pending: Vec<Edit>,
+    /// Edits that are pending no longer.
+    pub settled: Vec<EditId>,
+    /// Refused edits.
+    pub quarantine: Vec<Quarantined>,
+    /// Refused edits that the user dealt with, as (edit, nth entry of that edit).
+    pub released: Vec<EditId>,
+}
+
+impl ReplicaBatch {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.meta.is_none()
+            && self.confirmed.is_empty()
+            && self.rows.is_empty()
+            && self.gone.is_empty()
+            && self.pending.is_empty()
+            && self.settled.is_empty()
+            && self.quarantine.is_empty()
+            && self.released.is_empty()
+    }
+}
+
+/// What a replica keeps.
+pub trait ReplicaStore {
+    /// The device itself.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn meta(&self) -> Result<ReplicaMeta, StoreError>;
+
+    /// A row as the app reads it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn row(&self, table: &TableName, record: RecordId) -> Result<Option<StoredRow>, StoreError>;
+
+    /// The confirmed state of a record.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn confirmed(
+        &self,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Option<Confirmed>, StoreError>;
+
+    /// The edits pending on a record, in the order in which they were made.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn pending_on(&self, record: RecordId) -> Result<Vec<Edit>, StoreError>;
+
+    /// Up to `limit` pending edits after `after`, in the order in which they were made.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn pending_after(&self, after: Option<EditId>, limit: usize) -> Result<Vec<Edit>, StoreError>;
+
+    /// A pending edit.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn pending(&self, edit: EditId) -> Result<Option<Edit>, StoreError>;
+
+    /// All tables and ids of confirmed records.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError>;
+
+    /// The refused edits, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError>;
+
+    /// Writes a batch, durably and as a whole.
+    ///
+    /// # Errors
+    /// Nothing of the batch was written, or (as the variant says) that is not known.
+    fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError>;
+}
+
+/// A device that enrolled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// Its number.
+    pub number: DeviceNumber,
+    /// Its key.
+    pub key: PublicKey,
+    /// Its user.
+    pub user: UserId,
+    /// What people call it.
+    pub name: String,
+    /// Whether an administrator revoked it.
+    pub revoked: bool,
+}
+
+/// One admitted edit in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogEntry {
+    /// Its place.
+    pub sequence: Sequence,
+    /// The edit.
+    pub edit: Edit,
+    /// The record's header before, where the edit changed it; `None` where it did not.
+    /// A record that the edit created had none: `Some(None)`.
+    pub before: Option<Option<Header>>,
+    /// The record's header after.
+    pub after: Header,
+    /// When it was admitted, by the server's clock.
+    pub at: Timestamp,
+    /// The policy it was admitted under.
+    pub epoch: PolicyEpoch,
+}
+
+/// A refused edit as the server keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefusedEdit {
+    /// The edit, or the refused part of it.
+    pub edit: Edit,
+    /// The user who made it.
+    pub user: UserId,
+    /// Why it was refused.
+    pub denial: Denial,
+    /// The policy it was judged by.
+    pub epoch: PolicyEpoch,
+    /// When, by the server's clock.
+    pub at: Timestamp,
+}
+
+/// What a server knows of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServerMeta {
+    /// Which life of the log this is.
+    pub epoch: LogEpoch,
+    /// The last entry of the log.
+    pub head: Sequence,
+    /// The last device number given.
+    pub devices: u32,
+    /// Counts the versions of policy and organization.
+    pub policy_epoch: PolicyEpoch,
+    /// Digest of the policy, organization and schema that this epoch stands for.
+    pub rules: Option<Digest>,
+}
+
+/// One write of a commit.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// Adds an entry to the log, and writes the record as it is after it.
+    Append {
+        /// The entry.
+        entry: Box<LogEntry>,
+        /// The record after it.
+        record: Box<Applied>,
+    },
+    /// Keeps a refused edit.
+    Refuse(Box<RefusedEdit>),
+    /// Writes a device.
+    PutDevice(DeviceRow),
+    /// Marks an enrolment code as used by a device.
+    UseCode {
+        /// The code's nonce.
+        nonce: [u8; 8],
+        /// The key of the device that used it.
+        key: PublicKey,
+    },
+    /// Keeps the standing under which a device receives rows.
+    PutStanding {
+        /// The device.
+        device: DeviceNumber,
+        /// The standing's digest.
+        digest: Digest,
+        /// The standing.
+        standing: Vec<u8>,
+    },
+}
+
+/// One durable step of a server: all of it happens, or nothing.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// What the server knew of itself when it decided; another writer has been there where this
+    /// is not so any more.
+    pub expected: ServerMeta,
+    /// The same afterwards.
+    pub meta: ServerMeta,
+    /// What is written.
+    pub operations: Vec<Operation>,
+}
+
+/// What a server keeps. Reads give versions, the gate judges in memory, and one declarative
+/// [`Commit`] checks that what was read still holds: no open transaction crosses this boundary, so
+/// that a database beyond one machine fits behind it.
+pub trait ServerStore {
+    /// The server itself.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn meta(&self) -> Result<ServerMeta, StoreError>;
+
+    /// A record.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError>;
+
+    /// The place in the log of an admitted edit.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError>;
+
+    /// Up to `limit` entries of the log after `after`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// Up to `limit` records after `after`, in the order of [`ScanPlace`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError>;
+
+    /// A device by its number.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError>;
+
+    /// A device by its key.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError>;
+
+    /// The key of the device that used an enrolment code.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError>;
+
+    /// A standing under which a device received rows.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn standing(
+        &self,
+        device: DeviceNumber,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The refused edits, oldest first, up to `limit`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError>;
+
+    /// Writes a commit, durably and as a whole.
+    ///
+    /// # Errors
+    /// Nothing was written, or (as the variant says) that is not known.
+    fn commit(&mut self, commit: Commit) -> Result<(), StoreError>;
+}
