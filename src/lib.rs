@@ -12,3 +12,5 @@ pub mod model;
 pub mod net;
 #[cfg(feature = "client")]
 pub mod replica;
+
+pub mod sync;

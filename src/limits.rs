@@ -52,3 +52,8 @@ pub const HANDSHAKES_MAX: usize = 1_024;
 pub const CLOSE_REASON_BYTES_MAX: usize = 256;
 /// Sessions that a server remembers so that a device may resume one (some 300 bytes each).
 pub const RESUMABLE_SESSIONS_MAX: usize = 10_000;
+/// Pending edits that a device sends before it waits for their verdicts.
+pub const PUSH_WINDOW_EDITS: usize = 16_384;
+/// Times in a row that a device writes edits anew in one session before it leaves the rest to the
+/// next.
+pub const SESSION_RETRIES_MAX: u32 = 32;

@@ -239,8 +239,10 @@ pub enum ToDevice {
         device: DeviceNumber,
         /// Its user.
         user: UserId,
-        /// The life of the log. Where it is another than the device's, the device starts anew.
+        /// The life of the log.
         epoch: LogEpoch,
+        /// Whether the session goes on from where the device is; otherwise it starts anew.
+        resumed: bool,
         /// The server's clock, for reporting skew.
         time: Timestamp,
     },

@@ -41,6 +41,27 @@ pub struct StoredRow {
     pub version: Sequence,
 }
 
+/// In which order a device's pending edits were made, or made again: a retried edit comes after
+/// those that it may build on now, while its edit id stays.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Turn {
+    /// Counts the device's commits.
+    pub counter: u64,
+    /// Which edit of the commit.
+    pub part: u32,
+}
+
+/// An edit that the server has not ruled on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// Its place among the pending ones.
+    pub turn: Turn,
+    /// The edit.
+    pub edit: Edit,
+}
+
 /// A refused edit, or part of one, kept with its values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quarantined {
@@ -79,6 +100,10 @@ pub struct ReplicaMeta {
     pub schema_digest: Option<Digest>,
     /// The grant: bytes and signature, as the server sent them.
     pub grant: Option<Vec<u8>>,
+    /// Names the grant's content.
+    pub grant_digest: Option<Digest>,
+    /// Records of which something is missing here: asked for whole until they arrive.
+    pub wanted: Vec<(TableName, RecordId)>,
     /// Owners that this user may assign to, with their business units.
     pub owners: Vec<(Owner, BusinessUnitId)>,
 }
@@ -108,12 +133,12 @@ pub struct ReplicaBatch {
     /// Confirmed records that are out of reach from now on.
     pub gone: Vec<(TableName, RecordId)>,
     /// Pending edits, new or written anew.
-    pub pending: Vec<Edit>,
+    pub pending: Vec<Pending>,
     /// Edits that are pending no longer.
     pub settled: Vec<EditId>,
     /// Refused edits.
     pub quarantine: Vec<Quarantined>,
-    /// Refused edits that the user dealt with, as (edit, nth entry of that edit).
+    /// Refused edits that the user dealt with.
     pub released: Vec<EditId>,
 }
 
@@ -160,19 +185,19 @@ pub trait ReplicaStore {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn pending_on(&self, record: RecordId) -> Result<Vec<Edit>, StoreError>;
+    fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError>;
 
     /// Up to `limit` pending edits after `after`, in the order in which they were made.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn pending_after(&self, after: Option<EditId>, limit: usize) -> Result<Vec<Edit>, StoreError>;
+    fn pending_after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError>;
 
     /// A pending edit.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn pending(&self, edit: EditId) -> Result<Option<Edit>, StoreError>;
+    fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError>;
 
     /// All tables and ids of confirmed records.
     ///
@@ -356,11 +381,8 @@ pub trait ServerStore {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn standing(
-        &self,
-        device: DeviceNumber,
-        digest: Digest,
-    ) -> Result<Option<Vec<u8>>, StoreError>;
+    fn standing(&self, device: DeviceNumber, digest: Digest)
+    -> Result<Option<Vec<u8>>, StoreError>;
 
     /// The refused edits, oldest first, up to `limit`.
     ///

@@ -1,0 +1,299 @@
+use super::ReplicaMachine;
+use super::desk::Desk;
+use super::directory::DeviceDirectory;
+use crate::crdt::{CrdtError, Record};
+use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, rule};
+use crate::model::{
+    BusinessUnitId, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState, Rule, Table,
+    TableName, Timestamp, Value,
+};
+use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
+
+/// What an app wants done to one record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The record's table.
+    pub table: TableName,
+    /// The record.
+    pub record: RecordId,
+    /// What to do.
+    pub intent: Intent,
+}
+
+/// What an app wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intent {
+    /// Create the record; an error where it exists.
+    Create {
+        /// To whom it shall belong; `None`: to the device's user.
+        owner: Option<Owner>,
+        /// Its values.
+        columns: Columns,
+    },
+    /// Create the record, or change the one that is there.
+    Put {
+        /// To whom a new record shall belong; `None`: to the device's user.
+        owner: Option<Owner>,
+        /// Its values.
+        columns: Columns,
+    },
+    /// Change columns.
+    Set(Columns),
+    /// Delete the record.
+    Delete,
+    /// Bring a deleted record back.
+    Undelete,
+    /// Give it another owner.
+    Assign(Owner),
+}
+
+/// Why an edit was not made. Nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The gate refuses it.
+    #[error("denied: {0}")]
+    Denied(Denial),
+    /// The device belongs to nobody yet.
+    #[error("this device is not enrolled: run `tidegate enroll CODE` first")]
+    NotEnrolled,
+    /// The schema has no such table.
+    #[error("there is no table `{0}`")]
+    NoSuchTable(TableName),
+    /// The record is not on this device.
+    #[error("there is no record {1} in table `{0}` on this device")]
+    NoSuchRecord(TableName, RecordId),
+    /// A record of this id is there.
+    #[error("record {1} is in table `{0}` already")]
+    Exists(TableName, RecordId),
+    /// The device does not know where this owner belongs.
+    #[error(
+        "`{0}` is not an owner that this user can assign to, as far as this device knows; sync first"
+    )]
+    UnknownOwner(Owner),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The record on this device does not read back.
+    #[error("the record is damaged: {0}")]
+    Damaged(#[from] CrdtError),
+}
+
+impl ReplicaMachine {
+    /// Makes edits, all in one durable step: afterwards they are pending, and visible. Returns
+    /// the ids of those that change something.
+    ///
+    /// # Errors
+    /// One of them is refused or makes no sense; then none is made.
+    pub fn commit<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<EditId>, EditError> {
+        let device = match &self.meta.enrolment {
+            Some(enrolment) => enrolment.device,
+            None => return Err(EditError::NotEnrolled),
+        };
+        let counter = self.meta.counter + 1;
+        let mut desk = Desk::new(&*store);
+        let mut ids = Vec::new();
+        for (part, draft) in (0..).zip(drafts) {
+            let id = EditId { device, counter, part };
+            if let Some(edit) = self.draft(&mut desk, &*store, now, id, draft)? {
+                desk.batch.pending.push(Pending { turn: Turn { counter, part }, edit });
+                ids.push(id);
+            }
+        }
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        // The number is used up even where the store cannot say whether it wrote.
+        self.meta.counter = counter;
+        desk.batch.meta = Some(self.meta.clone());
+        let (batch, changed) = desk.finish();
+        store.commit(batch)?;
+        self.tell_changed(changed);
+        self.push(store)?;
+        Ok(ids)
+    }
+
+    fn draft<S: ReplicaStore>(
+        &self,
+        desk: &mut Desk<'_, S>,
+        store: &S,
+        now: Timestamp,
+        id: EditId,
+        draft: Draft,
+    ) -> Result<Option<Edit>, EditError> {
+        let Draft { table: name, record, intent } = draft;
+        let Some(table) = self.meta.schema.table(name.as_str()) else {
+            return Err(EditError::NoSuchTable(name));
+        };
+        let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
+        let ops = self.ops(table, &visible, intent)?;
+        if ops.is_empty() {
+            return Ok(None);
+        }
+        let edit = visible.author(table, id, self.actor, now, ops);
+        self.preview(desk, store, &visible, &edit)?;
+        let turn = Turn { counter: id.counter, part: id.part };
+        desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
+        Ok(Some(edit))
+    }
+
+    fn ops(&self, table: &Table, record: &Record, intent: Intent) -> Result<Vec<Op>, EditError> {
+        let missing = || Err(EditError::NoSuchRecord(table.id.clone(), record.id()));
+        let active = record.is_active();
+        Ok(match intent {
+            Intent::Create { .. } if record.exists() => {
+                return Err(EditError::Exists(table.id.clone(), record.id()));
+            }
+            Intent::Create { owner, columns } => self.create(table, owner, columns)?,
+            Intent::Put { owner, columns } if !record.exists() => {
+                self.create(table, owner, columns)?
+            }
+            Intent::Put { columns, .. } => puts(record, columns),
+            Intent::Set(columns) if active => puts(record, columns),
+            Intent::Delete if active => vec![Op::State(RecordState::Deleted)],
+            Intent::Undelete if record.exists() && !active => vec![Op::State(RecordState::Active)],
+            Intent::Undelete if active => Vec::new(),
+            Intent::Assign(owner) if active => {
+                let business_unit = self.business_unit_of(&owner)?;
+                let now = (owner, business_unit);
+                if record.header().owner.as_ref() == Some(&now) {
+                    return Ok(Vec::new());
+                }
+                vec![Op::Own { owner: now.0, business_unit: now.1 }]
+            }
+            Intent::Set(_) | Intent::Delete | Intent::Undelete | Intent::Assign(_) => {
+                return missing();
+            }
+        })
+    }
+
+    fn create(
+        &self,
+        table: &Table,
+        owner: Option<Owner>,
+        columns: Columns,
+    ) -> Result<Vec<Op>, EditError> {
+        let header = if table.is_user_owned() {
+            let me = self.meta.enrolment.as_ref().map(|it| Owner::User(it.user.clone()));
+            let owner = owner.or(me).ok_or(EditError::NotEnrolled)?;
+            Op::Own { business_unit: self.business_unit_of(&owner)?, owner }
+        } else {
+            Op::State(RecordState::Active)
+        };
+        // A column that was never set is null already.
+        let set = columns.into_iter().filter(|(_, value)| !value.is_null());
+        let puts = set.map(|(column, value)| Op::Put { column, value });
+        Ok(std::iter::once(header).chain(puts).collect())
+    }
+
+    fn business_unit_of(&self, owner: &Owner) -> Result<BusinessUnitId, EditError> {
+        let Some(standing) = &self.standing else {
+            return Err(EditError::Denied(Denial::of(Rule::NoPrivilege)));
+        };
+        let directory = DeviceDirectory { standing, owners: &self.meta.owners };
+        match directory.business_unit(owner) {
+            Knowledge::Known(unit) => Ok(unit.clone()),
+            Knowledge::Absent | Knowledge::Unknown => Err(EditError::UnknownOwner(owner.clone())),
+        }
+    }
+
+    /// Judges an edit as the server will, with the newest grant: what is denied is not stored.
+    fn preview<S: ReplicaStore>(
+        &self,
+        desk: &Desk<'_, S>,
+        store: &S,
+        record: &Record,
+        edit: &Edit,
+    ) -> Result<(), EditError> {
+        let nobody = Denial::of(Rule::NoPrivilege);
+        let Some(standing) = &self.standing else { return Err(EditError::Denied(nobody)) };
+        let directory = DeviceDirectory { standing, owners: &self.meta.owners };
+        let find = |table: &TableName, id: RecordId| match desk.header(table, id) {
+            Some(header) => LookedUp::Record(header),
+            None => match store.row(table, id) {
+                Ok(Some(row)) => LookedUp::Record(row.header),
+                // The record may be there and out of this device's reach.
+                Ok(None) | Err(_) => LookedUp::Unknown,
+            },
+        };
+        let schema = &self.meta.schema;
+        let court = Court { schema, standing: Ok(standing), directory: &directory, find: &find };
+        match rule(&court, Some(record), edit) {
+            Ruling::Admissible(_) => Ok(()),
+            Ruling::Denied(denial) => Err(EditError::Denied(denial)),
+            Ruling::Split(denials) => Err(EditError::Denied(
+                denials.into_iter().next().unwrap_or_else(|| Denial::of(Rule::Malformed)),
+            )),
+            Ruling::Reauthor => Err(EditError::Store(StoreError::Damaged(
+                "an edit made on this device's state does not fit it".into(),
+            ))),
+        }
+    }
+
+    /// Takes an entry out of quarantine for good.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn discard<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        edit: EditId,
+    ) -> Result<(), StoreError> {
+        let batch = crate::sync::ReplicaBatch { released: vec![edit], ..Default::default() };
+        store.commit(batch)
+    }
+
+    /// Tries a refused edit again, as it was: judged anew here and then on the server, under its
+    /// own edit id.
+    ///
+    /// # Errors
+    /// It is refused again (or is not in quarantine); then it stays there.
+    pub fn retry<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        id: EditId,
+    ) -> Result<(), EditError> {
+        let refused: Vec<_> =
+            store.quarantine()?.into_iter().filter(|entry| entry.edit == id).collect();
+        let Some(first) = refused.first() else {
+            return Err(EditError::Denied(Denial::malformed(format!(
+                "edit {id} is not in quarantine"
+            ))));
+        };
+        let (name, record) = (first.table.clone(), first.record);
+        let Some(table) = self.meta.schema.table(name.as_str()) else {
+            return Err(EditError::NoSuchTable(name));
+        };
+        let mut desk = Desk::new(&*store);
+        let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
+        let ops = refused.into_iter().flat_map(|entry| entry.ops).collect();
+        let edit = visible.author(table, id, self.actor, now, ops);
+        self.preview(&desk, &*store, &visible, &edit)?;
+        self.meta.counter += 1;
+        let pending = Pending { turn: Turn { counter: self.meta.counter, part: 0 }, edit };
+        desk.folder(&name, record)?.add(pending.clone())?;
+        desk.batch.pending.push(pending);
+        desk.batch.released.push(id);
+        desk.batch.meta = Some(self.meta.clone());
+        let (batch, changed) = desk.finish();
+        store.commit(batch)?;
+        self.tell_changed(changed);
+        self.push(store)?;
+        Ok(())
+    }
+}
+
+/// The columns that change.
+fn puts(record: &Record, columns: Columns) -> Vec<Op> {
+    columns
+        .into_iter()
+        .filter(|(column, value)| record.columns().get(column).unwrap_or(&Value::Null) != value)
+        .map(|(column, value)| Op::Put { column, value })
+        .collect()
+}

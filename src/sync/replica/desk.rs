@@ -1,0 +1,224 @@
+use std::collections::BTreeMap;
+
+use crate::crdt::{CrdtError, Record};
+use crate::gate::{Applied, Confirmed};
+use crate::model::{ActorId, Denial, Edit, EditId, Header, RecordId, Schema, Section, TableName};
+use crate::sync::{Pending, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
+
+/// Where a step of a replica is prepared: the records that it touches, read once, and changed in
+/// memory until all of it is written as one batch.
+pub(super) struct Desk<'a, S> {
+    store: &'a S,
+    folders: BTreeMap<(TableName, RecordId), Folder>,
+    pub(super) batch: ReplicaBatch,
+}
+
+/// One record: its confirmed state, and what is pending on it, in order.
+pub(super) struct Folder {
+    pub(super) confirmed: Option<Confirmed>,
+    pub(super) pending: Vec<Pending>,
+    /// New confirmed state, to be written.
+    applied: Option<Applied>,
+    visible: Option<Record>,
+    had_row: bool,
+    dirty: bool,
+}
+
+/// What a desk prepared: what is to be written, and the rows whose values may have changed.
+pub(super) type Prepared = (ReplicaBatch, Vec<(TableName, RecordId)>);
+
+/// What came of writing pending edits anew.
+#[derive(Default)]
+pub(super) struct Rebased {
+    /// Written anew, to be sent again.
+    pub(super) again: Vec<EditId>,
+    /// They have no meaning on what is confirmed now.
+    pub(super) impossible: Vec<(Edit, Denial)>,
+    /// They have no effect on what is confirmed now.
+    pub(super) void: Vec<EditId>,
+}
+
+pub(super) fn is_create(edit: &Edit) -> bool {
+    edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
+}
+
+impl Folder {
+    /// The record with what is pending on it.
+    pub(super) fn visible(
+        &mut self,
+        table: &TableName,
+        id: RecordId,
+    ) -> Result<&Record, CrdtError> {
+        if self.visible.is_none() {
+            let mut record = self.base(table, id);
+            for pending in &self.pending {
+                record.merge(&pending.edit)?;
+            }
+            self.visible = Some(record);
+        }
+        // Just filled.
+        self.visible.as_ref().ok_or_else(|| CrdtError::Automerge("no record".into()))
+    }
+
+    fn base(&self, table: &TableName, id: RecordId) -> Record {
+        self.confirmed
+            .as_ref()
+            .map_or_else(|| Record::new(table.clone(), id), |it| it.record().clone())
+    }
+
+    /// Adds a new edit, written on what is visible.
+    pub(super) fn add(&mut self, pending: Pending) -> Result<(), CrdtError> {
+        if let Some(visible) = &mut self.visible {
+            visible.merge(&pending.edit)?;
+        }
+        self.pending.push(pending);
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Takes over new confirmed state.
+    pub(super) fn confirm(&mut self, applied: Applied) {
+        self.confirmed = Some(applied.confirmed().clone());
+        self.applied = Some(applied);
+        self.touch();
+    }
+
+    /// The record is out of reach.
+    pub(super) fn forget(&mut self) {
+        self.confirmed = None;
+        self.applied = None;
+        self.touch();
+    }
+
+    /// Takes a pending edit away.
+    pub(super) fn settle(&mut self, edit: EditId) -> Option<Edit> {
+        let at = self.pending.iter().position(|pending| pending.edit.id == edit)?;
+        self.touch();
+        Some(self.pending.remove(at).edit)
+    }
+
+    fn touch(&mut self) {
+        self.visible = None;
+        self.dirty = true;
+    }
+
+    /// Whether pending edits no longer stand on what is confirmed: the header moved under them, or
+    /// something that they build on is not there.
+    pub(super) fn is_stale(&mut self, table: &TableName, id: RecordId) -> bool {
+        if self.pending.is_empty() {
+            return false;
+        }
+        let base = self.base(table, id);
+        let header = self.pending.iter().find_map(|it| it.edit.change(&Section::Header));
+        header.is_some_and(|change| change.deps != base.heads(&Section::Header))
+            || self.visible(table, id).is_err()
+    }
+
+    /// Writes all pending edits anew on what is confirmed, under their edit ids.
+    pub(super) fn rebase(
+        &mut self,
+        (name, id): (&TableName, RecordId),
+        schema: &Schema,
+        actor: ActorId,
+    ) -> Result<Rebased, CrdtError> {
+        let mut record = self.base(name, id);
+        let mut rebased = Rebased::default();
+        self.touch();
+        let Some(table) = schema.table(name.as_str()) else {
+            let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
+            rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
+            return Ok(rebased);
+        };
+        for Pending { turn, mut edit } in std::mem::take(&mut self.pending) {
+            if is_create(&edit) && record.exists() {
+                // Someone else created the record of this key: what was set here is set there.
+                edit.changes.retain(|change| change.section != Section::Header);
+            } else if !is_create(&edit) && !record.exists() {
+                let denial = Denial::malformed("the record that it changes is not there");
+                rebased.impossible.push((edit, denial));
+                continue;
+            }
+            if edit.changes.iter().all(|change| change.ops.is_empty()) {
+                rebased.void.push(edit.id);
+                continue;
+            }
+            let edit = record.reauthor(table, &edit, actor);
+            record.merge(&edit)?;
+            rebased.again.push(edit.id);
+            self.pending.push(Pending { turn, edit });
+        }
+        self.visible = Some(record);
+        Ok(rebased)
+    }
+
+    fn row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
+        let version = self.confirmed.as_ref().map(Confirmed::version).unwrap_or_default();
+        let pending = !self.pending.is_empty();
+        // What does not fit (yet) is not shown; the confirmed state still is.
+        let record = match self.visible(table, id) {
+            Ok(record) => record.clone(),
+            Err(_) => self.base(table, id),
+        };
+        record.is_active().then(|| StoredRow {
+            header: record.header().clone(),
+            columns: record.columns().clone(),
+            pending,
+            version,
+        })
+    }
+}
+
+impl<'a, S: ReplicaStore> Desk<'a, S> {
+    pub(super) fn new(store: &'a S) -> Self {
+        Self { store, folders: BTreeMap::new(), batch: ReplicaBatch::default() }
+    }
+
+    /// The record's folder, read on first use.
+    pub(super) fn folder(
+        &mut self,
+        table: &TableName,
+        id: RecordId,
+    ) -> Result<&mut Folder, StoreError> {
+        use std::collections::btree_map::Entry;
+        Ok(match self.folders.entry((table.clone(), id)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Folder {
+                confirmed: self.store.confirmed(table, id)?,
+                pending: self.store.pending_on(id)?,
+                applied: None,
+                visible: None,
+                had_row: self.store.row(table, id)?.is_some(),
+                dirty: false,
+            }),
+        })
+    }
+
+    /// The header of a record as this step has changed it so far; `None` where it has not.
+    pub(super) fn header(&self, table: &TableName, id: RecordId) -> Option<Header> {
+        let folder = self.folders.get(&(table.clone(), id))?;
+        let visible = folder.visible.as_ref().filter(|record| record.is_active())?;
+        Some(visible.header().clone())
+    }
+
+    /// The records touched.
+    pub(super) fn touched(&self) -> Vec<(TableName, RecordId)> {
+        self.folders.iter().filter(|(_, it)| it.dirty).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The batch that writes it all, and the rows whose values may have changed.
+    pub(super) fn finish(mut self) -> Prepared {
+        let mut changed = Vec::new();
+        for ((table, id), mut folder) in self.folders {
+            if !folder.dirty {
+                continue;
+            }
+            self.batch.confirmed.extend(folder.applied.take());
+            let row = folder.row(&table, id);
+            if row.is_some() || folder.had_row {
+                self.batch.rows.push((table.clone(), id, row));
+                changed.push((table, id));
+            }
+        }
+        (self.batch, changed)
+    }
+}

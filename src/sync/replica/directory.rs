@@ -1,0 +1,24 @@
+use crate::gate::{Directory, Knowledge, Standing};
+use crate::model::{BusinessUnitId, Owner, TableName};
+
+/// What a device knows of others: its own user and teams, and the owners that the server listed.
+pub(super) struct DeviceDirectory<'a> {
+    pub(super) standing: &'a Standing,
+    pub(super) owners: &'a [(Owner, BusinessUnitId)],
+}
+
+impl Directory for DeviceDirectory<'_> {
+    fn business_unit(&self, owner: &Owner) -> Knowledge<&BusinessUnitId> {
+        let listed = || self.owners.iter().find(|(listed, _)| listed == owner);
+        match Directory::business_unit(self.standing, owner) {
+            Knowledge::Unknown => {
+                listed().map_or(Knowledge::Unknown, |(_, unit)| Knowledge::Known(unit))
+            }
+            known => known,
+        }
+    }
+
+    fn owner_can_read(&self, owner: &Owner, table: &TableName) -> Knowledge<bool> {
+        Directory::owner_can_read(self.standing, owner, table)
+    }
+}

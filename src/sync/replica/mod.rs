@@ -1,0 +1,150 @@
+//! A device's side: local edits, and the session in which they are judged and others' arrive.
+
+mod commit;
+mod desk;
+mod directory;
+mod push;
+mod receive;
+mod session;
+
+use std::collections::VecDeque;
+
+use crate::codec::SecretKey;
+use crate::gate::Standing;
+use crate::model::{ActorId, DeviceNumber, EditId, RecordId, Sequence, TableName, UserId};
+use crate::sync::{Entropy, Grant, Quarantined, ReplicaMeta, ReplicaStore, StoreError};
+
+pub use commit::{Draft, EditError, Intent};
+pub use session::{Purpose, SessionError};
+
+use session::Session;
+
+/// What the machine wants done, or tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send this to the server.
+    Send(crate::codec::ToServer),
+    /// End the session; nothing more can come of it.
+    Close(SessionError),
+    /// Tell the app.
+    Event(Event),
+}
+
+/// What an app may want to know.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The device is enrolled.
+    Enrolled {
+        /// Its number.
+        device: DeviceNumber,
+        /// Its user.
+        user: UserId,
+    },
+    /// The session is open: the server accepted the device.
+    Open,
+    /// An edit of this device counts.
+    Admitted {
+        /// Which.
+        edit: EditId,
+        /// Its place in the log.
+        sequence: Sequence,
+    },
+    /// An edit of this device, or part of it, does not count; it is in quarantine.
+    Denied(Quarantined),
+    /// A row changed, came or went.
+    Changed {
+        /// Its table.
+        table: TableName,
+        /// The record.
+        record: RecordId,
+    },
+    /// The server sent another schema.
+    SchemaChanged,
+    /// The user's privileges changed.
+    GrantChanged,
+    /// Everything is sent and judged, and all that the server has for this device is here.
+    UpToDate,
+}
+
+/// A device's machine. See [`crate::sync`] for how it is driven.
+#[derive(Debug)]
+pub struct ReplicaMachine {
+    key: SecretKey,
+    meta: ReplicaMeta,
+    standing: Option<Standing>,
+    actor: ActorId,
+    entropy: Entropy,
+    session: Option<Session>,
+    outputs: VecDeque<Output>,
+}
+
+impl ReplicaMachine {
+    /// Takes up what the store holds. `seed` must be fresh: it makes the actor of this life.
+    ///
+    /// # Errors
+    /// The store cannot be read, or holds a grant that is none.
+    pub fn open(
+        store: &impl ReplicaStore,
+        key: SecretKey,
+        seed: [u8; 32],
+    ) -> Result<Self, StoreError> {
+        let mut machine = Self {
+            key,
+            meta: store.meta()?,
+            standing: None,
+            actor: ActorId { device: DeviceNumber(0), incarnation: 0 },
+            entropy: Entropy::new(seed),
+            session: None,
+            outputs: VecDeque::new(),
+        };
+        machine.take_grant()?;
+        machine.actor = machine.fresh_actor();
+        Ok(machine)
+    }
+
+    /// What the device knows of itself.
+    #[must_use]
+    pub fn meta(&self) -> &ReplicaMeta {
+        &self.meta
+    }
+
+    /// What the user may do, by the newest grant; `None` before enrolment and for a user who holds
+    /// nothing.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
+    /// The next thing to do or to tell; `None`: nothing until something happens.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn take_grant(&mut self) -> Result<(), StoreError> {
+        self.standing = match &self.meta.grant {
+            Some(bytes) => {
+                let grant = Grant::from_store(bytes);
+                grant.map_err(|error| StoreError::Damaged(error.to_string()))?.standing
+            }
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// No two lives of a device, and no two ways of writing its pending edits, share an actor.
+    fn fresh_actor(&mut self) -> ActorId {
+        let device = self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default();
+        ActorId { device, incarnation: self.entropy.next_u64() }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn tell_changed(&mut self, changed: Vec<(TableName, RecordId)>) {
+        for (table, record) in changed {
+            self.tell(Event::Changed { table, record });
+        }
+    }
+}

@@ -1,0 +1,248 @@
+use std::collections::BTreeSet;
+
+use super::{Event, Output, ReplicaMachine};
+use crate::codec::{
+    CertificateError, EnrollCode, PublicKey, Refusal, Resume, ServerCertificate, ToDevice, ToServer,
+};
+use crate::gate::Attestation;
+use crate::model::EditId;
+use crate::sync::{Enrolment, GrantError, ReplicaStore, StoreError, Turn};
+
+/// What a session is opened for.
+#[derive(Debug, Clone)]
+pub enum Purpose {
+    /// To sync an enrolled device.
+    Sync,
+    /// To enrol this device, and sync it.
+    Enroll {
+        /// The code.
+        code: Box<EnrollCode>,
+        /// What people shall call the device.
+        name: String,
+    },
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The server showed a certificate that is none.
+    #[error("the server's certificate is not one: {0}")]
+    Certificate(CertificateError),
+    /// The server belongs to someone else.
+    #[error(
+        "this is not a server of the organization of this device or code (or someone is in between): {0}"
+    )]
+    OtherOrganization(CertificateError),
+    /// The certificate is good, but of another machine.
+    #[error("the server shows a certificate that is not its own")]
+    StolenCertificate,
+    /// The server refuses to go on.
+    #[error("the server refuses: {0}")]
+    Refused(Refusal),
+    /// The server's messages make no sense.
+    #[error("the server does not keep to the protocol: {0}")]
+    Protocol(String),
+    /// The server sent privileges that it did not sign, or for another device.
+    #[error("the server sent a grant that is not for this device: {0}")]
+    Grant(#[from] GrantError),
+    /// The device's file failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device belongs to nobody yet.
+    #[error("this device is not enrolled")]
+    NotEnrolled,
+    /// The device is enrolled already.
+    #[error("this device is enrolled already, as user `{0}`; use another file for another user")]
+    AlreadyEnrolled(crate::model::UserId),
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) purpose: Purpose,
+    /// The TLS key of whoever is at the other end.
+    tls_key: PublicKey,
+    pub(super) stage: Stage,
+    /// Pending edits up to here were sent in this session, but for those in `again` and `later`.
+    pub(super) sent: Turn,
+    /// Edits before `sent` that were written anew since.
+    pub(super) again: BTreeSet<EditId>,
+    /// Edits that the server wants anew: sent at the next [`ToDevice::Flushed`], when what they
+    /// lack has arrived.
+    pub(super) later: BTreeSet<EditId>,
+    /// How often the server wanted something anew, one after the other.
+    pub(super) retries: u32,
+    /// The last [`ToServer::Flush`] sent, and the last answered.
+    pub(super) flush: (u32, u32),
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Waiting for the server's certificate.
+    Connected,
+    /// The server is who it should be.
+    Checked { server: PublicKey, word: Attestation },
+    /// The server accepted the device.
+    Open { server: PublicKey, word: Attestation },
+}
+
+impl ReplicaMachine {
+    /// A connection is there; `tls_key` is the key that the other end holds.
+    ///
+    /// # Errors
+    /// The device is not enrolled, or is already, where the purpose needs the opposite.
+    pub fn connected(&mut self, purpose: Purpose, tls_key: PublicKey) -> Result<(), SessionError> {
+        match (&purpose, &self.meta.enrolment) {
+            (Purpose::Sync, None) => return Err(SessionError::NotEnrolled),
+            (Purpose::Enroll { .. }, Some(enrolment)) => {
+                return Err(SessionError::AlreadyEnrolled(enrolment.user.clone()));
+            }
+            _ => {}
+        }
+        self.outputs.retain(|output| matches!(output, Output::Event(_)));
+        self.session = Some(Session {
+            purpose,
+            tls_key,
+            stage: Stage::Connected,
+            sent: Turn::default(),
+            again: BTreeSet::new(),
+            later: BTreeSet::new(),
+            retries: 0,
+            flush: (0, 0),
+        });
+        Ok(())
+    }
+
+    /// The connection is gone.
+    pub fn disconnected(&mut self) {
+        self.session = None;
+        self.outputs.retain(|output| matches!(output, Output::Event(_)));
+    }
+
+    /// Whether a session is open and all is sent, judged and received.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| {
+            matches!(session.stage, Stage::Open { .. })
+                && session.flush.0 > 0
+                && session.flush.0 == session.flush.1
+        })
+    }
+
+    /// A message arrived. An error is the end of the session, and is also told as
+    /// [`Output::Close`].
+    ///
+    /// # Errors
+    /// The server is not who it should be, refuses, or makes no sense; or the store failed.
+    pub fn received<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: crate::model::Timestamp,
+        message: ToDevice,
+    ) -> Result<(), SessionError> {
+        let result = self.take(store, now, message);
+        if let Err(error) = &result {
+            self.disconnected();
+            self.outputs.push_back(Output::Close(error.clone()));
+        }
+        result
+    }
+
+    fn take<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: crate::model::Timestamp,
+        message: ToDevice,
+    ) -> Result<(), SessionError> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        if let ToDevice::Refused(refusal) = message {
+            return Err(SessionError::Refused(refusal));
+        }
+        match (std::mem::replace(&mut session.stage, Stage::Connected), message) {
+            (Stage::Connected, ToDevice::Greeting { certificate }) => self.greeted(&certificate),
+            (
+                Stage::Checked { server, word },
+                ToDevice::Welcome { device, user, epoch, resumed, .. },
+            ) => {
+                session.stage = Stage::Open { server, word };
+                self.welcomed(store, Enrolled { device, user }, epoch, resumed)
+            }
+            (Stage::Open { server, word }, message) => {
+                let result = self.open_session(store, now, &server, &word, message);
+                if let Some(session) = &mut self.session {
+                    session.stage = Stage::Open { server, word };
+                }
+                // Only now: what is sent depends on the stage.
+                result?;
+                self.push(store).map_err(SessionError::from)
+            }
+            (_, message) => Err(SessionError::Protocol(format!("out of turn: {message:.60?}"))),
+        }
+    }
+
+    fn greeted(&mut self, certificate: &[u8]) -> Result<(), SessionError> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        let certificate =
+            ServerCertificate::from_bytes(certificate).map_err(SessionError::Certificate)?;
+        let organization = match (&session.purpose, &self.meta.enrolment) {
+            (Purpose::Enroll { code, .. }, _) => code.organization(),
+            (Purpose::Sync, Some(enrolment)) => enrolment.organization,
+            (Purpose::Sync, None) => return Err(SessionError::NotEnrolled),
+        };
+        certificate.verify(&organization).map_err(SessionError::OtherOrganization)?;
+        if certificate.tls_key() != session.tls_key {
+            return Err(SessionError::StolenCertificate);
+        }
+        let word = Attestation::of_checked_server();
+        session.stage = Stage::Checked { server: certificate.server_key(), word };
+        let hello = match &session.purpose {
+            Purpose::Enroll { code, name } => {
+                ToServer::Enroll { code: code.to_bytes(), name: name.clone() }
+            }
+            Purpose::Sync => ToServer::Hello(Box::new(Resume {
+                epoch: self.meta.epoch,
+                watermark: self.meta.watermark,
+                scope: self.meta.scope.clone(),
+                schema: self.meta.schema_digest,
+                grant: self.meta.grant_digest,
+            })),
+        };
+        self.outputs.push_back(Output::Send(hello));
+        Ok(())
+    }
+
+    fn welcomed<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        Enrolled { device, user }: Enrolled,
+        epoch: crate::model::LogEpoch,
+        resumed: bool,
+    ) -> Result<(), SessionError> {
+        let Some(session) = &self.session else { return Ok(()) };
+        if let Purpose::Enroll { code, .. } = &session.purpose {
+            self.meta.enrolment = Some(Enrolment {
+                organization: code.organization(),
+                addresses: code.addresses().to_vec(),
+                device,
+                user: user.clone(),
+            });
+            self.actor = self.fresh_actor();
+            self.tell(Event::Enrolled { device, user });
+        }
+        self.meta.epoch = epoch;
+        if !resumed {
+            self.start_anew(store)?;
+        }
+        let batch =
+            crate::sync::ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() };
+        store.commit(batch)?;
+        self.tell(Event::Open);
+        self.push(store)?;
+        Ok(())
+    }
+}
+
+struct Enrolled {
+    device: crate::model::DeviceNumber,
+    user: crate::model::UserId,
+}
