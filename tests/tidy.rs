@@ -14,6 +14,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "tidy/adr.rs"]
+mod adr;
+#[path = "tidy/docs.rs"]
+mod docs;
+#[path = "tidy/links.rs"]
+mod links;
 #[path = "tidy/paths.rs"]
 mod paths;
 #[path = "tidy/rooms.rs"]
@@ -61,6 +67,11 @@ fn read(root: &Path, path: &Path) -> File {
     File { path: name, text }
 }
 
+fn file(path: &str) -> File {
+    let root = root();
+    read(&root, &root.join(path))
+}
+
 #[track_caller]
 fn assert_tidy(problems: &[String]) {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
@@ -72,5 +83,14 @@ fn assert_one(problems: &[String], parts: &[&str]) {
     assert_eq!(problems.len(), 1, "{problems:#?}");
     for part in parts {
         assert!(problems[0].contains(part), "{:?} does not say {part:?}", problems[0]);
+    }
+}
+
+#[test]
+fn readme_commands_are_what_the_checks_run() {
+    let (readme, ci) = (file("README.md").text, file(".ci/run").text);
+    for command in ["cargo run --release -- demo", "cargo test"] {
+        assert!(readme.lines().any(|line| line.trim() == command), "README.md: no `{command}`");
+        assert!(ci.contains(command), ".ci/run: no `{command}`");
     }
 }

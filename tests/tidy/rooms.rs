@@ -65,6 +65,9 @@ const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "Zoned"];
 /// The only room that names Automerge.
 const AUTOMERGE_ROOM: &str = "crdt";
 
+/// Who may attest that a server was checked, whose word then passes the gate: see `gate`.
+const ATTESTATION: (&str, &[&str]) = ("of_checked_server", &["gate", "sync"]);
+
 /// The room that a file of `src/` belongs to and how deep its module lies: `src/model/id.rs` is
 /// in `model` at depth 2.
 fn place(path: &str) -> (String, usize) {
@@ -141,6 +144,16 @@ fn purity_problems(file: &File) -> Vec<String> {
     problems
 }
 
+fn attestation_problems(file: &File) -> Vec<String> {
+    let (room, _) = place(&file.path);
+    let (name, may_name) = ATTESTATION;
+    let named = tokens(&file.text).into_iter().filter(|token| token.text == name);
+    named
+        .filter(|_| !may_name.contains(&room.as_str()))
+        .map(|token| format!("{}:{}: `{room}` may not name `{name}`", file.path, token.line))
+        .collect()
+}
+
 /// Work that was left undone.
 fn stub_problems(file: &File) -> Vec<String> {
     let tokens = tokens(&file.text);
@@ -161,6 +174,11 @@ fn rooms_use_only_what_they_may() {
 #[test]
 fn pure_rooms_touch_no_outside_and_only_crdt_names_automerge() {
     assert_tidy(&files("src", ".rs").iter().flat_map(purity_problems).collect::<Vec<_>>());
+}
+
+#[test]
+fn only_sync_attests_that_a_server_was_checked() {
+    assert_tidy(&files("src", ".rs").iter().flat_map(attestation_problems).collect::<Vec<_>>());
 }
 
 #[test]
@@ -257,6 +275,14 @@ fn automerge_outside_its_room_is_found() {
     let problems = purity_problems(&sample("src/store/mod.rs", named));
     assert_one(&problems, &["src/store/mod.rs:1", "only `crdt` names automerge"]);
     assert_tidy(&purity_problems(&sample("src/crdt/rebuild.rs", named)));
+}
+
+#[test]
+fn an_attestation_elsewhere_is_found() {
+    let text = "fn f() {\n    Attestation::of_checked_server() }";
+    let problems = attestation_problems(&sample("src/replica/mod.rs", text));
+    assert_one(&problems, &["src/replica/mod.rs:2", "`replica` may not name"]);
+    assert_tidy(&attestation_problems(&sample("src/sync/replica.rs", text)));
 }
 
 #[test]
