@@ -3,5 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod codec;
+pub mod crdt;
+pub mod gate;
 pub mod limits;
 pub mod model;
+#[cfg(feature = "_shell")]
+pub mod net;
+#[cfg(feature = "client")]
+pub mod replica;

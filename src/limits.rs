@@ -28,3 +28,27 @@ pub const CHANGE_OPS_MAX: usize = 10_000;
 pub const EDIT_SECTIONS_MAX: usize = 64;
 /// Dependencies of one change: more concurrent heads than this are not built upon.
 pub const CHANGE_DEPS_MAX: usize = 256;
+/// Edits and whole records in one page from the server.
+pub const PAGE_EDITS_MAX: usize = 16_384;
+/// Bytes of an address (`host:port`).
+pub const ADDRESS_BYTES_MAX: usize = 255;
+/// Addresses in an enrolment code.
+pub const ENROLL_CODE_ADDRESSES_MAX: usize = 4;
+/// Bytes of an enrolment code as a device presents it.
+pub const ENROLL_CODE_BYTES_MAX: usize = 1 << 11;
+/// Bytes of an enrolment code as a person types it, spaces and dashes included.
+pub const ENROLL_CODE_TEXT_BYTES_MAX: usize = 1 << 13;
+/// Network addresses that are tried for one host name.
+pub const RESOLVED_ADDRESSES_MAX: usize = 8;
+/// Bytes of frames that wait to be sent on one stream.
+pub const SEND_QUEUE_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
+/// Streams that a peer may have open on one connection: an early one and its replacement.
+pub const STREAMS_MAX: u32 = 2;
+/// Bytes in flight towards us on one connection that the session has not read.
+pub const RECEIVE_WINDOW_BYTES: u32 = 1 << 20;
+/// Handshakes that a server has under way before it ignores new ones.
+pub const HANDSHAKES_MAX: usize = 1_024;
+/// Bytes of a reason given when a connection is closed; a longer one is cut.
+pub const CLOSE_REASON_BYTES_MAX: usize = 256;
+/// Sessions that a server remembers so that a device may resume one (some 300 bytes each).
+pub const RESUMABLE_SESSIONS_MAX: usize = 10_000;

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorId, BusinessUnitId, ColumnName, EditId, Owner, Principal, RecordId, Rights, TableName,
-    Timestamp, Value,
+    ActorId, BusinessUnitId, ColumnName, EditId, Owner, Principal, RecordId, Rights, Table,
+    TableName, Timestamp, Value,
 };
 
 /// A part of a record that is one Automerge document.
@@ -17,6 +17,8 @@ pub enum Section {
     Header,
     /// The ordinary columns.
     Main,
+    /// One secured column: who may not read it never receives the section.
+    Secured(ColumnName),
 }
 
 /// Names a change within its section: no two changes have one (actor, seq).
@@ -67,6 +69,20 @@ pub enum Op {
         /// Its new value.
         value: Value,
     },
+}
+
+impl Op {
+    /// The section of a record of `table` that the operation belongs into.
+    #[must_use]
+    pub fn section(&self, table: &Table) -> Section {
+        match self {
+            Self::Own { .. } | Self::State(_) | Self::Share { .. } => Section::Header,
+            Self::Put { column, .. } => match table.column(column.as_str()) {
+                Some(declared) if declared.secured => Section::Secured(column.clone()),
+                _ => Section::Main,
+            },
+        }
+    }
 }
 
 /// One Automerge change of one section, by meaning.

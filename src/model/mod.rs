@@ -3,10 +3,13 @@
 mod change;
 mod id;
 pub mod name;
+mod organization;
+mod policy;
 mod principal;
 mod record;
 mod right;
 mod schema;
+mod table_facts;
 mod time;
 mod value;
 mod verdict;
@@ -19,10 +22,16 @@ pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, NameError, PositionId, RoleId, TableName, TeamId,
     UserId,
 };
+pub use organization::{BusinessUnit, Organization, Position, Team, TeamKind, User};
+pub use policy::{
+    ColumnPermission, ColumnPermissions, ColumnSecurity, ColumnShares, Hierarchy, HierarchyModel,
+    Inheritance, Policy, Role, SYSTEM_ADMINISTRATOR,
+};
 pub use principal::{Owner, Principal, PrincipalError};
 pub use record::{Columns, Header};
 pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, Ownership, Schema, Table};
-pub use time::Timestamp;
+pub use table_facts::TableFacts;
+pub use time::{TimeRangeError, Timestamp};
 pub use value::{ColumnType, Date, Value};
 pub use verdict::{Denial, Rule, Verdict};

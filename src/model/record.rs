@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessUnitId, ColumnName, Owner, Principal, RecordState, Rights, Value};
+use super::{BusinessUnitId, ColumnName, Op, Owner, Principal, RecordState, Rights, Value};
 
 /// What the header section says of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,6 +15,29 @@ pub struct Header {
     pub state: RecordState,
     /// Who else may do what.
     pub shares: BTreeMap<Principal, Rights>,
+}
+
+impl Header {
+    /// What the header says after `op`, where nothing happened beside it.
+    ///
+    /// # Errors
+    /// `op` is none of the header's; its name is returned.
+    pub fn apply(&mut self, op: &Op) -> Result<(), &'static str> {
+        match op {
+            Op::Own { owner, business_unit } => {
+                self.owner = Some((owner.clone(), business_unit.clone()));
+            }
+            Op::State(state) => self.state = *state,
+            Op::Share { to, rights } if rights.is_empty() => {
+                self.shares.remove(to);
+            }
+            Op::Share { to, rights } => {
+                self.shares.insert(to.clone(), *rights);
+            }
+            Op::Put { .. } => return Err("put"),
+        }
+        Ok(())
+    }
 }
 
 /// The values of a record's columns. A column that was never set is absent.

@@ -80,6 +80,18 @@ impl Rights {
     /// The empty set.
     pub const NONE: Self = Self(0);
 
+    /// One bit a right, the first of [`Right::ALL`] lowest: the form in which sets are stored.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that these bits stand for.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Whether the set holds `right`.
     #[must_use]
     pub fn contains(self, right: Right) -> bool {

@@ -8,8 +8,26 @@ use serde::{Deserialize, Serialize};
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, Debug,
 )]
-#[serde(transparent)]
+#[serde(try_from = "i64", into = "i64")]
 pub struct Timestamp(i64);
+
+/// A number that is no [`Timestamp`] or [`super::Date`]: outside the years -9999 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} lies outside the years -9999 to 9999")]
+pub struct TimeRangeError(pub i64);
+
+impl TryFrom<i64> for Timestamp {
+    type Error = TimeRangeError;
+    fn try_from(millis: i64) -> Result<Self, TimeRangeError> {
+        Self::from_millis(millis).ok_or(TimeRangeError(millis))
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(time: Timestamp) -> i64 {
+        time.0
+    }
+}
 
 impl Timestamp {
     /// The earliest time that has a text form.

@@ -5,14 +5,28 @@ use std::fmt;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::time::TimeRangeError;
 use super::{RecordId, Timestamp};
 
 /// A calendar date: days since 1970-01-01.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-#[serde(transparent)]
+#[serde(try_from = "i32", into = "i32")]
 pub struct Date(i32);
+
+impl TryFrom<i32> for Date {
+    type Error = TimeRangeError;
+    fn try_from(days: i32) -> Result<Self, TimeRangeError> {
+        Self::from_days(days).ok_or(TimeRangeError(days.into()))
+    }
+}
+
+impl From<Date> for i32 {
+    fn from(date: Date) -> i32 {
+        date.0
+    }
+}
 
 impl Date {
     /// The date so many days after 1970-01-01; `None` outside the years -9999 to 9999.
@@ -103,7 +117,7 @@ pub enum Value {
     /// See [`ColumnType::Integer`].
     Integer(i64),
     /// See [`ColumnType::Decimal`].
-    Decimal(Decimal),
+    Decimal(#[serde(with = "decimal_parts")] Decimal),
     /// See [`ColumnType::Float`].
     Float(f64),
     /// See [`ColumnType::Boolean`].
@@ -157,5 +171,20 @@ impl fmt::Display for Value {
             Self::Date(date) => date.fmt(f),
             Self::Lookup(id) => id.fmt(f),
         }
+    }
+}
+
+/// A decimal as its digits and how many of them follow the point.
+mod decimal_parts {
+    use rust_decimal::Decimal;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(number: &Decimal, to: S) -> Result<S::Ok, S::Error> {
+        (number.mantissa(), number.scale()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
+        let (digits, scale) = <(i128, u32)>::deserialize(from)?;
+        Decimal::try_from_i128_with_scale(digits, scale).map_err(de::Error::custom)
     }
 }

@@ -1,0 +1,252 @@
+//! Edits as bytes: the form in which they are signed, sent and kept.
+//!
+//! Texts and actors are written once, in dictionaries in front; counters and times are
+//! differences from the edit before. `docs/format.md` draws it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::DecodeError;
+use crate::limits::{CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_EDITS_MAX, EDIT_SECTIONS_MAX};
+use crate::model::{
+    ActorId, Change, ChangeRef, ColumnName, DeviceNumber, Edit, EditId, NameError, Op, Principal,
+    RecordId, RecordState, Rights, Section, TableName, Timestamp, Value,
+};
+
+#[derive(Serialize, Deserialize)]
+struct WireEdits {
+    names: Vec<String>,
+    actors: Vec<ActorId>,
+    edits: Vec<WireEdit>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireEdit {
+    device: u32,
+    /// From the edit before.
+    counter: i64,
+    part: u32,
+    table: u32,
+    record: [u8; 16],
+    changes: Vec<WireChange>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireChange {
+    section: WireSection,
+    actor: u32,
+    seq: u64,
+    /// Milliseconds from the change before.
+    time: i64,
+    deps: Vec<(u32, u64)>,
+    ops: Vec<WireOp>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireOp {
+    Put(u32, Value),
+    Own { owner: u32, business_unit: u32 },
+    State(RecordState),
+    Share { to: u32, rights: Rights },
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireSection {
+    Header,
+    Main,
+    Secured(u32),
+}
+
+/// Gives each distinct thing the number of its first appearance.
+struct Dictionary<T> {
+    numbers: BTreeMap<T, u32>,
+    things: Vec<T>,
+}
+
+impl<T: Ord + Clone> Dictionary<T> {
+    fn new() -> Self {
+        Self { numbers: BTreeMap::new(), things: Vec::new() }
+    }
+
+    fn number(&mut self, thing: T) -> u32 {
+        let next = u32::try_from(self.things.len()).unwrap_or(u32::MAX);
+        *self.numbers.entry(thing.clone()).or_insert_with(|| {
+            self.things.push(thing);
+            next
+        })
+    }
+}
+
+struct Writer {
+    names: Dictionary<String>,
+    actors: Dictionary<ActorId>,
+    counter: u64,
+    time: i64,
+}
+
+impl Writer {
+    fn name(&mut self, name: &impl ToString) -> u32 {
+        self.names.number(name.to_string())
+    }
+
+    fn reference(&mut self, change: ChangeRef) -> (u32, u64) {
+        (self.actors.number(change.actor), change.seq)
+    }
+
+    fn edit(&mut self, edit: &Edit) -> WireEdit {
+        let counter = edit.id.counter.cast_signed().wrapping_sub(self.counter.cast_signed());
+        self.counter = edit.id.counter;
+        WireEdit {
+            device: edit.id.device.0,
+            counter,
+            part: edit.id.part,
+            table: self.name(&edit.table),
+            record: *edit.record.as_bytes(),
+            changes: edit.changes.iter().map(|change| self.change(change)).collect(),
+        }
+    }
+
+    fn change(&mut self, change: &Change) -> WireChange {
+        let time = change.time.as_millis().wrapping_sub(self.time);
+        self.time = change.time.as_millis();
+        let (actor, seq) = self.reference(change.id);
+        WireChange {
+            section: match &change.section {
+                Section::Header => WireSection::Header,
+                Section::Main => WireSection::Main,
+                Section::Secured(column) => WireSection::Secured(self.name(column)),
+            },
+            actor,
+            seq,
+            time,
+            deps: change.deps.iter().map(|dep| self.reference(*dep)).collect(),
+            ops: change.ops.iter().map(|op| self.op(op)).collect(),
+        }
+    }
+
+    fn op(&mut self, op: &Op) -> WireOp {
+        match op {
+            Op::Put { column, value } => WireOp::Put(self.name(column), value.clone()),
+            Op::Own { owner, business_unit } => {
+                WireOp::Own { owner: self.name(owner), business_unit: self.name(business_unit) }
+            }
+            Op::State(state) => WireOp::State(*state),
+            Op::Share { to, rights } => WireOp::Share { to: self.name(to), rights: *rights },
+        }
+    }
+}
+
+/// Writes edits as bytes.
+///
+/// # Errors
+/// None in practice: the serializer can only fail on kinds of data that edits do not hold.
+pub fn encode_edits(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
+    let (names, actors) = (Dictionary::new(), Dictionary::new());
+    let mut writer = Writer { names, actors, counter: 0, time: 0 };
+    let edits = edits.iter().map(|edit| writer.edit(edit)).collect();
+    let wire = WireEdits { names: writer.names.things, actors: writer.actors.things, edits };
+    Ok(postcard::to_stdvec(&wire)?)
+}
+
+struct Reader {
+    names: Vec<String>,
+    actors: Vec<ActorId>,
+    counter: u64,
+    time: i64,
+}
+
+impl Reader {
+    fn name<T: std::str::FromStr>(&self, number: u32) -> Result<T, DecodeError>
+    where
+        DecodeError: From<T::Err>,
+    {
+        let index = usize::try_from(number).ok();
+        let name = index.and_then(|index| self.names.get(index));
+        Ok(name.ok_or(DecodeError::Reference { what: "name", number })?.parse()?)
+    }
+
+    fn reference(&self, (actor, seq): (u32, u64)) -> Result<ChangeRef, DecodeError> {
+        let index = usize::try_from(actor).ok();
+        let found = index.and_then(|index| self.actors.get(index)).copied();
+        let actor = found.ok_or(DecodeError::Reference { what: "actor", number: actor })?;
+        Ok(ChangeRef { actor, seq })
+    }
+
+    fn edit(&mut self, wire: WireEdit) -> Result<Edit, DecodeError> {
+        DecodeError::bound("sections in an edit", wire.changes.len(), EDIT_SECTIONS_MAX)?;
+        self.counter = self.counter.wrapping_add_signed(wire.counter);
+        Ok(Edit {
+            id: EditId {
+                device: DeviceNumber(wire.device),
+                counter: self.counter,
+                part: wire.part,
+            },
+            table: self.name::<TableName>(wire.table)?,
+            record: RecordId::from_bytes(wire.record),
+            changes: wire
+                .changes
+                .into_iter()
+                .map(|it| self.change(it))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn change(&mut self, wire: WireChange) -> Result<Change, DecodeError> {
+        DecodeError::bound("dependencies of a change", wire.deps.len(), CHANGE_DEPS_MAX)?;
+        DecodeError::bound("operations in a change", wire.ops.len(), CHANGE_OPS_MAX)?;
+        self.time = self.time.wrapping_add(wire.time);
+        Ok(Change {
+            section: match wire.section {
+                WireSection::Header => Section::Header,
+                WireSection::Main => Section::Main,
+                WireSection::Secured(column) => Section::Secured(self.name(column)?),
+            },
+            id: self.reference((wire.actor, wire.seq))?,
+            time: Timestamp::try_from(self.time)?,
+            deps: wire.deps.into_iter().map(|dep| self.reference(dep)).collect::<Result<_, _>>()?,
+            ops: wire.ops.into_iter().map(|op| self.op(op)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn op(&self, wire: WireOp) -> Result<Op, DecodeError> {
+        Ok(match wire {
+            WireOp::Put(column, value) => {
+                Op::Put { column: self.name::<ColumnName>(column)?, value }
+            }
+            WireOp::Own { owner, business_unit } => {
+                Op::Own { owner: self.name(owner)?, business_unit: self.name(business_unit)? }
+            }
+            WireOp::State(state) => Op::State(state),
+            WireOp::Share { to, rights } => Op::Share { to: self.name::<Principal>(to)?, rights },
+        })
+    }
+}
+
+/// Reads edits from bytes that may come from anywhere.
+///
+/// # Errors
+/// The bytes are no such edits, or break a bound, which the error names.
+pub fn decode_edits(bytes: &[u8]) -> Result<Vec<Edit>, DecodeError> {
+    decode_edits_up_to(bytes, CHANGE_SET_EDITS_MAX)
+}
+
+/// As [`decode_edits`], with another bound for the number of edits.
+///
+/// # Errors
+/// As [`decode_edits`].
+pub fn decode_edits_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+    let (wire, rest): (WireEdits, _) = postcard::take_from_bytes(bytes)?;
+    if !rest.is_empty() {
+        return Err(DecodeError::TrailingBytes(rest.len()));
+    }
+    DecodeError::bound("edits in a change set", wire.edits.len(), edits_max)?;
+    let mut reader = Reader { names: wire.names, actors: wire.actors, counter: 0, time: 0 };
+    wire.edits.into_iter().map(|edit| reader.edit(edit)).collect()
+}
+
+impl From<NameError> for DecodeError {
+    fn from(error: NameError) -> Self {
+        Self::Value(error.to_string())
+    }
+}

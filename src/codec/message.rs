@@ -1,0 +1,350 @@
+//! The messages of a session between a device and the server. `docs/protocol.md` tells how they
+//! follow each other.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DecodeError, SignedChangeSet, decode_edits_up_to, encode_edits};
+use crate::limits::{FRAME_BYTES_MAX, PAGE_EDITS_MAX};
+use crate::model::{
+    BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
+    TableName, Timestamp, UserId, Verdict,
+};
+
+/// The version of the messages. Both sides send it first in each message.
+pub const PROTOCOL_VERSION: u8 = 1;
+
+/// A short digest (BLAKE3, 16 bytes) by which both sides name something large.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 16]);
+
+impl Digest {
+    /// The digest of `bytes`, as one kind of thing.
+    #[must_use]
+    pub fn of(kind: &str, bytes: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("tidegate 2026 digest");
+        hasher.update(&[u8::try_from(kind.len()).unwrap_or(u8::MAX)]);
+        hasher.update(kind.as_bytes());
+        hasher.update(bytes);
+        let mut digest = [0; 16];
+        digest.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
+        Self(digest)
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(self.0.split_at(4).0))
+    }
+}
+
+/// A place in the order of records by which a scan goes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct ScanPlace {
+    /// The table of the last record passed.
+    pub table: TableName,
+    /// The last record passed.
+    pub record: RecordId,
+}
+
+/// What a device's rows answer to: the privileges under which they were sent.
+///
+/// A scan goes through all records of the server, and sends what the target may read and those
+/// held may not, and the other way round.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Scope {
+    /// The standings under which the device may hold rows; none: it holds nothing.
+    pub held: Vec<Digest>,
+    /// The standing that a scan under way goes towards, and how far it is.
+    pub target: Option<(Digest, Option<ScanPlace>)>,
+}
+
+impl Scope {
+    /// Turns to another standing: nothing to do where the rows answer to it already, or a scan
+    /// towards it is under way; otherwise a scan starts.
+    pub fn turn_to(&mut self, standing: Digest) {
+        match &self.target {
+            Some((target, _)) if *target == standing => {}
+            None if self.held == [standing] => {}
+            _ => {
+                if let Some((target, _)) = self.target.take()
+                    && !self.held.contains(&target)
+                {
+                    self.held.push(target);
+                }
+                self.target = Some((standing, None));
+            }
+        }
+    }
+
+    /// Notes how far the scan is.
+    pub fn advance(&mut self, place: ScanPlace) {
+        if let Some((_, at)) = &mut self.target {
+            *at = Some(place);
+        }
+    }
+
+    /// Ends the scan: the rows answer to its target alone.
+    pub fn finish(&mut self) {
+        if let Some((target, _)) = self.target.take() {
+            self.held = vec![target];
+        }
+    }
+}
+
+/// What a device has already.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Resume {
+    /// Which life of the log the rest belongs to.
+    pub epoch: LogEpoch,
+    /// All entries up to here, of what its rows answer to.
+    pub watermark: Sequence,
+    /// What its rows answer to.
+    pub scope: Scope,
+    /// The schema that it has.
+    pub schema: Option<Digest>,
+    /// The grant that it has.
+    pub grant: Option<Digest>,
+}
+
+/// From a device to the server.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum ToServer {
+    /// The session begins, for an enrolled device.
+    Hello(Box<Resume>),
+    /// The session begins, for a device that shows its enrolment code.
+    Enroll {
+        /// The code's bytes.
+        code: Vec<u8>,
+        /// What people call the device.
+        name: String,
+    },
+    /// Edits to be judged.
+    Push(SignedChangeSet),
+    /// One record, whole, if it may be read.
+    Fetch {
+        /// Its table.
+        table: TableName,
+        /// Its id.
+        record: RecordId,
+    },
+    /// Asks for [`ToDevice::Flushed`] once all before was answered and the device is up to date.
+    Flush {
+        /// Comes back in the answer.
+        number: u32,
+    },
+}
+
+/// Why a server ends a session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Nobody enrolled a device with this key.
+    #[error("this device is not enrolled; ask an administrator for an enrolment code")]
+    UnknownDevice,
+    /// An administrator revoked the device.
+    #[error("this device was revoked; ask an administrator")]
+    RevokedDevice,
+    /// The server never made this code.
+    #[error("this enrolment code is not one of this server")]
+    WrongCode,
+    /// The code was used by another device.
+    #[error("this enrolment code was used before; ask for a new one")]
+    UsedCode,
+    /// The code is too old.
+    #[error("this enrolment code expired at {0}; ask for a new one")]
+    ExpiredCode(Timestamp),
+    /// The code's user is not there, or disabled.
+    #[error("user `{0}` is not known here, or is disabled")]
+    NoSuchUser(UserId),
+    /// A message came where it makes no sense, or is not in the form of one.
+    #[error("protocol error: {0}")]
+    Protocol(String),
+    /// The server cannot go on, but may be able to later.
+    #[error("the server has a problem: {0}")]
+    Trouble(String),
+}
+
+/// What happened to one record, in the order of the log.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Entry {
+    /// An edit of someone else.
+    Edit {
+        /// Its place in the log.
+        sequence: Sequence,
+        /// The edit.
+        edit: Edit,
+    },
+    /// An edit of this device became confirmed.
+    Own {
+        /// Its place in the log.
+        sequence: Sequence,
+        /// Which edit.
+        id: EditId,
+        /// The record's table.
+        table: TableName,
+        /// The record.
+        record: RecordId,
+        /// Digest of the edit that was admitted: the device's own may have changed since.
+        check: Digest,
+    },
+    /// A whole record, as of its last entry.
+    Whole {
+        /// The place in the log of the record's last entry.
+        version: Sequence,
+        /// All its changes, as if one edit had made them.
+        record: Edit,
+    },
+    /// The record is out of reach.
+    Gone {
+        /// Entries of the record up to here are settled by this.
+        sequence: Sequence,
+        /// The record's table.
+        table: TableName,
+        /// The record.
+        record: RecordId,
+    },
+}
+
+/// Digest of an edit, by meaning.
+///
+/// # Errors
+/// As [`encode_edits`].
+pub fn edit_digest(edit: &Edit) -> Result<Digest, DecodeError> {
+    Ok(Digest::of("edit", &encode_edits(std::slice::from_ref(edit))?))
+}
+
+/// A run of the log, or of a scan.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Page {
+    /// What happened.
+    #[serde(with = "entries")]
+    pub entries: Vec<Entry>,
+    /// Everything in the log up to here is in this page and those before.
+    pub watermark: Sequence,
+    /// What the device's rows answer to after this page.
+    pub scope: Scope,
+}
+
+/// From the server to a device.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum ToDevice {
+    /// The first message: who the server is. The device says nothing before it has checked it.
+    Greeting {
+        /// The certificate's bytes.
+        certificate: Vec<u8>,
+    },
+    /// The session is open.
+    Welcome {
+        /// The device's number.
+        device: DeviceNumber,
+        /// Its user.
+        user: UserId,
+        /// The life of the log. Where it is another than the device's, the device starts anew.
+        epoch: LogEpoch,
+        /// The server's clock, for reporting skew.
+        time: Timestamp,
+    },
+    /// The schema, because the device has another.
+    Schema(Box<Schema>),
+    /// The user's privileges as the server states them, because the device has others.
+    Grant(Vec<u8>),
+    /// Owners that this user may assign to, with their business units.
+    Owners(Vec<(Owner, BusinessUnitId)>),
+    /// Answers to edits that were not admitted; an admitted one comes as [`Entry::Own`].
+    Verdicts(Vec<(EditId, Verdict)>),
+    /// What happened.
+    Page(Page),
+    /// All that came before [`ToServer::Flush`] is answered, and the device is up to date.
+    Flushed {
+        /// As in the question.
+        number: u32,
+    },
+    /// The session ends.
+    Refused(Refusal),
+}
+
+mod entries {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    use super::{
+        Digest, Edit, EditId, Entry, PAGE_EDITS_MAX, RecordId, Sequence, TableName,
+        decode_edits_up_to, encode_edits,
+    };
+
+    #[derive(Serialize, Deserialize)]
+    enum Wire {
+        Edit(Sequence),
+        Own(Sequence, EditId, TableName, RecordId, Digest),
+        Whole(Sequence),
+        Gone(Sequence, TableName, RecordId),
+    }
+
+    pub(super) fn serialize<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok, S::Error> {
+        let mut edits: Vec<Edit> = Vec::new();
+        let wire: Vec<_> = entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Edit { sequence, edit } => {
+                    edits.push(edit.clone());
+                    Wire::Edit(*sequence)
+                }
+                Entry::Whole { version, record } => {
+                    edits.push(record.clone());
+                    Wire::Whole(*version)
+                }
+                Entry::Own { sequence, id, table, record, check } => {
+                    Wire::Own(*sequence, *id, table.clone(), *record, *check)
+                }
+                Entry::Gone { sequence, table, record } => {
+                    Wire::Gone(*sequence, table.clone(), *record)
+                }
+            })
+            .collect();
+        (wire, encode_edits(&edits).map_err(ser::Error::custom)?).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Entry>, D::Error> {
+        let (wire, edits) = <(Vec<Wire>, Vec<u8>)>::deserialize(from)?;
+        let edits = decode_edits_up_to(&edits, PAGE_EDITS_MAX).map_err(de::Error::custom)?;
+        let mut edits = edits.into_iter();
+        let mut next = || edits.next().ok_or_else(|| de::Error::custom("an edit is missing"));
+        wire.into_iter()
+            .map(|entry| {
+                Ok(match entry {
+                    Wire::Edit(sequence) => Entry::Edit { sequence, edit: next()? },
+                    Wire::Whole(version) => Entry::Whole { version, record: next()? },
+                    Wire::Own(sequence, id, table, record, check) => {
+                        Entry::Own { sequence, id, table, record, check }
+                    }
+                    Wire::Gone(sequence, table, record) => Entry::Gone { sequence, table, record },
+                })
+            })
+            .collect()
+    }
+}
+
+/// Writes a message as the payload of a frame.
+///
+/// # Errors
+/// It is larger than a frame.
+pub fn encode_message<T: Serialize>(message: &T) -> Result<Vec<u8>, DecodeError> {
+    let bytes = postcard::to_extend(message, vec![PROTOCOL_VERSION])?;
+    DecodeError::bound("bytes in a frame", bytes.len(), FRAME_BYTES_MAX)?;
+    Ok(bytes)
+}
+
+/// Reads a message from the payload of a frame, which may come from anywhere.
+///
+/// # Errors
+/// It is of another version, too long, or no message.
+pub fn decode_message<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
+    DecodeError::bound("bytes in a frame", bytes.len(), FRAME_BYTES_MAX)?;
+    let Some((&found, payload)) = bytes.split_first() else {
+        return Err(DecodeError::Value("the frame is empty".into()));
+    };
+    if found != PROTOCOL_VERSION {
+        return Err(DecodeError::Version { what: "the protocol", found, known: PROTOCOL_VERSION });
+    }
+    let (message, rest) = postcard::take_from_bytes(payload)?;
+    if rest.is_empty() { Ok(message) } else { Err(DecodeError::TrailingBytes(rest.len())) }
+}

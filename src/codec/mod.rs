@@ -1,0 +1,21 @@
+//! Bytes and back: keys and signatures, certificates, enrolment codes, change sets, messages.
+
+mod certificate;
+mod change_set;
+mod edits;
+mod enroll_code;
+mod error;
+mod key;
+mod message;
+mod take;
+
+pub use certificate::{CertificateError, ServerCertificate};
+pub use change_set::{ChangeSet, ChangeSetError, HashesDigest, SignedChangeSet};
+pub use edits::{decode_edits, decode_edits_up_to, encode_edits};
+pub use enroll_code::{EnrollCode, EnrollCodeError, EnrollTerms, MintError};
+pub use error::DecodeError;
+pub use key::{Context, KeyTextError, PublicKey, SecretKey, Signature, SignatureError};
+pub use message::{
+    Digest, Entry, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace, Scope, ToDevice, ToServer,
+    decode_message, edit_digest, encode_message,
+};

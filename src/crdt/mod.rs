@@ -1,0 +1,15 @@
+//! Sections as Automerge documents. The only room that names `automerge`.
+//!
+//! Documents live in memory alone. What is stored and sent is a section's [`History`]: its changes
+//! by meaning, from which the document is rebuilt, bit for bit, when something must be merged.
+
+mod document;
+mod error;
+mod history;
+mod record;
+mod scalar;
+
+pub use document::{ChangeHash, Document};
+pub use error::CrdtError;
+pub use history::History;
+pub use record::Record;

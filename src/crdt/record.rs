@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use super::{ChangeHash, CrdtError, Document, History};
+use crate::model::{
+    ActorId, Change, ChangeRef, Columns, DeviceNumber, Edit, EditId, Header, Op, RecordId,
+    RecordState, Section, Table, TableName, Timestamp,
+};
+
+/// A record: the history of each section, and beside it what these say as plain values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    table: TableName,
+    id: RecordId,
+    header: Header,
+    columns: Columns,
+    sections: BTreeMap<Section, History>,
+}
+
+impl Record {
+    /// A record that nothing was ever done to.
+    #[must_use]
+    pub fn new(table: TableName, id: RecordId) -> Self {
+        let (header, columns, sections) = Default::default();
+        Self { table, id, header, columns, sections }
+    }
+
+    /// The record that these changes make: the inverse of [`Self::to_edit`].
+    ///
+    /// # Errors
+    /// They do not fit each other.
+    pub fn from_edit(changes: &Edit) -> Result<Self, CrdtError> {
+        let mut record = Self::new(changes.table.clone(), changes.record);
+        record.merge(changes)?;
+        Ok(record)
+    }
+
+    /// All its changes as if one edit had made them, section by section.
+    #[must_use]
+    pub fn to_edit(&self) -> Edit {
+        let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
+        let changes = self.sections.values().flat_map(|it| it.changes().iter().cloned()).collect();
+        Edit { id, table: self.table.clone(), record: self.id, changes }
+    }
+
+    /// Its table.
+    #[must_use]
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub fn id(&self) -> RecordId {
+        self.id
+    }
+
+    /// Owner, state and shares.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The values of its columns.
+    #[must_use]
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Its sections' histories.
+    #[must_use]
+    pub fn sections(&self) -> &BTreeMap<Section, History> {
+        &self.sections
+    }
+
+    /// Whether it was ever created; a deleted record was.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.sections.get(&Section::Header).is_some_and(|header| !header.is_empty())
+    }
+
+    /// Whether it is there: created and not deleted.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.exists() && self.header.state == RecordState::Active
+    }
+
+    /// Whether the section holds the change.
+    #[must_use]
+    pub fn holds(&self, section: &Section, change: ChangeRef) -> bool {
+        self.sections.get(section).is_some_and(|history| history.holds(change))
+    }
+
+    /// What a section's next change builds on.
+    #[must_use]
+    pub fn heads(&self, section: &Section) -> &[ChangeRef] {
+        self.sections.get(section).map_or(&[], History::heads)
+    }
+
+    /// Merges an edit.
+    ///
+    /// # Errors
+    /// A change of it does not fit; the record is then as it was.
+    pub fn merge(&mut self, edit: &Edit) -> Result<(), CrdtError> {
+        let mut next = self.clone();
+        for change in &edit.changes {
+            let section = &change.section;
+            let history = next.sections.entry(section.clone()).or_default();
+            match section {
+                Section::Header => history.merge_header(change.clone(), &mut next.header)?,
+                Section::Main | Section::Secured(_) => {
+                    history.merge_columns(section, change.clone(), &mut next.columns)?;
+                }
+            }
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// Writes `ops` as an edit on the record as it is now: one change for each section touched,
+    /// each building on that section's heads. The record itself is not changed; see
+    /// [`Self::merge`].
+    #[must_use]
+    pub fn author(
+        &self,
+        table: &Table,
+        id: EditId,
+        actor: ActorId,
+        time: Timestamp,
+        ops: Vec<Op>,
+    ) -> Edit {
+        let mut by_section: BTreeMap<Section, Vec<Op>> = BTreeMap::new();
+        for op in ops {
+            by_section.entry(op.section(table)).or_default().push(op);
+        }
+        let change = |(section, ops): (Section, Vec<Op>)| {
+            let history = self.sections.get(&section);
+            let seq = 1 + history.map_or(0, |history| history.last_seq(actor));
+            let deps = history.map_or_else(Vec::new, |history| history.heads().to_vec());
+            Change { section, id: ChangeRef { actor, seq }, time, deps, ops }
+        };
+        let changes = by_section.into_iter().map(change).collect();
+        Edit { id, table: self.table.clone(), record: self.id, changes }
+    }
+
+    /// Writes an edit anew on the record as it is now, under the same edit id; only its author may.
+    #[must_use]
+    pub fn reauthor(&self, table: &Table, edit: &Edit, actor: ActorId) -> Edit {
+        let time = edit.changes.first().map_or_else(Timestamp::default, |change| change.time);
+        self.author(table, edit.id, actor, time, edit.ops().cloned().collect())
+    }
+
+    /// Automerge's heads of each section, computed by rebuilding the documents: two records are
+    /// equal to the bit where these are.
+    ///
+    /// # Errors
+    /// A history is not one that Tidegate wrote.
+    pub fn document_heads(&self) -> Result<BTreeMap<Section, Vec<ChangeHash>>, CrdtError> {
+        let heads = |(section, history): (&Section, &History)| {
+            Ok((section.clone(), history.document(section.clone())?.heads()))
+        };
+        self.sections.iter().map(heads).collect()
+    }
+
+    /// The documents of the sections, for rebuilding changes on.
+    ///
+    /// # Errors
+    /// A history is not one that Tidegate wrote.
+    pub fn document(&self, section: &Section) -> Result<Document, CrdtError> {
+        match self.sections.get(section) {
+            Some(history) => history.document(section.clone()),
+            None => Ok(Document::new(section.clone())),
+        }
+    }
+}

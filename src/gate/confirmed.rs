@@ -1,0 +1,140 @@
+//! Confirmed state, and the one way to change it.
+//!
+//! [`apply`] is the only mutator. It takes an [`Admitted`], which only the gate makes: after it
+//! ruled on an edit, or on the word of the server, whose rulings are final. A store writes what
+//! [`apply`] returned and nothing else. So nothing merges that was not admitted, and the compiler
+//! says so.
+
+use crate::crdt::{CrdtError, Record};
+use crate::model::{Edit, RecordId, Sequence, TableName};
+
+/// A record as the server has ordered it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirmed {
+    record: Record,
+    version: Sequence,
+}
+
+impl Confirmed {
+    /// The record.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The place in the log of the last edit of the record.
+    #[must_use]
+    pub fn version(&self) -> Sequence {
+        self.version
+    }
+
+    /// All changes of the record as if one edit had made them: the form in which a record is kept
+    /// and sent whole.
+    #[must_use]
+    pub fn to_edit(&self) -> Edit {
+        self.record.to_edit()
+    }
+
+    /// Reads back what a store wrote of an [`Applied`].
+    ///
+    /// # Errors
+    /// The changes are not ones that were admitted once: the file is damaged.
+    pub fn from_stored(version: Sequence, changes: &Edit) -> Result<Self, CrdtError> {
+        Ok(Self { record: Record::from_edit(changes)?, version })
+    }
+}
+
+/// An edit that counts.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    edit: Edit,
+    sequence: Sequence,
+}
+
+impl Admitted {
+    pub(super) fn new(edit: Edit, sequence: Sequence) -> Self {
+        Self { edit, sequence }
+    }
+
+    /// The edit.
+    #[must_use]
+    pub fn edit(&self) -> &Edit {
+        &self.edit
+    }
+
+    /// Its place in the log.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+}
+
+/// The word of a server that proved to belong to the organization: what it says is confirmed.
+///
+/// Only the device's side of a session may make one, after it checked the server's certificate.
+#[derive(Debug)]
+pub struct Attestation(());
+
+impl Attestation {
+    /// The word of the server at the other end of a session whose certificate was checked.
+    #[must_use]
+    pub fn of_checked_server() -> Self {
+        Self(())
+    }
+
+    /// An edit that the server admitted.
+    #[must_use]
+    pub fn admits(&self, edit: Edit, sequence: Sequence) -> Admitted {
+        Admitted::new(edit, sequence)
+    }
+
+    /// A record that the server sent whole.
+    ///
+    /// # Errors
+    /// The changes do not fit each other.
+    pub fn whole(&self, changes: &Edit, version: Sequence) -> Result<Applied, CrdtError> {
+        Ok(Applied(Confirmed { record: Record::from_edit(changes)?, version }))
+    }
+}
+
+/// Confirmed state with an admitted edit in it: what a store may write.
+#[derive(Debug, Clone)]
+pub struct Applied(Confirmed);
+
+impl Applied {
+    /// The new state.
+    #[must_use]
+    pub fn confirmed(&self) -> &Confirmed {
+        &self.0
+    }
+
+    /// The new state, to go on with.
+    #[must_use]
+    pub fn into_confirmed(self) -> Confirmed {
+        self.0
+    }
+
+    /// Its record's id.
+    #[must_use]
+    pub fn id(&self) -> RecordId {
+        self.0.record.id()
+    }
+
+    /// Its record's table.
+    #[must_use]
+    pub fn table(&self) -> &TableName {
+        self.0.record.table()
+    }
+}
+
+/// Merges an admitted edit into the confirmed state of its record (`None`: there is none yet).
+///
+/// # Errors
+/// A change of the edit does not fit the record.
+pub fn apply(confirmed: Option<Confirmed>, admitted: &Admitted) -> Result<Applied, CrdtError> {
+    let Edit { table, record, .. } = &admitted.edit;
+    let mut record =
+        confirmed.map_or_else(|| Record::new(table.clone(), *record), |confirmed| confirmed.record);
+    record.merge(&admitted.edit)?;
+    Ok(Applied(Confirmed { record, version: admitted.sequence }))
+}

@@ -1,0 +1,209 @@
+//! A UDP socket that makes or takes connections.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{EndpointConfig, TokioRuntime, VarInt};
+
+use super::dial::{Dial, Dialled, EarlyConnection};
+use super::{Connection, Incoming, NetError, TransportOptions, race, tls};
+use crate::codec::SecretKey;
+use crate::limits::HANDSHAKES_MAX;
+
+const RESET_LABEL: &str = "tidegate 2026 quic stateless reset key";
+
+/// A UDP socket with a key. It makes connections if it is a client's, takes them if a server's.
+///
+/// Made and used within a tokio runtime. Clones share the socket and the sessions to resume: keep
+/// one endpoint for all connections of a program.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    inner: quinn::Endpoint,
+    role: Role,
+}
+
+#[derive(Clone)]
+enum Role {
+    Client(Arc<QuicClientConfig>),
+    Server { handshake_timeout: Duration },
+}
+
+impl std::fmt::Debug for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Client(_) => "Client",
+            Self::Server { .. } => "Server",
+        })
+    }
+}
+
+impl Endpoint {
+    /// Listens on `address` (port 0: any free one, see [`Self::local_addr`]) with this TLS key.
+    ///
+    /// # Errors
+    /// The port is in use ([`NetError::PortInUse`]), or the address cannot be listened on.
+    pub fn server(
+        address: SocketAddr,
+        tls_key: &SecretKey,
+        options: TransportOptions,
+    ) -> Result<Self, NetError> {
+        let mut server = quinn::ServerConfig::with_crypto(tls::server(tls_key)?);
+        server
+            .transport_config(options.to_quinn()?)
+            .max_incoming(HANDSHAKES_MAX)
+            .incoming_buffer_size(64 << 10)
+            .incoming_buffer_size_total(16 << 20);
+        // The same key after a restart: devices learn at once that their connection is gone.
+        let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &tls_key.derive(RESET_LABEL));
+        let socket = UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?;
+        let inner = quinn::Endpoint::new(
+            EndpointConfig::new(Arc::new(reset_key)),
+            Some(server),
+            socket,
+            Arc::new(TokioRuntime),
+        )
+        .map_err(|e| NetError::bind(address, e))?;
+        let role = Role::Server { handshake_timeout: options.handshake_timeout };
+        Ok(Self { inner, role })
+    }
+
+    /// An endpoint that connects to servers, on any free port.
+    ///
+    /// # Errors
+    /// The system gives no UDP socket.
+    pub fn client(key: &SecretKey) -> Result<Self, NetError> {
+        let role = Role::Client(tls::client(key)?);
+        let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        // Some systems have no IPv6.
+        let inner = quinn::Endpoint::client(both)
+            .or_else(|_| quinn::Endpoint::client(v4))
+            .map_err(|e| NetError::bind(v4, e))?;
+        Ok(Self { inner, role })
+    }
+
+    /// Connects to `address`, `host:port`. Where the host has several network addresses they are
+    /// tried a quarter of a second apart and the first that answers is taken.
+    ///
+    /// The server's key is proved when this returns; whether the *server* takes this side's key
+    /// shows only with its first answer.
+    ///
+    /// Cancel-safe: dropping it gives up.
+    ///
+    /// # Errors
+    /// The text is no address, the host is not found, nothing answers in time, the other side
+    /// speaks another version or fails to prove its key, or this is a server's endpoint.
+    pub async fn connect(
+        &self,
+        address: &str,
+        options: TransportOptions,
+    ) -> Result<Connection, NetError> {
+        let dial = self.dial(address, options)?;
+        let targets = race::resolve(address).await?;
+        race::first_to_answer(targets, |target| dial.clone().full(target)).await
+    }
+
+    /// Connects like [`Self::connect`], but where a session can be resumed returns at once with a
+    /// connection that already sends. Only the first network address of a name is tried that way.
+    ///
+    /// Cancel-safe: dropping it gives up.
+    ///
+    /// # Errors
+    /// Those of [`Self::connect`].
+    pub async fn connect_early(
+        &self,
+        address: &str,
+        options: TransportOptions,
+    ) -> Result<Dialled, NetError> {
+        let dial = self.dial(address, options)?;
+        let targets = race::resolve(address).await?;
+        if let [target, ..] = targets[..] {
+            match dial.start(target)?.into_0rtt() {
+                Ok((inner, accepted)) => {
+                    return Ok(Dialled::Early(EarlyConnection::new(inner, accepted, dial)));
+                }
+                Err(connecting) if targets.len() == 1 => {
+                    return dial.finish(connecting).await.map(Dialled::Full);
+                }
+                // Not sent yet: the race below starts anew.
+                Err(_) => {}
+            }
+        }
+        race::first_to_answer(targets, |target| dial.clone().full(target)).await.map(Dialled::Full)
+    }
+
+    /// Waits for the next device; `None` when the endpoint is closed. The handshake is then to be
+    /// done in a task of its own, so that a slow one holds up nobody.
+    ///
+    /// Cancel-safe.
+    pub async fn accept(&self) -> Option<Incoming> {
+        let inner = self.inner.accept().await?;
+        let handshake_timeout = match self.role {
+            Role::Server { handshake_timeout } => handshake_timeout,
+            Role::Client(_) => return None,
+        };
+        Some(Incoming::new(inner, handshake_timeout))
+    }
+
+    /// The address of the socket, with the port it has in fact.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn local_addr(&self) -> Result<SocketAddr, NetError> {
+        Ok(self.inner.local_addr()?)
+    }
+
+    /// Moves to a new socket after the device's network has changed. Connections and streams go
+    /// on; costs some 4 kB each.
+    ///
+    /// # Errors
+    /// The system gives no socket; then the old one stays.
+    pub fn rebind(&self) -> Result<(), NetError> {
+        let mut address = self.local_addr()?;
+        if matches!(self.role, Role::Client(_)) {
+            address.set_port(0);
+        }
+        let socket = UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?;
+        Ok(self.inner.rebind(socket)?)
+    }
+
+    /// Closes every connection with code 0 and `reason`, takes no more, and waits until the peers
+    /// have been told (up to a few round trips).
+    ///
+    /// Cancel-safe: the connections are closed at once, only the waiting is given up.
+    pub async fn close(&self, reason: &str) {
+        self.inner.close(VarInt::from_u32(0), reason.as_bytes());
+        self.inner.wait_idle().await;
+    }
+
+    /// Waits until no connection is left.
+    ///
+    /// Cancel-safe.
+    pub async fn wait_idle(&self) {
+        self.inner.wait_idle().await;
+    }
+
+    /// Connections that are open now, handshakes included.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.inner.open_connections()
+    }
+
+    fn dial(&self, address: &str, options: TransportOptions) -> Result<Dial, NetError> {
+        let Role::Client(tls) = &self.role else {
+            return Err(NetError::Setting("a server's endpoint makes no connections"));
+        };
+        let mut config = quinn::ClientConfig::new(tls.clone());
+        config.transport_config(options.to_quinn()?);
+        Ok(Dial {
+            endpoint: self.inner.clone(),
+            config,
+            address: address.to_owned(),
+            // Sessions to resume are kept by name; it is never sent, and any address has one.
+            name: format!("{}.tidegate", blake3::hash(address.as_bytes()).to_hex().split_at(32).0),
+            waits: options.handshake_timeout,
+        })
+    }
+}

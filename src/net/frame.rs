@@ -1,0 +1,164 @@
+//! Frames on a stream: a length of 4 bytes, little-endian, and so many bytes of payload.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
+use quinn::{RecvStream, SendStream};
+
+use super::NetError;
+use crate::limits::{FRAME_BYTES_MAX, SEND_QUEUE_BYTES_MAX};
+
+const LENGTH_BYTES: usize = 4;
+
+/// The half of a stream that sends frames.
+///
+/// Dropping it finishes the stream: what was written still goes out as long as the connection
+/// stays open, what was only queued does not.
+#[derive(Debug)]
+pub struct FrameSender {
+    stream: SendStream,
+    queue: VecDeque<Bytes>,
+    queued_bytes: usize,
+}
+
+impl FrameSender {
+    pub(super) fn new(stream: SendStream) -> Self {
+        Self { stream, queue: VecDeque::new(), queued_bytes: 0 }
+    }
+
+    /// Puts a frame into the queue; [`Self::flush`] sends it.
+    ///
+    /// # Errors
+    /// The frame is over [`FRAME_BYTES_MAX`], or the queue over [`SEND_QUEUE_BYTES_MAX`]; then
+    /// nothing was queued.
+    pub fn queue(&mut self, payload: impl Into<Bytes>) -> Result<(), NetError> {
+        let payload: Bytes = payload.into();
+        let bytes = payload.len();
+        let length = u32::try_from(bytes)
+            .ok()
+            .filter(|_| bytes <= FRAME_BYTES_MAX)
+            .ok_or(NetError::FrameTooLarge { bytes })?;
+        let queued = self.queued_bytes;
+        if queued + LENGTH_BYTES + bytes > SEND_QUEUE_BYTES_MAX {
+            return Err(NetError::SendQueueFull { queued, bytes, bound: SEND_QUEUE_BYTES_MAX });
+        }
+        self.queued_bytes += LENGTH_BYTES + bytes;
+        self.queue.push_back(Bytes::copy_from_slice(&length.to_le_bytes()));
+        if !payload.is_empty() {
+            self.queue.push_back(payload);
+        }
+        Ok(())
+    }
+
+    /// Hands everything queued to the connection, waiting where the peer takes no more.
+    ///
+    /// Cancel-safe: what was not handed over stays queued, and the next call goes on there.
+    ///
+    /// # Errors
+    /// The connection or the stream is gone.
+    pub async fn flush(&mut self) -> Result<(), NetError> {
+        while !self.queue.is_empty() {
+            let written = self.stream.write_chunks(self.queue.make_contiguous()).await?;
+            self.queue.drain(..written.chunks);
+            self.queued_bytes -= written.bytes;
+        }
+        Ok(())
+    }
+
+    /// Queues a frame and flushes.
+    ///
+    /// Cancel-safe in this sense: once polled, the frame is queued, and the next [`Self::flush`]
+    /// or `send` sends the rest of it. Do not send it again.
+    ///
+    /// # Errors
+    /// The frame is too large, or the connection or the stream is gone.
+    pub async fn send(&mut self, payload: impl Into<Bytes>) -> Result<(), NetError> {
+        self.queue(payload)?;
+        self.flush().await
+    }
+
+    /// Bytes queued and not yet handed to the connection.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Sends what is queued, ends the stream, and waits until the peer's machine has all of it
+    /// (not: until the peer has read it). After this the connection can be closed with no loss.
+    ///
+    /// Cancel-safe: call it again.
+    ///
+    /// # Errors
+    /// The connection is gone, or the peer gave up reading.
+    pub async fn finish(&mut self) -> Result<(), NetError> {
+        self.flush().await?;
+        // An error only says that it was finished before.
+        self.stream.finish().ok();
+        match self.stream.stopped().await {
+            Ok(None) => Ok(()),
+            Ok(Some(code)) => Err(NetError::StreamReset { code: code.into_inner() }),
+            Err(quinn::StoppedError::ConnectionLost(e)) => Err(e.into()),
+            Err(quinn::StoppedError::ZeroRttRejected) => Err(NetError::EarlyRefused),
+        }
+    }
+}
+
+/// The half of a stream that receives frames.
+///
+/// It holds at most one frame, and no more memory than has arrived: a length that is only
+/// announced reserves nothing.
+#[derive(Debug)]
+pub struct FrameReceiver {
+    stream: RecvStream,
+    buffer: BytesMut,
+}
+
+impl FrameReceiver {
+    pub(super) fn new(stream: RecvStream) -> Self {
+        Self { stream, buffer: BytesMut::new() }
+    }
+
+    /// The next frame; `None` when the peer has finished the stream.
+    ///
+    /// Cancel-safe: what has arrived of a frame is kept for the next call.
+    ///
+    /// # Errors
+    /// The frame announced is over [`FRAME_BYTES_MAX`], the stream ends within a frame, or the
+    /// connection or the stream is gone. No further frame can be read then.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, NetError> {
+        loop {
+            let expected = self.expected_bytes()?;
+            let got = self.buffer.len();
+            if got >= LENGTH_BYTES && got == expected {
+                let mut frame = self.buffer.split().freeze();
+                frame.advance(LENGTH_BYTES);
+                return Ok(Some(frame));
+            }
+            // Never past the end of this frame.
+            match self.stream.read_chunk(expected - got, true).await? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk.bytes),
+                None if got == 0 => return Ok(None),
+                None => return Err(NetError::FrameTruncated { got, expected }),
+            }
+        }
+    }
+
+    /// Whether the peer opened this stream before the handshake was over: somebody else may have
+    /// recorded and sent again what came first.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        self.stream.is_0rtt()
+    }
+
+    /// How long the frame at the front is, its length field included, as far as that is known.
+    fn expected_bytes(&self) -> Result<usize, NetError> {
+        let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else {
+            return Ok(LENGTH_BYTES);
+        };
+        let bytes = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        if bytes > FRAME_BYTES_MAX {
+            return Err(NetError::FrameTooLarge { bytes });
+        }
+        Ok(LENGTH_BYTES + bytes)
+    }
+}
