@@ -57,3 +57,9 @@ pub const PUSH_WINDOW_EDITS: usize = 16_384;
 /// Times in a row that a device writes edits anew in one session before it leaves the rest to the
 /// next.
 pub const SESSION_RETRIES_MAX: u32 = 32;
+/// How long others may rely on a grant: 30 days, in milliseconds.
+pub const GRANT_LASTS_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
+/// Entries of the log, or records of a scan, that a server looks at for one page.
+pub const PAGE_LOOKS_MAX: usize = 512;
+/// Bytes of edits that a page aims at; one more edit may exceed it.
+pub const PAGE_BYTES_TARGET: usize = 256 << 10;

@@ -11,6 +11,7 @@ use crate::model::{
 use crate::sync::grant::schema_digest;
 use crate::sync::{Grant, GrantError, Quarantined, ReplicaBatch, ReplicaStore, StoreError};
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
 fn damaged(error: impl ToString) -> StoreError {
     StoreError::Damaged(error.to_string())
 }
