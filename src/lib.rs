@@ -6,3 +6,4 @@
 pub mod gate;
 pub mod limits;
 pub mod model;
+pub mod policy;
