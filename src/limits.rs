@@ -28,3 +28,5 @@ pub const CHANGE_OPS_MAX: usize = 10_000;
 pub const EDIT_SECTIONS_MAX: usize = 64;
 /// Dependencies of one change: more concurrent heads than this are not built upon.
 pub const CHANGE_DEPS_MAX: usize = 256;
+/// Bytes in a line of a case file given to `tidegate gate check`.
+pub const CASE_BYTES_MAX: usize = 1 << 20;

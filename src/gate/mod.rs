@@ -7,6 +7,7 @@
 
 mod access;
 mod action;
+mod case;
 mod directory;
 mod facts;
 mod judge;
@@ -15,6 +16,7 @@ mod standing;
 
 pub use access::{can_read, can_read_column, column_permissions, has_right};
 pub use action::{Action, LookupChange, Target};
+pub use case::{Answer, CaseJudge};
 pub use directory::{Directory, Knowledge};
 pub use facts::RecordFacts;
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
