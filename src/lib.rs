@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod codec;
 pub mod crdt;
 pub mod gate;
@@ -10,7 +12,7 @@ pub mod limits;
 pub mod model;
 #[cfg(feature = "_shell")]
 pub mod net;
+pub mod policy;
 #[cfg(feature = "client")]
 pub mod replica;
-
 pub mod sync;

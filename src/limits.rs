@@ -63,3 +63,5 @@ pub const GRANT_LASTS_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
 pub const PAGE_LOOKS_MAX: usize = 512;
 /// Bytes of edits that a page aims at; one more edit may exceed it.
 pub const PAGE_BYTES_TARGET: usize = 256 << 10;
+/// Bytes in a line of a case file given to `tidegate gate check`.
+pub const CASE_BYTES_MAX: usize = 1 << 20;

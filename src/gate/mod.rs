@@ -7,6 +7,7 @@
 
 mod access;
 mod action;
+mod case;
 mod confirmed;
 mod directory;
 mod facts;
@@ -17,6 +18,7 @@ mod standing;
 
 pub use access::{can_read, can_read_column, column_permissions, has_right};
 pub use action::{Action, LookupChange, Target};
+pub use case::{Answer, CaseJudge};
 pub use confirmed::{Admitted, Applied, Attestation, Confirmed, apply};
 pub use directory::{Directory, Knowledge};
 pub use facts::RecordFacts;
