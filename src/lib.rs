@@ -12,5 +12,7 @@ pub mod model;
 pub mod net;
 #[cfg(feature = "client")]
 pub mod replica;
+#[cfg(feature = "_shell")]
+pub mod store;
 
 pub mod sync;
