@@ -15,4 +15,8 @@ pub mod net;
 pub mod policy;
 #[cfg(feature = "client")]
 pub mod replica;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "_shell")]
+pub mod store;
 pub mod sync;

@@ -80,9 +80,10 @@ pub(super) struct ImportCommand {
 impl ImportCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let path = self.file.display();
-        let file = File::open(&self.file)
-            .map_err(|error| CliError::Input(format!("{path}: {error}")))?;
-        let length = file.metadata().map_err(|error| CliError::Input(format!("{path}: {error}")))?;
+        let file =
+            File::open(&self.file).map_err(|error| CliError::Input(format!("{path}: {error}")))?;
+        let length =
+            file.metadata().map_err(|error| CliError::Input(format!("{path}: {error}")))?;
         if length.is_dir() {
             return Err(CliError::Input(format!("{path} is a folder, not a file")));
         }
@@ -251,7 +252,8 @@ impl EditCommand {
         let schema = replica.schema();
         let table = declared(&schema, &self.table)?;
         let columns = columns(&schema, table, &self.set)?;
-        let owner = self.assign.as_deref().map(|text| text.parse::<Owner>().map_err(CliError::input));
+        let owner =
+            self.assign.as_deref().map(|text| text.parse::<Owner>().map_err(CliError::input));
         let drafts = self.drafts(&replica, columns, owner.transpose()?)?;
         let record = drafts.first().map(|draft| draft.record);
         let receipt = wait(async { replica.commit(drafts).await.map_err(edit_error) })?;

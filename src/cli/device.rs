@@ -157,7 +157,9 @@ impl SyncCommand {
         let (kind, text) = match event {
             Event::Open => ("open", "connected".to_owned()),
             Event::UpToDate => ("up_to_date", "up to date".to_owned()),
-            Event::Admitted { edit, sequence } => ("admitted", format!("edit {edit} at {sequence}")),
+            Event::Admitted { edit, sequence } => {
+                ("admitted", format!("edit {edit} at {sequence}"))
+            }
             Event::Changed { table, record } => ("changed", format!("{table} {record}")),
             Event::Denied(entry) => ("denied", format!("edit {}: {}", entry.edit, entry.denial)),
             Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned()),

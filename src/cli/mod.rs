@@ -138,9 +138,7 @@ fn log() {
 }
 
 /// Runs a future to its end.
-fn wait<T>(
-    future: impl std::future::Future<Output = Result<T, CliError>>,
-) -> Result<T, CliError> {
+fn wait<T>(future: impl std::future::Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -76,7 +76,10 @@ impl InitCommand {
             return Ok(());
         }
         println!("A new server is in {dir}.");
-        println!("  organization key: {} ({dir}/organization.key: keep it safe)", home.organization());
+        println!(
+            "  organization key: {} ({dir}/organization.key: keep it safe)",
+            home.organization()
+        );
         println!("  configuration:    {dir}/tidegate.toml, with schema and policy beside it");
         println!("Run it:             tidegate serve {dir}");
         match (admin, code) {

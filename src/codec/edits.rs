@@ -154,9 +154,15 @@ struct Reader {
     actors: Vec<ActorId>,
     counter: u64,
     time: i64,
+    /// Whether an edit keeps to the bounds of one that a device may send.
+    bounded: bool,
 }
 
 impl Reader {
+    fn bound(&self, what: &'static str, found: usize, max: usize) -> Result<(), DecodeError> {
+        if self.bounded { DecodeError::bound(what, found, max) } else { Ok(()) }
+    }
+
     fn name<T: std::str::FromStr>(&self, number: u32) -> Result<T, DecodeError>
     where
         DecodeError: From<T::Err>,
@@ -174,7 +180,7 @@ impl Reader {
     }
 
     fn edit(&mut self, wire: WireEdit) -> Result<Edit, DecodeError> {
-        DecodeError::bound("sections in an edit", wire.changes.len(), EDIT_SECTIONS_MAX)?;
+        self.bound("sections in an edit", wire.changes.len(), EDIT_SECTIONS_MAX)?;
         self.counter = self.counter.wrapping_add_signed(wire.counter);
         Ok(Edit {
             id: EditId {
@@ -193,8 +199,8 @@ impl Reader {
     }
 
     fn change(&mut self, wire: WireChange) -> Result<Change, DecodeError> {
-        DecodeError::bound("dependencies of a change", wire.deps.len(), CHANGE_DEPS_MAX)?;
-        DecodeError::bound("operations in a change", wire.ops.len(), CHANGE_OPS_MAX)?;
+        self.bound("dependencies of a change", wire.deps.len(), CHANGE_DEPS_MAX)?;
+        self.bound("operations in a change", wire.ops.len(), CHANGE_OPS_MAX)?;
         self.time = self.time.wrapping_add(wire.time);
         Ok(Change {
             section: match wire.section {
@@ -236,13 +242,27 @@ pub fn decode_edits(bytes: &[u8]) -> Result<Vec<Edit>, DecodeError> {
 /// # Errors
 /// As [`decode_edits`].
 pub fn decode_edits_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+    decode(bytes, edits_max, true)
+}
+
+/// Reads edits of any size, which only the length of `bytes` bounds: whole records, whose changes
+/// are all those ever made, and what a store wrote itself.
+///
+/// # Errors
+/// The bytes are no such edits, or hold more than `edits_max`.
+pub fn decode_records_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+    decode(bytes, edits_max, false)
+}
+
+fn decode(bytes: &[u8], edits_max: usize, bounded: bool) -> Result<Vec<Edit>, DecodeError> {
     let (wire, rest): (WireEdits, _) = postcard::take_from_bytes(bytes)?;
     if !rest.is_empty() {
         return Err(DecodeError::TrailingBytes(rest.len()));
     }
     DecodeError::bound("edits in a change set", wire.edits.len(), edits_max)?;
-    let mut reader = Reader { names: wire.names, actors: wire.actors, counter: 0, time: 0 };
-    wire.edits.into_iter().map(|edit| reader.edit(edit)).collect()
+    let WireEdits { names, actors, edits } = wire;
+    let mut reader = Reader { names, actors, counter: 0, time: 0, bounded };
+    edits.into_iter().map(|edit| reader.edit(edit)).collect()
 }
 
 impl From<NameError> for DecodeError {

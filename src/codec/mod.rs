@@ -11,7 +11,7 @@ mod take;
 
 pub use certificate::{CertificateError, ServerCertificate};
 pub use change_set::{ChangeSet, ChangeSetError, HashesDigest, SignedChangeSet};
-pub use edits::{decode_edits, decode_edits_up_to, encode_edits};
+pub use edits::{decode_edits, decode_edits_up_to, decode_records_up_to, encode_edits};
 pub use enroll_code::{EnrollCode, EnrollCodeError, EnrollTerms, MintError};
 pub use error::DecodeError;
 pub use key::{Context, KeyTextError, PublicKey, SecretKey, Signature, SignatureError};

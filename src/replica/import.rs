@@ -266,7 +266,8 @@ impl Replica {
             text.clear();
             let bound = IMPORT_LINE_BYTES_MAX as u64 + 1;
             let read = std::io::Read::take(&mut source, bound).read_until(b'\n', &mut text);
-            let read = read.map_err(|error| ImportError::Read { line, error: error.to_string() })?;
+            let read =
+                read.map_err(|error| ImportError::Read { line, error: error.to_string() })?;
             if read == 0 {
                 break;
             }

@@ -161,9 +161,9 @@ impl Replica {
     /// # Errors
     /// One of them is refused or makes no sense; then none is made.
     pub async fn commit(&self, drafts: Vec<Draft>) -> Result<Receipt, EditError> {
-        let made = self.shared.with_core(move |core| {
-            core.machine.commit(&mut core.store, system::now(), drafts)
-        });
+        let made = self
+            .shared
+            .with_core(move |core| core.machine.commit(&mut core.store, system::now(), drafts));
         let edits = made.await?;
         self.shared.edited.notify_one();
         Ok(Receipt::new(self.clone(), edits))

@@ -14,7 +14,9 @@ use crate::gate::Roster;
 use crate::limits::DOCUMENT_BYTES_MAX;
 use crate::model::{Timestamp, UserId};
 use crate::net::{FileKeyStore, KeyStore as _, KeyStoreError, system};
-use crate::policy::{CsvError, CsvFile, DocumentError, read_organization_csv, read_policy, read_schema};
+use crate::policy::{
+    CsvError, CsvFile, DocumentError, read_organization_csv, read_policy, read_schema,
+};
 use crate::sync::StoreError;
 use crate::sync::server::{Identity, Rules};
 

@@ -1,0 +1,384 @@
+//! Opening and creating files, and the transactions on them.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend, StorageError, TableError,
+    TransactionError, WriteTransaction,
+};
+
+use super::OpenError;
+use super::fence::{self, fenced};
+use super::table::Table;
+use crate::sync::StoreError;
+
+/// The format of files that this build writes, and the only one that it reads.
+const FORMAT: u64 = 1;
+
+/// What the file is: "kind" -> a [`FileKind`], "format" -> its number, "commits" -> how many there
+/// were. This table stays as it is in all formats, so that every build can say what it cannot read.
+static FILE: Table<String, u64> = Table::new("tidegate");
+
+const KIND_KEY: &str = "kind";
+const FORMAT_KEY: &str = "format";
+const COMMITS_KEY: &str = "commits";
+
+/// redb's files begin with this.
+const MAGIC: &[u8] = b"redb";
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// Of a device.
+    Replica,
+    /// Of a server.
+    Server,
+}
+
+impl FileKind {
+    fn number(self) -> u64 {
+        match self {
+            Self::Replica => 1,
+            Self::Server => 2,
+        }
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        [Self::Replica, Self::Server].into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// What is kept of the file in memory, at the most.
+    fn cache_bytes(self) -> usize {
+        match self {
+            Self::Replica => 32 << 20,
+            Self::Server => 256 << 20,
+        }
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Replica => "replica",
+            Self::Server => "server",
+        })
+    }
+}
+
+/// Makes a new file's tables.
+pub(super) type MakeTables = fn(&WriteTransaction) -> Result<(), StoreError>;
+
+/// An open file.
+pub(super) struct File {
+    kind: FileKind,
+    /// `None`: storage that a test brought, which cannot be opened again.
+    path: Option<PathBuf>,
+    /// `None`: opening it again failed, and is tried again.
+    database: RwLock<Option<Database>>,
+    /// What memory says may not be what the disk says.
+    stale: AtomicBool,
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("kind", &self.kind)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl File {
+    /// Opens a file that is there.
+    pub(super) fn open(path: &Path, kind: FileKind) -> Result<Self, OpenError> {
+        let database = open(path, kind)?;
+        Ok(Self::new(kind, Some(path.to_owned()), database))
+    }
+
+    /// Creates a file that is not there yet, and opens it.
+    pub(super) fn create(path: &Path, kind: FileKind, make: MakeTables) -> Result<Self, OpenError> {
+        create(path, kind, make)?;
+        Self::open(path, kind)
+    }
+
+    /// Opens the file; creates it first if it is not there.
+    pub(super) fn open_or_create(
+        path: &Path,
+        kind: FileKind,
+        make: MakeTables,
+    ) -> Result<Self, OpenError> {
+        match Self::open(path, kind) {
+            Err(OpenError::NotFound(_)) => {}
+            result => return result,
+        }
+        match Self::create(path, kind, make) {
+            // Another process was faster; its file is whole.
+            Err(OpenError::Exists(_)) => Self::open(path, kind),
+            result => result,
+        }
+    }
+
+    /// Opens storage that a test brings; makes the file in it if it is empty.
+    pub(super) fn on_backend(
+        backend: impl StorageBackend,
+        kind: FileKind,
+        make: MakeTables,
+    ) -> Result<Self, OpenError> {
+        let path = Path::new("(memory)");
+        let is_new = backend.len().map_err(|error| OpenError::io(path, "read it", error))? == 0;
+        let database = fenced_open(path, || {
+            let opened = builder(kind).create_with_backend(backend);
+            opened.map_err(|error| OpenError::redb(path, "open it", error))
+        })?;
+        if is_new {
+            fill(&database, kind, make).map_err(|it| OpenError::store(path, "fill it", it))?;
+        }
+        check(path, &database, kind)?;
+        Ok(Self::new(kind, None, database))
+    }
+
+    fn new(kind: FileKind, path: Option<PathBuf>, database: Database) -> Self {
+        Self { kind, path, database: RwLock::new(Some(database)), stale: AtomicBool::new(false) }
+    }
+
+    /// The state of this moment.
+    pub(super) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        self.with(|database| database.begin_read().map_err(fence::transaction))
+    }
+
+    /// Does `work` in one durable transaction: all of it, or nothing.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let tx = match self.with(|database| Ok(database.begin_write()))? {
+            // After an error of the system redb writes no more until the file is opened again.
+            Err(TransactionError::Storage(StorageError::PreviousIo)) => {
+                self.stale.store(true, Ordering::Release);
+                self.with(|database| database.begin_write().map_err(fence::transaction))?
+            }
+            begun => begun.map_err(fence::transaction)?,
+        };
+        let mut number = None;
+        let result = fenced(|| match work(&tx).and_then(|done| Ok((done, count(&tx)?))) {
+            Ok((done, commits)) => {
+                number = Some(commits);
+                tx.commit().map_err(fence::commit)?;
+                Ok(done)
+            }
+            Err(error) => {
+                // What it says adds nothing to the first error.
+                let _ = tx.abort();
+                Err(error)
+            }
+        });
+        match (result, number) {
+            (Err(error), Some(number)) => Err(self.after_failed_commit(error, number)),
+            (result, _) => result,
+        }
+    }
+
+    /// Finds out whether a failed commit can have reached the disk: if the file, opened again, is
+    /// as it was before, it cannot. If the commit is there, it may still be lost when the machine
+    /// stops: the system reports a failed sync once, and shows the unsynced pages afterwards.
+    fn after_failed_commit(&self, error: StoreError, number: u64) -> StoreError {
+        self.stale.store(true, Ordering::Release);
+        let commits = self.begin_read().and_then(|tx| FILE.read(&tx)?.get(&COMMITS_KEY.to_owned()));
+        match (commits, error) {
+            (Ok(commits), StoreError::Ambiguous(text)) if commits != Some(number) => {
+                StoreError::Io(text)
+            }
+            (_, error) => error,
+        }
+    }
+
+    /// Goes over the whole file.
+    pub(super) fn check_integrity(&self) -> Result<(), StoreError> {
+        self.with(|_| Ok(()))?;
+        let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = guard.as_mut() else { return Err(closed()) };
+        fenced(|| match database.check_integrity() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError::Damaged(
+                "its pages did not fit each other; what could be repaired was".into(),
+            )),
+            Err(redb::DatabaseError::TransactionInProgress) => {
+                Err(StoreError::Io("it cannot be checked while snapshots of it are read".into()))
+            }
+            Err(redb::DatabaseError::Storage(error)) => Err(fence::storage(error)),
+            Err(error) => Err(StoreError::Damaged(error.to_string())),
+        })
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = guard.as_ref()
+            && !self.stale.load(Ordering::Acquire)
+        {
+            return fenced(|| work(database));
+        }
+        drop(guard);
+        let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if guard.is_none() || self.stale.load(Ordering::Acquire) {
+            self.reopen(&mut guard)?;
+        }
+        let Some(database) = guard.as_ref() else { return Err(closed()) };
+        fenced(|| work(database))
+    }
+
+    fn reopen(&self, database: &mut Option<Database>) -> Result<(), StoreError> {
+        let Some(path) = &self.path else { return Err(closed()) };
+        // Closes it first: a file is opened once.
+        *database = None;
+        let opened = open(path, self.kind);
+        *database = Some(opened.map_err(|error| StoreError::Io(error.to_string()))?);
+        self.stale.store(false, Ordering::Release);
+        tracing::warn!(path = %path.display(), "opened the file again after an error");
+        Ok(())
+    }
+}
+
+/// Counts a commit, and gives its number.
+fn count(tx: &WriteTransaction) -> Result<u64, StoreError> {
+    let mut file = FILE.write(tx)?;
+    let key = COMMITS_KEY.to_owned();
+    let number = file.get(&key)?.unwrap_or(0).wrapping_add(1);
+    file.set(&key, &number)?;
+    Ok(number)
+}
+
+fn closed() -> StoreError {
+    StoreError::Io("it is closed since an earlier read or write failed: open it again".into())
+}
+
+fn builder(kind: FileKind) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(kind.cache_bytes());
+    builder
+}
+
+fn fenced_open<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
+    fenced(|| Ok(work())).unwrap_or_else(|error| Err(OpenError::store(path, "open it", error)))
+}
+
+fn open(path: &Path, kind: FileKind) -> Result<Database, OpenError> {
+    check_magic(path)?;
+    let database = fenced_open(path, || {
+        builder(kind).open(path).map_err(|error| OpenError::redb(path, "open it", error))
+    })?;
+    check(path, &database, kind)?;
+    Ok(database)
+}
+
+/// Tells a file of another program from a damaged one.
+fn check_magic(path: &Path) -> Result<(), OpenError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => OpenError::NotFound(path.to_owned()),
+        _ => OpenError::io(path, "open it", error),
+    };
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    let mut start = Vec::new();
+    let limit = u64::try_from(MAGIC.len()).unwrap_or(u64::MAX);
+    match file.take(limit).read_to_end(&mut start) {
+        // Where locks bind readers too, this is how the other process shows.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+        result => result.map_err(failed)?,
+    };
+    if start == MAGIC {
+        return Ok(());
+    }
+    let problem = if start.is_empty() { "it is empty" } else { "it does not begin as one does" };
+    Err(OpenError::Foreign { path: path.to_owned(), problem: problem.into() })
+}
+
+/// Checks that the file is ours, of a format that we know, and of the right kind.
+fn check(path: &Path, database: &Database, wanted: FileKind) -> Result<(), OpenError> {
+    let foreign = |problem: &str| OpenError::Foreign { path: path.into(), problem: problem.into() };
+    let (number, format) = fenced_open(path, || {
+        let failed = |error| OpenError::store(path, "read it", error);
+        let tx = database.begin_read().map_err(|error| failed(fence::transaction(error)))?;
+        match tx.open_untyped_table(redb::TableDefinition::<&[u8], &[u8]>::new(FILE.name())) {
+            Err(TableError::TableDoesNotExist(_)) => {
+                return Err(foreign("it is a redb file of another program"));
+            }
+            result => result.map_err(|error| failed(fence::table(error)))?,
+        };
+        let file = FILE.read(&tx).map_err(failed)?;
+        let number = file.expect(&KIND_KEY.to_owned()).map_err(failed)?;
+        let format = file.expect(&FORMAT_KEY.to_owned()).map_err(failed)?;
+        Ok((number, format))
+    })?;
+    if format > FORMAT {
+        return Err(OpenError::Newer { path: path.to_owned(), found: format, known: FORMAT });
+    }
+    if format < FORMAT {
+        return Err(OpenError::Older { path: path.to_owned(), found: format });
+    }
+    let Some(found) = FileKind::from_number(number) else {
+        return Err(foreign(&format!("it is of an unknown kind ({number})")));
+    };
+    if found != wanted {
+        return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted });
+    }
+    Ok(())
+}
+
+/// Creates a file under a temporary name, and gives it its own when it is whole and durable: a
+/// power cut leaves no half-made file behind that name.
+fn create(path: &Path, kind: FileKind, make: MakeTables) -> Result<(), OpenError> {
+    let failed = |action| move |error: io::Error| OpenError::io(path, action, error);
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(OpenError::NoFolder(path.to_owned()));
+    }
+    if path.try_exists().map_err(failed("look for it"))? {
+        return Err(OpenError::Exists(path.to_owned()));
+    }
+    let file = tempfile::Builder::new()
+        .prefix(".tidegate-new-")
+        .tempfile_in(folder)
+        .map_err(failed("create it"))?;
+    let inner = file.reopen().map_err(failed("create it"))?;
+    let database = builder(kind)
+        .create_file(inner)
+        .map_err(|error| OpenError::redb(path, "create it", error))?;
+    fill(&database, kind, make).map_err(|error| OpenError::store(path, "create it", error))?;
+    drop(database);
+    file.as_file().sync_all().map_err(failed("write it"))?;
+    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => OpenError::Exists(path.to_owned()),
+        _ => OpenError::io(path, "rename it", error.error),
+    })?;
+    sync_folder(folder).map_err(failed("write the folder of it"))
+}
+
+fn fill(database: &Database, kind: FileKind, make: MakeTables) -> Result<(), StoreError> {
+    let tx = database.begin_write().map_err(fence::transaction)?;
+    {
+        let mut file = FILE.write(&tx)?;
+        file.set(&KIND_KEY.to_owned(), &kind.number())?;
+        file.set(&FORMAT_KEY.to_owned(), &FORMAT)?;
+    }
+    make(&tx)?;
+    tx.commit().map_err(fence::commit)
+}
+
+/// Makes the rename durable; only Unix lets a folder be opened for that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}

@@ -1,0 +1,22 @@
+//! Redb files: one for a replica, one for a server.
+//!
+//! [`RedbReplica`] and [`RedbServer`] implement the storage traits of [`crate::sync`]. Each
+//! method of a trait is one transaction; a commit is durable when it returns. Every value carries
+//! a checksum over its table, its key and itself, because redb checks none when it reads: a
+//! flipped bit is an error that names the place, never other data.
+//!
+//! Readers do not wait for the writer: a [`ReplicaSnapshot`] is the state of one moment.
+
+mod edit_bytes;
+mod fence;
+mod file;
+mod key;
+mod open_error;
+mod replica;
+mod server;
+mod table;
+
+pub use file::FileKind;
+pub use open_error::OpenError;
+pub use replica::{RedbReplica, ReplicaReader, ReplicaSnapshot, Rows};
+pub use server::{RedbServer, ServerReader, ServerSnapshot};

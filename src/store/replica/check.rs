@@ -1,0 +1,60 @@
+use std::collections::BTreeMap;
+
+use super::snapshot::{ReplicaSnapshot, rebuild};
+use super::tables::{
+    HISTORY, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT, ROW,
+};
+use crate::model::TableName;
+use crate::store::fence::fenced;
+use crate::sync::StoreError;
+
+/// Reads everything, and compares each index with what it leads to.
+pub(super) fn check(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
+    snapshot.meta()?;
+    fenced(|| {
+        rows(snapshot)?;
+        for entry in HISTORY.read(snapshot.tx())?.all()? {
+            let ((table, record), history) = entry?;
+            rebuild(&table, record, &history)?;
+        }
+        pending(snapshot)?;
+        quarantine(snapshot)
+    })
+}
+
+fn rows(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
+    let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
+    for entry in ROW.read(snapshot.tx())?.all()? {
+        *counts.entry(entry?.0.0).or_default() += 1;
+    }
+    agree(counts == snapshot.row_counts()?, "the numbers of rows")
+}
+
+fn pending(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
+    let by_edit = PENDING_EDIT.read(snapshot.tx())?;
+    let by_record = PENDING_RECORD.read(snapshot.tx())?;
+    let mut count = 0;
+    for entry in PENDING.read(snapshot.tx())?.all()? {
+        let (turn, edit) = entry?;
+        agree(by_edit.get(&edit.0.id)? == Some(turn), "the pending edits by id")?;
+        agree(by_record.get(&(edit.0.record, turn))?.is_some(), "the pending edits by record")?;
+        count += 1;
+    }
+    agree(by_edit.all()?.count() == count, "the number of pending edits by id")?;
+    agree(by_record.all()?.count() == count, "the number of pending edits by record")
+}
+
+fn quarantine(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
+    let by_edit = QUARANTINE_EDIT.read(snapshot.tx())?;
+    let mut count = 0;
+    for entry in QUARANTINE.read(snapshot.tx())?.all()? {
+        let (number, entry) = entry?;
+        agree(by_edit.get(&(entry.edit, number))?.is_some(), "the refused edits by id")?;
+        count += 1;
+    }
+    agree(by_edit.all()?.count() == count, "the number of refused edits by id")
+}
+
+fn agree(holds: bool, what: &str) -> Result<(), StoreError> {
+    if holds { Ok(()) } else { Err(StoreError::Damaged(format!("{what} do not agree"))) }
+}

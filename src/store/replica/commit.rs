@@ -1,0 +1,155 @@
+//! How a batch is written.
+//!
+//! The order within a batch: what is gone before what is confirmed (a record may go and come back
+//! in one page), pending edits before those settled (one may be written anew and then settled),
+//! what the user dealt with before what is newly refused. A batch that is written twice leaves
+//! what it left the first time.
+
+use std::collections::BTreeMap;
+
+use redb::WriteTransaction;
+
+use super::tables::{
+    HISTORY, History, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part, PendingEdit, QUARANTINE,
+    QUARANTINE_EDIT, ROW, ROW_COUNT,
+};
+use crate::gate::Applied;
+use crate::model::{EditId, RecordId, TableName};
+use crate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaMeta, StoreError, StoredRow};
+
+pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), StoreError> {
+    let ReplicaBatch { meta, confirmed, rows, gone, pending, settled, quarantine, released } =
+        batch;
+    if let Some(meta) = meta {
+        write_meta(tx, meta)?;
+    }
+    write_history(tx, gone, confirmed)?;
+    write_rows(tx, rows)?;
+    write_pending(tx, pending, settled)?;
+    write_quarantine(tx, released, quarantine)
+}
+
+fn write_meta(tx: &WriteTransaction, meta: ReplicaMeta) -> Result<(), StoreError> {
+    let mut table = META.write(tx)?;
+    for (name, part) in Part::of(meta) {
+        table.set_changed(&name.to_owned(), &part)?;
+    }
+    Ok(())
+}
+
+fn write_history(
+    tx: &WriteTransaction,
+    gone: Vec<(TableName, RecordId)>,
+    confirmed: Vec<Applied>,
+) -> Result<(), StoreError> {
+    let mut history = HISTORY.write(tx)?;
+    for key in gone {
+        history.delete(&key)?;
+    }
+    for applied in confirmed {
+        let key = (applied.table().clone(), applied.id());
+        let confirmed = applied.into_confirmed();
+        let value = History { version: confirmed.version(), changes: confirmed.to_edit() };
+        history.set(&key, &value)?;
+    }
+    Ok(())
+}
+
+fn write_rows(
+    tx: &WriteTransaction,
+    rows: Vec<(TableName, RecordId, Option<StoredRow>)>,
+) -> Result<(), StoreError> {
+    let mut table = ROW.write(tx)?;
+    let mut growth: BTreeMap<TableName, i64> = BTreeMap::new();
+    for (name, record, row) in rows {
+        let key = (name.clone(), record);
+        let (was, is) = match row {
+            Some(row) => (table.set(&key, &row)?, true),
+            None => (table.delete(&key)?, false),
+        };
+        *growth.entry(name).or_default() += i64::from(is) - i64::from(was);
+    }
+    let mut counts = ROW_COUNT.write(tx)?;
+    for (name, growth) in growth.into_iter().filter(|(_, growth)| *growth != 0) {
+        let count = counts.get(&name)?.unwrap_or(0).saturating_add_signed(growth);
+        if count == 0 {
+            counts.delete(&name)?;
+        } else {
+            counts.set(&name, &count)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_pending(
+    tx: &WriteTransaction,
+    pending: Vec<Pending>,
+    settled: Vec<EditId>,
+) -> Result<(), StoreError> {
+    if pending.is_empty() && settled.is_empty() {
+        return Ok(());
+    }
+    let mut by_turn = PENDING.write(tx)?;
+    let mut by_edit = PENDING_EDIT.write(tx)?;
+    let mut by_record = PENDING_RECORD.write(tx)?;
+    for Pending { turn, edit } in pending {
+        let (id, record) = (edit.id, edit.record);
+        // An edit that is made again takes its new turn, and gives up the old one.
+        if let Some(old) = by_edit.put(&id, &turn)?
+            && old != turn
+            && let Some(PendingEdit(edit)) = by_turn.remove(&old)?
+        {
+            by_record.delete(&(edit.record, old))?;
+        }
+        if let Some(PendingEdit(old)) = by_turn.put(&turn, &PendingEdit(edit))? {
+            if old.id != id {
+                by_edit.delete(&old.id)?;
+            }
+            if old.record != record {
+                by_record.delete(&(old.record, turn))?;
+            }
+        }
+        by_record.set(&(record, turn), &())?;
+    }
+    for id in settled {
+        let Some(turn) = by_edit.remove(&id)? else { continue };
+        if let Some(PendingEdit(edit)) = by_turn.remove(&turn)? {
+            by_record.delete(&(edit.record, turn))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_quarantine(
+    tx: &WriteTransaction,
+    released: Vec<EditId>,
+    quarantine: Vec<Quarantined>,
+) -> Result<(), StoreError> {
+    if quarantine.is_empty() && released.is_empty() {
+        return Ok(());
+    }
+    let mut entries = QUARANTINE.write(tx)?;
+    let mut by_edit = QUARANTINE_EDIT.write(tx)?;
+    for id in released {
+        let numbers: Result<Vec<_>, _> =
+            by_edit.starting_with(&id)?.map(|entry| Ok(entry?.0.1)).collect();
+        for number in numbers? {
+            entries.delete(&number)?;
+            by_edit.delete(&(id, number))?;
+        }
+    }
+    for entry in quarantine {
+        let id = entry.edit;
+        let mut is_there = false;
+        for held in by_edit.starting_with(&id)? {
+            let ((_, number), ()) = held?;
+            is_there |= entries.expect(&number)? == entry;
+        }
+        if !is_there {
+            let number = entries.last_key()?.map_or(1, |last| last + 1);
+            entries.set(&number, &entry)?;
+            by_edit.set(&(id, number), &())?;
+        }
+    }
+    Ok(())
+}

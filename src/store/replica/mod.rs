@@ -1,0 +1,151 @@
+//! A replica's file.
+
+mod check;
+mod commit;
+mod snapshot;
+mod tables;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::StorageBackend;
+
+use super::OpenError;
+use super::file::{File, FileKind};
+use crate::gate::Confirmed;
+use crate::model::{EditId, RecordId, TableName};
+use crate::sync::{
+    Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, StoredRow, Turn,
+};
+
+pub use snapshot::{ReplicaSnapshot, Rows};
+
+/// A replica's redb file, for the one who writes it. Others read through a [`ReplicaReader`].
+#[derive(Debug)]
+pub struct RedbReplica {
+    file: Arc<File>,
+}
+
+/// Reads a replica's file while another writes it. Cheap to clone; for any thread.
+#[derive(Debug, Clone)]
+pub struct ReplicaReader {
+    file: Arc<File>,
+}
+
+impl RedbReplica {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// It is not there, in use, not ours, damaged, or not to be had.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        File::open(path.as_ref(), FileKind::Replica).map(Self::new)
+    }
+
+    /// Creates the file.
+    ///
+    /// # Errors
+    /// It is there already, or cannot be created; then there is none.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        File::create(path.as_ref(), FileKind::Replica, tables::make).map(Self::new)
+    }
+
+    /// Opens the file, and creates it first if it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::create`].
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        File::open_or_create(path.as_ref(), FileKind::Replica, tables::make).map(Self::new)
+    }
+
+    /// Opens other storage than a file, and makes it a replica's if it is empty: for tests that
+    /// let writes fail. After an error it cannot open itself again.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn on_backend(backend: impl StorageBackend) -> Result<Self, OpenError> {
+        File::on_backend(backend, FileKind::Replica, tables::make).map(Self::new)
+    }
+
+    fn new(file: File) -> Self {
+        Self { file: Arc::new(file) }
+    }
+
+    /// A handle for reading beside this one.
+    #[must_use]
+    pub fn reader(&self) -> ReplicaReader {
+        ReplicaReader { file: Arc::clone(&self.file) }
+    }
+
+    /// The state of this moment.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn snapshot(&self) -> Result<ReplicaSnapshot, StoreError> {
+        ReplicaSnapshot::new(&self.file)
+    }
+
+    /// Goes over the whole file: pages, checksums, and whether the tables agree with each other.
+    /// No snapshot of it may be alive.
+    ///
+    /// # Errors
+    /// The first thing found.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.file.check_integrity()?;
+        check::check(&self.snapshot()?)
+    }
+}
+
+impl ReplicaReader {
+    /// The state of this moment.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn snapshot(&self) -> Result<ReplicaSnapshot, StoreError> {
+        ReplicaSnapshot::new(&self.file)
+    }
+}
+
+impl ReplicaStore for RedbReplica {
+    fn meta(&self) -> Result<ReplicaMeta, StoreError> {
+        self.snapshot()?.meta()
+    }
+
+    fn row(&self, table: &TableName, record: RecordId) -> Result<Option<StoredRow>, StoreError> {
+        self.snapshot()?.row(table, record)
+    }
+
+    fn confirmed(
+        &self,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Option<Confirmed>, StoreError> {
+        self.snapshot()?.confirmed(table, record)
+    }
+
+    fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
+        self.snapshot()?.pending_on(record)
+    }
+
+    fn pending_after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError> {
+        self.snapshot()?.pending_after(after, limit)
+    }
+
+    fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError> {
+        self.snapshot()?.pending(edit)
+    }
+
+    fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+        self.snapshot()?.confirmed_ids()
+    }
+
+    fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.snapshot()?.quarantine()
+    }
+
+    fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.file.write(|tx| commit::write(tx, batch))
+    }
+}

@@ -1,0 +1,262 @@
+use std::collections::BTreeMap;
+
+use redb::ReadTransaction;
+
+use super::tables::{
+    HISTORY, History, META, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, ROW, ROW_COUNT,
+};
+use crate::gate::Confirmed;
+use crate::model::{ColumnName, EditId, RecordId, TableName, Value};
+use crate::store::fence::fenced;
+use crate::store::file::File;
+use crate::store::table::Entries;
+use crate::sync::{Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
+
+/// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
+/// read: what it shows takes room in the file.
+pub struct ReplicaSnapshot {
+    tx: ReadTransaction,
+}
+
+impl std::fmt::Debug for ReplicaSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplicaSnapshot").finish_non_exhaustive()
+    }
+}
+
+/// What every method of a snapshot may fail with is the same.
+impl ReplicaSnapshot {
+    pub(super) fn new(file: &File) -> Result<Self, StoreError> {
+        Ok(Self { tx: file.begin_read()? })
+    }
+
+    pub(super) fn tx(&self) -> &ReadTransaction {
+        &self.tx
+    }
+
+    /// The device itself.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn meta(&self) -> Result<ReplicaMeta, StoreError> {
+        fenced(|| {
+            let mut meta = ReplicaMeta::default();
+            for part in META.read(&self.tx)?.all()? {
+                part?.1.fill(&mut meta);
+            }
+            Ok(meta)
+        })
+    }
+
+    /// A row: confirmed state and what is pending on it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn row(
+        &self,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Option<StoredRow>, StoreError> {
+        fenced(|| ROW.read(&self.tx)?.get(&(table.clone(), record)))
+    }
+
+    /// A row without what is pending on it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn confirmed_row(
+        &self,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Option<StoredRow>, StoreError> {
+        match self.row(table, record)? {
+            Some(row) if !row.pending => return Ok(Some(row)),
+            // A row that is pending deletion is still confirmed.
+            _ => {}
+        }
+        let Some(confirmed) = self.confirmed(table, record)? else { return Ok(None) };
+        let record = confirmed.record();
+        Ok(record.is_active().then(|| StoredRow {
+            header: record.header().clone(),
+            columns: record.columns().clone(),
+            pending: false,
+            version: confirmed.version(),
+        }))
+    }
+
+    /// A table's rows in the order of their ids, from behind `after` or from the first. They are
+    /// read as the iterator goes.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn rows(&self, table: &TableName, after: Option<RecordId>) -> Result<Rows, StoreError> {
+        fenced(|| {
+            let after = after.map(|after| (table.clone(), after));
+            let entries = ROW.read(&self.tx)?.owned_starting_with(table, after.as_ref())?;
+            Ok(Rows { entries: Some(entries) })
+        })
+    }
+
+    /// Up to `limit` rows from behind `after` whose columns hold all these values; a column that
+    /// was never set is null. Looks at row after row.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn find(
+        &self,
+        table: &TableName,
+        equal: &[(ColumnName, Value)],
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<(RecordId, StoredRow)>, StoreError> {
+        let fits = |row: &StoredRow| {
+            equal
+                .iter()
+                .all(|(column, value)| row.columns.get(column).unwrap_or(&Value::Null) == value)
+        };
+        let is_found = |row: &Result<(RecordId, StoredRow), StoreError>| match row {
+            Ok((_, row)) => fits(row),
+            Err(_) => true,
+        };
+        self.rows(table, after)?.filter(is_found).take(limit).collect()
+    }
+
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn row_count(&self, table: &TableName) -> Result<u64, StoreError> {
+        fenced(|| Ok(ROW_COUNT.read(&self.tx)?.get(table)?.unwrap_or(0)))
+    }
+
+    /// How many rows each table has that has any.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn row_counts(&self) -> Result<BTreeMap<TableName, u64>, StoreError> {
+        fenced(|| ROW_COUNT.read(&self.tx)?.all()?.collect())
+    }
+
+    /// The confirmed state of a record.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn confirmed(
+        &self,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Option<Confirmed>, StoreError> {
+        let history = fenced(|| HISTORY.read(&self.tx)?.get(&(table.clone(), record)))?;
+        history.map(|history| rebuild(table, record, &history)).transpose()
+    }
+
+    /// All tables and ids of confirmed records.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+        fenced(|| HISTORY.read(&self.tx)?.all_keys()?.collect())
+    }
+
+    /// The edits pending on a record, in their order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
+        fenced(|| {
+            let by_record = PENDING_RECORD.read(&self.tx)?;
+            let mut turns = by_record.starting_with(&record)?.peekable();
+            if turns.peek().is_none() {
+                return Ok(Vec::new());
+            }
+            let pending = PENDING.read(&self.tx)?;
+            turns
+                .map(|entry| {
+                    let ((_, turn), ()) = entry?;
+                    Ok(Pending { turn, edit: pending.expect(&turn)?.0 })
+                })
+                .collect()
+        })
+    }
+
+    /// Up to `limit` pending edits after `after`, in their order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn pending_after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError> {
+        fenced(|| {
+            let pending = PENDING.read(&self.tx)?;
+            let entries = pending.after(&after)?.take(limit);
+            entries.map(|entry| entry.map(|(turn, edit)| Pending { turn, edit: edit.0 })).collect()
+        })
+    }
+
+    /// A pending edit.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError> {
+        fenced(|| {
+            let Some(turn) = PENDING_EDIT.read(&self.tx)?.get(&edit)? else { return Ok(None) };
+            Ok(Some(Pending { turn, edit: PENDING.read(&self.tx)?.expect(&turn)?.0 }))
+        })
+    }
+
+    /// How many edits are pending.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn pending_count(&self) -> Result<u64, StoreError> {
+        fenced(|| PENDING.read(&self.tx)?.len())
+    }
+
+    /// The refused edits, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        fenced(|| QUARANTINE.read(&self.tx)?.all()?.map(|entry| Ok(entry?.1)).collect())
+    }
+
+    /// How many refused edits, or parts of edits, are kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn quarantine_count(&self) -> Result<u64, StoreError> {
+        fenced(|| QUARANTINE.read(&self.tx)?.len())
+    }
+}
+
+pub(super) fn rebuild(
+    table: &TableName,
+    record: RecordId,
+    history: &History,
+) -> Result<Confirmed, StoreError> {
+    Confirmed::from_stored(history.version, &history.changes).map_err(|error| {
+        StoreError::Damaged(format!("table `history-1`, key {table} {record}: {error}"))
+    })
+}
+
+/// Rows of a table as they are read. After an error there are no more.
+pub struct Rows {
+    entries: Option<Entries<'static, (TableName, RecordId), StoredRow>>,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<(RecordId, StoredRow), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entries = self.entries.as_mut()?;
+        let next = fenced(|| entries.next().transpose());
+        if !matches!(next, Ok(Some(_))) {
+            self.entries = None;
+        }
+        Some(next.transpose()?.map(|((_, record), row)| (record, row)))
+    }
+}

@@ -1,0 +1,125 @@
+//! What the file of a replica holds. A change of a key or value takes a new name.
+
+use redb::WriteTransaction;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Digest, Scope};
+use crate::model::{
+    BusinessUnitId, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence, TableName,
+};
+use crate::store::edit_bytes;
+use crate::store::table::Table;
+use crate::sync::{Enrolment, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
+
+/// What the device knows of itself, in parts, so that a commit writes only what it changes:
+/// name of the part -> [`Part`].
+pub(super) static META: Table<String, Part> = Table::new("meta-1");
+/// Rows as the app reads them: (table, record id) -> row.
+pub(super) static ROW: Table<(TableName, RecordId), StoredRow> = Table::new("row-1");
+/// How many rows a table has: table -> number.
+pub(super) static ROW_COUNT: Table<TableName, u64> = Table::new("row-count-1");
+/// Confirmed records: (table, record id) -> all changes.
+pub(super) static HISTORY: Table<(TableName, RecordId), History> = Table::new("history-1");
+/// Pending edits in their order: turn -> edit.
+pub(super) static PENDING: Table<Turn, PendingEdit> = Table::new("pending-1");
+/// Where a pending edit is: edit id -> turn.
+pub(super) static PENDING_EDIT: Table<EditId, Turn> = Table::new("pending-edit-1");
+/// What is pending on a record: (record id, turn) -> nothing.
+pub(super) static PENDING_RECORD: Table<(RecordId, Turn), ()> = Table::new("pending-record-1");
+/// Refused edits in the order of their arrival: own counter -> entry.
+pub(super) static QUARANTINE: Table<u64, Quarantined> = Table::new("quarantine-1");
+/// Where a refused edit is: (edit id, counter of [`QUARANTINE`]) -> nothing.
+pub(super) static QUARANTINE_EDIT: Table<(EditId, u64), ()> = Table::new("quarantine-edit-1");
+
+/// Makes all tables, so that a reader finds each.
+pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
+    META.write(tx)?;
+    ROW.write(tx)?;
+    ROW_COUNT.write(tx)?;
+    HISTORY.write(tx)?;
+    PENDING.write(tx)?;
+    PENDING_EDIT.write(tx)?;
+    PENDING_RECORD.write(tx)?;
+    QUARANTINE.write(tx)?;
+    QUARANTINE_EDIT.write(tx)?;
+    Ok(())
+}
+
+/// A confirmed record as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(super) struct History {
+    pub(super) version: Sequence,
+    #[serde(with = "edit_bytes")]
+    pub(super) changes: Edit,
+}
+
+/// A pending edit as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PendingEdit(#[serde(with = "edit_bytes")] pub(super) Edit);
+
+/// A part of a [`ReplicaMeta`].
+#[derive(Serialize, Deserialize)]
+pub(super) enum Part {
+    /// Changes with most commits.
+    Place {
+        counter: u64,
+        epoch: LogEpoch,
+        watermark: Sequence,
+        scope: Scope,
+    },
+    Enrolment(Option<Enrolment>),
+    Schema(Schema, Option<Digest>),
+    Grant(Option<Vec<u8>>, Option<Digest>),
+    Wanted(Vec<(TableName, RecordId)>),
+    Owners(Vec<(Owner, BusinessUnitId)>),
+}
+
+impl Part {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Place { .. } => "place",
+            Self::Enrolment(_) => "enrolment",
+            Self::Schema(..) => "schema",
+            Self::Grant(..) => "grant",
+            Self::Wanted(_) => "wanted",
+            Self::Owners(_) => "owners",
+        }
+    }
+
+    /// The parts with their names.
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 6] {
+        let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
+        [
+            Self::Place { counter, epoch, watermark, scope },
+            Self::Enrolment(meta.enrolment),
+            Self::Schema(meta.schema, meta.schema_digest),
+            Self::Grant(meta.grant, meta.grant_digest),
+            Self::Wanted(meta.wanted),
+            Self::Owners(meta.owners),
+        ]
+        .map(|part| (part.name(), part))
+    }
+
+    /// Puts the part where it belongs.
+    pub(super) fn fill(self, meta: &mut ReplicaMeta) {
+        match self {
+            Self::Place { counter, epoch, watermark, scope } => {
+                meta.counter = counter;
+                meta.epoch = epoch;
+                meta.watermark = watermark;
+                meta.scope = scope;
+            }
+            Self::Enrolment(enrolment) => meta.enrolment = enrolment,
+            Self::Schema(schema, digest) => {
+                meta.schema = schema;
+                meta.schema_digest = digest;
+            }
+            Self::Grant(grant, digest) => {
+                meta.grant = grant;
+                meta.grant_digest = digest;
+            }
+            Self::Wanted(wanted) => meta.wanted = wanted,
+            Self::Owners(owners) => meta.owners = owners,
+        }
+    }
+}

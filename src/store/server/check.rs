@@ -1,0 +1,72 @@
+use std::collections::BTreeMap;
+
+use super::snapshot::{ServerSnapshot, rebuild};
+use super::tables::{ADMITTED, CODE, DEVICE, DEVICE_KEY, LOG, PLACE, RECORD, REFUSED, STANDING};
+use crate::model::{Sequence, TableName};
+use crate::store::fence::fenced;
+use crate::sync::StoreError;
+
+/// Reads everything, and compares each index with what it leads to.
+pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
+    fenced(|| {
+        log(snapshot)?;
+        records(snapshot)?;
+        devices(snapshot)?;
+        each(REFUSED.read(snapshot.tx())?.all()?)?;
+        each(CODE.read(snapshot.tx())?.all()?)?;
+        each(STANDING.read(snapshot.tx())?.all()?)
+    })
+}
+
+fn log(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
+    let admitted = ADMITTED.read(snapshot.tx())?;
+    let mut last = Sequence(0);
+    let mut count = 0;
+    for entry in LOG.read(snapshot.tx())?.all()? {
+        let (sequence, logged) = entry?;
+        let entry = logged.at(sequence);
+        agree(admitted.get(&entry.edit.id)? == Some(sequence), "the log and its edit ids")?;
+        last = sequence;
+        count += 1;
+    }
+    agree(admitted.all()?.count() == count, "the log and the number of its edit ids")?;
+    agree(last <= snapshot.meta()?.head, "the log and its head")
+}
+
+fn records(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
+    let places = PLACE.read(snapshot.tx())?;
+    let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
+    let mut count = 0;
+    for entry in RECORD.read(snapshot.tx())?.all()? {
+        let (id, kept) = entry?;
+        let confirmed = rebuild(id, &kept)?;
+        let (table, is_active) = (confirmed.record().table(), confirmed.record().is_active());
+        agree(places.get(&(table.clone(), id))? == Some(is_active), "the records and their order")?;
+        *counts.entry(table.clone()).or_default() += u64::from(is_active);
+        count += 1;
+    }
+    agree(places.all()?.count() == count, "the records and the number of them")?;
+    counts.retain(|_, count| *count > 0);
+    let mut stored = snapshot.record_counts()?;
+    stored.retain(|_, count| *count > 0);
+    agree(counts == stored, "the numbers of records")
+}
+
+fn devices(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
+    let by_key = DEVICE_KEY.read(snapshot.tx())?;
+    let mut count = 0;
+    for entry in DEVICE.read(snapshot.tx())?.all()? {
+        let (number, device) = entry?;
+        agree(by_key.get(&device.key)? == Some(number), "the devices and their keys")?;
+        count += 1;
+    }
+    agree(by_key.all()?.count() == count, "the devices and the number of their keys")
+}
+
+fn each<T>(mut entries: impl Iterator<Item = Result<T, StoreError>>) -> Result<(), StoreError> {
+    entries.try_for_each(|entry| entry.map(drop))
+}
+
+fn agree(holds: bool, what: &str) -> Result<(), StoreError> {
+    if holds { Ok(()) } else { Err(StoreError::Damaged(format!("{what} do not agree"))) }
+}

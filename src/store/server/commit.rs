@@ -1,0 +1,115 @@
+//! How a commit is written.
+
+use std::collections::BTreeMap;
+
+use redb::WriteTransaction;
+
+use super::tables::{
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, PLACE, RECORD,
+    REFUSED, STANDING,
+};
+use crate::gate::Applied;
+use crate::model::{EditId, RecordId, Sequence, TableName};
+use crate::store::table::Writing;
+use crate::sync::{Commit, DeviceRow, LogEntry, Operation, RefusedEdit, StoreError};
+
+pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreError> {
+    let Commit { expected, meta, operations } = commit;
+    {
+        let key = META_KEY.to_owned();
+        let mut table = META.write(tx)?;
+        if table.get(&key)?.unwrap_or_default() != expected {
+            return Err(StoreError::Conflict);
+        }
+        table.set(&key, &meta)?;
+    }
+    let mut log = None;
+    for operation in operations {
+        match operation {
+            Operation::Append { entry, record } => {
+                if log.is_none() {
+                    log = Some(Log::open(tx)?);
+                }
+                if let Some(log) = &mut log {
+                    log.append(*entry, *record)?;
+                }
+            }
+            Operation::Refuse(refused) => refuse(tx, *refused)?,
+            Operation::PutDevice(device) => put_device(tx, &device)?,
+            Operation::UseCode { nonce, key } => {
+                CODE.write(tx)?.set(&nonce, &key)?;
+            }
+            Operation::PutStanding { device, digest, standing } => {
+                STANDING.write(tx)?.set_changed(&(device, digest), &standing)?;
+            }
+        }
+    }
+    match log {
+        Some(log) => log.count(tx),
+        None => Ok(()),
+    }
+}
+
+fn refuse(tx: &WriteTransaction, refused: RefusedEdit) -> Result<(), StoreError> {
+    let mut table = REFUSED.write(tx)?;
+    let number = table.last_key()?.map_or(1, |last| last + 1);
+    table.set(&number, &refused.into())?;
+    Ok(())
+}
+
+fn put_device(tx: &WriteTransaction, device: &DeviceRow) -> Result<(), StoreError> {
+    let mut by_key = DEVICE_KEY.write(tx)?;
+    // A device with a new key is not found by the old one any more.
+    if let Some(old) = DEVICE.write(tx)?.put(&device.number, device)?
+        && old.key != device.key
+    {
+        by_key.delete(&old.key)?;
+    }
+    by_key.set(&device.key, &device.number)?;
+    Ok(())
+}
+
+/// What an entry of the log changes.
+struct Log<'t> {
+    entries: Writing<'t, Sequence, Logged>,
+    admitted: Writing<'t, EditId, Sequence>,
+    records: Writing<'t, RecordId, Kept>,
+    places: Writing<'t, (TableName, RecordId), bool>,
+    growth: BTreeMap<TableName, i64>,
+}
+
+impl<'t> Log<'t> {
+    fn open(tx: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            entries: LOG.write(tx)?,
+            admitted: ADMITTED.write(tx)?,
+            records: RECORD.write(tx)?,
+            places: PLACE.write(tx)?,
+            growth: BTreeMap::new(),
+        })
+    }
+
+    fn append(&mut self, entry: LogEntry, record: Applied) -> Result<(), StoreError> {
+        let (edit, (sequence, logged)) = (entry.edit.id, Logged::of(entry));
+        self.entries.set(&sequence, &logged)?;
+        self.admitted.set(&edit, &sequence)?;
+
+        let place = (record.table().clone(), record.id());
+        let confirmed = record.into_confirmed();
+        let is_active = confirmed.record().is_active();
+        let kept = Kept { version: confirmed.version(), changes: confirmed.to_edit() };
+        self.records.set(&place.1, &kept)?;
+        let was_active = self.places.put(&place, &is_active)?.unwrap_or(false);
+        *self.growth.entry(place.0).or_default() += i64::from(is_active) - i64::from(was_active);
+        Ok(())
+    }
+
+    fn count(self, tx: &WriteTransaction) -> Result<(), StoreError> {
+        let mut counts = COUNT.write(tx)?;
+        for (table, growth) in self.growth.into_iter().filter(|(_, growth)| *growth != 0) {
+            let count = counts.get(&table)?.unwrap_or(0).saturating_add_signed(growth);
+            counts.set(&table, &count)?;
+        }
+        Ok(())
+    }
+}

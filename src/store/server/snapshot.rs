@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+
+use redb::ReadTransaction;
+
+use super::tables::{
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, META, META_KEY, PLACE, RECORD, REFUSED,
+    STANDING,
+};
+use crate::codec::{Digest, PublicKey, ScanPlace};
+use crate::gate::Confirmed;
+use crate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
+use crate::store::fence::fenced;
+use crate::store::file::File;
+use crate::sync::{DeviceRow, LogEntry, RefusedEdit, ServerMeta, StoreError};
+
+/// The state of a server at one moment, whatever is written meanwhile. Keep it only while it is
+/// read: what it shows takes room in the file.
+pub struct ServerSnapshot {
+    tx: ReadTransaction,
+}
+
+impl std::fmt::Debug for ServerSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerSnapshot").finish_non_exhaustive()
+    }
+}
+
+impl ServerSnapshot {
+    pub(super) fn new(file: &File) -> Result<Self, StoreError> {
+        Ok(Self { tx: file.begin_read()? })
+    }
+
+    pub(super) fn tx(&self) -> &ReadTransaction {
+        &self.tx
+    }
+
+    /// The server itself.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn meta(&self) -> Result<ServerMeta, StoreError> {
+        fenced(|| Ok(META.read(&self.tx)?.get(&META_KEY.to_owned())?.unwrap_or_default()))
+    }
+
+    /// A record.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError> {
+        let kept = fenced(|| RECORD.read(&self.tx)?.get(&record))?;
+        kept.map(|kept| rebuild(record, &kept)).transpose()
+    }
+
+    /// The place in the log of an admitted edit.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
+        fenced(|| ADMITTED.read(&self.tx)?.get(&edit))
+    }
+
+    /// Up to `limit` entries of the log after `after`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        fenced(|| {
+            let log = LOG.read(&self.tx)?;
+            let entries = log.after(&after)?.take(limit);
+            entries.map(|entry| entry.map(|(sequence, logged)| logged.at(sequence))).collect()
+        })
+    }
+
+    /// Up to `limit` records after `after`, in the order of [`ScanPlace`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn scan(
+        &self,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let ids: Vec<RecordId> = fenced(|| {
+            let places = PLACE.read(&self.tx)?;
+            let places = match after {
+                Some(ScanPlace { table, record }) => places.after(&(table.clone(), *record))?,
+                None => places.all()?,
+            };
+            places.take(limit).map(|entry| Ok(entry?.0.1)).collect()
+        })?;
+        let kept: Vec<Kept> = fenced(|| {
+            let records = RECORD.read(&self.tx)?;
+            ids.iter().map(|id| records.expect(id)).collect()
+        })?;
+        ids.iter().zip(&kept).map(|(id, kept)| rebuild(*id, kept)).collect()
+    }
+
+    /// How many records of each table are there, not deleted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn record_counts(&self) -> Result<BTreeMap<TableName, u64>, StoreError> {
+        fenced(|| COUNT.read(&self.tx)?.all()?.collect())
+    }
+
+    /// A device by its number.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
+        fenced(|| DEVICE.read(&self.tx)?.get(&number))
+    }
+
+    /// A device by its key.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
+        fenced(|| {
+            let Some(number) = DEVICE_KEY.read(&self.tx)?.get(key)? else { return Ok(None) };
+            DEVICE.read(&self.tx)?.expect(&number).map(Some)
+        })
+    }
+
+    /// All devices, in the order of their numbers.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
+        fenced(|| DEVICE.read(&self.tx)?.all()?.map(|entry| Ok(entry?.1)).collect())
+    }
+
+    /// The key of the device that used an enrolment code.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError> {
+        fenced(|| CODE.read(&self.tx)?.get(&nonce))
+    }
+
+    /// A standing under which a device received rows.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn standing(
+        &self,
+        device: DeviceNumber,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        fenced(|| STANDING.read(&self.tx)?.get(&(device, digest)))
+    }
+
+    /// The refused edits, oldest first, up to `limit`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {
+        fenced(|| {
+            let refused = REFUSED.read(&self.tx)?;
+            refused.all()?.take(limit).map(|entry| Ok(entry?.1.into())).collect()
+        })
+    }
+
+    /// How many refused edits are kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn refused_count(&self) -> Result<u64, StoreError> {
+        fenced(|| REFUSED.read(&self.tx)?.len())
+    }
+}
+
+pub(super) fn rebuild(record: RecordId, kept: &Kept) -> Result<Confirmed, StoreError> {
+    Confirmed::from_stored(kept.version, &kept.changes)
+        .map_err(|error| StoreError::Damaged(format!("table `record-1`, key {record}: {error}")))
+}

@@ -1,0 +1,113 @@
+//! What the file of a server holds. A change of a key or value takes a new name.
+
+use redb::WriteTransaction;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Digest, PublicKey};
+use crate::model::{
+    Denial, DeviceNumber, Edit, EditId, Header, PolicyEpoch, RecordId, Sequence, TableName,
+    Timestamp, UserId,
+};
+use crate::store::edit_bytes;
+use crate::store::table::Table;
+use crate::sync::{DeviceRow, LogEntry, RefusedEdit, ServerMeta, StoreError};
+
+/// What the server knows of itself: [`META_KEY`] -> it.
+pub(super) static META: Table<String, ServerMeta> = Table::new("meta-1");
+/// The log: sequence -> entry.
+pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-1");
+/// Records: record id -> all changes.
+pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-1");
+/// Records in the order of a scan: (table, record id) -> whether it is there, not deleted.
+pub(super) static PLACE: Table<(TableName, RecordId), bool> = Table::new("place-1");
+/// How many records of a table are there: table -> number.
+pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
+/// Where an admitted edit is in the log: edit id -> sequence.
+pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
+/// Refused edits in their order: own counter -> edit.
+pub(super) static REFUSED: Table<u64, Refused> = Table::new("refused-1");
+/// Devices: number -> device.
+pub(super) static DEVICE: Table<DeviceNumber, DeviceRow> = Table::new("device-1");
+/// Devices by key: key -> number.
+pub(super) static DEVICE_KEY: Table<PublicKey, DeviceNumber> = Table::new("device-key-1");
+/// Used enrolment codes: nonce -> the device's key.
+pub(super) static CODE: Table<[u8; 8], PublicKey> = Table::new("code-1");
+/// Standings under which devices receive rows: (device, digest) -> standing.
+pub(super) static STANDING: Table<(DeviceNumber, Digest), Vec<u8>> = Table::new("standing-1");
+
+/// The only key of [`META`].
+pub(super) const META_KEY: &str = "server";
+
+/// Makes all tables, so that a reader finds each.
+pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
+    META.write(tx)?;
+    LOG.write(tx)?;
+    RECORD.write(tx)?;
+    PLACE.write(tx)?;
+    COUNT.write(tx)?;
+    ADMITTED.write(tx)?;
+    REFUSED.write(tx)?;
+    DEVICE.write(tx)?;
+    DEVICE_KEY.write(tx)?;
+    CODE.write(tx)?;
+    STANDING.write(tx)?;
+    Ok(())
+}
+
+/// A record as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) version: Sequence,
+    #[serde(with = "edit_bytes")]
+    pub(super) changes: Edit,
+}
+
+/// An entry of the log as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Logged {
+    #[serde(with = "edit_bytes")]
+    edit: Edit,
+    #[expect(clippy::option_option, reason = "as in LogEntry: unchanged, or none before")]
+    before: Option<Option<Header>>,
+    after: Header,
+    at: Timestamp,
+    epoch: PolicyEpoch,
+}
+
+impl Logged {
+    /// The place and what is kept there.
+    pub(super) fn of(entry: LogEntry) -> (Sequence, Self) {
+        let LogEntry { sequence, edit, before, after, at, epoch } = entry;
+        (sequence, Self { edit, before, after, at, epoch })
+    }
+
+    pub(super) fn at(self, sequence: Sequence) -> LogEntry {
+        let Self { edit, before, after, at, epoch } = self;
+        LogEntry { sequence, edit, before, after, at, epoch }
+    }
+}
+
+/// A refused edit as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Refused {
+    #[serde(with = "edit_bytes")]
+    edit: Edit,
+    user: UserId,
+    denial: Denial,
+    epoch: PolicyEpoch,
+    at: Timestamp,
+}
+
+impl From<RefusedEdit> for Refused {
+    fn from(refused: RefusedEdit) -> Self {
+        let RefusedEdit { edit, user, denial, epoch, at } = refused;
+        Self { edit, user, denial, epoch, at }
+    }
+}
+
+impl From<Refused> for RefusedEdit {
+    fn from(refused: Refused) -> Self {
+        let Refused { edit, user, denial, epoch, at } = refused;
+        Self { edit, user, denial, epoch, at }
+    }
+}

@@ -1,0 +1,300 @@
+//! Tables whose values carry a checksum.
+//!
+//! A value is four bytes of keyed BLAKE3 over (length of the key, key, payload), and then the
+//! payload, which is postcard. The hash's key is made from the table's name, so that an entry that
+//! strays into another table or under another key is found out too.
+
+use std::marker::PhantomData;
+use std::ops::Bound;
+use std::sync::OnceLock;
+
+use redb::{
+    Range, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::fence;
+use super::key::{StoreKey, after, after_prefix};
+use crate::sync::StoreError;
+
+type Bytes = &'static [u8];
+
+const CHECKSUM_LABEL: &str = "tidegate 2026 checksum of a stored value";
+
+/// A table: its name, and which keys and values it holds.
+pub(super) struct Table<K, V> {
+    name: &'static str,
+    hash_key: OnceLock<[u8; 32]>,
+    kinds: PhantomData<fn(K) -> V>,
+}
+
+impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
+    pub(super) const fn new(name: &'static str) -> Self {
+        Self { name, hash_key: OnceLock::new(), kinds: PhantomData }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn definition(&self) -> TableDefinition<'static, Bytes, Bytes> {
+        TableDefinition::new(self.name)
+    }
+
+    /// The table in a snapshot.
+    pub(super) fn read(
+        &'static self,
+        tx: &ReadTransaction,
+    ) -> Result<Opened<K, V, ReadOnlyTable<Bytes, Bytes>>, StoreError> {
+        let inner = tx.open_table(self.definition()).map_err(fence::table)?;
+        Ok(Opened { table: self, inner })
+    }
+
+    /// The table in a write transaction; it is made if it is not there.
+    pub(super) fn write<'t>(
+        &'static self,
+        tx: &'t WriteTransaction,
+    ) -> Result<Opened<K, V, redb::Table<'t, Bytes, Bytes>>, StoreError> {
+        let inner = tx.open_table(self.definition()).map_err(fence::table)?;
+        Ok(Opened { table: self, inner })
+    }
+
+    fn checksum(&self, key: &[u8], payload: &[u8]) -> [u8; 4] {
+        let hash_key =
+            self.hash_key.get_or_init(|| blake3::derive_key(CHECKSUM_LABEL, self.name.as_bytes()));
+        let mut hasher = blake3::Hasher::new_keyed(hash_key);
+        hasher.update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
+        hasher.update(key);
+        hasher.update(payload);
+        let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
+        [a, b, c, d]
+    }
+
+    fn damaged(&self, key: &[u8], what: impl std::fmt::Display) -> StoreError {
+        let key = K::from_bytes(key)
+            .map_or_else(|| data_encoding::HEXLOWER.encode(key), |key| key.describe());
+        StoreError::Damaged(format!("table `{}`, key {key}: {what}", self.name))
+    }
+
+    /// Checks a value and gives its payload.
+    fn payload<'a>(&self, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], StoreError> {
+        match value.split_first_chunk::<4>() {
+            Some((checksum, payload)) if *checksum == self.checksum(key, payload) => Ok(payload),
+            _ => Err(self.damaged(key, "the checksum does not fit")),
+        }
+    }
+
+    fn decode(&self, key: &[u8], value: &[u8]) -> Result<V, StoreError> {
+        let payload = self.payload(key, value)?;
+        match postcard::take_from_bytes(payload) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => Err(self.damaged(key, format_args!("{} bytes too many", rest.len()))),
+            Err(error) => Err(self.damaged(key, error)),
+        }
+    }
+
+    fn encode(&self, key: &[u8], value: &V) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = postcard::to_extend(value, vec![0; 4])
+            .map_err(|error| self.damaged(key, format_args!("cannot be written: {error}")))?;
+        if let Some((checksum, payload)) = bytes.split_first_chunk_mut::<4>() {
+            *checksum = self.checksum(key, payload);
+        }
+        Ok(bytes)
+    }
+
+    fn entry(&self, key: &[u8], value: &[u8]) -> Result<(K, V), StoreError> {
+        let value = self.decode(key, value)?;
+        let key = K::from_bytes(key).ok_or_else(|| self.damaged(key, "it is no key"))?;
+        Ok((key, value))
+    }
+}
+
+/// A table within a write transaction.
+pub(super) type Writing<'t, K, V> = Opened<K, V, redb::Table<'t, Bytes, Bytes>>;
+
+/// A table within a transaction.
+pub(super) struct Opened<K: 'static, V: 'static, T> {
+    table: &'static Table<K, V>,
+    inner: T,
+}
+
+impl<K, V, T> Opened<K, V, T>
+where
+    K: StoreKey,
+    V: Serialize + DeserializeOwned,
+    T: ReadableTable<Bytes, Bytes>,
+{
+    pub(super) fn get(&self, key: &K) -> Result<Option<V>, StoreError> {
+        let key = key.to_bytes();
+        if let Some(value) = self.inner.get(key.as_slice()).map_err(fence::storage)? {
+            return self.table.decode(&key, value.value()).map(Some);
+        }
+        self.check_around(&key, &key)?;
+        Ok(None)
+    }
+
+    /// A value that must be there, because another table says so.
+    pub(super) fn expect(&self, key: &K) -> Result<V, StoreError> {
+        self.get(key)?.ok_or_else(|| {
+            self.table
+                .damaged(&key.to_bytes(), "it is not there, though another table refers to it")
+        })
+    }
+
+    pub(super) fn len(&self) -> Result<u64, StoreError> {
+        self.inner.len().map_err(fence::storage)
+    }
+
+    /// The last key; `None`: the table is empty.
+    pub(super) fn last_key(&self) -> Result<Option<K>, StoreError> {
+        let Some((key, value)) = self.inner.last().map_err(fence::storage)? else {
+            return Ok(None);
+        };
+        self.table.entry(key.value(), value.value()).map(|(key, _)| Some(key))
+    }
+
+    /// All entries, in the order of their keys.
+    pub(super) fn all(&self) -> Result<Entries<'_, K, V>, StoreError> {
+        self.within(&[], None)
+    }
+
+    /// All keys, in their order; the values are checked and not decoded.
+    pub(super) fn all_keys(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<K, StoreError>> + '_, StoreError> {
+        let all = self.inner.iter().map_err(fence::storage)?;
+        Ok(all.map(|entry| {
+            let (key, value) = entry.map_err(fence::storage)?;
+            let key = key.value();
+            self.table.payload(key, value.value())?;
+            K::from_bytes(key).ok_or_else(|| self.table.damaged(key, "it is no key"))
+        }))
+    }
+
+    /// The entries whose keys begin with `prefix`.
+    pub(super) fn starting_with(
+        &self,
+        prefix: &impl StoreKey,
+    ) -> Result<Entries<'_, K, V>, StoreError> {
+        let prefix = prefix.to_bytes();
+        let end = after_prefix(&prefix);
+        self.within(&prefix, end.as_deref())
+    }
+
+    /// The entries after `key`.
+    pub(super) fn after(&self, key: &K) -> Result<Entries<'_, K, V>, StoreError> {
+        self.within(&after(key.to_bytes()), None)
+    }
+
+    fn within(&self, from: &[u8], to: Option<&[u8]>) -> Result<Entries<'_, K, V>, StoreError> {
+        self.check_around(from, to.unwrap_or(from))?;
+        let inner = self.inner.range::<&[u8]>(bounds(from, to)).map_err(fence::storage)?;
+        Ok(Entries { table: self.table, inner })
+    }
+
+    /// An entry whose key was damaged is not found under its own; it still lies where that would,
+    /// and its checksum does not fit. So before `from` to `to` is said to hold no other entries,
+    /// the neighbours are checked.
+    fn check_around(&self, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
+        let before = (Bound::Unbounded, Bound::Excluded(from));
+        let before = self.inner.range::<&[u8]>(before).map_err(fence::storage)?.next_back();
+        let behind = (Bound::Included(to), Bound::Unbounded);
+        let behind = self.inner.range::<&[u8]>(behind).map_err(fence::storage)?.next();
+        for neighbour in before.into_iter().chain(behind) {
+            let (key, value) = neighbour.map_err(fence::storage)?;
+            self.table.payload(key.value(), value.value())?;
+        }
+        Ok(())
+    }
+}
+
+impl<K, V> Opened<K, V, ReadOnlyTable<Bytes, Bytes>>
+where
+    K: StoreKey,
+    V: Serialize + DeserializeOwned,
+{
+    /// As [`Self::starting_with`], of keys after `key`; the iterator keeps the snapshot.
+    pub(super) fn owned_starting_with(
+        self,
+        prefix: &impl StoreKey,
+        key: Option<&K>,
+    ) -> Result<Entries<'static, K, V>, StoreError> {
+        let prefix = prefix.to_bytes();
+        let to = after_prefix(&prefix);
+        let from = key.map_or(prefix, |key| after(key.to_bytes()));
+        self.check_around(&from, to.as_deref().unwrap_or(&from))?;
+        let inner =
+            self.inner.range::<&[u8]>(bounds(&from, to.as_deref())).map_err(fence::storage)?;
+        Ok(Entries { table: self.table, inner })
+    }
+}
+
+impl<K, V> Opened<K, V, redb::Table<'_, Bytes, Bytes>>
+where
+    K: StoreKey,
+    V: Serialize + DeserializeOwned,
+{
+    /// Writes a value and gives back the one it replaces.
+    pub(super) fn put(&mut self, key: &K, value: &V) -> Result<Option<V>, StoreError> {
+        let key = key.to_bytes();
+        let value = self.table.encode(&key, value)?;
+        let old = self.inner.insert(key.as_slice(), value.as_slice()).map_err(fence::storage)?;
+        old.map(|old| self.table.decode(&key, old.value())).transpose()
+    }
+
+    /// As [`Self::put`]; tells only whether there was one.
+    pub(super) fn set(&mut self, key: &K, value: &V) -> Result<bool, StoreError> {
+        let key = key.to_bytes();
+        let value = self.table.encode(&key, value)?;
+        let old = self.inner.insert(key.as_slice(), value.as_slice()).map_err(fence::storage)?;
+        Ok(old.is_some())
+    }
+
+    /// As [`Self::set`], unless the very same is there already.
+    pub(super) fn set_changed(&mut self, key: &K, value: &V) -> Result<(), StoreError> {
+        let key = key.to_bytes();
+        let value = self.table.encode(&key, value)?;
+        let old = self.inner.get(key.as_slice()).map_err(fence::storage)?;
+        if old.is_some_and(|old| old.value() == value.as_slice()) {
+            return Ok(());
+        }
+        self.inner.insert(key.as_slice(), value.as_slice()).map_err(fence::storage)?;
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, key: &K) -> Result<Option<V>, StoreError> {
+        let key = key.to_bytes();
+        let old = self.inner.remove(key.as_slice()).map_err(fence::storage)?;
+        old.map(|old| self.table.decode(&key, old.value())).transpose()
+    }
+
+    /// As [`Self::remove`]; tells only whether there was one.
+    pub(super) fn delete(&mut self, key: &K) -> Result<bool, StoreError> {
+        let old = self.inner.remove(key.to_bytes().as_slice()).map_err(fence::storage)?;
+        Ok(old.is_some())
+    }
+}
+
+fn bounds<'a>(from: &'a [u8], to: Option<&'a [u8]>) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+    let to = to.map_or(Bound::Unbounded, Bound::Excluded);
+    (Bound::Included(from), to)
+}
+
+/// Entries in the order of their keys, each checked as it comes.
+pub(super) struct Entries<'a, K: 'static, V: 'static> {
+    table: &'static Table<K, V>,
+    inner: Range<'a, Bytes, Bytes>,
+}
+
+impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for Entries<'_, K, V> {
+    type Item = Result<(K, V), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.inner.next()?;
+        Some(
+            next.map_err(fence::storage)
+                .and_then(|(key, value)| self.table.entry(key.value(), value.value())),
+        )
+    }
+}
