@@ -80,10 +80,12 @@ impl EnrollCommand {
         let (user, device) = (replica.user(), replica.device());
         let rows: u64 = status.rows.values().sum();
         if self.json {
-            let mut answer = report_json(&report);
-            answer["user"] = json!(user.map(|user| user.to_string()));
-            answer["device"] = json!(device.map(|device| device.0));
-            answer["rows"] = json!(rows);
+            let answer = json!({
+                "user": user.map(|user| user.to_string()),
+                "device": device.map(|device| device.0),
+                "rows": rows,
+                "session": report_json(&report),
+            });
             println!("{answer}");
         } else if let (Some(user), Some(device)) = (user, device) {
             println!("Enrolled as `{user}`, device {device}. {rows} rows are here.");

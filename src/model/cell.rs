@@ -2,9 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::{
-    Column, ColumnName, ColumnType, Date, MisfitError, RecordId, Schema, Timestamp, Value,
-};
+use super::{Column, ColumnName, ColumnType, MisfitError, RecordId, Schema, Timestamp, Value};
 
 /// Why a text is no value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

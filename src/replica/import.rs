@@ -142,13 +142,12 @@ impl Reader<'_> {
         let (mut id, mut owner, mut columns) = (None, None, Columns::new());
         for (field, cell) in cells {
             match (field, cell) {
-                (Field::Ignored, _) => {}
+                (Field::Ignored, _) | (Field::Owner, Json::Null) => {}
                 (Field::Id, Json::String(text)) => {
                     let read = text.parse::<RecordId>();
                     id = Some(read.map_err(|_| format!("column `id`: `{text}` is no UUID"))?);
                 }
                 (Field::Id, other) => return Err(format!("column `id`: `{other}` is no UUID")),
-                (Field::Owner, Json::Null) => {}
                 (Field::Owner, Json::String(text)) if text.is_empty() => {}
                 (Field::Owner, Json::String(text)) => owner = Some(read_owner(&text)?),
                 (Field::Owner, other) => {
@@ -236,7 +235,7 @@ impl Replica {
                 Ok(false) => return Ok(()),
                 Ok(true) => {
                     last = row.position().map_or(last, csv::Position::line);
-                    let cells = fields.iter().cloned().zip(row.iter().map(|it| Json::from(it)));
+                    let cells = fields.iter().cloned().zip(row.iter().map(Json::from));
                     // The empty cell is null, also where the empty text would be a value.
                     let cells = cells.map(|(field, cell)| match cell {
                         Json::String(text) if text.is_empty() => (field, Json::Null),

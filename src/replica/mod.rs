@@ -18,7 +18,6 @@ use crate::limits::EVENTS_KEPT_MAX;
 use crate::model::{ColumnName, Columns, EditId, RecordId, TableName, Value};
 use crate::net::system;
 use crate::store::RedbReplica;
-use crate::sync::ReplicaStore as _;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError};
@@ -93,13 +92,12 @@ impl ReplicaBuilder {
             path.push(".key");
             Box::new(FileKeyStore::new(path))
         });
-        let key = match keys.load()? {
-            Some(key) => key,
-            None => {
-                let key = SecretKey::from_seed(system::seed()?);
-                keys.save(&key)?;
-                key
-            }
+        let key = if let Some(key) = keys.load()? {
+            key
+        } else {
+            let key = SecretKey::from_seed(system::seed()?);
+            keys.save(&key)?;
+            key
         };
         let machine = ReplicaMachine::open(&store, key.clone(), system::seed()?)?;
         let shared = Shared {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Shared, SyncError};
 use crate::codec::{decode_message, encode_message};
 use crate::net::{
-    Connection, Endpoint, FrameReceiver, FrameSender, NetError, Traffic, TransportOptions, system,
+    Connection, Endpoint, FrameReceiver, FrameSender, Traffic, TransportOptions, system,
 };
 use crate::sync::replica::{Event, Output, Purpose, SessionError};
 
@@ -120,11 +120,11 @@ impl Shared {
                 frame = receiver.next() => {
                     let Some(frame) = frame? else { return Err(SyncError::Ended) };
                     let message = decode_message(&frame)?;
-                    let received = self.with_core(move |core| {
+                    let step = self.with_core(move |core| {
                         core.machine.received(&mut core.store, system::now(), message)
                     });
                     // The machine's last output says the same; whoever is first.
-                    received.await?;
+                    step.await?;
                 }
                 () = self.edited.notified() => {}
             }

@@ -71,11 +71,11 @@ pub enum HomeError {
         error: CertificateError,
     },
     /// Schema or policy have a mistake.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
+    #[error("{0}")]
+    Document(Box<DocumentError>),
     /// The organization's files have a mistake.
-    #[error(transparent)]
-    Organization(#[from] CsvError),
+    #[error("{0}")]
+    Organization(Box<CsvError>),
     /// Nobody says who the people are.
     #[error(
         "{}: the policy declares no organization, and `organization` in {CONFIG} names no files for it", .0.display()
@@ -90,6 +90,18 @@ pub enum HomeError {
     /// Memory for the rules cannot be had.
     #[error(transparent)]
     Rules(#[from] StoreError),
+}
+
+impl From<DocumentError> for HomeError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(Box::new(error))
+    }
+}
+
+impl From<CsvError> for HomeError {
+    fn from(error: CsvError) -> Self {
+        Self::Organization(Box::new(error))
+    }
 }
 
 /// `tidegate.toml`. Unknown keys are errors.

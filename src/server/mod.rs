@@ -21,7 +21,7 @@ use crate::sync::{RefusedEdit, StoreError};
 use engine::{Engine, Event, Question};
 
 pub use engine::Status;
-pub use home::{Config, Home, HomeError, InitOptions};
+pub use home::{Config, Home, HomeError, InitOptions, OrganizationFiles};
 
 /// Why a server does not start, or cannot answer.
 #[derive(Debug, thiserror::Error)]
