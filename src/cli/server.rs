@@ -34,7 +34,8 @@ pub(super) struct InitCommand {
     /// A CSV file of users, where the policy does not declare the organization.
     #[arg(long, requires = "business_units")]
     users: Option<PathBuf>,
-    /// The administrator who gets the first enrolment code. Default: the first by name.
+    /// The administrator who gets the first enrolment code. With --users: added to the file, if
+    /// not there. Default: the first by name.
     #[arg(long)]
     admin: Option<UserId>,
     /// Print JSON.
@@ -52,6 +53,7 @@ impl InitCommand {
             policy: self.policy.clone(),
             organization: files
                 .map(|(business_units, users)| OrganizationFiles { business_units, users }),
+            administrator: self.admin.clone(),
         };
         let home = Home::init(&self.dir, &options).map_err(CliError::input)?;
         let admin = match &self.admin {

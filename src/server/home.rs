@@ -143,6 +143,35 @@ pub struct InitOptions {
     pub policy: Option<PathBuf>,
     /// The organization's files, where the policy does not declare it.
     pub organization: Option<OrganizationFiles>,
+    /// A user to add to these files, in the topmost business unit, who may do everything.
+    pub administrator: Option<UserId>,
+}
+
+/// The users of a CSV file, and one more who may do everything.
+fn with_administrator(
+    units: &str,
+    users: &str,
+    administrator: &UserId,
+) -> Result<String, HomeError> {
+    let people = read_organization_csv(
+        CsvFile { name: "business units", bytes: units.as_bytes() },
+        CsvFile { name: "users", bytes: users.as_bytes() },
+        None,
+    )?;
+    if people.users.contains_key(administrator) {
+        return Ok(users.to_owned());
+    }
+    let root = people.business_units.iter().find(|(_, unit)| unit.parent.is_none());
+    let root = root.map(|(id, _)| id.as_str()).unwrap_or_default();
+    let header = users.lines().next().unwrap_or_default();
+    let cell = |column: &str| match column.trim().trim_matches('"') {
+        "login" => administrator.as_str().to_owned(),
+        "business_unit" => root.to_owned(),
+        "roles" => crate::model::SYSTEM_ADMINISTRATOR.to_owned(),
+        _ => String::new(),
+    };
+    let row: Vec<_> = header.split(',').map(cell).collect();
+    Ok(format!("{}\n{}\n", users.trim_end(), row.join(",")))
 }
 
 /// A server's folder.
@@ -203,6 +232,10 @@ impl Home {
             Some((units, users)) => {
                 let (business_units, users_file) = ("business_unit.csv".into(), "user.csv".into());
                 write("business_unit.csv", units.as_bytes())?;
+                let users = match &options.administrator {
+                    Some(administrator) => with_administrator(&units, &users, administrator)?,
+                    None => users,
+                };
                 write("user.csv", users.as_bytes())?;
                 Some(OrganizationFiles { business_units, users: users_file })
             }
