@@ -1,0 +1,13 @@
+//! The gate and the documents it judges by.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that is wrong should stop"
+)]
+
+mod compare;
+mod naive;
+mod random;
