@@ -9,5 +9,7 @@
 )]
 
 mod compare;
+mod malformed;
 mod naive;
 mod random;
+mod twins;
