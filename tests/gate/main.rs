@@ -8,8 +8,12 @@
     reason = "a test that is wrong should stop"
 )]
 
+mod command;
 mod compare;
+mod device;
+mod documents;
 mod malformed;
 mod naive;
+mod organization;
 mod random;
 mod twins;
