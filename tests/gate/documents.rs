@@ -265,6 +265,22 @@ fn each_mistake_in_json_names_its_path() {
 }
 
 #[test]
+fn a_null_in_json_is_as_good_as_an_absent_key() {
+    let given = policy();
+    let mut nulls = given.clone();
+    nulls["business_unit"][0]["parent"] = Value::Null;
+    nulls["user"][0]["position"] = Value::Null;
+    nulls["role"][0]["rights"]["country"] = Value::Null;
+    let read = |policy: &Value| read_policy(&policy.to_string(), "p.json", None, None);
+    assert_eq!(read(&nulls).unwrap(), read(&given).unwrap());
+    nulls["user"][0]["business_unit"] = Value::Null;
+    let error = read(&nulls).unwrap_err().to_string();
+    assert_eq!(error, "p.json: user[0]: `business_unit` is missing");
+    nulls["user"][0]["members"] = Value::Null;
+    assert!(read(&nulls).is_err());
+}
+
+#[test]
 fn an_organization_may_be_kept_elsewhere_but_not_twice() {
     let whole = read_policy(POLICY, "policy.toml", None, None).unwrap();
     let (_, proper) = POLICY.split_once("[[role]]").unwrap();
