@@ -13,6 +13,7 @@ mod compare;
 mod device;
 mod documents;
 mod edits;
+mod hostile;
 mod malformed;
 mod naive;
 mod naive_structure;
