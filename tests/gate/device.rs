@@ -242,6 +242,39 @@ fn a_change_of_columns_is_judged_column_by_column() {
 }
 
 #[test]
+fn facts_that_cannot_be_give_nothing() {
+    let stage = Stage::new(&policy());
+    let (emil, own, north) = (stage.standing("emil"), owner("user:emil"), unit("north"));
+    // An owner where the table knows none.
+    let mut lesser = policy();
+    lesser["role"][1]["rights"]["country"] = serde_json::json!({"read": "user"});
+    let country = Stage::new(&lesser);
+    let facts = RecordFacts::owned(&own, &north);
+    let standing = country.standing("emil");
+    let judged = judge(&standing, &standing, country.table("country"), &Action::Read, &facts);
+    assert_eq!(judged.denial().unwrap().rule, Rule::OutOfDepth);
+    // A column share with `create`.
+    let cost = [ColumnName::new("cost").unwrap()];
+    let shares = BTreeMap::from([(
+        (cost[0].clone(), Principal::Organization),
+        tidegate::model::ColumnPermissions::ALL,
+    )]);
+    let facts = facts.with_column_shares(&shares);
+    let table = stage.table("order");
+    let judged = |action: Action<'_>| judge(&emil, &emil, table, &action, &facts);
+    let create = judged(Action::Create { columns: &cost, lookups: &[] });
+    assert_eq!(create.denial().unwrap().rule, Rule::NoColumnPermission);
+    assert!(judged(Action::Write { columns: &cost, lookups: &[] }).is_allowed());
+    assert!(judged(Action::ReadColumn { column: &cost[0] }).is_allowed());
+    // No owner where the table asks for one.
+    let nobody = RecordFacts::ORGANIZATION_OWNED;
+    let gus = stage.standing("gus");
+    let create = Action::Create { columns: &[], lookups: &[] };
+    let judged = judge(&gus, &stage.roster, table, &create, &nobody);
+    assert_eq!(judged.denial().unwrap().rule, Rule::Malformed);
+}
+
+#[test]
 fn a_standing_knows_its_user() {
     let stage = Stage::new(&policy());
     let ann = stage.standing("ann");

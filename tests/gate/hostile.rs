@@ -63,6 +63,6 @@ fn deep_documents_are_refused() {
         (Format::Toml, "[[a]]\n".repeat(deep)),
     ];
     for (format, text) in documents {
-        assert!(read_policy_as(format, &text, "p", None, None).is_err(), "{:.20}", text);
+        assert!(read_policy_as(format, &text, "p", None, None).is_err(), "{text:.20}");
     }
 }
