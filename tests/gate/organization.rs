@@ -126,11 +126,15 @@ fn real_people_and_their_real_answers() {
     assert_eq!(organization.business_units.len(), 23);
     assert_eq!(organization.users.len(), 290);
     let roster = Roster::new(Arc::new(document.policy), Arc::new(organization));
+    let mut bytes_max = 0;
     for user in roster.organization().users.keys() {
         let standing = Standing::resolve(&roster, user).unwrap();
         let bytes = postcard::to_stdvec(&standing).unwrap();
         assert_eq!(postcard::from_bytes::<Standing>(&bytes).unwrap(), standing);
+        bytes_max = bytes_max.max(bytes.len());
     }
+    println!("largest standing: {bytes_max} bytes");
+    assert!(bytes_max < 4_096, "a standing travels in a grant: {bytes_max} bytes");
     let mut judge = CaseJudge::new(roster, document.tables);
     let mut rule = |user: &str, op: &str, table: &str, owner: &str, unit: &str| {
         let record = format!(r#"{{"owner":"user:{owner}","business_unit":"{unit}"}}"#);
