@@ -20,7 +20,7 @@ use crate::net::system;
 use crate::store::RedbReplica;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
-pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError};
+pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::sync::replica::{Draft, EditError, Event, Intent};
 pub use error::{ReplicaOpenError, SyncError};
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Server, ServerError, ServerOptions};
 use crate::codec::{
     CertificateError, EnrollCode, EnrollTerms, MintError, PublicKey, SecretKey, ServerCertificate,
 };
 use crate::gate::Roster;
 use crate::limits::DOCUMENT_BYTES_MAX;
-use crate::model::{Timestamp, UserId};
+use crate::model::UserId;
 use crate::net::{FileKeyStore, KeyStore as _, KeyStoreError, system};
 use crate::policy::{
     CsvError, CsvFile, DocumentError, read_organization_csv, read_policy, read_schema,
@@ -370,11 +371,38 @@ impl Home {
         Ok(Rules::new(schema, Roster::new(Arc::new(policy), Arc::new(organization)))?)
     }
 
-    /// Makes an enrolment code for a user. It needs no running server, and works beside one.
+    /// Starts the server, judging by `rules`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn serve(&self, rules: Rules) -> Result<Server, ServerError> {
+        Server::start(ServerOptions {
+            listen: self.config.listen,
+            file: &self.data_file(),
+            identity: self.identity(),
+            tls_key: self.tls_key.clone(),
+            rules,
+        })
+    }
+
+    /// Makes an enrolment code for a user, good for so many milliseconds. It needs no running server, and works beside one.
     ///
     /// # Errors
     /// There is no such user, or it is disabled.
-    pub fn enroll_code(&self, user: &UserId, expires: Timestamp) -> Result<EnrollCode, HomeError> {
+    pub fn enroll_code(&self, user: &UserId, lasts_millis: i64) -> Result<EnrollCode, HomeError> {
+        self.enroll_code_at(self.config.addresses.clone(), user, lasts_millis)
+    }
+
+    /// As [`Self::enroll_code`], for a server that is found elsewhere than its configuration says.
+    ///
+    /// # Errors
+    /// As [`Self::enroll_code`].
+    pub fn enroll_code_at(
+        &self,
+        addresses: Vec<String>,
+        user: &UserId,
+        lasts_millis: i64,
+    ) -> Result<EnrollCode, HomeError> {
         let rules = self.rules()?;
         let users = &rules.roster().organization().users;
         if users.get(user).is_none_or(|user| user.disabled) {
@@ -385,7 +413,8 @@ impl Home {
         let random = system::seed().map_err(io(&self.dir))?;
         let mut nonce = [0; 8];
         nonce.copy_from_slice(random.split_at(8).0);
-        let (addresses, organization) = (self.config.addresses.clone(), self.organization);
+        let organization = self.organization;
+        let expires = system::now().plus_millis(lasts_millis);
         let terms = EnrollTerms { addresses, organization, user: user.clone(), nonce, expires };
         Ok(EnrollCode::mint(&self.key, terms)?)
     }
