@@ -166,10 +166,22 @@ impl Replica {
     /// # Errors
     /// One of them is refused or makes no sense; then none is made.
     pub async fn commit(&self, drafts: Vec<Draft>) -> Result<Receipt, EditError> {
+        self.make(drafts, false).await
+    }
+
+    /// As [`Self::commit`]; and the server admits all of the edits, or none.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; or there are more than [`crate::limits::ATOMIC_PARTS_MAX`].
+    pub async fn commit_atomic(&self, drafts: Vec<Draft>) -> Result<Receipt, EditError> {
+        self.make(drafts, true).await
+    }
+
+    async fn make(&self, drafts: Vec<Draft>, atomic: bool) -> Result<Receipt, EditError> {
         let records = drafts.iter().map(|draft| draft.record).collect();
-        let made = self
-            .shared
-            .with_core(move |core| core.machine.commit(&mut core.store, system::now(), drafts));
+        let made = self.shared.with_core(move |core| {
+            core.machine.commit(&mut core.store, system::now(), drafts, atomic)
+        });
         let edits = made.await?;
         self.shared.edited.notify_one();
         Ok(Receipt::new(self.clone(), records, edits))

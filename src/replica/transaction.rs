@@ -77,6 +77,7 @@ impl Transaction {
 #[derive(Debug)]
 #[must_use = "a transaction is made when it is awaited"]
 pub struct PreparedTransaction {
+    atomic: bool,
     replica: Replica,
     drafts: Result<Vec<Draft>, EditError>,
 }
@@ -85,14 +86,22 @@ impl Replica {
     /// Puts several edits together, across tables; awaiting what it returns makes them in one
     /// durable step: all of them, or none where one is refused here.
     ///
-    /// The server rules on each record's edit.
+    /// The server rules on each record's edit, unless the transaction is
+    /// [`atomic`](PreparedTransaction::atomic).
     pub fn transaction(
         &self,
         collect: impl FnOnce(&mut Transaction) -> Result<(), EditError>,
     ) -> PreparedTransaction {
         let mut transaction = Transaction::default();
         let drafts = collect(&mut transaction).map(|()| transaction.drafts);
-        PreparedTransaction { replica: self.clone(), drafts }
+        PreparedTransaction { atomic: false, replica: self.clone(), drafts }
+    }
+}
+
+impl PreparedTransaction {
+    /// The server, too, takes all of the edits or none; no replica ever sees half of them.
+    pub fn atomic(self) -> Self {
+        Self { atomic: true, ..self }
     }
 }
 
@@ -101,6 +110,6 @@ impl IntoFuture for PreparedTransaction {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.replica.commit(self.drafts?).await })
+        Box::pin(async move { self.replica.make(self.drafts?, self.atomic).await })
     }
 }
