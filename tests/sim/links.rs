@@ -181,7 +181,8 @@ impl World {
     fn session_error(&mut self, at: usize, error: &SessionError) -> Check {
         self.note(&format!("device {at} ends its session: {error}"));
         match error {
-            SessionError::Refused(Refusal::Trouble(_)) if !self.calm => Ok(()),
+            // In calm it is one that was on its way.
+            SessionError::Refused(Refusal::Trouble(_)) => Ok(()),
             SessionError::Refused(Refusal::NoSuchUser(user))
                 if self.people.organization.users[user].disabled =>
             {
