@@ -13,10 +13,7 @@ use crate::model::{
     Denial, DeviceNumber, Edit, EditId, Op, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
 };
-use crate::sync::{Commit, LogEntry, Operation, RefusedEdit, ServerStore, StoreError};
-
-/// Another server may be faster so many times before this one gives up for now.
-const CONFLICTS_MAX: usize = 16;
+use crate::sync::{LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore, StoreError};
 
 impl ServerMachine {
     /// Judges all change sets that arrived and writes what came of them in one durable commit,
@@ -33,13 +30,8 @@ impl ServerMachine {
             return Ok(());
         }
         let queue = std::mem::take(&mut self.queue);
-        for _ in 0..CONFLICTS_MAX {
-            match self.rule_once(store, now, &queue) {
-                Err(StoreError::Conflict) => self.meta = store.meta()?,
-                result => return result,
-            }
-        }
-        Err(StoreError::Conflict)
+        // What was written after all is known by its edit ids.
+        self.until_certain(|machine| machine.rule_once(store, now, &queue))
     }
 
     fn rule_once<S: ServerStore>(
@@ -63,11 +55,8 @@ impl ServerMachine {
         }
         let Session { operations, head, .. } = session;
         if !operations.is_empty() {
-            let expected = self.meta.clone();
-            let mut meta = expected.clone();
-            meta.head = head;
-            store.commit(Commit { expected, meta: meta.clone(), operations })?;
-            self.meta = meta;
+            let meta = ServerMeta { head, ..self.meta.clone() };
+            self.commit(store, meta, operations)?;
         }
         for (id, answer) in answers {
             match answer {
