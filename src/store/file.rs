@@ -98,6 +98,14 @@ impl fmt::Debug for File {
     }
 }
 
+/// Closing writes, too, and so may panic on damaged pages: not out of a drop.
+impl Drop for File {
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        close(database);
+    }
+}
+
 impl File {
     /// Opens a file that is there.
     pub(super) fn open(path: &Path, kind: FileKind) -> Result<Self, OpenError> {
@@ -146,8 +154,7 @@ impl File {
             if is_new {
                 fill(&database, kind, make).map_err(|it| OpenError::store(path, "fill it", it))?;
             }
-            check(path, &database, kind)?;
-            Ok(database)
+            checked(path, database, kind)
         };
         Self::new(kind, path, Box::new(opener))
     }
@@ -247,7 +254,7 @@ impl File {
 
     fn reopen(&self, database: &mut Option<Database>) -> Result<(), StoreError> {
         // Closes it first: a file is opened once.
-        *database = None;
+        close(database.take());
         let opened = (self.opener)();
         *database = Some(opened.map_err(|error| StoreError::Io(error.to_string()))?);
         self.stale.store(false, Ordering::Release);
@@ -263,6 +270,15 @@ fn count(tx: &WriteTransaction) -> Result<u64, StoreError> {
     let number = file.get(&key)?.unwrap_or(0).wrapping_add(1);
     file.set(&key, &number)?;
     Ok(number)
+}
+
+fn close(database: Option<Database>) {
+    if let Err(error) = fenced(|| {
+        drop(database);
+        Ok(())
+    }) {
+        tracing::error!(%error, "the file was not closed in order");
+    }
 }
 
 fn closed() -> StoreError {
@@ -287,8 +303,17 @@ fn open(path: &Path, kind: FileKind) -> Result<Database, OpenError> {
     let database = fenced_open(path, || {
         builder(kind).open(path).map_err(|error| OpenError::redb(path, "open it", error))
     })?;
-    check(path, &database, kind)?;
-    Ok(database)
+    checked(path, database, kind)
+}
+
+fn checked(path: &Path, database: Database, kind: FileKind) -> Result<Database, OpenError> {
+    match check(path, &database, kind) {
+        Ok(()) => Ok(database),
+        Err(error) => {
+            close(Some(database));
+            Err(error)
+        }
+    }
 }
 
 /// Tells a file of another program from a damaged one.

@@ -181,7 +181,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
         key: Vec::new(),
     };
     let tables: BTreeMap<_, _> = tables().into_iter().map(|it| (it.clone(), made(it))).collect();
-    Schema { tables, ..Schema::default() }
+    Schema { tables }
 }
 
 pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {

@@ -67,7 +67,9 @@ fn replica_story(file: &[u8], batches: &[ReplicaBatch], cut: usize) {
         }
     }
     let mut next = model.clone();
-    interrupted.map(|batch| next.commit(batch).unwrap());
+    if let Some(batch) = interrupted {
+        next.commit(batch).unwrap();
+    }
     for seed in 0..4 {
         let left = Disk::holding(disk.after_cut(&mut Rng(seed)));
         let store = replica_on(&left).unwrap_or_else(|error| panic!("cut {cut}, {seed}: {error}"));
@@ -83,7 +85,9 @@ fn a_replica_loses_no_acknowledged_batch_and_no_part_of_one() {
     let batches = replica_batches();
     let disk = Disk::holding(file.clone());
     let mut store = replica_on(&disk).unwrap();
-    batches.iter().for_each(|batch| store.commit(batch.clone()).unwrap());
+    for batch in &batches {
+        store.commit(batch.clone()).unwrap();
+    }
     drop(store);
     assert!(disk.operations() > 40, "{} operations", disk.operations());
     (0..disk.operations()).for_each(|cut| replica_story(&file, &batches, cut));
@@ -104,7 +108,9 @@ fn server_story(file: &[u8], commits: &[Commit], cut: usize) {
         }
     }
     let mut next = model.clone();
-    interrupted.map(|commit| next.commit(commit).unwrap());
+    if let Some(commit) = interrupted {
+        next.commit(commit).unwrap();
+    }
     for seed in 0..4 {
         let left = Disk::holding(disk.after_cut(&mut Rng(seed)));
         let store = server_on(&left).unwrap_or_else(|error| panic!("cut {cut}, {seed}: {error}"));
@@ -120,7 +126,9 @@ fn a_server_loses_no_acknowledged_commit_and_no_part_of_one() {
     let commits = server_commits();
     let disk = Disk::holding(file.clone());
     let mut store = server_on(&disk).unwrap();
-    commits.iter().for_each(|commit| store.commit(commit.clone()).unwrap());
+    for commit in &commits {
+        store.commit(commit.clone()).unwrap();
+    }
     drop(store);
     (0..disk.operations()).for_each(|cut| server_story(&file, &commits, cut));
 }
