@@ -91,6 +91,7 @@ impl ReplicaMachine {
         now: Timestamp,
         drafts: Vec<Draft>,
     ) -> Result<Vec<EditId>, EditError> {
+        self.recover(store)?;
         let device = match &self.meta.enrolment {
             Some(enrolment) => enrolment.device,
             None => return Err(EditError::NotEnrolled),
@@ -108,13 +109,10 @@ impl ReplicaMachine {
         if ids.is_empty() {
             return Ok(ids);
         }
-        // The number is used up even where the store cannot say whether it wrote.
         self.meta.counter = counter;
-        desk.batch.meta = Some(self.meta.clone());
-        let (batch, changed) = desk.finish();
-        store.commit(batch)?;
-        self.tell_changed(changed);
-        self.push(store)?;
+        self.write(store, desk.finish())?;
+        // The edits are made, whatever becomes of the session.
+        self.push_or_end(store, now);
         Ok(ids)
     }
 
@@ -130,7 +128,7 @@ impl ReplicaMachine {
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
-        let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
+        let visible = Self::visible(desk, &name, record)?;
         let ops = self.ops(table, &visible, intent)?;
         if ops.is_empty() {
             return Ok(None);
@@ -140,6 +138,23 @@ impl ReplicaMachine {
         let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
         Ok(Some(edit))
+    }
+
+    /// The record as the app sees it, to build an edit on.
+    fn visible<S: ReplicaStore>(
+        desk: &mut Desk<'_, S>,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Record, EditError> {
+        let folder = desk.folder(table, record)?;
+        let is_pending = !folder.pending.is_empty();
+        match folder.visible(table, record) {
+            Ok(visible) => Ok(visible.clone()),
+            // What is pending builds on something that is to come (again): until then the record
+            // is not shown, or not as the user left it.
+            Err(_) if is_pending => Err(EditError::NoSuchRecord(table.clone(), record)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn ops(&self, table: &Table, record: &Record, intent: Intent) -> Result<Vec<Op>, EditError> {
@@ -244,12 +259,14 @@ impl ReplicaMachine {
         store: &mut S,
         edit: EditId,
     ) -> Result<(), StoreError> {
+        self.recover(store)?;
         let batch = crate::sync::ReplicaBatch { released: vec![edit], ..Default::default() };
-        store.commit(batch)
+        self.keep(store, batch)
     }
 
-    /// Tries a refused edit again, as it was: judged anew here and then on the server, under its
-    /// own edit id.
+    /// Tries a refused edit again: judged anew here and then on the server. It is an edit of its
+    /// own now, whose id is returned: where only a part was refused, the rest may have been
+    /// admitted under the old one.
     ///
     /// # Errors
     /// It is refused again (or is not in quarantine); then it stays there.
@@ -258,7 +275,8 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
         id: EditId,
-    ) -> Result<(), EditError> {
+    ) -> Result<EditId, EditError> {
+        self.recover(store)?;
         let refused: Vec<_> =
             store.quarantine()?.into_iter().filter(|entry| entry.edit == id).collect();
         let Some(first) = refused.first() else {
@@ -271,21 +289,25 @@ impl ReplicaMachine {
             return Err(EditError::NoSuchTable(name));
         };
         let mut desk = Desk::new(&*store);
-        let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
-        let ops = refused.into_iter().flat_map(|entry| entry.ops).collect();
-        let edit = visible.author(table, id, self.actor, now, ops);
+        let visible = Self::visible(&mut desk, &name, record)?;
+        let mut ops: Vec<_> = refused.into_iter().flat_map(|entry| entry.ops).collect();
+        let is_put = |op: &Op| matches!(op, Op::Put { .. });
+        if visible.exists() && ops.iter().any(is_put) {
+            // Someone else created the record meanwhile: what was set here is set there.
+            ops.retain(is_put);
+        }
+        let counter = self.meta.counter + 1;
+        let id_again = EditId { device: id.device, counter, part: 0 };
+        let edit = visible.author(table, id_again, self.actor, now, ops);
         self.preview(&desk, &*store, &visible, &edit)?;
-        self.meta.counter += 1;
-        let pending = Pending { turn: Turn { counter: self.meta.counter, part: 0 }, edit };
+        let pending = Pending { turn: Turn { counter, part: 0 }, edit };
         desk.folder(&name, record)?.add(pending.clone())?;
         desk.batch.pending.push(pending);
         desk.batch.released.push(id);
-        desk.batch.meta = Some(self.meta.clone());
-        let (batch, changed) = desk.finish();
-        store.commit(batch)?;
-        self.tell_changed(changed);
-        self.push(store)?;
-        Ok(())
+        self.meta.counter = counter;
+        self.write(store, desk.finish())?;
+        self.push_or_end(store, now);
+        Ok(id_again)
     }
 }
 
