@@ -77,25 +77,28 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
     ) -> Result<BTreeSet<EditId>, StoreError> {
-        let mut desk = Desk::new(&*store);
-        let mut waiting = BTreeSet::new();
-        let edits = self.unsent(store)?.into_iter().map(|pending| pending.edit);
-        let records: BTreeSet<_> = edits.map(|edit| (edit.table, edit.record)).collect();
-        for (table, record) in records {
-            let folder = desk.folder(&table, record)?;
-            if !folder.is_stale(&table, record) {
-                continue;
+        loop {
+            let mut desk = Desk::new(&*store);
+            let mut waiting = BTreeSet::new();
+            let edits = self.unsent(store)?.into_iter().map(|pending| pending.edit);
+            let records: BTreeSet<_> = edits.map(|edit| (edit.table, edit.record)).collect();
+            for (table, record) in records {
+                let folder = desk.folder(&table, record)?;
+                if !folder.is_stale(&table, record) {
+                    continue;
+                }
+                if self.must_wait(&table, record, folder.exists()) {
+                    waiting.extend(folder.pending.iter().map(|pending| pending.edit.id));
+                } else {
+                    self.rebase(&mut desk, now, &table, record, &BTreeSet::new())?;
+                }
             }
-            if self.must_wait(&table, record, folder.exists()) {
-                waiting.extend(folder.pending.iter().map(|pending| pending.edit.id));
-            } else {
-                self.rebase(&mut desk, now, &table, record, &BTreeSet::new())?;
+            if desk.touched().is_empty() {
+                return Ok(waiting);
             }
-        }
-        if !desk.touched().is_empty() {
+            // What could not be written anew makes room for others.
             self.write(store, desk.finish())?;
         }
-        Ok(waiting)
     }
 
     /// Whether what pending edits of a record build on may be on its way still. On a record that
@@ -212,7 +215,8 @@ impl<'a, S: ReplicaStore> Rebuild<'a, S> {
             if earlier.id == edit.id {
                 break;
             }
-            if let Some(change) = earlier.change(section) {
+            // An edit whose answer was lost may be confirmed already.
+            if let Some(change) = earlier.change(section).filter(|it| !document.holds(it.id)) {
                 document.apply(change).map_err(damaged)?;
             }
         }

@@ -2,10 +2,9 @@
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
 use super::connection::Device;
-use super::{ConnectionId, ServerMachine};
+use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
-use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
 use crate::model::{Edit, Op, RecordId, Schema, TableName, Value};
 use crate::sync::{LogEntry, ServerStore, StoreError};
 
@@ -20,14 +19,14 @@ impl ServerMachine {
         id: ConnectionId,
     ) -> Result<(), StoreError> {
         let waits = self.queue.iter().any(|(from, _)| *from == id);
-        let head = self.meta.head;
+        let (head, bounds) = (self.meta.head, self.page_bounds);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let Some(device) = &mut connection.device else { return Ok(()) };
         if !connection.writable {
             return Ok(());
         }
         while device.seen < head {
-            let entries = device.log_page(store)?;
+            let entries = device.log_page(store, bounds)?;
             if !entries.is_empty() {
                 connection.writable = false;
                 let page = device.page(entries);
@@ -37,7 +36,7 @@ impl ServerMachine {
         }
         if device.is_turning() {
             connection.writable = false;
-            let entries = device.scan_page(store, self.rules.schema())?;
+            let entries = device.scan_page(store, self.rules.schema(), bounds)?;
             let page = device.page(entries);
             self.send(id, ToDevice::Page(page));
             return Ok(());
@@ -45,7 +44,7 @@ impl ServerMachine {
         // What was queued after the question is answered by the next one.
         if let Some(number) = connection.flush.filter(|_| !waits) {
             connection.flush = None;
-            if device.told.0 + (PAGE_LOOKS_MAX as u64) < device.seen.0 {
+            if device.told.0 + (bounds.looks as u64) < device.seen.0 {
                 let page = device.page(Vec::new());
                 self.send(id, ToDevice::Page(page));
             }
@@ -90,14 +89,18 @@ impl Device {
     }
 
     /// What the next entries of the log are to this device.
-    fn log_page<S: ServerStore>(&mut self, store: &S) -> Result<Vec<Entry>, StoreError> {
+    fn log_page<S: ServerStore>(
+        &mut self,
+        store: &S,
+        bounds: PageBounds,
+    ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
-        for entry in store.log_after(self.seen, PAGE_LOOKS_MAX)? {
+        for entry in store.log_after(self.seen, bounds.looks)? {
             self.seen = entry.sequence;
             self.entry(store, &entry, &mut page)?;
             bytes += edit_bytes(&entry.edit);
-            if bytes > PAGE_BYTES_TARGET {
+            if bytes > bounds.bytes {
                 break;
             }
         }
@@ -148,13 +151,14 @@ impl Device {
         &mut self,
         store: &S,
         schema: &Schema,
+        bounds: PageBounds,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
         for _ in 0..SCAN_ROUNDS_MAX {
             let place = self.scope.target.as_ref().and_then(|(_, place)| place.clone());
-            let records = store.scan(place.as_ref(), PAGE_LOOKS_MAX)?;
-            let is_last = records.len() < PAGE_LOOKS_MAX;
+            let records = store.scan(place.as_ref(), bounds.looks)?;
+            let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let entry = self.scanned(schema, confirmed);
                 if let Some(Entry::Whole { record, .. }) = &entry {
@@ -163,7 +167,7 @@ impl Device {
                 page.extend(entry);
                 let (table, record) = (confirmed.record().table().clone(), confirmed.record().id());
                 self.scope.advance(ScanPlace { table, record });
-                if bytes > PAGE_BYTES_TARGET {
+                if bytes > bounds.bytes {
                     return Ok(page);
                 }
             }
@@ -171,7 +175,7 @@ impl Device {
                 self.scope.finish();
                 return Ok(page);
             }
-            if page.len() >= PAGE_LOOKS_MAX {
+            if page.len() >= bounds.looks {
                 return Ok(page);
             }
         }
