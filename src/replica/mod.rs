@@ -263,7 +263,7 @@ impl Replica {
         Ok(RecordId::new(system::now(), ten))
     }
 
-    /// Tries a refused edit again: judged here and then on the server, under its own edit id.
+    /// Tries a refused edit again: judged here and then on the server, as an edit of its own.
     ///
     /// # Errors
     /// It is refused again, or is not in quarantine.
@@ -273,9 +273,9 @@ impl Replica {
         let retried = self
             .shared
             .with_core(move |core| core.machine.retry(&mut core.store, system::now(), edit));
-        retried.await?;
+        let again = retried.await?;
         self.shared.edited.notify_one();
-        Ok(Receipt::new(self.clone(), records, vec![edit]))
+        Ok(Receipt::new(self.clone(), records, again))
     }
 
     /// Signs the user out: rows, grant and quarantine go from this replica, and it can be enrolled
