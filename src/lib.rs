@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod codec;
 pub mod crdt;
 pub mod gate;
@@ -10,9 +12,11 @@ pub mod limits;
 pub mod model;
 #[cfg(feature = "_shell")]
 pub mod net;
+pub mod policy;
 #[cfg(feature = "client")]
 pub mod replica;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "_shell")]
 pub mod store;
-
 pub mod sync;

@@ -57,3 +57,29 @@ pub const PUSH_WINDOW_EDITS: usize = 16_384;
 /// Times in a row that a device writes edits anew in one session before it leaves the rest to the
 /// next.
 pub const SESSION_RETRIES_MAX: u32 = 32;
+/// How long others may rely on a grant: 30 days, in milliseconds.
+pub const GRANT_LASTS_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
+/// Entries of the log, or records of a scan, that a server looks at for one page.
+pub const PAGE_LOOKS_MAX: usize = 512;
+/// Bytes of edits that a page aims at; one more edit may exceed it.
+pub const PAGE_BYTES_TARGET: usize = 256 << 10;
+/// Bytes in a line of a case file given to `tidegate gate check`.
+pub const CASE_BYTES_MAX: usize = 1 << 20;
+/// Messages that wait for one device before it counts as too slow.
+pub const OUTBOUND_MESSAGES_MAX: usize = 4_096;
+/// Events that wait for a server's engine before those who send more have to wait.
+pub const ENGINE_EVENTS_MAX: usize = 4_096;
+/// Events that are kept for a listener that does not keep up.
+pub const EVENTS_KEPT_MAX: usize = 4_096;
+/// The first wait before a device tries again to reach its server.
+pub const BACKOFF_MIN: std::time::Duration = std::time::Duration::from_millis(500);
+/// The longest such wait.
+pub const BACKOFF_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+/// Bytes in a line of JSON that is imported.
+pub const IMPORT_LINE_BYTES_MAX: usize = 4 << 20;
+/// Bad lines that an import reports one by one; all are counted.
+pub const IMPORT_BAD_LINES_MAX: usize = 1_000;
+/// How long the first enrolment code of a new server is good: 7 days, in milliseconds.
+pub const ENROLL_CODE_LASTS_MILLIS: i64 = 7 * 24 * 60 * 60 * 1_000;
+/// Parts of an atomic commit: they travel in one change set.
+pub const ATOMIC_PARTS_MAX: usize = 1_000;

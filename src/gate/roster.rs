@@ -42,8 +42,9 @@ impl Roster {
             holders: BTreeMap::new(),
             units: BTreeMap::new(),
             policy,
-            organization: Arc::clone(&organization),
+            organization,
         };
+        let organization = Arc::clone(&roster.organization);
         for (id, team) in &organization.teams {
             for member in &team.members {
                 roster.teams.entry(member.clone()).or_default().push(id.clone());

@@ -205,6 +205,12 @@ impl Standing {
         self.administrator
     }
 
+    /// Whether the user holds `right` on any table, at any depth.
+    #[must_use]
+    pub fn holds_anywhere(&self, right: Right) -> bool {
+        self.administrator || self.tables.values().any(|table| !table.holdings(right).is_empty())
+    }
+
     /// The owner teams of the user, by name, each with its business unit.
     pub fn owner_teams(&self) -> impl Iterator<Item = (&TeamId, &BusinessUnitId)> {
         self.holders.iter().filter_map(|holder| match &holder.owner {

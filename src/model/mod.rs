@@ -1,5 +1,6 @@
 //! The nouns: plain data with its invariants, and nothing that does anything.
 
+mod cell;
 mod change;
 mod id;
 pub mod name;
@@ -14,6 +15,7 @@ mod time;
 mod value;
 mod verdict;
 
+pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, Op, RecordState, Section};
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,

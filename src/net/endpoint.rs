@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{EndpointConfig, TokioRuntime, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
+use ring::hmac;
 
 use super::dial::{Dial, Dialled, EarlyConnection};
 use super::{Connection, Incoming, NetError, TransportOptions, race, tls};
@@ -13,6 +15,7 @@ use crate::codec::SecretKey;
 use crate::limits::HANDSHAKES_MAX;
 
 const RESET_LABEL: &str = "tidegate 2026 quic stateless reset key";
+const CONNECTION_ID_LABEL: &str = "tidegate 2026 quic connection id key";
 
 /// A UDP socket with a key. It makes connections if it is a client's, takes them if a server's.
 ///
@@ -55,16 +58,16 @@ impl Endpoint {
             .max_incoming(HANDSHAKES_MAX)
             .incoming_buffer_size(64 << 10)
             .incoming_buffer_size_total(16 << 20);
-        // The same key after a restart: devices learn at once that their connection is gone.
-        let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &tls_key.derive(RESET_LABEL));
+        // The same keys after a restart: the server knows a connection id of its former life, and
+        // devices learn at once that their connection is gone.
+        let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &tls_key.derive(RESET_LABEL));
+        let id_key = tls_key.derive(CONNECTION_ID_LABEL);
+        let id_key = id_key.first_chunk().copied().map_or(0, u64::from_le_bytes);
+        let mut config = EndpointConfig::new(Arc::new(reset_key));
+        config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)));
         let socket = UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?;
-        let inner = quinn::Endpoint::new(
-            EndpointConfig::new(Arc::new(reset_key)),
-            Some(server),
-            socket,
-            Arc::new(TokioRuntime),
-        )
-        .map_err(|e| NetError::bind(address, e))?;
+        let inner = quinn::Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime))
+            .map_err(|e| NetError::bind(address, e))?;
         let role = Role::Server { handshake_timeout: options.handshake_timeout };
         Ok(Self { inner, role })
     }

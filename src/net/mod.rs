@@ -9,8 +9,10 @@ mod endpoint;
 mod error;
 mod frame;
 mod incoming;
+mod key_store;
 mod options;
 mod race;
+pub mod system;
 mod tls;
 
 pub use connection::{Connection, Traffic};
@@ -19,4 +21,5 @@ pub use endpoint::Endpoint;
 pub use error::NetError;
 pub use frame::{FrameReceiver, FrameSender};
 pub use incoming::{EarlyPeer, Incoming};
+pub use key_store::{FileKeyStore, KeyStore, KeyStoreError};
 pub use options::TransportOptions;

@@ -1,5 +1,373 @@
-//! The handle that an app embeds.
+//! The handle that an app embeds: reads are local and synchronous, edits are durable when their
+//! future is ready, and sync goes on beside both.
 
-mod key_store;
+mod error;
+mod export;
+mod import;
+mod live;
+mod read;
+mod receipt;
+mod session;
+mod shape;
+mod table;
+mod transaction;
 
-pub use key_store::{FileKeyStore, KeyStore, KeyStoreError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::codec::{EnrollCode, SecretKey};
+use crate::limits::EVENTS_KEPT_MAX;
+use crate::model::{ColumnName, Columns, EditId, RecordId, TableName, Value};
+use crate::net::system;
+use crate::store::RedbReplica;
+use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
+
+pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
+pub use crate::sync::replica::{Draft, EditError, Event, Intent};
+pub use error::{ReplicaOpenError, SyncError};
+pub use export::{ExportError, ExportFormat};
+pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
+pub use live::{SyncGuard, SyncOptions};
+pub use read::{Row, Status};
+pub use receipt::{Receipt, Settled};
+pub use session::{SyncReport, Totals};
+pub use table::{EditBuilder, TableError, TypedTable};
+pub use transaction::{PreparedTransaction, Transaction};
+
+use session::Until;
+
+/// An app's records on this device. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Core {
+    machine: ReplicaMachine,
+    store: RedbReplica,
+}
+
+#[derive(Debug)]
+struct Shared {
+    core: Mutex<Core>,
+    /// Reads while an edit or a page is being written.
+    reader: crate::store::ReplicaReader,
+    key: SecretKey,
+    events: broadcast::Sender<Event>,
+    /// What happened since the replica was opened.
+    totals: Mutex<Totals>,
+    /// Counts steps of the machine: whoever waits for something looks again.
+    changed: watch::Sender<u64>,
+    /// Wakes a session after a local edit.
+    edited: Notify,
+    /// Held by whoever runs a session: there is one at a time.
+    session: tokio::sync::Mutex<()>,
+}
+
+/// Chooses how a replica is opened.
+pub struct ReplicaBuilder {
+    path: PathBuf,
+    keys: Option<Box<dyn KeyStore>>,
+}
+
+impl std::fmt::Debug for ReplicaBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplicaBuilder").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl ReplicaBuilder {
+    /// Where the device's key is kept; by default in a file beside the replica's, named like it
+    /// with `.key` at the end.
+    #[must_use]
+    pub fn key_store(mut self, keys: impl KeyStore + 'static) -> Self {
+        self.keys = Some(Box::new(keys));
+        self
+    }
+
+    /// Opens the replica, or makes it. Needs no network and no server.
+    ///
+    /// # Errors
+    /// The file or the key cannot be used; the error says which, and what to do.
+    pub fn open(self) -> Result<Replica, ReplicaOpenError> {
+        let store = RedbReplica::open_or_create(&self.path)?;
+        let keys = self.keys.unwrap_or_else(|| {
+            let mut path = self.path.into_os_string();
+            path.push(".key");
+            Box::new(FileKeyStore::new(path))
+        });
+        let key = if let Some(key) = keys.load()? {
+            key
+        } else {
+            let key = SecretKey::from_seed(system::seed()?);
+            keys.save(&key)?;
+            key
+        };
+        let machine = ReplicaMachine::open(&store, key.clone(), system::seed()?)?;
+        let shared = Shared {
+            reader: store.reader(),
+            core: Mutex::new(Core { machine, store }),
+            key,
+            events: broadcast::Sender::new(EVENTS_KEPT_MAX),
+            totals: Mutex::default(),
+            changed: watch::Sender::new(0),
+            edited: Notify::new(),
+            session: tokio::sync::Mutex::new(()),
+        };
+        Ok(Replica { shared: Arc::new(shared) })
+    }
+}
+
+impl Replica {
+    /// A replica in this file.
+    #[must_use]
+    pub fn builder(path: impl AsRef<Path>) -> ReplicaBuilder {
+        ReplicaBuilder { path: path.as_ref().to_owned(), keys: None }
+    }
+
+    /// Enrols this device by a code and fetches what its user takes along.
+    ///
+    /// Cancel-safe: a device that was enrolled when the future is dropped stays so, and another
+    /// call with the same code ends the same.
+    ///
+    /// # Errors
+    /// The server cannot be reached, is not the code's, or refuses the code; or the device is
+    /// enrolled already.
+    pub async fn enroll(&self, code: &EnrollCode, name: &str) -> Result<SyncReport, SyncError> {
+        let _one = self.shared.session.lock().await;
+        let purpose = Purpose::Enroll { code: Box::new(code.clone()), name: name.to_owned() };
+        self.shared.session(purpose, code.addresses(), Until::UpToDate).await
+    }
+
+    /// Sends what is pending, waits for its verdicts, and fetches what changed.
+    ///
+    /// Where a live session is running, waits until that one is up to date. Cancel-safe: what was
+    /// settled stays settled, the rest comes with the next session.
+    ///
+    /// # Errors
+    /// The device is not enrolled, the server cannot be reached or refuses.
+    pub async fn sync(&self) -> Result<SyncReport, SyncError> {
+        let Ok(_one) = self.shared.session.try_lock() else {
+            self.shared.until(Shared::is_up_to_date).await;
+            return Ok(SyncReport::default());
+        };
+        let addresses = self.shared.addresses()?;
+        self.shared.session(Purpose::Sync, &addresses, Until::UpToDate).await
+    }
+
+    /// Makes edits, in one durable step: when the future is ready they are on disk, pending, and
+    /// visible to reads.
+    ///
+    /// Not cancelled by dropping the future: the step is then made or not made as a whole.
+    ///
+    /// # Errors
+    /// One of them is refused or makes no sense; then none is made.
+    pub async fn commit(&self, drafts: Vec<Draft>) -> Result<Receipt, EditError> {
+        self.make(drafts, false).await
+    }
+
+    /// As [`Self::commit`]; and the server admits all of the edits, or none.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; or there are more than [`crate::limits::ATOMIC_PARTS_MAX`].
+    pub async fn commit_atomic(&self, drafts: Vec<Draft>) -> Result<Receipt, EditError> {
+        self.make(drafts, true).await
+    }
+
+    async fn make(&self, drafts: Vec<Draft>, atomic: bool) -> Result<Receipt, EditError> {
+        let records = drafts.iter().map(|draft| draft.record).collect();
+        let made = self.shared.with_core(move |core| {
+            core.machine.commit(&mut core.store, system::now(), drafts, atomic)
+        });
+        let edits = made.await?;
+        self.shared.edited.notify_one();
+        Ok(Receipt::new(self.clone(), records, edits))
+    }
+
+    /// Makes a new record. Its id is derived from the key columns where the table has some.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn insert(
+        &self,
+        table: &TableName,
+        columns: Columns,
+    ) -> Result<(RecordId, Receipt), EditError> {
+        let record = self.new_id(table, &columns)?;
+        let intent = Intent::Create { owner: None, columns };
+        let receipt = self.commit(vec![Draft { table: table.clone(), record, intent }]).await?;
+        Ok((record, receipt))
+    }
+
+    /// Changes columns of a record.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn update(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        columns: impl IntoIterator<Item = (ColumnName, Value)>,
+    ) -> Result<Receipt, EditError> {
+        let intent = Intent::Set(columns.into_iter().collect());
+        self.commit(vec![Draft { table: table.clone(), record, intent }]).await
+    }
+
+    /// Deletes a record.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn delete(&self, table: &TableName, record: RecordId) -> Result<Receipt, EditError> {
+        self.commit(vec![Draft { table: table.clone(), record, intent: Intent::Delete }]).await
+    }
+
+    /// The id for a new record of `table` with these values: derived from its key columns, or
+    /// random where the table declares none.
+    ///
+    /// # Errors
+    /// There is no such table, or a key column has no value.
+    pub fn new_id(&self, table: &TableName, columns: &Columns) -> Result<RecordId, EditError> {
+        let schema = self.shared.core().machine.meta().schema.clone();
+        let Some(declared) = schema.table(table.as_str()) else {
+            return Err(EditError::NoSuchTable(table.clone()));
+        };
+        if !declared.key.is_empty() {
+            let value = |column| columns.get(column).cloned().unwrap_or_default();
+            let key: Vec<_> = declared.key.iter().map(value).collect();
+            if let Some((column, _)) =
+                declared.key.iter().zip(&key).find(|(_, value)| value.is_null())
+            {
+                let detail = format!("key column `{column}` of table `{table}` has no value");
+                return Err(EditError::Denied(crate::model::Denial::malformed(detail)));
+            }
+            return Ok(RecordId::from_key(table, &key));
+        }
+        let random = system::seed().map_err(|e| crate::sync::StoreError::Io(e.to_string()))?;
+        let mut ten = [0; 10];
+        ten.copy_from_slice(random.split_at(10).0);
+        Ok(RecordId::new(system::now(), ten))
+    }
+
+    /// Tries a refused edit again: judged here and then on the server, under its own edit id.
+    ///
+    /// # Errors
+    /// It is refused again, or is not in quarantine.
+    pub async fn retry(&self, edit: EditId) -> Result<Receipt, EditError> {
+        let held = self.quarantine()?.into_iter().filter(|entry| entry.edit == edit);
+        let records = held.map(|entry| entry.record).take(1).collect();
+        let retried = self
+            .shared
+            .with_core(move |core| core.machine.retry(&mut core.store, system::now(), edit));
+        retried.await?;
+        self.shared.edited.notify_one();
+        Ok(Receipt::new(self.clone(), records, vec![edit]))
+    }
+
+    /// Takes a refused edit out of quarantine for good.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn discard(&self, edit: EditId) -> Result<(), EditError> {
+        let discarded =
+            self.shared.with_core(move |core| core.machine.discard(&mut core.store, edit));
+        Ok(discarded.await?)
+    }
+
+    /// What happens from now on. A receiver that does not keep up misses the oldest, and is told.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+}
+
+/// The blocking pool is gone: the runtime shuts down.
+trait Gone {
+    fn gone() -> Self;
+}
+
+impl Gone for EditError {
+    fn gone() -> Self {
+        Self::Store(crate::sync::StoreError::Io("the runtime is shutting down".into()))
+    }
+}
+
+impl Gone for crate::sync::StoreError {
+    fn gone() -> Self {
+        Self::Io("the runtime is shutting down".into())
+    }
+}
+
+impl Gone for SessionError {
+    fn gone() -> Self {
+        Self::Store(crate::sync::StoreError::gone())
+    }
+}
+
+impl Shared {
+    fn core(&self) -> MutexGuard<'_, Core> {
+        // A panic elsewhere left the machine between two steps at worst; the store is whole.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a step of the machine where it may block, and lets those who wait look again.
+    async fn with_core<T: Send + 'static, E: Send + Gone + 'static>(
+        self: &Arc<Self>,
+        step: impl FnOnce(&mut Core) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        let shared = Arc::clone(self);
+        let run = tokio::task::spawn_blocking(move || {
+            let mut core = shared.core();
+            let result = step(&mut core);
+            let events: Vec<_> = std::iter::from_fn(|| core.machine.poll_event()).collect();
+            drop(core);
+            shared.publish(events);
+            result
+        });
+        run.await.unwrap_or_else(|_| Err(E::gone()))
+    }
+
+    fn outputs(&self) -> Vec<Output> {
+        let mut core = self.core();
+        std::iter::from_fn(|| core.machine.poll_output()).collect()
+    }
+
+    fn is_up_to_date(&self) -> bool {
+        self.core().machine.is_up_to_date()
+    }
+
+    fn addresses(&self) -> Result<Vec<String>, SessionError> {
+        let core = self.core();
+        let enrolment = core.machine.meta().enrolment.as_ref();
+        enrolment.map(|it| it.addresses.clone()).ok_or(SessionError::NotEnrolled)
+    }
+
+    fn publish(&self, events: Vec<Event>) {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).count(&events);
+        for event in events {
+            // Nobody needs to listen.
+            let _ = self.events.send(event);
+        }
+        self.note_change();
+    }
+
+    fn totals(&self) -> Totals {
+        *self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_change(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Waits until something is so.
+    async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !is_so(self) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}

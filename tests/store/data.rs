@@ -143,7 +143,7 @@ pub(crate) fn edit(rng: &mut Rng, id: EditId, record: &Record) -> Edit {
     };
     let parts = parts.into_iter().filter(|(_, ops)| !ops.is_empty());
     let changes = parts.map(change).collect();
-    Edit { id, table: record.table().clone(), record: record.id(), changes }
+    Edit { id, table: record.table().clone(), record: record.id(), atomic: 0, changes }
 }
 
 /// What the server says counts.

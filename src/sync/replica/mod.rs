@@ -121,6 +121,15 @@ impl ReplicaMachine {
         self.outputs.pop_front()
     }
 
+    /// The next thing to tell the app, whatever else is to be done.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let at = self.outputs.iter().position(|output| matches!(output, Output::Event(_)))?;
+        match self.outputs.remove(at) {
+            Some(Output::Event(event)) => Some(event),
+            _ => None,
+        }
+    }
+
     fn take_grant(&mut self) -> Result<(), StoreError> {
         self.standing = match &self.meta.grant {
             Some(bytes) => {

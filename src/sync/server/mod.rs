@@ -1,1 +1,330 @@
-//! placeholder
+//! The server's side: orders what the gate admits, and tells each device what it may know.
+
+mod connection;
+mod downlink;
+mod ingress;
+mod welcome;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
+use crate::gate::{Roster, Standing};
+use crate::model::{
+    BusinessUnitId, Denial, LogEpoch, Owner, PolicyEpoch, Schema, TeamKind, Timestamp, UserId,
+};
+use crate::sync::grant::{schema_digest, standing_digest};
+use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
+
+use connection::Connection;
+
+/// Another server may be faster so many times before this one gives up for now.
+const CONFLICTS_MAX: usize = 16;
+
+/// Numbers the connections of one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// What the machine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send this message. After a [`ToDevice::Page`] the machine waits for
+    /// [`ServerMachine::writable`] before it sends the next.
+    Send(ConnectionId, ToDevice),
+    /// Send the refusal, then close.
+    Close(ConnectionId, Refusal),
+}
+
+/// Who the server is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The organization's key.
+    pub organization: PublicKey,
+    /// Signs grants; enrolment codes answer to it.
+    pub key: SecretKey,
+    /// The organization's statement about this key and the TLS key.
+    pub certificate: Vec<u8>,
+}
+
+/// What the server judges by: the tables, the people and what these may do.
+#[derive(Debug)]
+pub struct Rules {
+    schema: Schema,
+    schema_digest: Digest,
+    roster: Roster,
+    digest: Digest,
+}
+
+impl Rules {
+    /// Rules of a schema, and of a policy with its organization.
+    ///
+    /// # Errors
+    /// None in practice: they can always be written for their digest.
+    pub fn new(schema: Schema, roster: Roster) -> Result<Self, StoreError> {
+        let schema_digest = schema_digest(&schema)?;
+        let all = (&schema, roster.policy(), roster.organization());
+        let bytes = postcard::to_stdvec(&all);
+        let bytes = bytes.map_err(|error| StoreError::Damaged(error.to_string()))?;
+        Ok(Self { schema, schema_digest, roster, digest: Digest::of("rules", &bytes) })
+    }
+
+    /// The tables.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The policy and the organization.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    fn owners(&self) -> Vec<(Owner, BusinessUnitId)> {
+        let organization = self.roster.organization();
+        let users = organization.users.iter().filter(|(_, user)| !user.disabled);
+        let users = users.map(|(id, user)| (Owner::User(id.clone()), user.business_unit.clone()));
+        let teams = organization.teams.iter().filter_map(|(id, team)| match &team.kind {
+            TeamKind::Owner { business_unit, .. } => {
+                Some((Owner::Team(id.clone()), business_unit.clone()))
+            }
+            TeamKind::Access => None,
+        });
+        users.chain(teams).collect()
+    }
+}
+
+/// A user's privileges at the moment.
+#[derive(Debug)]
+struct Resolved {
+    standing: Result<Standing, Denial>,
+    digest: Digest,
+    bytes: Vec<u8>,
+}
+
+/// A server's machine. See [`crate::sync`] for how it is driven.
+///
+/// After a number of events the shell calls [`Self::rule`] once: all change sets that arrived
+/// meanwhile are judged, and written in one durable commit.
+#[derive(Debug)]
+pub struct ServerMachine {
+    identity: Identity,
+    rules: Arc<Rules>,
+    meta: ServerMeta,
+    connections: BTreeMap<ConnectionId, Connection>,
+    queue: Vec<(ConnectionId, SignedChangeSet)>,
+    resolved: BTreeMap<UserId, Arc<Resolved>>,
+    outputs: VecDeque<Output>,
+}
+
+impl ServerMachine {
+    /// Takes up what the store holds. Other rules than last time start a new policy epoch.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn open<S: ServerStore>(
+        store: &mut S,
+        identity: Identity,
+        rules: Rules,
+        seed: [u8; 32],
+    ) -> Result<Self, StoreError> {
+        let mut machine = Self {
+            identity,
+            rules: Arc::new(rules),
+            meta: store.meta()?,
+            connections: BTreeMap::new(),
+            queue: Vec::new(),
+            resolved: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        };
+        machine.until_certain(|machine| {
+            let mut meta = machine.meta.clone();
+            if meta.epoch != LogEpoch(0) {
+                return Ok(());
+            }
+            meta.epoch = LogEpoch(Entropy::new(seed).next_u64() | 1);
+            machine.commit(store, meta, Vec::new())
+        })?;
+        machine.note_rules(store)?;
+        Ok(machine)
+    }
+
+    /// What the server knows of itself.
+    #[must_use]
+    pub fn meta(&self) -> &ServerMeta {
+        &self.meta
+    }
+
+    /// What it judges by.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The next thing to do; `None`: nothing until something happens.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// From now on judges by other rules. They count for the very next change judged; connected
+    /// devices learn what concerns them at once, or are sent away where that fails.
+    ///
+    /// # Errors
+    /// The store cannot be written; the old rules stay in force.
+    pub fn set_rules<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        rules: Rules,
+    ) -> Result<(), StoreError> {
+        let before = std::mem::replace(&mut self.rules, Arc::new(rules));
+        if let Err(error) = self.note_rules(store) {
+            self.rules = before;
+            return Err(error);
+        }
+        self.resolved.clear();
+        for id in self.connections.keys().copied().collect::<Vec<_>>() {
+            // The rules are in force: no device may go on under the old ones.
+            if let Err(error) = self.refresh(store, now, id) {
+                self.refuse(id, Refusal::Trouble(error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the policy epoch of the store stands for the present rules.
+    fn note_rules<S: ServerStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
+        self.until_certain(|machine| {
+            let mut meta = machine.meta.clone();
+            if meta.rules == Some(machine.rules.digest) {
+                return Ok(());
+            }
+            meta.rules = Some(machine.rules.digest);
+            meta.policy_epoch = PolicyEpoch(meta.policy_epoch.0 + 1);
+            machine.commit(store, meta, Vec::new())
+        })
+    }
+
+    /// Writes, and knows afterwards what the store holds: where another writer was faster, or it
+    /// is not known whether this one wrote, what this machine remembers may be out of date.
+    fn commit<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        meta: ServerMeta,
+        operations: Vec<Operation>,
+    ) -> Result<(), StoreError> {
+        let expected = self.meta.clone();
+        let result = store.commit(Commit { expected, meta: meta.clone(), operations });
+        match &result {
+            Ok(()) => self.meta = meta,
+            Err(StoreError::Conflict | StoreError::Ambiguous(_)) => self.meta = store.meta()?,
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Takes a step again until the store can say whether it was made. The step looks first
+    /// whether it was.
+    fn until_certain(
+        &mut self,
+        mut step: impl FnMut(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut result = step(self);
+        for _ in 0..CONFLICTS_MAX {
+            if !matches!(result, Err(StoreError::Conflict | StoreError::Ambiguous(_))) {
+                break;
+            }
+            result = step(self);
+        }
+        result
+    }
+
+    /// A device connected; `key` is the key that it holds.
+    pub fn connected(&mut self, id: ConnectionId, key: PublicKey) {
+        self.connections.insert(id, Connection::new(key));
+        let certificate = self.identity.certificate.clone();
+        self.outputs.push_back(Output::Send(id, ToDevice::Greeting { certificate }));
+    }
+
+    /// A device is gone.
+    pub fn disconnected(&mut self, id: ConnectionId) {
+        self.connections.remove(&id);
+        self.queue.retain(|(from, _)| *from != id);
+        self.outputs.retain(|output| match output {
+            Output::Send(to, _) | Output::Close(to, _) => *to != id,
+        });
+    }
+
+    /// The last page is on its way, and there is room for more.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn writable<S: ServerStore>(
+        &mut self,
+        store: &S,
+        id: ConnectionId,
+    ) -> Result<(), StoreError> {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.writable = true;
+        }
+        self.pump(store, id)
+    }
+
+    /// A message arrived.
+    ///
+    /// # Errors
+    /// The store cannot be read or written. What the device did wrong is answered to it.
+    pub fn received<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        id: ConnectionId,
+        message: ToServer,
+    ) -> Result<(), StoreError> {
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        match (connection.device.is_some(), message) {
+            (false, ToServer::Hello(resume)) => self.hello(store, now, id, *resume),
+            (false, ToServer::Enroll { code, name }) => self.enroll(store, now, id, &code, name),
+            (true, ToServer::Push(set)) => {
+                self.queue.push((id, set));
+                Ok(())
+            }
+            (true, ToServer::Flush { number }) => {
+                connection.flush = Some(number);
+                self.pump(store, id)
+            }
+            (true, ToServer::Fetch { table, record }) => self.fetch(store, id, &table, record),
+            (_, message) => {
+                let what = match message {
+                    ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",
+                    _ => "a message before the greeting",
+                };
+                self.refuse(id, Refusal::Protocol(what.into()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends a session.
+    fn refuse(&mut self, id: ConnectionId, refusal: Refusal) {
+        self.disconnected(id);
+        self.outputs.push_back(Output::Close(id, refusal));
+    }
+
+    fn send(&mut self, id: ConnectionId, message: ToDevice) {
+        self.outputs.push_back(Output::Send(id, message));
+    }
+
+    /// The user's privileges as the present rules have them.
+    fn resolve(&mut self, user: &UserId) -> Result<Arc<Resolved>, StoreError> {
+        if let Some(resolved) = self.resolved.get(user) {
+            return Ok(Arc::clone(resolved));
+        }
+        let standing = Standing::resolve(&self.rules.roster, user);
+        let (digest, bytes) = standing_digest(standing.as_ref().ok())
+            .map_err(|error| StoreError::Damaged(error.to_string()))?;
+        let resolved = Arc::new(Resolved { standing, digest, bytes });
+        self.resolved.insert(user.clone(), Arc::clone(&resolved));
+        Ok(resolved)
+    }
+}

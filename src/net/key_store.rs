@@ -73,7 +73,7 @@ pub struct FileKeyStore {
 
 const HEADER: &str = "tidegate-key-1 ";
 const CHECK_LABEL: &str = "tidegate 2026 check of a key file";
-/// A key file is 73 bytes long; anything above this is something else.
+/// A key file has 74 bytes; anything above this is something else.
 const FILE_BYTES_MAX: u64 = 128;
 
 impl FileKeyStore {

@@ -1,0 +1,224 @@
+//! `enroll`, `sync`, `status`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::output::print_quarantined;
+use super::{CliError, wait};
+use crate::codec::EnrollCode;
+use crate::replica::{Event, Replica, SyncError, SyncOptions, SyncReport};
+
+/// The replica that a device command works on.
+#[derive(Debug, Args)]
+pub(super) struct ReplicaArg {
+    /// The replica's file.
+    #[arg(long, env = "TIDEGATE_REPLICA", default_value = "tidegate.redb")]
+    pub(super) replica: PathBuf,
+}
+
+impl ReplicaArg {
+    pub(super) fn open(&self) -> Result<Replica, CliError> {
+        Replica::builder(&self.replica).open().map_err(CliError::run)
+    }
+
+    /// Opens a replica that must be there: a wrong path makes no new one.
+    pub(super) fn open_enrolled(&self) -> Result<Replica, CliError> {
+        let path = self.replica.display();
+        if !self.replica.exists() {
+            return Err(CliError::Input(format!(
+                "there is no replica {path}; enrol one with `tidegate enroll CODE --replica {path}`"
+            )));
+        }
+        let replica = self.open()?;
+        if replica.user().is_none() {
+            return Err(CliError::Input(format!(
+                "the replica {path} is not enrolled; run `tidegate enroll CODE --replica {path}`"
+            )));
+        }
+        Ok(replica)
+    }
+}
+
+fn sync_error(error: &SyncError) -> CliError {
+    CliError::Run(error.to_string())
+}
+
+fn report_json(report: &SyncReport) -> serde_json::Value {
+    json!({
+        "admitted": report.totals.admitted,
+        "denied": report.totals.denied,
+        "changed_rows": report.totals.changed_rows,
+        "sent_bytes": report.traffic.sent_bytes,
+        "received_bytes": report.traffic.received_bytes,
+    })
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnrollCommand {
+    /// The code, as an administrator gave it.
+    code: String,
+    /// What people shall call this device.
+    #[arg(long, default_value = "")]
+    name: String,
+    #[command(flatten)]
+    replica: ReplicaArg,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl EnrollCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let code: EnrollCode = self.code.parse().map_err(CliError::input)?;
+        let replica = self.replica.open()?;
+        let report = wait(async {
+            replica.enroll(&code, &self.name).await.map_err(|error| sync_error(&error))
+        })?;
+        let status = replica.status().map_err(CliError::run)?;
+        let (user, device) = (replica.user(), replica.device());
+        let rows: u64 = status.rows.values().sum();
+        if self.json {
+            let answer = json!({
+                "user": user.map(|user| user.to_string()),
+                "device": device.map(|device| device.0),
+                "rows": rows,
+                "session": report_json(&report),
+            });
+            println!("{answer}");
+        } else if let (Some(user), Some(device)) = (user, device) {
+            println!("Enrolled as `{user}`, device {device}. {rows} rows are here.");
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SyncCommand {
+    #[command(flatten)]
+    replica: ReplicaArg,
+    /// Stay connected and show what happens, until Ctrl-C.
+    #[arg(long)]
+    live: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl SyncCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let replica = self.replica.open_enrolled()?;
+        if self.live { wait(self.stay(&replica)) } else { wait(self.once(&replica)) }
+    }
+
+    async fn once(&self, replica: &Replica) -> Result<(), CliError> {
+        let report = replica.sync().await.map_err(|error| sync_error(&error))?;
+        let quarantine = replica.quarantine().map_err(CliError::run)?;
+        if self.json {
+            println!("{}", report_json(&report));
+        } else {
+            let (totals, traffic) = (report.totals, report.traffic);
+            println!(
+                "In sync: {} edits admitted, {} denied, {} rows changed; {} bytes sent, {} received.",
+                totals.admitted,
+                totals.denied,
+                totals.changed_rows,
+                traffic.sent_bytes,
+                traffic.received_bytes
+            );
+        }
+        if report.totals.denied == 0 {
+            return Ok(());
+        }
+        Err(CliError::Refused(format!(
+            "{} edits were refused; {} are in quarantine: see `tidegate quarantine`",
+            report.totals.denied,
+            quarantine.len()
+        )))
+    }
+
+    async fn stay(&self, replica: &Replica) -> Result<(), CliError> {
+        let mut events = replica.events();
+        let mut sync = replica.start_sync(SyncOptions::live());
+        loop {
+            tokio::select! {
+                event = events.recv() => {
+                    // Whoever looks on may miss some; the replica does not.
+                    if let Ok(event) = event {
+                        self.show(&event);
+                    }
+                }
+                error = sync.ended() => return Err(sync_error(&error)),
+                asked = tokio::signal::ctrl_c() => return asked.map_err(CliError::run),
+            }
+        }
+    }
+
+    fn show(&self, event: &Event) {
+        let (kind, text) = match event {
+            Event::Open => ("open", "connected".to_owned()),
+            Event::UpToDate => ("up_to_date", "up to date".to_owned()),
+            Event::Admitted { edit, sequence } => {
+                ("admitted", format!("edit {edit} at {sequence}"))
+            }
+            Event::Changed { table, record } => ("changed", format!("{table} {record}")),
+            Event::Denied(entry) => ("denied", format!("edit {}: {}", entry.edit, entry.denial)),
+            Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned()),
+            Event::GrantChanged => ("grant_changed", "privileges changed".to_owned()),
+            other => ("other", format!("{other:?}")),
+        };
+        if self.json {
+            println!("{}", json!({ "event": kind, "text": text }));
+        } else {
+            println!("{kind}: {text}");
+            if let Event::Denied(entry) = event {
+                print_quarantined(entry);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusCommand {
+    #[command(flatten)]
+    replica: ReplicaArg,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl StatusCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let replica = self.replica.open_enrolled()?;
+        let status = replica.status().map_err(CliError::run)?;
+        let Some(enrolment) = &status.enrolment else { return Ok(()) };
+        if self.json {
+            let rows: serde_json::Map<_, _> =
+                status.rows.iter().map(|(table, rows)| (table.to_string(), json!(rows))).collect();
+            let answer = json!({
+                "user": enrolment.user.as_str(),
+                "device": enrolment.device.0,
+                "organization": enrolment.organization.to_string(),
+                "addresses": enrolment.addresses,
+                "rows": rows,
+                "pending": status.pending,
+                "quarantined": status.quarantined,
+                "watermark": status.watermark.0,
+                "turning": status.turning,
+            });
+            println!("{answer}");
+            return Ok(());
+        }
+        println!("user {}, device {}", enrolment.user, enrolment.device);
+        println!("server {} of {}", enrolment.addresses.join(", "), enrolment.organization);
+        for (table, rows) in &status.rows {
+            println!("  {table}: {rows} rows");
+        }
+        println!("pending edits: {}", status.pending);
+        println!("quarantine:    {}", status.quarantined);
+        let more = if status.turning { " (rows are still arriving)" } else { "" };
+        println!("in the server's log up to {}{more}", status.watermark);
+        Ok(())
+    }
+}

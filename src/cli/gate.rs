@@ -1,0 +1,189 @@
+//! `tidegate gate check`: judges cases by a policy.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use super::CliError;
+use crate::gate::{CaseJudge, Roster};
+use crate::limits::{CASE_BYTES_MAX, DOCUMENT_BYTES_MAX};
+use crate::policy::{CsvFile, PolicyDocument, read_organization_csv, read_policy, read_schema};
+
+/// `tidegate gate`
+#[derive(Debug, Args)]
+pub(super) struct GateCommand {
+    #[command(subcommand)]
+    command: GateSubcommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum GateSubcommand {
+    /// Judge cases by a policy, one answer a line.
+    ///
+    /// Each line of CASES is one JSON object; the line of the answer is `{"allowed":true}` or
+    /// `{"allowed":false,"rule":R}`, in order. A line that is no case is answered with the rule
+    /// `malformed`, and the next is judged as usual. The exit code says whether all lines were
+    /// answered, not what the answers are.
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// The policy: TOML, or JSON if the name ends in `.json`.
+    #[arg(long, value_name = "POLICY")]
+    policy: PathBuf,
+    /// The cases, one JSON object a line; `-` reads standard input.
+    #[arg(long, value_name = "CASES.jsonl")]
+    cases: PathBuf,
+    /// The schema, where the policy does not declare its tables.
+    #[arg(long, value_name = "SCHEMA")]
+    schema: Option<PathBuf>,
+    /// A directory with `business_unit.csv` and `user.csv`, where the policy does not declare the
+    /// organization.
+    #[arg(long, value_name = "DIRECTORY")]
+    organization: Option<PathBuf>,
+    /// Report an error that ends the command as JSON on standard error too. (Answers are JSON
+    /// lines either way.)
+    #[arg(long)]
+    json: bool,
+}
+
+impl GateCommand {
+    pub(super) fn as_json(&self) -> bool {
+        let GateSubcommand::Check(check) = &self.command;
+        check.json
+    }
+
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let GateSubcommand::Check(check) = &self.command;
+        check.run()
+    }
+}
+
+impl CheckArgs {
+    fn run(&self) -> Result<(), CliError> {
+        let mut judge = self.judge()?;
+        let output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        if self.cases == Path::new("-") {
+            return answer_all(&mut judge, io::stdin().lock(), output);
+        }
+        let file = File::open(&self.cases).map_err(|error| cannot_read(&self.cases, &error))?;
+        answer_all(&mut judge, BufReader::with_capacity(1 << 16, file), output)
+    }
+
+    /// Reads the documents.
+    fn judge(&self) -> Result<CaseJudge, CliError> {
+        let input = |error: &dyn std::fmt::Display| CliError::Input(error.to_string());
+        let schema = match &self.schema {
+            Some(path) => {
+                let text = read_text(path)?;
+                Some(read_schema(&text, &path.to_string_lossy()).map_err(|error| input(&error))?)
+            }
+            None => None,
+        };
+        let file = self.policy.to_string_lossy();
+        let text = read_text(&self.policy)?;
+        let read = |organization| {
+            read_policy(&text, &file, schema.as_ref(), organization).map_err(|error| input(&error))
+        };
+        let mut document = read(None)?;
+        if let Some(directory) = &self.organization {
+            let path = |name: &str| directory.join(name);
+            let (units, users) = (path("business_unit.csv"), path("user.csv"));
+            let (unit_bytes, user_bytes) = (read_bytes(&units)?, read_bytes(&users)?);
+            let organization = read_organization_csv(
+                CsvFile { name: &units.to_string_lossy(), bytes: &unit_bytes },
+                CsvFile { name: &users.to_string_lossy(), bytes: &user_bytes },
+                Some(&document.policy),
+            )
+            .map_err(|error| input(&error))?;
+            // Again, now that the users it names can be checked.
+            document = PolicyDocument {
+                organization: Some(organization.clone()),
+                ..read(Some(&organization))?
+            };
+        }
+        let organization = document.organization.ok_or_else(|| {
+            let help = "declare the root [[business_unit]], or give --organization DIRECTORY";
+            CliError::Input(format!("{file}: the policy declares no business unit: {help}"))
+        })?;
+        let roster = Roster::new(Arc::new(document.policy), Arc::new(organization));
+        Ok(CaseJudge::new(roster, document.tables))
+    }
+}
+
+/// Answers each line in order.
+fn answer_all(
+    judge: &mut CaseJudge,
+    mut cases: impl BufRead,
+    mut output: impl Write,
+) -> Result<(), CliError> {
+    let cannot_write =
+        |error: &dyn std::fmt::Display| CliError::Run(format!("cannot write the answers: {error}"));
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let more = read_line(&mut cases, &mut line)
+            .map_err(|error| CliError::Input(format!("cannot read the cases: {error}")))?;
+        if !more {
+            break;
+        }
+        let answer = judge.answer(&line);
+        serde_json::to_writer(&mut output, &answer).map_err(|error| cannot_write(&error))?;
+        output.write_all(b"\n").map_err(|error| cannot_write(&error))?;
+    }
+    output.flush().map_err(|error| cannot_write(&error))
+}
+
+/// Reads a line without its end. Of one over [`CASE_BYTES_MAX`] it keeps that much, which is no
+/// JSON any more, and skips the rest.
+fn read_line(cases: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    let bytes_max = u64::try_from(CASE_BYTES_MAX + 1).unwrap_or(u64::MAX);
+    if cases.by_ref().take(bytes_max).read_until(b'\n', line)? == 0 {
+        return Ok(false);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    } else if line.len() > CASE_BYTES_MAX {
+        skip_line(cases)?;
+        line.truncate(1);
+    }
+    Ok(true)
+}
+
+fn skip_line(cases: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffer = cases.fill_buf()?;
+        let (used, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        cases.consume(used);
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> CliError {
+    CliError::Input(format!("cannot read {}: {error}", path.display()))
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    let read = || {
+        let mut bytes = Vec::new();
+        // One byte over the bound is enough for the reader to refuse it.
+        let bytes_max = u64::try_from(DOCUMENT_BYTES_MAX + 1).unwrap_or(u64::MAX);
+        File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error| cannot_read(path, &error))
+}
+
+fn read_text(path: &Path) -> Result<String, CliError> {
+    String::from_utf8(read_bytes(path)?)
+        .map_err(|error| CliError::Input(format!("{}: not UTF-8: {error}", path.display())))
+}

@@ -1,0 +1,151 @@
+//! The command line. Each command has a module; `main.rs` only calls [`run`].
+
+mod data;
+mod demo;
+mod device;
+mod gate;
+mod output;
+mod quarantine;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::data::{EditCommand, ExportCommand, ImportCommand, QueryCommand, ShowCommand};
+use self::demo::DemoCommand;
+use self::device::{EnrollCommand, StatusCommand, SyncCommand};
+use self::gate::GateCommand;
+use self::quarantine::QuarantineCommand;
+use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
+
+/// Offline-first records with a permission gate.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  an error while running: a server that cannot be reached, a file that cannot be read
+  2  wrong usage, or input that cannot be read or is refused as a whole
+  3  refused by the gate, or done in part: some lines or edits were refused
+
+Environment:
+  TIDEGATE_REPLICA  the replica file of device commands, instead of --replica
+  TIDEGATE_LOG      what is logged to standard error, such as info or tidegate=debug";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new server in a folder: keys, configuration, the first enrolment code.
+    Init(InitCommand),
+    /// Run the server of a folder.
+    Serve(ServeCommand),
+    /// Make a one-time code with which a user enrols a device.
+    EnrollCode(EnrollCodeCommand),
+    /// Enrol this device and fetch its rows.
+    Enroll(EnrollCommand),
+    /// Import rows from CSV or JSON lines.
+    Import(ImportCommand),
+    /// Export rows as CSV or JSON lines; importing them gives the same rows.
+    Export(ExportCommand),
+    /// Show a record.
+    Show(ShowCommand),
+    /// List records, all or those with given values.
+    Query(QueryCommand),
+    /// Make, change, delete or assign a record; works without a connection.
+    Edit(EditCommand),
+    /// Send what is pending and fetch what changed.
+    Sync(SyncCommand),
+    /// Tell how this device is doing.
+    Status(StatusCommand),
+    /// Look at refused edits; try them again or discard them.
+    Quarantine(QuarantineCommand),
+    /// See it all happen: a server and four devices in a temporary folder.
+    Demo(DemoCommand),
+    /// Test a policy.
+    Gate(GateCommand),
+}
+
+/// Why a command ended. What it prints names the thing and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// Input that cannot be read, or is refused as a whole: exit code 2.
+    #[error("{0}")]
+    Input(String),
+    /// Something that went wrong while running: exit code 1.
+    #[error("{0}")]
+    Run(String),
+    /// The gate refused, or only part was done: exit code 3.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl CliError {
+    fn run(error: impl std::fmt::Display) -> Self {
+        Self::Run(error.to_string())
+    }
+
+    fn input(error: impl std::fmt::Display) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+/// Runs the command that the process was started with, and says how it ended.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    let (result, as_json) = match cli.command {
+        Command::Init(command) => (command.run(), command.json),
+        Command::Serve(command) => (command.run(), command.json),
+        Command::EnrollCode(command) => (command.run(), command.json),
+        Command::Enroll(command) => (command.run(), command.json),
+        Command::Import(command) => (command.run(), command.json),
+        Command::Export(command) => (command.run(), command.json),
+        Command::Show(command) => (command.run(), command.json),
+        Command::Query(command) => (command.run(), command.json),
+        Command::Edit(command) => (command.run(), command.json),
+        Command::Sync(command) => (command.run(), command.json),
+        Command::Status(command) => (command.run(), command.json),
+        Command::Quarantine(command) => (command.run(), command.json),
+        Command::Demo(command) => (command.run(), command.json),
+        Command::Gate(gate) => (gate.run(), gate.as_json()),
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    if as_json {
+        eprintln!("{}", serde_json::json!({ "error": error.to_string() }));
+    } else {
+        eprintln!("error: {error}");
+    }
+    match error {
+        CliError::Run(_) => ExitCode::from(1),
+        CliError::Input(_) => ExitCode::from(2),
+        CliError::Refused(_) => ExitCode::from(3),
+    }
+}
+
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEGATE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // Quinn tells at warn level of every lost peer, which is everyday life here.
+    let filter = match "quinn=error".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Runs a future to its end.
+fn wait<T>(future: impl std::future::Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(CliError::run)?;
+    runtime.block_on(future)
+}

@@ -1,0 +1,172 @@
+//! `init`, `serve`, `enroll-code`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{CliError, wait};
+use crate::limits::ENROLL_CODE_LASTS_MILLIS;
+use crate::model::UserId;
+use crate::server::{Home, InitOptions, OrganizationFiles};
+
+#[derive(Debug, Args)]
+pub(super) struct InitCommand {
+    /// The folder; made if it is not there.
+    dir: PathBuf,
+    /// Where the server listens (UDP).
+    #[arg(long, default_value = "127.0.0.1:4747")]
+    listen: SocketAddr,
+    /// Where devices find it, as host:port; may be given several times. Default: where it listens.
+    #[arg(long)]
+    address: Vec<String>,
+    /// A schema document (TOML or JSON) to start from.
+    #[arg(long)]
+    schema: Option<PathBuf>,
+    /// A policy document (TOML or JSON) to start from.
+    #[arg(long)]
+    policy: Option<PathBuf>,
+    /// A CSV file of business units, where the policy does not declare the organization.
+    #[arg(long, requires = "users")]
+    business_units: Option<PathBuf>,
+    /// A CSV file of users, where the policy does not declare the organization.
+    #[arg(long, requires = "business_units")]
+    users: Option<PathBuf>,
+    /// The administrator who gets the first enrolment code. With --users: added to the file, if
+    /// not there. Default: the first by name.
+    #[arg(long)]
+    admin: Option<UserId>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl InitCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let files = self.business_units.clone().zip(self.users.clone());
+        let options = InitOptions {
+            listen: Some(self.listen),
+            addresses: self.address.clone(),
+            schema: self.schema.clone(),
+            policy: self.policy.clone(),
+            organization: files
+                .map(|(business_units, users)| OrganizationFiles { business_units, users }),
+            administrator: self.admin.clone(),
+        };
+        let home = Home::init(&self.dir, &options).map_err(CliError::input)?;
+        let admin = match &self.admin {
+            Some(admin) => Some(admin.clone()),
+            None => home.administrators().map_err(CliError::input)?.into_iter().next(),
+        };
+        let code = admin.as_ref().map(|admin| {
+            home.enroll_code(admin, ENROLL_CODE_LASTS_MILLIS).map_err(CliError::input)
+        });
+        let code = code.transpose()?;
+        let dir = self.dir.display();
+        if self.json {
+            let answer = json!({
+                "dir": dir.to_string(),
+                "organization": home.organization().to_string(),
+                "listen": home.config().listen.to_string(),
+                "administrator": admin.map(|admin| admin.to_string()),
+                "code": code.map(|code| code.to_string()),
+            });
+            println!("{answer}");
+            return Ok(());
+        }
+        println!("A new server is in {dir}.");
+        println!(
+            "  organization key: {} ({dir}/organization.key: keep it safe)",
+            home.organization()
+        );
+        println!("  configuration:    {dir}/tidegate.toml, with schema and policy beside it");
+        println!("Run it:             tidegate serve {dir}");
+        match (admin, code) {
+            (Some(admin), Some(code)) => {
+                println!("Enrol `{admin}`, an administrator, on a device (the code works once):");
+                println!("  tidegate enroll {code}");
+            }
+            _ => println!(
+                "Nobody is a system_administrator yet; make codes with\n  tidegate enroll-code --dir {dir} --user USER"
+            ),
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeCommand {
+    /// The server's folder.
+    dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl ServeCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let home = Home::open(&self.dir).map_err(CliError::input)?;
+        let rules = home.rules().map_err(CliError::input)?;
+        wait(async {
+            let server = home.serve(rules).map_err(CliError::run)?;
+            let address = server.local_addr().map_err(CliError::run)?;
+            if self.json {
+                println!("{}", json!({ "listening": address.to_string() }));
+            } else {
+                println!("Serving {} on {address} (UDP). Stop with Ctrl-C.", self.dir.display());
+            }
+            stop_signal().await?;
+            server.stop().await;
+            Ok(())
+        })
+    }
+}
+
+/// Waits until the process is asked to stop.
+async fn stop_signal() -> Result<(), CliError> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::run)?;
+        tokio::select! {
+            asked = tokio::signal::ctrl_c() => asked.map_err(CliError::run),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map_err(CliError::run)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnrollCodeCommand {
+    /// The server's folder; the server may be running.
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// Whose device will be enrolled.
+    #[arg(long)]
+    user: UserId,
+    /// For how many hours the code is good.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=8760))]
+    hours: u32,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl EnrollCodeCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let home = Home::open(&self.dir).map_err(CliError::input)?;
+        let lasts = i64::from(self.hours) * 3_600_000;
+        let code = home.enroll_code(&self.user, lasts).map_err(CliError::input)?;
+        if self.json {
+            let expires = code.expires().to_string();
+            let answer =
+                json!({ "user": self.user.as_str(), "code": code.to_string(), "expires": expires });
+            println!("{answer}");
+        } else {
+            println!("{code}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Column values as people write them: cells of CSV files, arguments of commands, JSON.
+
+use rust_decimal::Decimal;
+
+use super::{Column, ColumnName, ColumnType, MisfitError, RecordId, Schema, Timestamp, Value};
+
+/// Why a text is no value of a column.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CellError {
+    /// The text does not have the form.
+    #[error("column `{column}`: `{text}` is no {column_type}; expected {expected}")]
+    Form {
+        /// The column.
+        column: ColumnName,
+        /// Its type.
+        column_type: ColumnType,
+        /// The text, cut if it is long.
+        text: String,
+        /// What it should look like.
+        expected: &'static str,
+    },
+    /// The value does not fit the column.
+    #[error(transparent)]
+    Misfit(#[from] MisfitError),
+}
+
+const TEXT_SHOWN_CHARS: usize = 60;
+
+impl Column {
+    /// Reads a value of this column from a text; the empty text is null.
+    ///
+    /// Booleans are `true`/`false` or `1`/`0`; timestamps and dates are RFC 3339; a lookup is a
+    /// record's id, or the key of the record looked up where its table has one key column.
+    ///
+    /// # Errors
+    /// The text does not have the form, or the value does not fit.
+    pub fn parse(&self, schema: &Schema, text: &str) -> Result<Value, CellError> {
+        let value = if text.is_empty() { Some(Value::Null) } else { self.read(schema, text) };
+        let value = value.ok_or_else(|| CellError::Form {
+            column: self.id.clone(),
+            column_type: self.column_type,
+            text: text.chars().take(TEXT_SHOWN_CHARS).collect(),
+            expected: expected(self.column_type),
+        })?;
+        self.accepts(&value)?;
+        Ok(value)
+    }
+
+    /// Reads a value of this column from JSON: numbers, booleans and null as such, the rest as the
+    /// texts of [`Self::parse`].
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_json(
+        &self,
+        schema: &Schema,
+        json: &serde_json::Value,
+    ) -> Result<Value, CellError> {
+        use serde_json::Value as Json;
+        match (json, self.column_type) {
+            (Json::Null, _) => self.parse(schema, ""),
+            // The empty text is a value in JSON, where null says nothing.
+            (Json::String(text), ColumnType::Text) if text.is_empty() => {
+                Ok(Value::Text(String::new()))
+            }
+            (Json::String(text), _) => self.parse(schema, text),
+            (other, _) => self.parse(schema, &other.to_string()),
+        }
+    }
+
+    fn read(&self, schema: &Schema, text: &str) -> Option<Value> {
+        Some(match self.column_type {
+            ColumnType::Text => Value::Text(text.to_owned()),
+            ColumnType::Choice => Value::Choice(text.to_owned()),
+            ColumnType::Integer => Value::Integer(text.parse().ok()?),
+            ColumnType::Decimal => Value::Decimal(Decimal::from_str_exact(text).ok()?),
+            ColumnType::Float => {
+                Value::Float(text.parse().ok().filter(|number: &f64| !number.is_nan())?)
+            }
+            ColumnType::Boolean => Value::Boolean(match text {
+                "true" | "1" => true,
+                "false" | "0" => false,
+                _ => return None,
+            }),
+            ColumnType::Timestamp => {
+                let time: jiff::Timestamp = text.parse().ok()?;
+                Value::Timestamp(Timestamp::from_millis(time.as_millisecond())?)
+            }
+            ColumnType::Date => Value::Date(text.parse::<jiff::civil::Date>().ok()?.into()),
+            ColumnType::Lookup => Value::Lookup(match text.parse::<RecordId>() {
+                Ok(id) => id,
+                Err(_) => self.by_key(schema, text)?,
+            }),
+        })
+    }
+
+    /// The record whose one key column has this value.
+    fn by_key(&self, schema: &Schema, text: &str) -> Option<RecordId> {
+        let table = schema.table(self.lookup.as_ref()?.as_str())?;
+        let [key] = table.key.as_slice() else { return None };
+        let column = table.column(key.as_str())?;
+        // A key that looks something up itself would go in circles.
+        if column.column_type == ColumnType::Lookup {
+            return None;
+        }
+        Some(RecordId::from_key(&table.id, &[column.read(schema, text)?]))
+    }
+}
+
+impl Value {
+    /// The value as JSON: numbers, booleans and null as such, decimals (which JSON numbers would
+    /// round), times and ids as texts. [`Column::parse_json`] reads it back.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match self {
+            Self::Null => Json::Null,
+            Self::Integer(number) => Json::from(*number),
+            Self::Float(number) if number.is_finite() => Json::from(*number),
+            Self::Boolean(truth) => Json::from(*truth),
+            other => Json::from(other.to_string()),
+        }
+    }
+}
+
+fn expected(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Text | ColumnType::Choice => "a text",
+        ColumnType::Integer => "a whole number such as -12",
+        ColumnType::Decimal => "a number of at most 28 digits such as 12.50",
+        ColumnType::Float => "a number such as 0.25 or 1e6",
+        ColumnType::Boolean => "true or false",
+        ColumnType::Timestamp => "a time such as 2026-11-20T09:30:00Z",
+        ColumnType::Date => "a date such as 2026-11-20",
+        ColumnType::Lookup => "a record's id, or its key where its table has one key column",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Ownership, Table};
+    use super::*;
+
+    fn column(column_type: ColumnType) -> Column {
+        let id = ColumnName::new("it").unwrap();
+        let lookup = (column_type == ColumnType::Lookup).then(|| "territory".parse().unwrap());
+        Column { id, column_type, required: false, secured: false, choices: vec![], lookup }
+    }
+
+    fn schema() -> Schema {
+        let number = Column { id: "number".parse().unwrap(), ..column(ColumnType::Integer) };
+        let id: super::super::TableName = "territory".parse().unwrap();
+        let key = vec![number.id.clone()];
+        let ownership = Ownership::OrganizationOwned;
+        let table = Table { id: id.clone(), ownership, columns: vec![number], key };
+        Schema { tables: [(id, table)].into() }
+    }
+
+    #[test]
+    fn a_value_reads_back_from_its_own_text() {
+        for (column_type, text) in [
+            (ColumnType::Text, "a, \"b\""),
+            (ColumnType::Integer, "-9223372036854775808"),
+            (ColumnType::Decimal, "12.50"),
+            (ColumnType::Float, "0.1"),
+            (ColumnType::Boolean, "true"),
+            (ColumnType::Timestamp, "2007-12-04T00:00:00Z"),
+            (ColumnType::Date, "1969-01-29"),
+            (ColumnType::Lookup, "9aadcb0d-36cf-483f-84d8-585c2d4ec6e9"),
+        ] {
+            let value = column(column_type).parse(&schema(), text).unwrap();
+            assert_eq!(value.to_string(), text, "{column_type}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_cell_is_named_with_what_was_expected() {
+        for (column_type, text) in [
+            (ColumnType::Integer, "1.5"),
+            (ColumnType::Decimal, "1e400"),
+            (ColumnType::Float, "NaN"),
+            (ColumnType::Boolean, "yes"),
+            (ColumnType::Timestamp, "2007-12-04"),
+            (ColumnType::Date, "2007-13-04"),
+            (ColumnType::Lookup, "north"),
+        ] {
+            let error = column(column_type).parse(&schema(), text).unwrap_err().to_string();
+            assert!(error.contains("`it`") && error.contains(text), "{error}");
+            assert!(error.contains("expected"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_lookup_is_found_by_its_key() {
+        let value = column(ColumnType::Lookup).parse(&schema(), "7").unwrap();
+        let id = RecordId::from_key(&"territory".parse().unwrap(), &[Value::Integer(7)]);
+        assert_eq!(value, Value::Lookup(id));
+    }
+}

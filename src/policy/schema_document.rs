@@ -1,0 +1,188 @@
+//! The schema document: the tables that an app works with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::limits::{CHOICES_MAX, COLUMNS_MAX, TABLES_MAX};
+use crate::model::{Column, ColumnName, ColumnType, Schema, Table, TableName};
+
+use super::check::RESERVED_COLUMNS;
+use super::document::{Format, Tree, parse};
+use super::policy_document::read_ownership;
+use super::reader::{Declared, Field, Object, Read, mistake};
+use super::{DocumentError, Fault, Noun};
+
+const COLUMN_KEYS: [&str; 6] = ["id", "type", "required", "secured", "choices", "table"];
+
+const TYPES: [(&str, ColumnType); 9] = [
+    ("text", ColumnType::Text),
+    ("integer", ColumnType::Integer),
+    ("decimal", ColumnType::Decimal),
+    ("float", ColumnType::Float),
+    ("boolean", ColumnType::Boolean),
+    ("timestamp", ColumnType::Timestamp),
+    ("date", ColumnType::Date),
+    ("choice", ColumnType::Choice),
+    ("lookup", ColumnType::Lookup),
+];
+
+/// Reads and checks a schema document; whether it is JSON is told by the file's name.
+///
+/// # Errors
+/// The first thing wrong, with its place.
+pub fn read_schema(text: &str, file: &str) -> Result<Schema, DocumentError> {
+    read_schema_as(Format::of_file(file), text, file)
+}
+
+/// [`read_schema`] of a given format; `file` is only named in errors.
+///
+/// # Errors
+/// The first thing wrong, with its place.
+pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, DocumentError> {
+    let tree = parse(text, format, file)?;
+    let document = Object::document(&tree, &["table"])?;
+    let mut declared = Declared::new(file);
+    let mut tables = BTreeMap::new();
+    for object in document.objects("table", &["id", "ownership", "key", "columns"])? {
+        let id: TableName = object.name("id")?;
+        declared.add(Noun::Table, id.as_str(), object)?;
+        let ownership = read_ownership(object.require("ownership")?)?;
+        let columns = read_columns(&id, object)?;
+        let key = read_key(&id, object, &columns)?;
+        tables.insert(id.clone(), Table { id, ownership, columns, key });
+    }
+    if let Some(field) = document.get("table")
+        && tables.len() > TABLES_MAX
+    {
+        return Err(other(field, Noun::Table, "", over(tables.len(), "tables", TABLES_MAX)));
+    }
+    check_lookups(document, &tables)?;
+    Ok(Schema { tables })
+}
+
+fn over(count: usize, what: &str, max: usize) -> String {
+    format!("{count} {what}, at most {max} are allowed")
+}
+
+fn other(field: Field<'_>, what: Noun, id: &str, why: impl Into<String>) -> DocumentError {
+    mistake(field, what, id, Fault::Other(why.into()))
+}
+
+fn read_columns(table: &TableName, object: Object<'_>) -> Read<Vec<Column>> {
+    let objects = object.objects("columns", &COLUMN_KEYS)?;
+    if let Some(field) = object.get("columns")
+        && objects.len() > COLUMNS_MAX
+    {
+        let why = over(objects.len(), "columns", COLUMNS_MAX);
+        return Err(other(field, Noun::Table, table.as_str(), why));
+    }
+    let mut declared = Declared::new("");
+    let mut columns = Vec::with_capacity(objects.len());
+    for object in objects {
+        let id: ColumnName = object.name("id")?;
+        declared.add(Noun::Column, id.as_str(), object)?;
+        if RESERVED_COLUMNS.contains(&id.as_str()) {
+            let why = "every record has this column: choose another name";
+            return Err(other(object.require("id")?, Noun::Column, id.as_str(), why));
+        }
+        columns.push(read_column(id, object)?);
+    }
+    Ok(columns)
+}
+
+fn read_column(id: ColumnName, object: Object<'_>) -> Read<Column> {
+    let column_type = object.require("type")?.word(&TYPES)?;
+    let is_choice = column_type == ColumnType::Choice;
+    let is_lookup = column_type == ColumnType::Lookup;
+    let wrong = |field, why: &str| Err(other(field, Noun::Column, id.as_str(), why));
+    if !is_choice && let Some(field) = object.get("choices") {
+        return wrong(field, "only a column of type `choice` has choices");
+    }
+    if !is_lookup && let Some(field) = object.get("table") {
+        return wrong(field, "only a column of type `lookup` points at a table");
+    }
+    let choices = if is_choice { read_choices(&id, object)? } else { Vec::new() };
+    let lookup = if is_lookup { Some(object.name("table")?) } else { None };
+    let secured = object.flag("secured")?;
+    if is_lookup
+        && secured
+        && let Some(field) = object.get("secured")
+    {
+        return Err(mistake(field, Noun::Column, id.as_str(), Fault::NotSecurable(id.to_string())));
+    }
+    let required = object.flag("required")?;
+    Ok(Column { id, column_type, required, secured, choices, lookup })
+}
+
+fn read_choices(id: &ColumnName, object: Object<'_>) -> Read<Vec<String>> {
+    let field = object.require("choices")?;
+    let Tree::List(items) = &field.value.tree else {
+        return Err(field.wrong_type("a list of texts"));
+    };
+    let wrong = |why: String| Err(other(field, Noun::Column, id.as_str(), why));
+    if items.is_empty() {
+        return wrong("a choice needs at least one value".into());
+    }
+    if items.len() > CHOICES_MAX {
+        return wrong(over(items.len(), "choices", CHOICES_MAX));
+    }
+    let mut seen = BTreeSet::new();
+    let mut choices = Vec::with_capacity(items.len());
+    for value in items {
+        let choice = Field { value, place: &value.place, ..field }.text()?;
+        crate::model::name::check(choice).map_err(|error| DocumentError::Name {
+            place: value.place.clone(),
+            key: field.key.to_owned(),
+            error,
+        })?;
+        if !seen.insert(choice) {
+            return wrong(format!("`{choice}` comes twice"));
+        }
+        choices.push(choice.to_owned());
+    }
+    Ok(choices)
+}
+
+fn read_key(table: &TableName, object: Object<'_>, columns: &[Column]) -> Read<Vec<ColumnName>> {
+    let Some(field) = object.get("key") else { return Ok(Vec::new()) };
+    let Tree::List(items) = &field.value.tree else {
+        return Err(field.wrong_type("a list of texts"));
+    };
+    let mut key: Vec<ColumnName> = Vec::with_capacity(items.len());
+    for value in items {
+        let id: ColumnName = Field { value, place: &value.place, ..field }.name()?;
+        let wrong = |fault| Err(mistake(field, Noun::Table, table.as_str(), fault));
+        let Some(column) = columns.iter().find(|column| column.id == id) else {
+            return wrong(Fault::Unknown { what: Noun::Column, id: id.to_string() });
+        };
+        let why = if !column.required {
+            "is not required, and a key always has a value"
+        } else if column.secured {
+            "is secured, and a record's id would give it away"
+        } else if matches!(column.column_type, ColumnType::Lookup | ColumnType::Float) {
+            "is a lookup or a float, which cannot be in a key"
+        } else if key.contains(&id) {
+            "comes twice"
+        } else {
+            key.push(id);
+            continue;
+        };
+        return wrong(Fault::Other(format!("`{id}` {why}")));
+    }
+    Ok(key)
+}
+
+/// Once all tables are known: each lookup points at one.
+fn check_lookups(document: Object<'_>, tables: &BTreeMap<TableName, Table>) -> Read<()> {
+    for table in document.objects("table", &["id", "ownership", "key", "columns"])? {
+        for column in table.objects("columns", &COLUMN_KEYS)? {
+            let Some(field) = column.get("table") else { continue };
+            let target: TableName = field.name()?;
+            if !tables.contains_key(&target) {
+                let id: ColumnName = column.name("id")?;
+                let fault = Fault::Unknown { what: Noun::Table, id: target.to_string() };
+                return Err(mistake(field, Noun::Column, id.as_str(), fault));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+use crate::codec::DecodeError;
+use crate::net::{KeyStoreError, NetError};
+use crate::store::OpenError;
+use crate::sync::StoreError;
+use crate::sync::replica::SessionError;
+
+/// Why a replica cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplicaOpenError {
+    /// Its file cannot be opened.
+    #[error(transparent)]
+    File(#[from] OpenError),
+    /// Its file cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device's key cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyStoreError),
+    /// The system has no randomness to give.
+    #[error("the system has no randomness: {0}")]
+    Random(#[from] std::io::Error),
+}
+
+/// Why a session did not come about, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The network, or the way to the server.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// What the server said, or this device could not accept.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The server sent something that is no message.
+    #[error("the server sent something that is no message: {0}")]
+    Decode(#[from] DecodeError),
+    /// The server ended the session before all was settled.
+    #[error("the server ended the session; try again")]
+    Ended,
+    /// The app is shutting down.
+    #[error("the replica is shutting down")]
+    Closed,
+}
+
+impl SyncError {
+    /// Whether trying again later can help without anyone doing something.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        use crate::codec::Refusal;
+        match self {
+            Self::Net(_) | Self::Ended => true,
+            Self::Session(SessionError::Refused(refusal)) => {
+                matches!(refusal, Refusal::Trouble(_))
+            }
+            Self::Session(_) | Self::Decode(_) | Self::Closed => false,
+        }
+    }
+}

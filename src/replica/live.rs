@@ -1,0 +1,91 @@
+//! Sync that goes on by itself, with retry and backoff.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use tokio::task::JoinHandle;
+
+use super::session::Until;
+use super::{Replica, SyncError};
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
+use crate::sync::replica::Purpose;
+
+/// How sync goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SyncOptions {
+    /// The first wait after a lost connection; each further one is about twice as long, with
+    /// chance in it, so that many devices do not come back at once.
+    pub backoff_min: Duration,
+    /// The longest wait.
+    pub backoff_max: Duration,
+}
+
+impl SyncOptions {
+    /// Stays connected: edits go out and arrive as they are made.
+    #[must_use]
+    pub fn live() -> Self {
+        Self { backoff_min: BACKOFF_MIN, backoff_max: BACKOFF_MAX }
+    }
+}
+
+/// Sync runs as long as this is held.
+#[derive(Debug)]
+#[must_use = "sync stops when the guard is dropped"]
+pub struct SyncGuard(JoinHandle<SyncError>);
+
+impl SyncGuard {
+    /// Waits until sync ends for a reason that waiting does not mend: the device was revoked, or
+    /// the server is another organization's. Cancel-safe.
+    pub async fn ended(&mut self) -> SyncError {
+        (&mut self.0).await.unwrap_or(SyncError::Closed)
+    }
+}
+
+impl Drop for SyncGuard {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Replica {
+    /// Keeps in sync from now on, with retry and backoff, until the guard is dropped. Needs a
+    /// tokio runtime.
+    pub fn start_sync(&self, options: SyncOptions) -> SyncGuard {
+        let replica = self.clone();
+        SyncGuard(tokio::spawn(async move { replica.stay_in_sync(options).await }))
+    }
+
+    async fn stay_in_sync(&self, options: SyncOptions) -> SyncError {
+        let _one = self.shared.session.lock().await;
+        let waits = ExponentialBuilder::new()
+            .with_min_delay(options.backoff_min)
+            .with_max_delay(options.backoff_max)
+            .with_factor(2.0)
+            .with_jitter()
+            .without_max_times();
+        let mut next = waits.build();
+        loop {
+            let addresses = match self.shared.addresses() {
+                Ok(addresses) => addresses,
+                Err(error) => return error.into(),
+            };
+            let opened = self.shared.totals().opened;
+            let session = self.shared.session(Purpose::Sync, &addresses, Until::Stopped);
+            let error = match session.await {
+                Ok(_) => SyncError::Ended,
+                Err(error) => error,
+            };
+            if !error.is_passing() {
+                return error;
+            }
+            // A session that was open proves that the way is free: waiting starts over.
+            if self.shared.totals().opened != opened {
+                next = waits.build();
+            }
+            let wait = next.next().unwrap_or(options.backoff_max);
+            tracing::debug!(%error, ?wait, "sync is interrupted");
+            tokio::time::sleep(wait).await;
+        }
+    }
+}

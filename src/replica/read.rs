@@ -1,0 +1,198 @@
+//! Reads: local, synchronous, of one state each, whatever is written meanwhile.
+
+use std::collections::BTreeMap;
+
+use super::{EditError, Replica};
+use crate::crdt::ChangeHash;
+use crate::gate::Standing;
+use crate::model::{
+    ColumnName, Columns, DeviceNumber, Header, RecordId, Schema, Section, Sequence, TableName,
+    UserId, Value,
+};
+use crate::sync::{Enrolment, Quarantined, StoreError, StoredRow};
+
+/// A row as the app reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The record's id.
+    pub id: RecordId,
+    /// Owner, state and shares.
+    pub header: Header,
+    /// The values; a column that was never set is absent.
+    pub columns: Columns,
+    /// Whether something on it is not ruled on yet.
+    pub pending: bool,
+    /// The place in the server's log of its last confirmed edit; 0: it has none yet.
+    pub version: Sequence,
+}
+
+impl Row {
+    fn new(id: RecordId, row: StoredRow) -> Self {
+        let StoredRow { header, columns, pending, version } = row;
+        Self { id, header, columns, pending, version }
+    }
+
+    /// The column's value; null where it was never set.
+    #[must_use]
+    pub fn get(&self, column: &str) -> &Value {
+        self.columns.get(column).unwrap_or(&Value::Null)
+    }
+}
+
+/// How a replica is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Where it belongs, once it is enrolled.
+    pub enrolment: Option<Enrolment>,
+    /// Rows of each table.
+    pub rows: BTreeMap<TableName, u64>,
+    /// Edits that are not ruled on yet.
+    pub pending: u64,
+    /// Refused edits, or parts of edits.
+    pub quarantined: u64,
+    /// How far in the server's log it is.
+    pub watermark: Sequence,
+    /// Whether a session is open and all is settled.
+    pub up_to_date: bool,
+    /// Whether rows are still arriving or leaving because privileges changed, or for the first
+    /// time.
+    pub turning: bool,
+}
+
+impl Replica {
+    /// A row, with what is pending on it; `None` where there is none, or it is deleted.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged.
+    pub fn get(&self, table: &TableName, id: RecordId) -> Result<Option<Row>, StoreError> {
+        let row = self.shared.reader.snapshot()?.row(table, id)?;
+        Ok(row.map(|row| Row::new(id, row)))
+    }
+
+    /// A row as the server has confirmed it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_confirmed(
+        &self,
+        table: &TableName,
+        id: RecordId,
+    ) -> Result<Option<Row>, StoreError> {
+        let row = self.shared.reader.snapshot()?.confirmed_row(table, id)?;
+        Ok(row.map(|row| Row::new(id, row)))
+    }
+
+    /// Up to `limit` rows of a table after `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn list(
+        &self,
+        table: &TableName,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.find(table, &[], after, limit)
+    }
+
+    /// Up to `limit` rows of a table after `after` whose columns hold all these values, in the
+    /// order of their ids.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn find(
+        &self,
+        table: &TableName,
+        equal: &[(ColumnName, Value)],
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let rows = self.shared.reader.snapshot()?.find(table, equal, after, limit)?;
+        Ok(rows.into_iter().map(|(id, row)| Row::new(id, row)).collect())
+    }
+
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn count(&self, table: &TableName) -> Result<u64, StoreError> {
+        self.shared.reader.snapshot()?.row_count(table)
+    }
+
+    /// The refused edits, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.shared.reader.snapshot()?.quarantine()
+    }
+
+    /// How it is doing.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn status(&self) -> Result<Status, StoreError> {
+        let snapshot = self.shared.reader.snapshot()?;
+        let (rows, pending) = (snapshot.row_counts()?, snapshot.pending_count()?);
+        let quarantined = snapshot.quarantine_count()?;
+        let core = self.shared.core();
+        let meta = core.machine.meta();
+        Ok(Status {
+            enrolment: meta.enrolment.clone(),
+            rows,
+            pending,
+            quarantined,
+            watermark: meta.watermark,
+            up_to_date: core.machine.is_up_to_date(),
+            turning: meta.scope.target.is_some(),
+        })
+    }
+
+    /// The tables, as the server sent them last.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        self.shared.core().machine.meta().schema.clone()
+    }
+
+    /// The user, once the device is enrolled.
+    #[must_use]
+    pub fn user(&self) -> Option<UserId> {
+        self.shared.core().machine.meta().enrolment.as_ref().map(|it| it.user.clone())
+    }
+
+    /// The device's number, once it is enrolled.
+    #[must_use]
+    pub fn device(&self) -> Option<DeviceNumber> {
+        self.shared.core().machine.meta().enrolment.as_ref().map(|it| it.device)
+    }
+
+    /// What the user may do, by the newest grant.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.shared.core().machine.standing().cloned()
+    }
+
+    /// The ids of all confirmed records.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+        self.shared.reader.snapshot()?.confirmed_ids()
+    }
+
+    /// Automerge's heads of a confirmed record's sections, computed by rebuilding the documents.
+    /// Two replicas agree on a record to the bit where these are equal.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged.
+    pub fn heads(
+        &self,
+        table: &TableName,
+        id: RecordId,
+    ) -> Result<BTreeMap<Section, Vec<ChangeHash>>, EditError> {
+        match self.shared.reader.snapshot()?.confirmed(table, id)? {
+            Some(confirmed) => Ok(confirmed.record().document_heads()?),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+}

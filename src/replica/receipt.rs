@@ -1,0 +1,66 @@
+use super::{Replica, Shared};
+use crate::model::{EditId, RecordId};
+use crate::sync::{Quarantined, ReplicaStore as _, StoreError};
+
+/// What the server's verdict on an edit was.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// All of it counts.
+    Admitted,
+    /// It, or these parts of it, do not; they are in quarantine.
+    Denied(Vec<Quarantined>),
+}
+
+/// Stands for edits that were made here: durable, and pending until the server rules.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Receipt {
+    replica: Replica,
+    records: Vec<RecordId>,
+    edits: Vec<EditId>,
+}
+
+impl Receipt {
+    pub(super) fn new(replica: Replica, records: Vec<RecordId>, edits: Vec<EditId>) -> Self {
+        Self { replica, records, edits }
+    }
+
+    /// The record that the step was about; the first, where it was about several.
+    #[must_use]
+    pub fn id(&self) -> RecordId {
+        self.records.first().copied().unwrap_or(RecordId::from_bytes([0; 16]))
+    }
+
+    /// The records that the step was about, in order.
+    #[must_use]
+    pub fn records(&self) -> &[RecordId] {
+        &self.records
+    }
+
+    /// The edits; none where nothing changed.
+    #[must_use]
+    pub fn edits(&self) -> &[EditId] {
+        &self.edits
+    }
+
+    /// Waits until the server has ruled on all of them; needs a sync to run some time. Cancel-safe.
+    ///
+    /// # Errors
+    /// The replica's file cannot be read.
+    pub async fn settled(&self) -> Result<Vec<(EditId, Settled)>, StoreError> {
+        let shared = &self.replica.shared;
+        shared.until(|shared| !self.is_pending(shared)).await;
+        let quarantine = shared.core().store.quarantine()?;
+        let verdict = |id: &EditId| {
+            let parts: Vec<_> = quarantine.iter().filter(|it| it.edit == *id).cloned().collect();
+            (*id, if parts.is_empty() { Settled::Admitted } else { Settled::Denied(parts) })
+        };
+        Ok(self.edits.iter().map(verdict).collect())
+    }
+
+    fn is_pending(&self, shared: &Shared) -> bool {
+        let core = shared.core();
+        // What cannot be read is no reason to wait for ever: the caller reads it again.
+        self.edits.iter().any(|edit| matches!(core.store.pending(*edit), Ok(Some(_))))
+    }
+}

@@ -1,0 +1,160 @@
+//! One session with the server: the machine on a QUIC stream.
+
+use std::sync::Arc;
+
+use super::{Shared, SyncError};
+use crate::codec::{decode_message, encode_message};
+use crate::net::{
+    Connection, Endpoint, FrameReceiver, FrameSender, Traffic, TransportOptions, system,
+};
+use crate::sync::replica::{Event, Output, Purpose, SessionError};
+
+/// When a session ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// When everything is sent, judged and received.
+    UpToDate,
+    /// Never: what happens is passed on as it happens.
+    Stopped,
+}
+
+/// What happened on a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Sessions that the server accepted.
+    pub opened: u64,
+    /// Edits of this device that were admitted.
+    pub admitted: u64,
+    /// Edits of this device, or parts of edits, that were denied.
+    pub denied: u64,
+    /// Rows that changed, came or went.
+    pub changed_rows: u64,
+}
+
+impl Totals {
+    pub(super) fn count(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Open => self.opened += 1,
+                Event::Admitted { .. } => self.admitted += 1,
+                Event::Denied(_) => self.denied += 1,
+                Event::Changed { .. } => self.changed_rows += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            opened: self.opened - before.opened,
+            admitted: self.admitted - before.admitted,
+            denied: self.denied - before.denied,
+            changed_rows: self.changed_rows - before.changed_rows,
+        }
+    }
+}
+
+/// What a session did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SyncReport {
+    /// What happened meanwhile.
+    pub totals: Totals,
+    /// What went over the wire.
+    pub traffic: Traffic,
+}
+
+impl Shared {
+    /// Runs one session. Dropping the future ends it; what was written stays.
+    pub(super) async fn session(
+        self: &Arc<Self>,
+        purpose: Purpose,
+        addresses: &[String],
+        until: Until,
+    ) -> Result<SyncReport, SyncError> {
+        let endpoint = Endpoint::client(&self.key)?;
+        let options = match until {
+            Until::UpToDate => TransportOptions::short(),
+            Until::Stopped => TransportOptions::live(),
+        };
+        let connection = connect(&endpoint, addresses, options).await?;
+        let (mut sender, mut receiver) = connection.accept_stream().await?;
+        let peer = connection.peer_key();
+        self.with_core(move |core| core.machine.connected(purpose, peer)).await?;
+        // The machine must learn that the session is over, also where this future is dropped.
+        let open = OpenSession(Arc::clone(self));
+        let before = self.totals();
+        let result = self.converse(&mut sender, &mut receiver, until).await;
+        drop(open);
+        let told = match &result {
+            Ok(()) => "up to date".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if result.is_ok() {
+            let _ = sender.finish().await;
+        }
+        let (totals, traffic) = (self.totals().since(before), connection.stats());
+        connection.close(0, &told);
+        endpoint.close(&told).await;
+        result.map(|()| SyncReport { totals, traffic })
+    }
+
+    async fn converse(
+        self: &Arc<Self>,
+        sender: &mut FrameSender,
+        receiver: &mut FrameReceiver,
+        until: Until,
+    ) -> Result<(), SyncError> {
+        loop {
+            for output in self.outputs() {
+                match output {
+                    Output::Send(message) => sender.send(encode_message(&message)?).await?,
+                    Output::Close(error) => return Err(error.into()),
+                    Output::Event(event) => self.publish(vec![event]),
+                }
+            }
+            if until == Until::UpToDate && self.is_up_to_date() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                frame = receiver.next() => {
+                    let Some(frame) = frame? else { return Err(SyncError::Ended) };
+                    let message = decode_message(&frame)?;
+                    let step = self.with_core(move |core| {
+                        core.machine.received(&mut core.store, system::now(), message)
+                    });
+                    // The machine's last output says the same; whoever is first.
+                    step.await?;
+                }
+                () = self.edited.notified() => {}
+            }
+        }
+    }
+}
+
+async fn connect(
+    endpoint: &Endpoint,
+    addresses: &[String],
+    options: TransportOptions,
+) -> Result<Connection, SyncError> {
+    let mut last = None;
+    for address in addresses {
+        match endpoint.connect(address, options).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(match last {
+        Some(error) => error.into(),
+        None => SyncError::Session(SessionError::NotEnrolled),
+    })
+}
+
+struct OpenSession(Arc<Shared>);
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        self.0.core().machine.disconnected();
+        self.0.note_change();
+    }
+}

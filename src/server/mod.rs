@@ -1,0 +1,210 @@
+//! The server role: the machine of [`crate::sync::server`] on a redb file behind a QUIC socket.
+
+mod engine;
+mod home;
+mod outbound;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::codec::{SecretKey, ToServer, decode_message};
+use crate::limits::ENGINE_EVENTS_MAX;
+use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
+use crate::store::{OpenError, RedbServer};
+use crate::sync::server::{ConnectionId, Identity, Rules, ServerMachine};
+use crate::sync::{RefusedEdit, StoreError};
+
+use engine::{Engine, Event, Question};
+
+pub use engine::Status;
+pub use home::{Config, Home, HomeError, InitOptions, OrganizationFiles};
+
+/// Why a server does not start, or cannot answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// Its file cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its file cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its socket cannot be opened.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The system has no randomness or no thread to give.
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+    /// It has stopped.
+    #[error("the server has stopped")]
+    Stopped,
+}
+
+/// What a server needs to start.
+#[derive(Debug)]
+pub struct ServerOptions<'a> {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Its file.
+    pub file: &'a Path,
+    /// Who it is.
+    pub identity: Identity,
+    /// The key of its socket, which the certificate names.
+    pub tls_key: SecretKey,
+    /// What it judges by.
+    pub rules: Rules,
+}
+
+/// A running server. It stops when it is dropped or told to.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Arc<Endpoint>,
+    events: mpsc::Sender<Event>,
+    stopping: Arc<AtomicBool>,
+    engine: Option<std::thread::JoinHandle<()>>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the file and the socket and starts to serve. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// The file or the socket cannot be opened; the error names which and what to do.
+    pub fn start(options: ServerOptions<'_>) -> Result<Self, ServerError> {
+        let mut store = RedbServer::open_or_create(options.file)?;
+        let seed = system::seed()?;
+        let machine = ServerMachine::open(&mut store, options.identity, options.rules, seed)?;
+        let transport = TransportOptions::server();
+        let endpoint = Arc::new(Endpoint::server(options.listen, &options.tls_key, transport)?);
+        // A full queue slows down those who fill it.
+        let (events, inbox) = mpsc::channel(ENGINE_EVENTS_MAX);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopping);
+        let engine = std::thread::Builder::new()
+            .name("tidegate-server".into())
+            .spawn(move || Engine::new(machine, store).run(inbox, &stop))?;
+        let accepting = tokio::spawn(accept(Arc::clone(&endpoint), events.clone()));
+        Ok(Self { endpoint, events, stopping, engine: Some(engine), accepting })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub fn local_addr(&self) -> Result<SocketAddr, ServerError> {
+        Ok(self.endpoint.local_addr()?)
+    }
+
+    /// From now on judges by other rules.
+    ///
+    /// # Errors
+    /// The rules cannot be noted durably; the old ones stay in force.
+    pub async fn set_rules(&self, rules: Rules) -> Result<(), ServerError> {
+        let (done, result) = oneshot::channel();
+        self.tell(Event::SetRules { rules: Box::new(rules), done }).await?;
+        Ok(result.await.map_err(|_| ServerError::Stopped)??)
+    }
+
+    /// How it is doing.
+    ///
+    /// # Errors
+    /// It has stopped.
+    pub async fn status(&self) -> Result<Status, ServerError> {
+        let (answer, result) = oneshot::channel();
+        self.tell(Event::Ask(Question::Status(answer))).await?;
+        result.await.map_err(|_| ServerError::Stopped)
+    }
+
+    /// Up to `limit` refused edits, oldest first.
+    ///
+    /// # Errors
+    /// It has stopped, or its file cannot be read.
+    pub async fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, ServerError> {
+        let (answer, result) = oneshot::channel();
+        self.tell(Event::Ask(Question::Refused { limit, answer })).await?;
+        Ok(result.await.map_err(|_| ServerError::Stopped)??)
+    }
+
+    /// Stops: what was acknowledged is written already.
+    pub async fn stop(mut self) {
+        self.halt();
+        if let Some(engine) = self.engine.take() {
+            let _ = tokio::task::spawn_blocking(move || engine.join()).await;
+        }
+        self.endpoint.close("the server stops").await;
+    }
+
+    async fn tell(&self, event: Event) -> Result<(), ServerError> {
+        self.events.send(event).await.map_err(|_| ServerError::Stopped)
+    }
+
+    fn halt(&self) {
+        self.accepting.abort();
+        self.stopping.store(true, Ordering::Release);
+        // Wakes the engine; one whose queue is full is awake.
+        let _ = self.events.try_send(Event::Stop);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+async fn accept(endpoint: Arc<Endpoint>, events: mpsc::Sender<Event>) {
+    let last = Arc::new(AtomicU64::new(0));
+    while let Some(incoming) = endpoint.accept().await {
+        let (events, last) = (events.clone(), Arc::clone(&last));
+        // A slow handshake holds up nobody.
+        tokio::spawn(async move {
+            if let Err(error) = serve(incoming, &events, &last).await {
+                tracing::debug!(%error, "a connection ended");
+            }
+        });
+    }
+}
+
+async fn serve(
+    incoming: Incoming,
+    events: &mpsc::Sender<Event>,
+    last: &AtomicU64,
+) -> Result<(), NetError> {
+    let connection = incoming.handshake().await?;
+    let id = ConnectionId(last.fetch_add(1, Ordering::Relaxed));
+    // The server opens the stream: it has the first word.
+    let (sender, mut receiver) = connection.open().await?;
+    let (outbound, queue) = outbound::queue();
+    let key = connection.peer_key();
+    tracing::debug!(connection = id.0, %key, "connected");
+    // Where the engine has stopped, the connection ends with its queue.
+    let _ = events.send(Event::Connected { id, key, outbound }).await;
+    let writing = tokio::spawn(queue.run(connection.clone(), sender, id, events.clone()));
+    let result = read(&mut receiver, id, events).await;
+    let _ = events.send(Event::Disconnected { id }).await;
+    drop(connection);
+    // The writer ends when the engine drops its end of the queue.
+    let _ = writing.await;
+    result
+}
+
+async fn read(
+    receiver: &mut crate::net::FrameReceiver,
+    id: ConnectionId,
+    events: &mpsc::Sender<Event>,
+) -> Result<(), NetError> {
+    while let Some(frame) = receiver.next().await? {
+        let event = match decode_message::<ToServer>(&frame) {
+            Ok(message) => Event::Received { id, message },
+            Err(error) => Event::Invalid { id, reason: error.to_string() },
+        };
+        if events.send(event).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

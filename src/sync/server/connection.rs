@@ -1,0 +1,114 @@
+use std::sync::Arc;
+
+use super::Resolved;
+use crate::codec::{Digest, PublicKey, Scope};
+use crate::gate::{RecordFacts, Standing, can_read, can_read_column};
+use crate::model::{DeviceNumber, Edit, Header, Schema, Section, Sequence, TableName, UserId};
+
+/// One device that is connected.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// The key that it proved to hold.
+    pub(super) key: PublicKey,
+    /// Who it is, once it greeted.
+    pub(super) device: Option<Device>,
+    /// A [`crate::codec::ToServer::Flush`] that is not answered yet.
+    pub(super) flush: Option<u32>,
+    /// Whether another page may be sent.
+    pub(super) writable: bool,
+}
+
+/// An enrolled device in an open session.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) number: DeviceNumber,
+    pub(super) user: UserId,
+    /// All entries of the log up to here were looked at.
+    pub(super) seen: Sequence,
+    /// The watermark that the device was told last.
+    pub(super) told: Sequence,
+    /// What its rows answer to.
+    pub(super) scope: Scope,
+    /// The standings that the scope says it holds rows under.
+    pub(super) held: Vec<Reader>,
+    /// What it may read now.
+    pub(super) reader: Reader,
+    /// The schema and the grant that it has.
+    pub(super) schema: Option<Digest>,
+    pub(super) grant: Option<Digest>,
+}
+
+impl Connection {
+    pub(super) fn new(key: PublicKey) -> Self {
+        Self { key, device: None, flush: None, writable: true }
+    }
+}
+
+/// Someone's privileges, asked what they let them read.
+#[derive(Debug, Clone)]
+pub(super) enum Reader {
+    Present(Arc<Resolved>),
+    Past(Arc<Option<Standing>>),
+}
+
+impl Reader {
+    fn standing(&self) -> Option<&Standing> {
+        match self {
+            Self::Present(resolved) => resolved.standing.as_ref().ok(),
+            Self::Past(standing) => standing.as_ref().as_ref(),
+        }
+    }
+
+    pub(super) fn reads(&self, table: &TableName, header: &Header) -> bool {
+        let facts = RecordFacts::of_header(header);
+        self.standing().is_some_and(|standing| can_read(standing, table, &facts))
+    }
+
+    pub(super) fn reads_section(
+        &self,
+        table: &TableName,
+        header: &Header,
+        section: &Section,
+    ) -> bool {
+        let Section::Secured(column) = section else { return true };
+        let facts = RecordFacts::of_header(header);
+        self.standing().is_some_and(|standing| can_read_column(standing, table, column, &facts))
+    }
+
+    /// The part of an edit that may be read; `None`: nothing of it.
+    pub(super) fn part_of(&self, header: &Header, edit: &Edit) -> Option<Edit> {
+        let mut part = edit.clone();
+        part.changes.retain(|it| self.reads_section(&edit.table, header, &it.section));
+        (!part.changes.is_empty()).then_some(part)
+    }
+
+    /// Whether two readers see the same columns of a record that both may read.
+    pub(super) fn same_columns(
+        &self,
+        other: &Self,
+        schema: &Schema,
+        table: &TableName,
+        header: &Header,
+    ) -> bool {
+        let Some(declared) = schema.table(table.as_str()) else { return true };
+        declared.columns.iter().filter(|column| column.secured).all(|column| {
+            let section = Section::Secured(column.id.clone());
+            self.reads_section(table, header, &section)
+                == other.reads_section(table, header, &section)
+        })
+    }
+}
+
+impl Device {
+    /// Whether a scan is under way: the device has not all that it may read, or more.
+    pub(super) fn is_turning(&self) -> bool {
+        self.scope.target.is_some()
+    }
+
+    /// Whether the device may hold a record with this header. While a scan is under way, what it
+    /// passed was sent under the present standing, and the rest is held under earlier ones.
+    pub(super) fn may_hold(&self, table: &TableName, header: &Header) -> bool {
+        self.reader.reads(table, header)
+            || (self.is_turning() && self.held.iter().any(|held| held.reads(table, header)))
+    }
+}

@@ -1,0 +1,220 @@
+//! What a device is told: one stream of pages in the order of the log, its own admitted edits among
+//! them as short notices. While its privileges turn, a scan through all records goes beside.
+
+use super::connection::Device;
+use super::{ConnectionId, ServerMachine};
+use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
+use crate::gate::Confirmed;
+use crate::limits::{ATOMIC_PARTS_MAX, PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
+use crate::model::{Edit, Op, RecordId, Schema, TableName, Value};
+use crate::sync::{LogEntry, ServerStore, StoreError};
+
+/// Pages of a scan that are looked through before an empty one is sent as a sign of life.
+const SCAN_ROUNDS_MAX: usize = 32;
+
+impl ServerMachine {
+    /// Sends the device what is next, if there is room.
+    pub(super) fn pump<S: ServerStore>(
+        &mut self,
+        store: &S,
+        id: ConnectionId,
+    ) -> Result<(), StoreError> {
+        let waits = self.queue.iter().any(|(from, _)| *from == id);
+        let head = self.meta.head;
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Some(device) = &mut connection.device else { return Ok(()) };
+        if !connection.writable {
+            return Ok(());
+        }
+        while device.seen < head {
+            let entries = device.log_page(store)?;
+            if !entries.is_empty() {
+                connection.writable = false;
+                let page = device.page(entries);
+                self.send(id, ToDevice::Page(page));
+                return Ok(());
+            }
+        }
+        if device.is_turning() {
+            connection.writable = false;
+            let entries = device.scan_page(store, self.rules.schema())?;
+            let page = device.page(entries);
+            self.send(id, ToDevice::Page(page));
+            return Ok(());
+        }
+        // What was queued after the question is answered by the next one.
+        if let Some(number) = connection.flush.filter(|_| !waits) {
+            connection.flush = None;
+            if device.told.0 + (PAGE_LOOKS_MAX as u64) < device.seen.0 {
+                let page = device.page(Vec::new());
+                self.send(id, ToDevice::Page(page));
+            }
+            self.send(id, ToDevice::Flushed { number });
+        }
+        Ok(())
+    }
+
+    pub(super) fn fetch<S: ServerStore>(
+        &mut self,
+        store: &S,
+        id: ConnectionId,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<(), StoreError> {
+        let head = self.meta.head;
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Some(device) = &mut connection.device else { return Ok(()) };
+        let found = store.record(record)?.filter(|found| found.record().table() == table);
+        let entry = found.and_then(|found| device.whole(&found));
+        let gone = || Entry::Gone { sequence: head, table: table.clone(), record };
+        let page = device.page(vec![entry.unwrap_or_else(gone)]);
+        self.send(id, ToDevice::Page(page));
+        Ok(())
+    }
+}
+
+impl Device {
+    fn page(&mut self, entries: Vec<Entry>) -> Page {
+        self.told = self.seen;
+        Page { entries, watermark: self.seen, scope: self.scope.clone() }
+    }
+
+    /// A record as the device may see it; `None`: not at all.
+    fn whole(&self, confirmed: &Confirmed) -> Option<Entry> {
+        let record = confirmed.record();
+        if !self.reader.reads(record.table(), record.header()) {
+            return None;
+        }
+        let record = self.reader.part_of(record.header(), &confirmed.to_edit())?;
+        Some(Entry::Whole { version: confirmed.version(), record })
+    }
+
+    /// What the next entries of the log are to this device.
+    fn log_page<S: ServerStore>(&mut self, store: &S) -> Result<Vec<Entry>, StoreError> {
+        let mut page = Vec::new();
+        let mut bytes = 0;
+        for group in self.log_groups(store)?.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+            if bytes > PAGE_BYTES_TARGET {
+                break;
+            }
+            for entry in group {
+                self.seen = entry.sequence;
+                self.entry(store, entry, &mut page)?;
+                bytes += edit_bytes(&entry.edit);
+            }
+        }
+        Ok(page)
+    }
+
+    /// The next entries of the log; what counts together is there as a whole, so that no device
+    /// ever sees half of it.
+    fn log_groups<S: ServerStore>(&self, store: &S) -> Result<Vec<LogEntry>, StoreError> {
+        let mut entries = store.log_after(self.seen, PAGE_LOOKS_MAX)?;
+        if let Some(last) = entries.last().cloned()
+            && last.edit.atomic > 0
+        {
+            let next = store.log_after(last.sequence, ATOMIC_PARTS_MAX)?;
+            entries.extend(next.into_iter().take_while(|it| it.edit.is_bound_to(&last.edit)));
+        }
+        Ok(entries)
+    }
+
+    fn entry<S: ServerStore>(
+        &self,
+        store: &S,
+        entry: &LogEntry,
+        page: &mut Vec<Entry>,
+    ) -> Result<(), StoreError> {
+        let LogEntry { sequence, edit, before, after, .. } = entry;
+        let (sequence, table, record) = (*sequence, edit.table.clone(), edit.record);
+        let is_own = edit.id.device == self.number;
+        if is_own {
+            let check = edit_digest(edit).map_err(|e| StoreError::Damaged(e.to_string()))?;
+            page.push(Entry::Own { sequence, id: edit.id, table: table.clone(), record, check });
+        }
+        let Some(current) = store.record(record)? else { return Ok(()) };
+        let held_before = match before {
+            None => self.may_hold(&table, after),
+            Some(before) => before.as_ref().is_some_and(|it| self.may_hold(&table, it)),
+        };
+        let is_new = matches!(before, Some(None));
+        if !self.reader.reads(&table, current.record().header()) {
+            let seen = held_before || is_own || self.reader.reads(&table, after);
+            if seen && (before.is_some() || is_own || self.is_turning()) {
+                page.push(Entry::Gone { sequence, table, record });
+            }
+        } else if self.is_turning() {
+            page.extend(self.whole(&current).filter(|_| !is_own));
+        } else if !self.reader.reads(&table, after) {
+            if held_before {
+                page.push(Entry::Gone { sequence, table, record });
+            }
+        } else if held_before || is_new {
+            let part = self.reader.part_of(after, edit).filter(|_| !is_own);
+            page.extend(part.map(|edit| Entry::Edit { sequence, edit }));
+        } else {
+            page.extend(self.whole(&current));
+        }
+        Ok(())
+    }
+
+    /// What the next records of the scan are to this device.
+    fn scan_page<S: ServerStore>(
+        &mut self,
+        store: &S,
+        schema: &Schema,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut page = Vec::new();
+        let mut bytes = 0;
+        for _ in 0..SCAN_ROUNDS_MAX {
+            let place = self.scope.target.as_ref().and_then(|(_, place)| place.clone());
+            let records = store.scan(place.as_ref(), PAGE_LOOKS_MAX)?;
+            let is_last = records.len() < PAGE_LOOKS_MAX;
+            for confirmed in &records {
+                let entry = self.scanned(schema, confirmed);
+                if let Some(Entry::Whole { record, .. }) = &entry {
+                    bytes += edit_bytes(record);
+                }
+                page.extend(entry);
+                let (table, record) = (confirmed.record().table().clone(), confirmed.record().id());
+                self.scope.advance(ScanPlace { table, record });
+                if bytes > PAGE_BYTES_TARGET {
+                    return Ok(page);
+                }
+            }
+            if is_last {
+                self.scope.finish();
+                return Ok(page);
+            }
+            if page.len() >= PAGE_LOOKS_MAX {
+                return Ok(page);
+            }
+        }
+        Ok(page)
+    }
+
+    fn scanned(&self, schema: &Schema, confirmed: &Confirmed) -> Option<Entry> {
+        let (table, header) = (confirmed.record().table(), confirmed.record().header());
+        let had = self.held.iter().filter(|held| held.reads(table, header));
+        if self.reader.reads(table, header) {
+            let same = |held: &super::connection::Reader| {
+                held.same_columns(&self.reader, schema, table, header)
+            };
+            // With several standings held it is not known which one a row came under.
+            let is_there = self.held.len() == 1 && had.clone().any(same);
+            return if is_there { None } else { self.whole(confirmed) };
+        }
+        had.clone().next()?;
+        let (sequence, record) = (confirmed.version(), confirmed.record().id());
+        Some(Entry::Gone { sequence, table: table.clone(), record })
+    }
+}
+
+/// What an edit takes in a page, roughly.
+fn edit_bytes(edit: &Edit) -> usize {
+    let op = |op: &Op| match op {
+        Op::Put { value: Value::Text(text) | Value::Choice(text), .. } => 16 + text.len(),
+        _ => 16,
+    };
+    32 + 16 * edit.changes.len() + edit.ops().map(op).sum::<usize>()
+}

@@ -1,0 +1,371 @@
+//! From bytes of a device to the log: verify, rebuild, rule, one commit.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use super::{ConnectionId, Resolved, Rules, ServerMachine};
+use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
+use crate::crdt::{CrdtError, Document};
+use crate::gate::{Admissible, Confirmed, Court, LookedUp, Ruling, apply, rule};
+use crate::model::{
+    Denial, DeviceNumber, Edit, EditId, Op, PolicyEpoch, RecordId, Section, Sequence, TableName,
+    Timestamp, UserId, Verdict,
+};
+use crate::sync::{LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore, StoreError};
+
+impl ServerMachine {
+    /// Judges all change sets that arrived and writes what came of them in one durable commit,
+    /// then tells every device. Nothing is acknowledged before it is written.
+    ///
+    /// # Errors
+    /// The store cannot be read or written. Nothing was acknowledged: the devices send again.
+    pub fn rule<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if self.queue.is_empty() {
+            return Ok(());
+        }
+        let queue = std::mem::take(&mut self.queue);
+        // What was written after all is known by its edit ids.
+        self.until_certain(|machine| machine.rule_once(store, now, &queue))
+    }
+
+    fn rule_once<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        queue: &[(ConnectionId, SignedChangeSet)],
+    ) -> Result<(), StoreError> {
+        let (epoch, head) = (self.meta.policy_epoch, self.meta.head);
+        let mut session = Session::new(&*store, Arc::clone(&self.rules), now, epoch, head);
+        let mut answers: Vec<(ConnectionId, Answer)> = Vec::new();
+        for (id, signed) in queue {
+            let answer = match self.open_set(&*store, signed)? {
+                Ok((set, user)) => {
+                    let resolved = self.resolve(&user)?;
+                    session.change_set(&set, &user, &resolved)?
+                }
+                Err(refusal) => Err(refusal),
+            };
+            answers.push((*id, answer));
+        }
+        let Session { operations, head, .. } = session;
+        if !operations.is_empty() {
+            let meta = ServerMeta { head, ..self.meta.clone() };
+            self.commit(store, meta, operations)?;
+        }
+        for (id, answer) in answers {
+            match answer {
+                Ok(verdicts) if verdicts.is_empty() => {}
+                Ok(verdicts) => self.send(id, ToDevice::Verdicts(verdicts)),
+                Err(refusal) => self.refuse(id, refusal),
+            }
+        }
+        for id in self.connections.keys().copied().collect::<Vec<_>>() {
+            self.pump(&*store, id)?;
+        }
+        Ok(())
+    }
+
+    /// Verifies who wrote a change set. Who carried it does not matter.
+    fn open_set<S: ServerStore>(
+        &self,
+        store: &S,
+        signed: &SignedChangeSet,
+    ) -> Result<Result<(ChangeSet, UserId), Refusal>, StoreError> {
+        let protocol = |text: String| Ok(Err(Refusal::Protocol(text)));
+        let author = match signed.claimed_device() {
+            Ok(number) => store.device(number)?,
+            Err(error) => return protocol(error.to_string()),
+        };
+        let Some(author) = author else {
+            return protocol("a change set of a device that nobody enrolled".into());
+        };
+        if author.revoked {
+            return Ok(Err(Refusal::RevokedDevice));
+        }
+        match signed.open(&author.key) {
+            Ok(set) if set.organization != self.identity.organization => {
+                protocol("a change set for another organization".into())
+            }
+            Ok(set) => Ok(Ok((set, author.user))),
+            Err(error) => protocol(error.to_string()),
+        }
+    }
+}
+
+/// What a device is told of its change set beside the log; or why its session ends.
+type Answer = Result<Vec<(EditId, Verdict)>, Refusal>;
+
+/// Whether these are all parts of an atomic commit, in order.
+fn is_complete(parts: &[Edit]) -> bool {
+    let expected = parts.len();
+    (0..).zip(parts).all(|(number, part)| {
+        part.id.part == number && usize::try_from(part.atomic) == Ok(expected)
+    })
+}
+
+/// One round of judging: each edit on the state that the admitted ones before it left.
+struct Session<'a, S> {
+    store: &'a S,
+    rules: Arc<Rules>,
+    now: Timestamp,
+    epoch: PolicyEpoch,
+    head: Sequence,
+    records: BTreeMap<RecordId, Option<Confirmed>>,
+    admitted: BTreeMap<EditId, Sequence>,
+    operations: Vec<Operation>,
+}
+
+impl<'a, S: ServerStore> Session<'a, S> {
+    fn new(
+        store: &'a S,
+        rules: Arc<Rules>,
+        now: Timestamp,
+        epoch: PolicyEpoch,
+        head: Sequence,
+    ) -> Self {
+        let (records, admitted, operations) = Default::default();
+        Self { store, rules, now, epoch, head, records, admitted, operations }
+    }
+
+    /// Judges a change set. Returns what its device must know beside the log.
+    fn change_set(
+        &mut self,
+        set: &ChangeSet,
+        user: &UserId,
+        resolved: &Resolved,
+    ) -> Result<Answer, StoreError> {
+        if let Err(refusal) = self.check_rebuilt(set)? {
+            return Ok(Err(refusal));
+        }
+        let mut verdicts = Vec::new();
+        for group in set.edits.chunk_by(Edit::is_bound_to) {
+            match group {
+                [edit] if edit.atomic == 0 => {
+                    let verdict = self.edit(set.device, edit, user, resolved)?;
+                    verdicts.extend(verdict.map(|verdict| (edit.id, verdict)));
+                }
+                parts => verdicts.extend(self.whole(set.device, parts, user, resolved)?),
+            }
+        }
+        Ok(Ok(verdicts))
+    }
+
+    /// Judges edits that count together: where one does not, none does, and all is as before.
+    fn whole(
+        &mut self,
+        device: DeviceNumber,
+        parts: &[Edit],
+        user: &UserId,
+        resolved: &Resolved,
+    ) -> Result<Vec<(EditId, Verdict)>, StoreError> {
+        let (head, operations) = (self.head, self.operations.len());
+        let records: BTreeMap<_, _> = parts
+            .iter()
+            .map(|part| Ok((part.record, self.record(part.record)?.cloned())))
+            .collect::<Result<_, StoreError>>()?;
+        let mut verdicts = Vec::new();
+        for part in parts {
+            verdicts.extend(self.edit(device, part, user, resolved)?.map(|it| (part.id, it)));
+        }
+        let broken = |verdict: &Verdict| !matches!(verdict, Verdict::Admitted(_));
+        let first = verdicts.iter().map(|(_, verdict)| verdict).find(|it| broken(it)).cloned();
+        let first = if is_complete(parts) {
+            first
+        } else {
+            let denial = Denial::malformed("parts of an atomic commit are missing");
+            Some(Verdict::Denied { denial, epoch: self.epoch })
+        };
+        let Some(first) = first else { return Ok(verdicts) };
+        self.head = head;
+        self.operations.truncate(operations);
+        self.records.extend(records);
+        for part in parts {
+            self.admitted.remove(&part.id);
+        }
+        let verdict = match first {
+            Verdict::Split { columns, epoch } => {
+                let denial = columns.into_iter().next();
+                let denial = denial.unwrap_or_else(|| Denial::malformed("a part is refused"));
+                Verdict::Denied { denial, epoch }
+            }
+            other => other,
+        };
+        if let Verdict::Denied { denial, .. } = &verdict {
+            for part in parts {
+                self.keep_refused(part.clone(), user, denial.clone());
+            }
+        }
+        Ok(parts.iter().map(|part| (part.id, verdict.clone())).collect())
+    }
+
+    /// Rebuilds all changes, admitted or not, and checks that they come out as at their author's.
+    /// Where one builds on something that is not here, nothing can be said: the ruling on it is
+    /// to write it anew.
+    fn check_rebuilt(&mut self, set: &ChangeSet) -> Result<Result<(), Refusal>, StoreError> {
+        let mut documents: BTreeMap<(RecordId, &Section), Document> = BTreeMap::new();
+        let mut hashes = Vec::new();
+        for edit in &set.edits {
+            for change in &edit.changes {
+                let key = (edit.record, &change.section);
+                let document = match documents.entry(key) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        let document = match self.record(edit.record)? {
+                            Some(confirmed) => confirmed.record().document(&change.section),
+                            None => Ok(Document::new(change.section.clone())),
+                        };
+                        entry.insert(document.map_err(|e| StoreError::Damaged(e.to_string()))?)
+                    }
+                };
+                match document.hash(change.id).map_or_else(|| document.apply(change), Ok) {
+                    Ok(hash) => hashes.push(hash),
+                    Err(CrdtError::MissingDependency { .. } | CrdtError::WrongSeq { .. }) => {
+                        return Ok(Ok(()));
+                    }
+                    Err(error) => return Ok(Err(Refusal::Protocol(error.to_string()))),
+                }
+            }
+        }
+        Ok(if HashesDigest::of(hashes) == set.hashes {
+            Ok(())
+        } else {
+            Err(Refusal::Protocol(
+                "the changes do not come out as their author's digest says".into(),
+            ))
+        })
+    }
+
+    fn edit(
+        &mut self,
+        device: DeviceNumber,
+        edit: &Edit,
+        user: &UserId,
+        resolved: &Resolved,
+    ) -> Result<Option<Verdict>, StoreError> {
+        if let Some(sequence) = self.admitted(edit.id)? {
+            return Ok(Some(Verdict::Admitted(sequence)));
+        }
+        let epoch = self.epoch;
+        let forged = edit.id.device != device
+            || edit.changes.iter().any(|change| change.id.actor.device != device);
+        let ruling = if forged {
+            Ruling::Denied(Denial::malformed("it speaks for another device"))
+        } else {
+            self.ruling(edit, resolved)?
+        };
+        Ok(match ruling {
+            Ruling::Admissible(admissible) => self.admit(edit, admissible, user)?,
+            Ruling::Denied(denial) => {
+                self.keep_refused(edit.clone(), user, denial.clone());
+                Some(Verdict::Denied { denial, epoch })
+            }
+            Ruling::Split(columns) => {
+                for denial in &columns {
+                    let mut part = edit.clone();
+                    for change in &mut part.changes {
+                        change.ops.retain(|op| matches!(op, Op::Put { column, .. } if Some(column) == denial.column.as_ref()));
+                    }
+                    part.changes.retain(|change| !change.ops.is_empty());
+                    self.keep_refused(part, user, denial.clone());
+                }
+                Some(Verdict::Split { columns, epoch })
+            }
+            Ruling::Reauthor => Some(Verdict::Reauthor),
+        })
+    }
+
+    fn ruling(&mut self, edit: &Edit, resolved: &Resolved) -> Result<Ruling, StoreError> {
+        self.record(edit.record)?;
+        let trouble = RefCell::new(None);
+        let find = |table: &TableName, id: RecordId| {
+            let found = match self.records.get(&id) {
+                Some(known) => Ok(known.clone()),
+                None => self.store.record(id),
+            };
+            match found {
+                Ok(Some(found))
+                    if found.record().table() == table && found.record().is_active() =>
+                {
+                    LookedUp::Record(found.record().header().clone())
+                }
+                Ok(_) => LookedUp::Missing,
+                Err(error) => {
+                    trouble.replace(Some(error));
+                    LookedUp::Unknown
+                }
+            }
+        };
+        let court = Court {
+            schema: self.rules.schema(),
+            standing: resolved.standing.as_ref(),
+            directory: self.rules.roster(),
+            find: &find,
+        };
+        let record = self.records.get(&edit.record).and_then(Option::as_ref);
+        let ruling = rule(&court, record.map(Confirmed::record), edit);
+        match trouble.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(ruling),
+        }
+    }
+
+    fn admit(
+        &mut self,
+        edit: &Edit,
+        admissible: Admissible,
+        user: &UserId,
+    ) -> Result<Option<Verdict>, StoreError> {
+        let sequence = Sequence(self.head.0 + 1);
+        let confirmed = self.record(edit.record)?.cloned();
+        let before = confirmed.as_ref().map(|confirmed| confirmed.record().header().clone());
+        match apply(confirmed, &admissible.at(sequence)) {
+            Ok(applied) => {
+                self.head = sequence;
+                let entry = LogEntry {
+                    sequence,
+                    edit: edit.clone(),
+                    before: edit.change(&Section::Header).map(|_| before),
+                    after: applied.confirmed().record().header().clone(),
+                    at: self.now,
+                    epoch: self.epoch,
+                };
+                self.records.insert(edit.record, Some(applied.confirmed().clone()));
+                self.admitted.insert(edit.id, sequence);
+                let (entry, record) = (Box::new(entry), Box::new(applied));
+                self.operations.push(Operation::Append { entry, record });
+                Ok(None)
+            }
+            Err(error) => {
+                let denial = Denial::malformed(error.to_string());
+                self.keep_refused(edit.clone(), user, denial.clone());
+                Ok(Some(Verdict::Denied { denial, epoch: self.epoch }))
+            }
+        }
+    }
+
+    fn keep_refused(&mut self, edit: Edit, user: &UserId, denial: Denial) {
+        let (user, epoch, at) = (user.clone(), self.epoch, self.now);
+        let refused = RefusedEdit { edit, user, denial, epoch, at };
+        self.operations.push(Operation::Refuse(Box::new(refused)));
+    }
+
+    fn record(&mut self, id: RecordId) -> Result<Option<&Confirmed>, StoreError> {
+        Ok(match self.records.entry(id) {
+            Entry::Occupied(entry) => entry.into_mut().as_ref(),
+            Entry::Vacant(entry) => entry.insert(self.store.record(id)?).as_ref(),
+        })
+    }
+
+    fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
+        match self.admitted.get(&edit) {
+            Some(sequence) => Ok(Some(*sequence)),
+            None => self.store.admitted(edit),
+        }
+    }
+}
