@@ -192,9 +192,8 @@ impl World {
 
     fn deleted(&mut self, at: usize) -> Option<Key> {
         let confirmed = self.devices[at].disk.file.confirmed.iter();
-        let deleted = confirmed.filter(|(_, (_, edit))| {
-            Naive::of(edit).state() == RecordState::Deleted
-        });
+        let deleted =
+            confirmed.filter(|(_, (_, edit))| Naive::of(edit).state() == RecordState::Deleted);
         let deleted: Vec<_> = deleted.map(|(key, _)| key.clone()).collect();
         self.rng.pick(&deleted).cloned()
     }
@@ -246,10 +245,7 @@ impl World {
     }
 }
 
-pub(crate) fn quarantined_ops(
-    quarantine: &[tidegate::sync::Quarantined],
-    id: EditId,
-) -> Vec<Op> {
+pub(crate) fn quarantined_ops(quarantine: &[tidegate::sync::Quarantined], id: EditId) -> Vec<Op> {
     quarantine.iter().filter(|entry| entry.edit == id).flat_map(|it| it.ops.clone()).collect()
 }
 

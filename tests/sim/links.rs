@@ -190,7 +190,11 @@ impl World {
             }
             SessionError::Store(StoreError::Damaged(_)) => Err(format!("device {at}: {error}")),
             SessionError::Store(_) if !self.calm => {
-                if self.rng.chance(50) { self.crash_device(at) } else { Ok(()) }
+                if self.rng.chance(50) {
+                    self.crash_device(at)
+                } else {
+                    Ok(())
+                }
             }
             _ => Err(format!("device {at}: its session ends: {error}")),
         }
@@ -289,7 +293,9 @@ impl World {
                         }
                     }
                 }
-                ServerOutput::Close(ConnectionId(id), refusal) => self.server_closes(id, refusal)?,
+                ServerOutput::Close(ConnectionId(id), refusal) => {
+                    self.server_closes(id, refusal)?
+                }
             }
         }
         Ok(())
