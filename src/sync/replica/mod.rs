@@ -3,6 +3,7 @@
 mod commit;
 mod desk;
 mod directory;
+mod enrolment;
 mod push;
 mod receive;
 mod session;
@@ -15,6 +16,7 @@ use crate::model::{ActorId, DeviceNumber, EditId, RecordId, Sequence, TableName,
 use crate::sync::{Entropy, Grant, Quarantined, ReplicaMeta, ReplicaStore, StoreError};
 
 pub use commit::{Draft, EditError, Intent};
+pub use enrolment::SignOutError;
 pub use session::{Purpose, SessionError};
 
 use session::Session;

@@ -19,6 +19,10 @@ impl ReplicaMachine {
     /// what was sent before: a window of edits, and the question whether all is answered.
     pub(super) fn push<S: ReplicaStore>(&mut self, store: &S) -> Result<(), StoreError> {
         let Some(session) = &mut self.session else { return Ok(()) };
+        // Before the first grant, edits may still be nobody's.
+        if self.meta.grant.is_none() {
+            return Ok(());
+        }
         if !matches!(session.stage, Stage::Open { .. }) || session.flush.0 != session.flush.1 {
             return Ok(());
         }

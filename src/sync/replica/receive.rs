@@ -27,7 +27,7 @@ impl ReplicaMachine {
     ) -> Result<(), SessionError> {
         match message {
             ToDevice::Schema(schema) => Ok(self.schema(store, *schema)?),
-            ToDevice::Grant(bytes) => self.grant(store, server, bytes),
+            ToDevice::Grant(bytes) => self.grant(store, now, server, bytes),
             ToDevice::Owners(owners) => {
                 self.meta.owners = owners;
                 Ok(self.save(store)?)
@@ -56,6 +56,7 @@ impl ReplicaMachine {
     fn grant<S: ReplicaStore>(
         &mut self,
         store: &mut S,
+        now: Timestamp,
         server: &PublicKey,
         bytes: Vec<u8>,
     ) -> Result<(), SessionError> {
@@ -69,7 +70,7 @@ impl ReplicaMachine {
         self.standing = grant.standing;
         self.save(store)?;
         self.tell(Event::GrantChanged);
-        Ok(())
+        Ok(self.adopt(store, now)?)
     }
 
     /// Forgets all confirmed state, and keeps what is pending: the server cannot go on from here.
@@ -140,7 +141,7 @@ impl ReplicaMachine {
         self.write(store, desk.finish(), refused)
     }
 
-    fn write<S: ReplicaStore>(
+    pub(super) fn write<S: ReplicaStore>(
         &mut self,
         store: &mut S,
         (mut batch, changed): Prepared,
@@ -158,7 +159,7 @@ impl ReplicaMachine {
 
     /// Writes what is pending on a record anew. Where something of it has no meaning any more, what
     /// counts together with that goes to quarantine too, and its records are next.
-    fn rebase<S: ReplicaStore>(
+    pub(super) fn rebase<S: ReplicaStore>(
         &mut self,
         desk: &mut Desk<'_, S>,
         now: Timestamp,
@@ -387,7 +388,7 @@ fn park<S: ReplicaStore>(
     Ok(records)
 }
 
-fn quarantined(
+pub(super) fn quarantined(
     edit: &Edit,
     ops: impl Iterator<Item = Op>,
     denial: Denial,
