@@ -84,9 +84,12 @@ fn absent() -> Denial {
 /// Rules on an edit of `record` (`None`: nothing is known of it).
 pub fn rule(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Ruling {
     let record = record.filter(|record| record.exists());
+    let hidden = || record.is_some_and(|record| !court.may_read(record));
     match examine(court, record, edit) {
+        // Its author could never write it anew on a record that is out of reach, and to be asked
+        // to would tell that there is one.
+        Ok(Ruling::Reauthor) | Err(_) if hidden() => Ruling::Denied(absent()),
         Ok(ruling) => ruling,
-        Err(_) if record.is_some_and(|it| !court.may_read(it)) => Ruling::Denied(absent()),
         Err(denial) => Ruling::Denied(*denial),
     }
 }

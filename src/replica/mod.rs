@@ -2,11 +2,15 @@
 //! future is ready, and sync goes on beside both.
 
 mod error;
+mod export;
 mod import;
 mod live;
 mod read;
 mod receipt;
 mod session;
+mod shape;
+mod table;
+mod transaction;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,16 +25,19 @@ use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
-pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError};
+pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::sync::replica::{Draft, EditError, Event, Intent};
 pub use error::{ReplicaOpenError, SyncError};
+pub use export::{ExportError, ExportFormat};
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
 pub use live::{SyncGuard, SyncOptions};
 pub use read::{Row, Status};
 pub use receipt::{Receipt, Settled};
-pub use session::SyncReport;
+pub use session::{SyncReport, Totals};
+pub use table::{EditBuilder, TableError, TypedTable};
+pub use transaction::{PreparedTransaction, Transaction};
 
-use session::{Totals, Until};
+use session::Until;
 
 /// An app's records on this device. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
@@ -163,12 +170,25 @@ impl Replica {
     /// # Errors
     /// One of them is refused or makes no sense; then none is made.
     pub async fn commit(&self, drafts: Vec<Draft>) -> Result<Receipt, EditError> {
-        let made = self
-            .shared
-            .with_core(move |core| core.machine.commit(&mut core.store, system::now(), drafts));
+        self.make(drafts, false).await
+    }
+
+    /// As [`Self::commit`]; and the server admits all of the edits, or none.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; or there are more than [`crate::limits::ATOMIC_PARTS_MAX`].
+    pub async fn commit_atomic(&self, drafts: Vec<Draft>) -> Result<Receipt, EditError> {
+        self.make(drafts, true).await
+    }
+
+    async fn make(&self, drafts: Vec<Draft>, atomic: bool) -> Result<Receipt, EditError> {
+        let records = drafts.iter().map(|draft| draft.record).collect();
+        let made = self.shared.with_core(move |core| {
+            core.machine.commit(&mut core.store, system::now(), drafts, atomic)
+        });
         let edits = made.await?;
         self.shared.edited.notify_one();
-        Ok(Receipt::new(self.clone(), edits))
+        Ok(Receipt::new(self.clone(), records, edits))
     }
 
     /// Makes a new record. Its id is derived from the key columns where the table has some.
@@ -240,12 +260,14 @@ impl Replica {
     /// # Errors
     /// It is refused again, or is not in quarantine.
     pub async fn retry(&self, edit: EditId) -> Result<Receipt, EditError> {
+        let held = self.quarantine()?.into_iter().filter(|entry| entry.edit == edit);
+        let records = held.map(|entry| entry.record).take(1).collect();
         let retried = self
             .shared
             .with_core(move |core| core.machine.retry(&mut core.store, system::now(), edit));
         retried.await?;
         self.shared.edited.notify_one();
-        Ok(Receipt::new(self.clone(), vec![edit]))
+        Ok(Receipt::new(self.clone(), records, vec![edit]))
     }
 
     /// Takes a refused edit out of quarantine for good.

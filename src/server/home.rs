@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, OrganizationFiles};
 use super::documents::{Document, Documents};
+use super::{Server, ServerError, ServerOptions};
 use crate::codec::{
     CertificateError, EnrollCode, EnrollTerms, MintError, PublicKey, SecretKey, ServerCertificate,
 };
-use crate::limits::DOCUMENT_BYTES_MAX;
-use crate::model::{Timestamp, UserId};
+use crate::limits::{DOCUMENT_BYTES_MAX, ENROLL_CODE_LASTS_MILLIS};
+use crate::model::UserId;
 use crate::net::{FileKeyStore, KeyStore as _, KeyStoreError, system};
 use crate::policy::{CsvError, DocumentError};
 use crate::sync::StoreError;
@@ -36,6 +37,12 @@ pub enum HomeError {
     /// What should be a folder is a file.
     #[error("{} is a file, not a folder; choose another name", .0.display())]
     NotAFolder(PathBuf),
+    /// It listens everywhere, which is no address that a device could go to.
+    #[error(
+        "{0} stands for every address of this machine: say with --address HOST:PORT where devices \
+         find it"
+    )]
+    NoAddress(SocketAddr),
     /// A key or the certificate is gone.
     #[error(
         "{} is missing, and nothing else can stand in for it: restore it from a backup, or make \
@@ -158,6 +165,7 @@ impl Home {
         let documents = Documents::given(options)?;
         let listen = options.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 4747)));
         let addresses = match options.addresses.as_slice() {
+            [] if listen.ip().is_unspecified() => return Err(HomeError::NoAddress(listen)),
             [] => vec![listen.to_string()],
             given => given.to_vec(),
         };
@@ -174,9 +182,14 @@ impl Home {
         let (organization, home) = Self::with_new_keys(dir, config)?;
         let rules = documents.rules()?;
         let first = rules.roster().organization().users.keys().next();
-        // A code is made only to see that it can be.
+        // A code is made only to see that it can be. (A port that the system will choose is not
+        // known yet.)
         if let Some(user) = options.administrator.as_ref().or(first) {
-            home.mint(&rules, user, system::now())?;
+            let addresses = match listen.port() {
+                0 if options.addresses.is_empty() => vec!["localhost:1".into()],
+                _ => home.config.addresses.clone(),
+            };
+            home.mint(&rules, addresses, user, ENROLL_CODE_LASTS_MILLIS)?;
         }
         home.write(&organization, &documents)?;
         Ok(home)
@@ -295,19 +308,48 @@ impl Home {
         Documents { schema, policy, people }.rules()
     }
 
-    /// Makes an enrolment code for a user. It needs no running server, and works beside one.
+    /// Starts the server, judging by `rules`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn serve(&self, rules: Rules) -> Result<Server, ServerError> {
+        Server::start(ServerOptions {
+            listen: self.config.listen,
+            file: &self.data_file(),
+            identity: self.identity(),
+            tls_key: self.tls_key.clone(),
+            rules,
+        })
+    }
+
+    /// Makes an enrolment code for a user, good for so many milliseconds. It needs no running
+    /// server, and works beside one.
     ///
     /// # Errors
     /// There is no such user, or it is disabled.
-    pub fn enroll_code(&self, user: &UserId, expires: Timestamp) -> Result<EnrollCode, HomeError> {
-        self.mint(&self.rules()?, user, expires)
+    pub fn enroll_code(&self, user: &UserId, lasts_millis: i64) -> Result<EnrollCode, HomeError> {
+        self.enroll_code_at(self.config.addresses.clone(), user, lasts_millis)
+    }
+
+    /// As [`Self::enroll_code`], for a server that is found elsewhere than its configuration says.
+    ///
+    /// # Errors
+    /// As [`Self::enroll_code`].
+    pub fn enroll_code_at(
+        &self,
+        addresses: Vec<String>,
+        user: &UserId,
+        lasts_millis: i64,
+    ) -> Result<EnrollCode, HomeError> {
+        self.mint(&self.rules()?, addresses, user, lasts_millis)
     }
 
     fn mint(
         &self,
         rules: &Rules,
+        addresses: Vec<String>,
         user: &UserId,
-        expires: Timestamp,
+        lasts_millis: i64,
     ) -> Result<EnrollCode, HomeError> {
         let users = &rules.roster().organization().users;
         if users.get(user).is_none_or(|user| user.disabled) {
@@ -318,7 +360,8 @@ impl Home {
         let random = system::seed().map_err(io(&self.dir))?;
         let mut nonce = [0; 8];
         nonce.copy_from_slice(random.split_at(8).0);
-        let (addresses, organization) = (self.config.addresses.clone(), self.organization);
+        let organization = self.organization;
+        let expires = system::now().plus_millis(lasts_millis);
         let terms = EnrollTerms { addresses, organization, user: user.clone(), nonce, expires };
         Ok(EnrollCode::mint(&self.key, terms)?)
     }

@@ -3,12 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::cast::{Cast, Change, Rows, Source};
+use super::cast::{Cast, Change, Rows, Source, documents};
 use crate::cli::CliError;
-use crate::model::{
-    BusinessUnitId, RecordId, Right, SYSTEM_ADMINISTRATOR, TableName, User, UserId, Value,
-};
-use crate::policy::{CsvFile, Format, read_organization_csv, read_policy, read_schema_as};
+use crate::model::{RecordId, TableName, UserId, Value};
+use crate::server::OrganizationFiles;
 
 const SCHEMA: &str = include_str!("adventureworks.toml");
 
@@ -32,30 +30,12 @@ pub(super) fn cast(dir: &Path) -> Result<Cast, CliError> {
         let path = dir.join(name);
         fs::read_to_string(&path).map_err(|e| CliError::Input(format!("{}: {e}", path.display())))
     };
-    let schema = read_schema_as(Format::Toml, SCHEMA, "adventureworks").map_err(CliError::run)?;
-    let (units, users) = (read("business_unit.csv")?, read("user.csv")?);
-    let units = CsvFile { name: "business_unit.csv", bytes: units.as_bytes() };
-    let users = CsvFile { name: "user.csv", bytes: users.as_bytes() };
-    let mut organization = read_organization_csv(units, users, None).map_err(CliError::input)?;
+    let (documents, mut init) = documents(SCHEMA, &read("policy.toml")?)?;
+    let (business_units, users) = (dir.join("business_unit.csv"), dir.join("user.csv"));
+    init.organization = Some(OrganizationFiles { business_units, users });
     let importer: UserId = "importer".parse().map_err(CliError::run)?;
-    let administrator = SYSTEM_ADMINISTRATOR.parse().map_err(CliError::run)?;
-    let root = organization.business_units.iter().find(|(_, unit)| unit.parent.is_none());
-    let business_unit: BusinessUnitId =
-        root.map(|(id, _)| id.clone()).ok_or_else(|| CliError::Input("no business unit".into()))?;
-    let roles = [administrator].into();
-    let user = User { business_unit, manager: None, position: None, roles, disabled: false };
-    organization.users.insert(importer.clone(), user);
-    let text = read("policy.toml")?;
-    let policy = read_policy(&text, "policy.toml", Some(&schema), Some(&organization));
-    let policy = policy.map_err(CliError::input)?.policy;
-
+    init.administrator = Some(importer.clone());
     let table: TableName = "purchase_order".parse().map_err(CliError::run)?;
-    let mut policy_after = policy.clone();
-    for role in policy_after.roles.values_mut() {
-        if let Some(rights) = role.rights.get_mut(&table) {
-            rights.remove(&Right::Append);
-        }
-    }
     let orders = read("purchase_order.csv")?;
     let (worker, other) = ("erin0", "fukiko0");
     let decimal = |number| Value::Decimal(rust_decimal::Decimal::new(number, 2));
@@ -77,10 +57,8 @@ pub(super) fn cast(dir: &Path) -> Result<Cast, CliError> {
         after: Change::new("tax_usd", decimal(9_999))?,
         lost: "buyers may no longer point purchase orders at another vendor (`append`)",
         table,
-        policy,
-        policy_after,
-        organization,
-        schema,
+        init,
+        documents,
     })
 }
 

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use tempfile::TempDir;
+
 use crate::cli::CliError;
-use crate::model::{ColumnName, Organization, Policy, RecordId, Schema, TableName, UserId, Value};
+use crate::model::{ColumnName, RecordId, TableName, UserId, Value};
+use crate::server::InitOptions;
 
 /// Rows that the importer brings in.
 pub(super) struct Source {
@@ -25,9 +28,9 @@ pub(super) struct Change {
 
 pub(super) struct Cast {
     pub(super) title: String,
-    pub(super) schema: Schema,
-    pub(super) policy: Policy,
-    pub(super) organization: Organization,
+    /// The server's documents, in the folder that `documents` keeps.
+    pub(super) init: InitOptions,
+    pub(super) documents: TempDir,
     pub(super) sources: Vec<Source>,
     /// May do everything; brings the records in.
     pub(super) importer: UserId,
@@ -46,9 +49,24 @@ pub(super) struct Cast {
     /// Two edits of it, one after the other: the first needs the right that is lost.
     pub(super) lookup: Change,
     pub(super) after: Change,
-    /// The right that is taken away, as people say it, and the policy without it.
+    /// The right that is taken away (`append` on the table), as people say it.
     pub(super) lost: &'static str,
-    pub(super) policy_after: Policy,
+}
+
+/// A folder with the documents of a server that starts from these texts.
+pub(super) fn documents(schema: &str, policy: &str) -> Result<(TempDir, InitOptions), CliError> {
+    let dir = tempfile::tempdir().map_err(CliError::run)?;
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).map(|()| path).map_err(CliError::run)
+    };
+    let options = InitOptions {
+        listen: Some(std::net::SocketAddr::from(([127, 0, 0, 1], 0))),
+        schema: Some(write("schema.toml", schema)?),
+        policy: Some(write("policy.toml", policy)?),
+        ..InitOptions::default()
+    };
+    Ok((dir, options))
 }
 
 impl Change {

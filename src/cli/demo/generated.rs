@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use super::cast::{Cast, Change, Rows, Source};
+use super::cast::{Cast, Change, Rows, Source, documents};
 use crate::cli::CliError;
-use crate::model::{RecordId, Right, TableName, Value};
-use crate::policy::{Format, read_policy_as, read_schema_as};
+use crate::model::{RecordId, TableName, Value};
 
 const CUSTOMERS: u64 = 200;
 const ORDERS: u64 = 1_000;
@@ -65,18 +64,9 @@ append = "user"
 "#;
 
 pub(super) fn cast() -> Result<Cast, CliError> {
-    let schema = read_schema_as(Format::Toml, SCHEMA, "schema").map_err(CliError::run)?;
-    let read = read_policy_as(Format::Toml, POLICY, "policy", Some(&schema), None);
-    let read = read.map_err(CliError::run)?;
-    let organization = read.organization.unwrap_or_default();
+    let (documents, init) = documents(SCHEMA, POLICY)?;
     let table: TableName = "work_order".parse().map_err(CliError::run)?;
     let customers: TableName = "customer".parse().map_err(CliError::run)?;
-    let mut policy_after = read.policy.clone();
-    for role in policy_after.roles.values_mut() {
-        if let Some(rights) = role.rights.get_mut(&table) {
-            rights.remove(&Right::Append);
-        }
-    }
     let key = |table: &TableName, number| RecordId::from_key(table, &[Value::Integer(number)]);
     let name = |name: &str| name.parse().map_err(CliError::run);
     let hours = |tenths| Value::Decimal(rust_decimal::Decimal::new(tenths, 1));
@@ -103,11 +93,9 @@ pub(super) fn cast() -> Result<Cast, CliError> {
         lookup: Change::new("customer", Value::Lookup(key(&customers, 17)))?,
         after: Change::new("hours", hours(35))?,
         lost: "technicians may no longer point work orders at another customer (`append`)",
-        policy_after,
         table,
-        policy: read.policy,
-        organization,
-        schema,
+        init,
+        documents,
     })
 }
 

@@ -45,16 +45,18 @@ pub(super) async fn tell(cast: Cast, quiet: bool) -> Result<(), CliError> {
     let mut narrator = Narrator { quiet, chapter: 0 };
     narrator.say(&format!("Tidegate demo: {}", cast.title));
     let world = World::start(&cast)?;
-    narrator.say(&format!("Everything is in {} and goes at the end.", world.path().display()));
+    let path = world.path().display();
+    narrator.say(&format!("Everything is in {path} and goes at the end."));
 
     let mut devices = gather(&mut narrator, &cast, &world).await?;
     part_ways(&mut narrator, &cast, &devices).await?;
     narrator.chapter("Meanwhile an administrator changes the policy on the server.");
-    world.set_policy(&cast, &cast.policy_after).await?;
+    world.take_right(&cast).await?;
     narrator.say(&format!("   From now on {}. The devices do not know yet.", cast.lost));
     let denied = reunite(&mut narrator, &cast, &mut devices).await?;
     let outcome = compare(&mut narrator, &cast, &devices)?;
     world.stop().await;
+    cast.documents.close().map_err(CliError::run)?;
 
     let sent: u64 = devices.iter().map(|device| device.traffic.sent_bytes).sum();
     let received: u64 = devices.iter().map(|device| device.traffic.received_bytes).sum();

@@ -7,15 +7,13 @@ use tempfile::TempDir;
 
 use super::cast::{Cast, Rows, Source};
 use crate::cli::CliError;
-use crate::codec::{EnrollCode, EnrollTerms, SecretKey, ServerCertificate};
 use crate::crdt::ChangeHash;
 use crate::gate::Roster;
 use crate::limits::ENROLL_CODE_LASTS_MILLIS;
-use crate::model::{Policy, RecordId, Section, TableName, UserId};
-use crate::net::{FileKeyStore, Traffic, system};
-use crate::replica::{Import, ImportReport, ImportSource, Replica, SyncReport};
-use crate::server::{Server, ServerOptions};
-use crate::sync::server::{Identity, Rules};
+use crate::model::{RecordId, Right, Section, TableName, UserId};
+use crate::replica::{Import, ImportReport, ImportSource, Replica, SyncReport, Traffic};
+use crate::server::{Home, Server};
+use crate::sync::server::Rules;
 
 pub(super) struct Device {
     pub(super) name: &'static str,
@@ -25,32 +23,16 @@ pub(super) struct Device {
 
 pub(super) struct World {
     dir: TempDir,
+    home: Home,
     server: Server,
-    key: SecretKey,
-    organization: SecretKey,
 }
 
 impl World {
     pub(super) fn start(cast: &Cast) -> Result<Self, CliError> {
         let dir = tempfile::tempdir().map_err(CliError::run)?;
-        let fresh = || system::seed().map(SecretKey::from_seed).map_err(CliError::run);
-        let (organization, key, tls_key) = (fresh()?, fresh()?, fresh()?);
-        let (server_key, tls) = (key.public(), tls_key.public());
-        let certificate =
-            ServerCertificate::issue(&organization, server_key, tls, 1, system::now()).to_bytes();
-        let server = Server::start(ServerOptions {
-            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
-            file: &dir.path().join("server.redb"),
-            identity: Identity {
-                organization: organization.public(),
-                key: key.clone(),
-                certificate,
-            },
-            tls_key,
-            rules: rules(cast, &cast.policy)?,
-        })
-        .map_err(CliError::run)?;
-        Ok(Self { dir, server, key, organization })
+        let home = Home::init(&dir.path().join("server"), &cast.init).map_err(CliError::input)?;
+        let server = home.serve(home.rules().map_err(CliError::run)?).map_err(CliError::run)?;
+        Ok(Self { dir, home, server })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -63,36 +45,33 @@ impl World {
         name: &'static str,
         user: &UserId,
     ) -> Result<Device, CliError> {
-        let random = system::seed().map_err(CliError::run)?;
-        let mut nonce = [0; 8];
-        nonce.copy_from_slice(random.split_at(8).0);
-        let terms = EnrollTerms {
-            addresses: vec![self.server.local_addr().map_err(CliError::run)?.to_string()],
-            organization: self.organization.public(),
-            user: user.clone(),
-            nonce,
-            expires: system::now().plus_millis(ENROLL_CODE_LASTS_MILLIS),
-        };
-        let code = EnrollCode::mint(&self.key, terms).map_err(CliError::run)?;
+        let address = self.server.local_addr().map_err(CliError::run)?.to_string();
+        let code = self.home.enroll_code_at(vec![address], user, ENROLL_CODE_LASTS_MILLIS);
+        let code = code.map_err(CliError::run)?;
         let path = self.path().join(format!("{}.redb", name.replace(' ', "-")));
-        let keys = FileKeyStore::new(path.with_extension("key"));
-        let replica = Replica::builder(&path).key_store(keys).open().map_err(CliError::run)?;
+        let replica = Replica::builder(&path).open().map_err(CliError::run)?;
         let report = replica.enroll(&code, name).await.map_err(CliError::run)?;
         Ok(Device { name, replica, traffic: report.traffic })
     }
 
-    pub(super) async fn set_policy(&self, cast: &Cast, policy: &Policy) -> Result<(), CliError> {
-        self.server.set_rules(rules(cast, policy)?).await.map_err(CliError::run)
+    /// Takes the right `append` on the story's table from every role.
+    pub(super) async fn take_right(&self, cast: &Cast) -> Result<(), CliError> {
+        let rules = self.home.rules().map_err(CliError::run)?;
+        let mut policy = rules.roster().policy().clone();
+        for role in policy.roles.values_mut() {
+            if let Some(rights) = role.rights.get_mut(&cast.table) {
+                rights.remove(&Right::Append);
+            }
+        }
+        let organization = rules.roster().organization().clone();
+        let roster = Roster::new(policy.into(), organization.into());
+        let rules = Rules::new(rules.schema().clone(), roster).map_err(CliError::run)?;
+        self.server.set_rules(rules).await.map_err(CliError::run)
     }
 
     pub(super) async fn stop(self) {
         self.server.stop().await;
     }
-}
-
-fn rules(cast: &Cast, policy: &Policy) -> Result<Rules, CliError> {
-    let roster = Roster::new(policy.clone().into(), cast.organization.clone().into());
-    Rules::new(cast.schema.clone(), roster).map_err(CliError::run)
 }
 
 impl Device {

@@ -1,13 +1,16 @@
+use std::collections::BTreeMap;
+
 use super::ReplicaMachine;
 use super::desk::Desk;
 use super::directory::DeviceDirectory;
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, rule};
+use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{
     BusinessUnitId, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState, Rule, Table,
     TableName, Timestamp, Value,
 };
-use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
+use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
 
 /// What an app wants done to one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +74,9 @@ pub enum EditError {
         "`{0}` is not an owner that this user can assign to, as far as this device knows; sync first"
     )]
     UnknownOwner(Owner),
+    /// An atomic commit has too many parts.
+    #[error("an atomic commit has at most {ATOMIC_PARTS_MAX} parts, this one has {0}")]
+    TooManyParts(usize),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,7 +87,8 @@ pub enum EditError {
 
 impl ReplicaMachine {
     /// Makes edits, all in one durable step: afterwards they are pending, and visible. Returns
-    /// the ids of those that change something.
+    /// the ids of those that change something. Atomic ones are admitted by the server as a whole,
+    /// or not at all; others one by one.
     ///
     /// # Errors
     /// One of them is refused or makes no sense; then none is made.
@@ -90,6 +97,7 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
         drafts: Vec<Draft>,
+        atomic: bool,
     ) -> Result<Vec<EditId>, EditError> {
         let device = match &self.meta.enrolment {
             Some(enrolment) => enrolment.device,
@@ -98,7 +106,8 @@ impl ReplicaMachine {
         let counter = self.meta.counter + 1;
         let mut desk = Desk::new(&*store);
         let mut ids = Vec::new();
-        for (part, draft) in (0..).zip(drafts) {
+        for draft in drafts {
+            let part = u32::try_from(ids.len()).unwrap_or(u32::MAX);
             let id = EditId { device, counter, part };
             if let Some(edit) = self.draft(&mut desk, &*store, now, id, draft)? {
                 desk.batch.pending.push(Pending { turn: Turn { counter, part }, edit });
@@ -107,6 +116,15 @@ impl ReplicaMachine {
         }
         if ids.is_empty() {
             return Ok(ids);
+        }
+        if atomic && ids.len() > ATOMIC_PARTS_MAX {
+            return Err(EditError::TooManyParts(ids.len()));
+        }
+        // One part alone counts for itself.
+        if atomic && ids.len() > 1 {
+            for pending in &mut desk.batch.pending {
+                pending.edit.atomic = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            }
         }
         // The number is used up even where the store cannot say whether it wrote.
         self.meta.counter = counter;
@@ -249,7 +267,7 @@ impl ReplicaMachine {
     }
 
     /// Tries a refused edit again, as it was: judged anew here and then on the server, under its
-    /// own edit id.
+    /// own edit id. The parts of an atomic one are tried together.
     ///
     /// # Errors
     /// It is refused again (or is not in quarantine); then it stays there.
@@ -259,27 +277,29 @@ impl ReplicaMachine {
         now: Timestamp,
         id: EditId,
     ) -> Result<(), EditError> {
-        let refused: Vec<_> =
-            store.quarantine()?.into_iter().filter(|entry| entry.edit == id).collect();
-        let Some(first) = refused.first() else {
-            return Err(EditError::Denied(Denial::malformed(format!(
-                "edit {id} is not in quarantine"
-            ))));
-        };
-        let (name, record) = (first.table.clone(), first.record);
-        let Some(table) = self.meta.schema.table(name.as_str()) else {
-            return Err(EditError::NoSuchTable(name));
-        };
-        let mut desk = Desk::new(&*store);
-        let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
-        let ops = refused.into_iter().flat_map(|entry| entry.ops).collect();
-        let edit = visible.author(table, id, self.actor, now, ops);
-        self.preview(&desk, &*store, &visible, &edit)?;
+        let refused = parts_of(store.quarantine()?, id);
+        if refused.is_empty() {
+            let detail = format!("edit {id} is not in quarantine");
+            return Err(EditError::Denied(Denial::malformed(detail)));
+        }
         self.meta.counter += 1;
-        let pending = Pending { turn: Turn { counter: self.meta.counter, part: 0 }, edit };
-        desk.folder(&name, record)?.add(pending.clone())?;
-        desk.batch.pending.push(pending);
-        desk.batch.released.push(id);
+        let counter = self.meta.counter;
+        let mut desk = Desk::new(&*store);
+        for (id, parts) in refused {
+            let Some(first) = parts.first() else { continue };
+            let (name, record, atomic) = (first.table.clone(), first.record, first.atomic);
+            let Some(table) = self.meta.schema.table(name.as_str()) else {
+                return Err(EditError::NoSuchTable(name));
+            };
+            let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
+            let ops = parts.into_iter().flat_map(|entry| entry.ops).collect();
+            let edit = Edit { atomic, ..visible.author(table, id, self.actor, now, ops) };
+            self.preview(&desk, &*store, &visible, &edit)?;
+            let pending = Pending { turn: Turn { counter, part: id.part }, edit };
+            desk.folder(&name, record)?.add(pending.clone())?;
+            desk.batch.pending.push(pending);
+            desk.batch.released.push(id);
+        }
         desk.batch.meta = Some(self.meta.clone());
         let (batch, changed) = desk.finish();
         store.commit(batch)?;
@@ -287,6 +307,18 @@ impl ReplicaMachine {
         self.push(store)?;
         Ok(())
     }
+}
+
+/// The quarantine's entries of an edit, and of those that count together with it.
+fn parts_of(quarantine: Vec<Quarantined>, id: EditId) -> BTreeMap<EditId, Vec<Quarantined>> {
+    let mut parts: BTreeMap<EditId, Vec<Quarantined>> = BTreeMap::new();
+    for entry in quarantine {
+        let same = (entry.edit.device, entry.edit.counter) == (id.device, id.counter);
+        if entry.edit == id || (entry.atomic > 0 && same) {
+            parts.entry(entry.edit).or_default().push(entry);
+        }
+    }
+    if parts.contains_key(&id) { parts } else { BTreeMap::new() }
 }
 
 /// The columns that change.

@@ -193,6 +193,16 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         })
     }
 
+    /// Takes a pending edit away, wherever it is.
+    pub(super) fn take_pending(&mut self, id: EditId) -> Result<Option<Edit>, StoreError> {
+        let Some(Pending { edit, .. }) = self.store.pending(id)? else { return Ok(None) };
+        let taken = self.folder(&edit.table, edit.record)?.settle(id);
+        if taken.is_some() {
+            self.batch.settled.push(id);
+        }
+        Ok(taken)
+    }
+
     /// The header of a record as this step has changed it so far; `None` where it has not.
     pub(super) fn header(&self, table: &TableName, id: RecordId) -> Option<Header> {
         let folder = self.folders.get(&(table.clone(), id))?;

@@ -1,11 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Output, ReplicaMachine};
 use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
 use crate::crdt::{ChangeHash, Document};
-use crate::limits::{CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX, PUSH_WINDOW_EDITS};
+use crate::limits::{
+    ATOMIC_PARTS_MAX, CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX, PUSH_WINDOW_EDITS,
+};
 use crate::model::{Edit, EditId, RecordId, Section};
-use crate::sync::{Pending, ReplicaStore, StoreError};
+use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
 
 use super::session::Stage;
 
@@ -21,12 +23,12 @@ impl ReplicaMachine {
             return Ok(());
         }
         let mut edits = Vec::new();
-        let again = std::mem::take(&mut session.again);
+        let again = with_bound(store, std::mem::take(&mut session.again))?;
         for id in &again {
             edits.extend(store.pending(*id)?);
         }
         edits.sort_by_key(|pending| pending.turn);
-        let fresh = store.pending_after(session.sent, PUSH_WINDOW_EDITS)?;
+        let fresh = window(store, session.sent)?;
         if let Some(last) = fresh.last() {
             session.sent = last.turn;
         }
@@ -70,23 +72,49 @@ impl ReplicaMachine {
     }
 }
 
-/// Cuts edits into change sets that keep to their bounds.
+/// These edits, and those that count together with one of them.
+fn with_bound<S: ReplicaStore>(
+    store: &S,
+    edits: BTreeSet<EditId>,
+) -> Result<BTreeSet<EditId>, StoreError> {
+    let mut all = edits.clone();
+    for id in edits {
+        let atomic = store.pending(id)?.map_or(0, |pending| pending.edit.atomic);
+        all.extend((0..atomic).map(|part| EditId { part, ..id }));
+    }
+    Ok(all)
+}
+
+/// The next edits that were not sent, and all that count together with the last.
+fn window<S: ReplicaStore>(store: &S, sent: Turn) -> Result<Vec<Pending>, StoreError> {
+    let mut fresh = store.pending_after(sent, PUSH_WINDOW_EDITS)?;
+    if fresh.len() == PUSH_WINDOW_EDITS
+        && let Some(last) = fresh.last().cloned()
+    {
+        let next = store.pending_after(last.turn, ATOMIC_PARTS_MAX)?;
+        fresh.extend(next.into_iter().take_while(|next| next.edit.is_bound_to(&last.edit)));
+    }
+    Ok(fresh)
+}
+
+/// Cuts edits into change sets that keep to their bounds; what counts together stays together.
 fn in_sets(edits: Vec<Pending>) -> Vec<Vec<Edit>> {
+    let edits: Vec<_> = edits.into_iter().map(|pending| pending.edit).collect();
     let mut sets: Vec<Vec<Edit>> = Vec::new();
     let mut bytes = usize::MAX;
-    for Pending { edit, .. } in edits {
-        let size = edit_bytes(&edit);
+    for group in edits.chunk_by(Edit::is_bound_to) {
+        let size: usize = group.iter().map(edit_bytes).sum();
         match sets.last_mut() {
             Some(set)
-                if set.len() < CHANGE_SET_EDITS_MAX
+                if set.len() + group.len() <= CHANGE_SET_EDITS_MAX
                     && bytes.saturating_add(size) <= EDITS_BYTES_TARGET =>
             {
                 bytes += size;
-                set.push(edit);
+                set.extend_from_slice(group);
             }
             _ => {
                 bytes = size;
-                sets.push(vec![edit]);
+                sets.push(group.to_vec());
             }
         }
     }

@@ -156,7 +156,8 @@ impl ReplicaMachine {
         Ok(())
     }
 
-    /// Writes what is pending on a record anew.
+    /// Writes what is pending on a record anew. Where something of it has no meaning any more, what
+    /// counts together with that goes to quarantine too, and its records are next.
     fn rebase<S: ReplicaStore>(
         &mut self,
         desk: &mut Desk<'_, S>,
@@ -165,18 +166,20 @@ impl ReplicaMachine {
         record: RecordId,
         refused: &mut Vec<Quarantined>,
     ) -> Result<(), StoreError> {
-        let actor = self.fresh_actor();
-        let folder = desk.folder(table, record)?;
-        let rebased = folder.rebase((table, record), &self.meta.schema, actor).map_err(damaged)?;
-        let pending = folder.pending.clone();
-        desk.batch.pending.extend(pending);
-        desk.batch.settled.extend(rebased.void);
-        for (edit, denial) in rebased.impossible {
-            desk.batch.settled.push(edit.id);
-            let epoch = PolicyEpoch::default();
-            refused.push(quarantined(&edit, edit.ops().cloned(), denial, epoch, now));
+        let mut records = vec![(table.clone(), record)];
+        while let Some((table, record)) = records.pop() {
+            let actor = self.fresh_actor();
+            let folder = desk.folder(&table, record)?;
+            let rebased =
+                folder.rebase((&table, record), &self.meta.schema, actor).map_err(damaged)?;
+            let pending = folder.pending.clone();
+            desk.batch.pending.extend(pending);
+            desk.batch.settled.extend(rebased.void);
+            self.send_again(rebased.again);
+            for (edit, denial) in rebased.impossible {
+                records.extend(park(desk, &edit, &denial, now, refused)?);
+            }
         }
-        self.send_again(rebased.again);
         Ok(())
     }
 
@@ -237,15 +240,17 @@ impl ReplicaMachine {
                 let folder = desk.folder(&table, record)?;
                 let held = folder.confirmed.as_ref().map(crate::gate::Confirmed::version);
                 self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
-                if held.is_some_and(|held| held <= sequence) {
-                    folder.forget();
-                    let parked = std::mem::take(&mut folder.pending);
-                    desk.batch.gone.push((table.clone(), record));
-                    for edit in parked.into_iter().map(|pending| pending.edit) {
-                        desk.batch.settled.push(edit.id);
-                        let denial = out_of_reach(&table);
-                        let epoch = PolicyEpoch::default();
-                        refused.push(quarantined(&edit, edit.ops().cloned(), denial, epoch, now));
+                if held.is_none_or(|held| held > sequence) {
+                    return Ok(());
+                }
+                folder.forget();
+                let parked = std::mem::take(&mut folder.pending);
+                desk.batch.gone.push((table.clone(), record));
+                let denial = out_of_reach(&table);
+                for pending in parked {
+                    let bound = park(desk, &pending.edit, &denial, now, refused)?;
+                    for (table, record) in bound {
+                        self.rebase(desk, now, &table, record, refused)?;
                     }
                 }
                 Ok(())
@@ -357,6 +362,31 @@ impl ReplicaMachine {
     }
 }
 
+/// Puts a pending edit into quarantine, and all that counts together with it. Returns the records
+/// from which something was taken.
+fn park<S: ReplicaStore>(
+    desk: &mut Desk<'_, S>,
+    edit: &Edit,
+    denial: &Denial,
+    now: Timestamp,
+    refused: &mut Vec<Quarantined>,
+) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+    let mut records = Vec::new();
+    let mut keep = |edit: &Edit| {
+        let epoch = PolicyEpoch::default();
+        refused.push(quarantined(edit, edit.ops().cloned(), denial.clone(), epoch, now));
+    };
+    keep(edit);
+    desk.batch.settled.push(edit.id);
+    for part in (0..edit.atomic).filter(|part| *part != edit.id.part) {
+        if let Some(bound) = desk.take_pending(EditId { part, ..edit.id })? {
+            keep(&bound);
+            records.push((bound.table, bound.record));
+        }
+    }
+    Ok(records)
+}
+
 fn quarantined(
     edit: &Edit,
     ops: impl Iterator<Item = Op>,
@@ -365,7 +395,8 @@ fn quarantined(
     at: Timestamp,
 ) -> Quarantined {
     let (table, record) = (edit.table.clone(), edit.record);
-    Quarantined { edit: edit.id, table, record, ops: ops.collect(), denial, epoch, at }
+    let (id, atomic, ops) = (edit.id, edit.atomic, ops.collect());
+    Quarantined { edit: id, table, record, atomic, ops, denial, epoch, at }
 }
 
 fn out_of_reach(table: &TableName) -> Denial {

@@ -5,7 +5,7 @@ use super::connection::Device;
 use super::{ConnectionId, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
-use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
+use crate::limits::{ATOMIC_PARTS_MAX, PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
 use crate::model::{Edit, Op, RecordId, Schema, TableName, Value};
 use crate::sync::{LogEntry, ServerStore, StoreError};
 
@@ -93,15 +93,30 @@ impl Device {
     fn log_page<S: ServerStore>(&mut self, store: &S) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
-        for entry in store.log_after(self.seen, PAGE_LOOKS_MAX)? {
-            self.seen = entry.sequence;
-            self.entry(store, &entry, &mut page)?;
-            bytes += edit_bytes(&entry.edit);
+        for group in self.log_groups(store)?.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
             if bytes > PAGE_BYTES_TARGET {
                 break;
             }
+            for entry in group {
+                self.seen = entry.sequence;
+                self.entry(store, entry, &mut page)?;
+                bytes += edit_bytes(&entry.edit);
+            }
         }
         Ok(page)
+    }
+
+    /// The next entries of the log; what counts together is there as a whole, so that no device
+    /// ever sees half of it.
+    fn log_groups<S: ServerStore>(&self, store: &S) -> Result<Vec<LogEntry>, StoreError> {
+        let mut entries = store.log_after(self.seen, PAGE_LOOKS_MAX)?;
+        if let Some(last) = entries.last().cloned()
+            && last.edit.atomic > 0
+        {
+            let next = store.log_after(last.sequence, ATOMIC_PARTS_MAX)?;
+            entries.extend(next.into_iter().take_while(|it| it.edit.is_bound_to(&last.edit)));
+        }
+        Ok(entries)
     }
 
     fn entry<S: ServerStore>(
