@@ -207,7 +207,8 @@ impl ReplicaMachine {
             if !folder.is_stale(&table, record) {
                 continue;
             }
-            if self.must_wait(&table, record, folder.exists()) {
+            if !folder.exists() || self.must_wait(&table, record, true) {
+                // Sending looks after it, when all is answered.
                 let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
                 self.send_again(pending);
             } else {
@@ -398,7 +399,17 @@ impl ReplicaMachine {
             }
         }
         for (table, record) in records {
-            self.rebase(&mut desk, now, &table, record, &asked)?;
+            let folder = desk.folder(&table, record)?;
+            if folder.exists() {
+                self.rebase(&mut desk, now, &table, record, &asked)?;
+            } else {
+                let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
+                self.send_again(pending);
+            }
+        }
+        // This much is certain of what the server wants anew: it is not admitted.
+        if let Some(session) = &mut self.session {
+            session.asked.extend(asked);
         }
         self.write(store, desk.finish())
     }
