@@ -64,6 +64,11 @@ pub(super) fn is_create(edit: &Edit) -> bool {
     edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
 }
 
+/// Why an edit cannot be written anew where its record is gone.
+pub(super) fn not_there() -> Denial {
+    Denial::malformed("the record that it changes is not there (any more)")
+}
+
 /// Adds what of an edit the record does not hold yet. It may hold some: an edit whose answer was
 /// lost comes with the whole record as well.
 fn lay(record: &mut Record, edit: &Edit) -> Result<(), CrdtError> {
