@@ -22,6 +22,7 @@ use crate::limits::EVENTS_KEPT_MAX;
 use crate::model::{ColumnName, Columns, EditId, RecordId, Schema, TableName, Value};
 use crate::net::system;
 use crate::store::RedbReplica;
+use crate::sync::ReplicaStore as _;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
@@ -104,12 +105,15 @@ impl ReplicaBuilder {
     pub fn open(self) -> Result<Replica, ReplicaOpenError> {
         let mut store = RedbReplica::open_or_create(&self.path)?;
         let keys = self.keys.unwrap_or_else(|| {
-            let mut path = self.path.into_os_string();
+            let mut path = self.path.clone().into_os_string();
             path.push(".key");
             Box::new(FileKeyStore::new(path))
         });
         let key = if let Some(key) = keys.load()? {
             key
+        } else if store.meta()?.enrolment.is_some() {
+            // A new key would be a stranger to the server.
+            return Err(ReplicaOpenError::KeyLost(self.path));
         } else {
             let key = SecretKey::from_seed(system::seed()?);
             keys.save(&key)?;
@@ -263,7 +267,7 @@ impl Replica {
         Ok(RecordId::new(system::now(), ten))
     }
 
-    /// Tries a refused edit again: judged here and then on the server, under its own edit id.
+    /// Tries a refused edit again: judged here and then on the server, as an edit of its own.
     ///
     /// # Errors
     /// It is refused again, or is not in quarantine.
@@ -273,9 +277,9 @@ impl Replica {
         let retried = self
             .shared
             .with_core(move |core| core.machine.retry(&mut core.store, system::now(), edit));
-        retried.await?;
+        let again = retried.await?;
         self.shared.edited.notify_one();
-        Ok(Receipt::new(self.clone(), records, vec![edit]))
+        Ok(Receipt::new(self.clone(), records, again))
     }
 
     /// Signs the user out: rows, grant and quarantine go from this replica, and it can be enrolled

@@ -167,15 +167,9 @@ impl World {
         self.trace.update(&bytes);
         let device = &mut self.devices[at];
         let Some(machine) = &mut device.machine else { return Ok(()) };
-        let result = machine.received(&mut device.disk, time, message);
-        self.drain_device(at)?;
-        match result {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.drop_link(at);
-                self.session_error(at, &error)
-            }
-        }
+        // An error is told as the last output as well.
+        let _ = machine.received(&mut device.disk, time, message);
+        self.drain_device(at)
     }
 
     fn session_error(&mut self, at: usize, error: &SessionError) -> Check {
@@ -235,7 +229,10 @@ impl World {
                         link.up.push_back(bytes);
                     }
                 }
-                Output::Close(_) => {}
+                Output::Close(error) => {
+                    self.drop_link(at);
+                    self.session_error(at, &error)?;
+                }
                 Output::Event(event) => self.event(at, event)?,
             }
         }

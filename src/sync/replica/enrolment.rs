@@ -77,19 +77,20 @@ impl ReplicaMachine {
         let unit = self.standing.as_ref().and_then(|standing| standing.business_unit()).cloned();
         let owner = unit.map(|unit| (Owner::User(enrolment.user), unit));
         let mut desk = Desk::new(&*store);
-        let mut refused = Vec::new();
+        let mut adopted = BTreeSet::new();
         let mut records: BTreeSet<(TableName, RecordId)> = BTreeSet::new();
         // Their turns come after all that were, so that old and new are not mixed up.
         let first = self.meta.counter;
         for Pending { turn, mut edit } in local {
             let (table, record, old) = (edit.table.clone(), edit.record, edit.id);
-            desk.folder(&table, record)?.settle(old);
+            desk.folder(&table, record)?.withdraw(old);
             desk.batch.settled.push(old);
             edit.id = EditId { device: enrolment.device, ..old };
             let Some((owner, unit)) = &owner else {
                 let denial = Denial::of(Rule::DisabledUser);
                 let epoch = PolicyEpoch::default();
-                refused.push(quarantined(&edit, edit.ops().cloned(), denial, epoch, now));
+                let entry = quarantined(&edit, edit.ops().cloned(), denial, epoch, now);
+                desk.batch.quarantine.push(entry);
                 continue;
             };
             for op in edit.changes.iter_mut().flat_map(|change| &mut change.ops) {
@@ -100,13 +101,14 @@ impl ReplicaMachine {
             let counter = first + turn.counter;
             self.meta.counter = self.meta.counter.max(counter);
             let turn = Turn { counter, ..turn };
+            adopted.insert(edit.id);
             desk.folder(&table, record)?.pending.push(Pending { turn, edit });
             records.insert((table, record));
         }
         for (table, record) in records {
-            self.rebase(&mut desk, now, &table, record, &mut refused)?;
+            self.rebase(&mut desk, now, &table, record, &adopted)?;
         }
-        self.write(store, desk.finish(), refused)
+        self.write(store, desk.finish())
     }
 
     /// Ends what ties this device to its user. What is pending must have been sent, or is
@@ -129,22 +131,18 @@ impl ReplicaMachine {
         let mut desk = Desk::new(&*store);
         for pending in pending {
             let Pending { edit, .. } = pending;
-            desk.folder(&edit.table, edit.record)?.settle(edit.id);
+            desk.folder(&edit.table, edit.record)?.withdraw(edit.id);
             desk.batch.settled.push(edit.id);
         }
         for (table, record) in store.confirmed_ids()? {
             desk.folder(&table, record)?.forget();
-            desk.batch.gone.push((table, record));
         }
         desk.batch.released = store.quarantine()?.into_iter().map(|entry| entry.edit).collect();
         self.meta = ReplicaMeta { counter, schema, ..ReplicaMeta::default() };
         self.standing = None;
-        desk.batch.meta = Some(self.meta.clone());
-        let (batch, changed) = desk.finish();
-        store.commit(batch)?;
+        self.write(store, desk.finish())?;
         self.actor = self.fresh_actor();
         self.tell(Event::GrantChanged);
-        self.tell_changed(changed);
         Ok(())
     }
 }
