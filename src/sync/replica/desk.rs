@@ -168,6 +168,25 @@ impl Folder {
     }
 }
 
+/// The row that confirmed state and pending edits make: for checking what a store holds.
+#[must_use]
+pub fn replay(
+    table: &TableName,
+    id: RecordId,
+    confirmed: Option<&Confirmed>,
+    pending: &[Pending],
+) -> Option<StoredRow> {
+    let mut folder = Folder {
+        confirmed: confirmed.cloned(),
+        pending: pending.to_vec(),
+        applied: None,
+        visible: None,
+        had_row: false,
+        dirty: false,
+    };
+    folder.row(table, id)
+}
+
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
         Self { store, folders: BTreeMap::new(), batch: ReplicaBatch::default() }

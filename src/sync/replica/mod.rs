@@ -15,6 +15,7 @@ use crate::model::{ActorId, DeviceNumber, EditId, RecordId, Sequence, TableName,
 use crate::sync::{Entropy, Grant, Quarantined, ReplicaMeta, ReplicaStore, StoreError};
 
 pub use commit::{Draft, EditError, Intent};
+pub use desk::replay;
 pub use session::{Purpose, SessionError};
 
 use session::Session;
