@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::device::ReplicaArg;
-use super::output::{print_row, row_json};
+use super::output::{counted, print_row, row_json};
 use super::{CliError, wait};
 use crate::model::{ColumnName, Columns, Owner, RecordId, Schema, Table, TableName, Value};
 use crate::replica::{Draft, EditError, ExportFormat, Import, ImportSource, Intent, Replica};
@@ -39,6 +39,10 @@ fn columns(schema: &Schema, table: &Table, pairs: &[String]) -> Result<Columns, 
         Ok((column.id.clone(), column.parse(schema, text).map_err(CliError::input)?))
     };
     pairs.iter().map(read).collect()
+}
+
+fn record_id(text: &str) -> Result<RecordId, String> {
+    text.parse().map_err(|_| "no record id; expected a UUID, as `query` shows them".into())
 }
 
 fn edit_error(error: EditError) -> CliError {
@@ -119,14 +123,24 @@ impl ImportCommand {
             for bad in &report.bad_lines {
                 eprintln!("{path}: line {}: {}", bad.line, bad.error);
             }
+            let next = match report.changed {
+                0 => "Nothing is new.",
+                _ => "They are pending until the next sync.",
+            };
             println!(
-                "{}: {} rows imported, {} unchanged, {} bad lines. They are pending until the next sync.",
-                self.table, report.changed, report.unchanged, report.bad
+                "{}: {} imported, {} unchanged, {}. {next}",
+                self.table,
+                counted(report.changed, "row"),
+                report.unchanged,
+                counted(report.bad, "bad line")
             );
         }
         match report.bad {
             0 => Ok(()),
-            bad => Err(CliError::Refused(format!("{path}: {bad} lines were not imported"))),
+            bad => {
+                let bad = counted(bad, "line");
+                Err(CliError::Refused(format!("{path}: {bad} could not be imported")))
+            }
         }
     }
 
@@ -201,6 +215,7 @@ pub(super) struct ShowCommand {
     /// The table.
     table: TableName,
     /// The record's id.
+    #[arg(value_parser = record_id)]
     id: RecordId,
     /// Only what the server has confirmed.
     #[arg(long)]
@@ -245,7 +260,7 @@ pub(super) struct QueryCommand {
     #[arg(long, default_value_t = 100)]
     limit: usize,
     /// Only rows behind this one: the last of the page before.
-    #[arg(long)]
+    #[arg(long, value_parser = record_id)]
     after: Option<RecordId>,
     #[command(flatten)]
     replica: ReplicaArg,

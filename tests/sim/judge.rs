@@ -112,7 +112,9 @@ impl Judge {
     pub(crate) fn check_order(&self, creates: impl Fn(EditId) -> bool) -> Check {
         let mut last: BTreeMap<(DeviceNumber, RecordId, Section), &Edit> = BTreeMap::new();
         for edit in &self.edits {
-            for change in edit.changes.iter().filter(|it| !matches!(it.section, Section::Secured(_))) {
+            for change in
+                edit.changes.iter().filter(|it| !matches!(it.section, Section::Secured(_)))
+            {
                 let key = (edit.id.device, edit.record, change.section.clone());
                 let Some(earlier) = last.insert(key, edit) else { continue };
                 let record = &self.records[&edit.record];

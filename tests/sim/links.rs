@@ -167,15 +167,9 @@ impl World {
         self.trace.update(&bytes);
         let device = &mut self.devices[at];
         let Some(machine) = &mut device.machine else { return Ok(()) };
-        let result = machine.received(&mut device.disk, time, message);
-        self.drain_device(at)?;
-        match result {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.drop_link(at);
-                self.session_error(at, &error)
-            }
-        }
+        // An error is told as the last output as well.
+        let _ = machine.received(&mut device.disk, time, message);
+        self.drain_device(at)
     }
 
     fn session_error(&mut self, at: usize, error: &SessionError) -> Check {
@@ -190,7 +184,11 @@ impl World {
             }
             SessionError::Store(StoreError::Damaged(_)) => Err(format!("device {at}: {error}")),
             SessionError::Store(_) if !self.calm => {
-                if self.rng.chance(50) { self.crash_device(at) } else { Ok(()) }
+                if self.rng.chance(50) {
+                    self.crash_device(at)
+                } else {
+                    Ok(())
+                }
             }
             _ => Err(format!("device {at}: its session ends: {error}")),
         }
@@ -231,7 +229,10 @@ impl World {
                         link.up.push_back(bytes);
                     }
                 }
-                Output::Close(_) => {}
+                Output::Close(error) => {
+                    self.drop_link(at);
+                    self.session_error(at, &error)?;
+                }
                 Output::Event(event) => self.event(at, event)?,
             }
         }
@@ -289,7 +290,9 @@ impl World {
                         }
                     }
                 }
-                ServerOutput::Close(ConnectionId(id), refusal) => self.server_closes(id, refusal)?,
+                ServerOutput::Close(ConnectionId(id), refusal) => {
+                    self.server_closes(id, refusal)?
+                }
             }
         }
         Ok(())

@@ -7,9 +7,7 @@ use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
-use tidegate::model::{
-    Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName,
-};
+use tidegate::model::{Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName};
 use tidegate::sync::{
     Commit, DeviceRow, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
     ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,

@@ -76,8 +76,7 @@ impl Naive {
             let is_there = |id: &ChangeRef| held.iter().any(|change| change.id == *id);
             let last = held.iter().filter(|it| it.id.actor == change.id.actor);
             let next = 1 + last.map(|it| it.id.seq).max().unwrap_or(0);
-            is_there(&change.id)
-                || (change.deps.iter().all(is_there) && change.id.seq == next)
+            is_there(&change.id) || (change.deps.iter().all(is_there) && change.id.seq == next)
         })
     }
 

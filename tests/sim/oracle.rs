@@ -73,7 +73,8 @@ impl World {
     }
 
     fn check_settled(&self) -> Check {
-        for (at, device) in self.devices.iter().enumerate().filter(|(at, _)| self.may_connect(*at)) {
+        for (at, device) in self.devices.iter().enumerate().filter(|(at, _)| self.may_connect(*at))
+        {
             let machine = device.machine.as_ref().unwrap();
             if !machine.is_up_to_date() {
                 return Err(format!("device {at} waits for ever"));

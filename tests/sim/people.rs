@@ -46,10 +46,8 @@ pub(crate) fn schema() -> Schema {
     let text = |id| column(id, ColumnType::Text);
     let secured = |id| Column { secured: true, ..text(id) };
     let required = |id| Column { required: true, ..text(id) };
-    let lookup = Column {
-        lookup: Some(name("customer")),
-        ..column("customer", ColumnType::Lookup)
-    };
+    let lookup =
+        Column { lookup: Some(name("customer")), ..column("customer", ColumnType::Lookup) };
     let table = |id, ownership, columns, key: &[&str]| {
         let key = key.iter().map(|id| name(id)).collect();
         let table = Table { id: name(id), ownership, columns, key };
@@ -58,9 +56,19 @@ pub(crate) fn schema() -> Schema {
     let order = vec![text("title"), text("note"), secured("cost"), secured("margin"), lookup];
     Schema {
         tables: BTreeMap::from([
-            table("customer", Ownership::UserOwned, vec![required("code"), text("note")], &["code"]),
+            table(
+                "customer",
+                Ownership::UserOwned,
+                vec![required("code"), text("note")],
+                &["code"],
+            ),
             table("order", Ownership::UserOwned, order, &[]),
-            table("place", Ownership::OrganizationOwned, vec![text("code"), text("note")], &["code"]),
+            table(
+                "place",
+                Ownership::OrganizationOwned,
+                vec![text("code"), text("note")],
+                &["code"],
+            ),
         ]),
     }
 }
@@ -188,8 +196,7 @@ fn team(rng: &mut Rng) -> Team {
 }
 
 fn role(id: &str, rng: &mut Rng) -> Role {
-    let inheritance =
-        if rng.chance(50) { Inheritance::Direct } else { Inheritance::TeamOnly };
+    let inheritance = if rng.chance(50) { Inheritance::Direct } else { Inheritance::TeamOnly };
     let mut rights: BTreeMap<TableName, BTreeMap<Right, Depth>> = BTreeMap::new();
     for table in TABLES {
         for right in Right::ALL {
@@ -203,13 +210,8 @@ fn role(id: &str, rng: &mut Rng) -> Role {
 }
 
 fn depth(table: &str, rng: &mut Rng) -> Depth {
-    let depths = [
-        Depth::None,
-        Depth::User,
-        Depth::BusinessUnit,
-        Depth::ParentChild,
-        Depth::Organization,
-    ];
+    let depths =
+        [Depth::None, Depth::User, Depth::BusinessUnit, Depth::ParentChild, Depth::Organization];
     let weights = if table == "place" { [10, 2, 2, 2, 84] } else { [6, 14, 20, 20, 40] };
     depths[rng.weighted(&weights)]
 }

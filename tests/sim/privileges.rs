@@ -152,9 +152,11 @@ impl People {
     fn owner_can_read(&self, owner: &Owner, table: &str) -> bool {
         let gives = |role: &RoleId| {
             role.as_str() == SYSTEM_ADMINISTRATOR
-                || self.policy.roles.get(role).is_some_and(|role| {
-                    depth_of(role, table, Right::Read) != Depth::None
-                })
+                || self
+                    .policy
+                    .roles
+                    .get(role)
+                    .is_some_and(|role| depth_of(role, table, Right::Read) != Depth::None)
         };
         match owner {
             Owner::User(id) => self.organization.users.get(id).is_some_and(|user| {

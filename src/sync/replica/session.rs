@@ -126,6 +126,9 @@ impl ReplicaMachine {
             matches!(session.stage, Stage::Open { .. })
                 && session.flush.0 > 0
                 && session.flush.0 == session.flush.1
+                && session.again.is_empty()
+                && session.later.is_empty()
+                && self.meta.wanted.is_empty()
         })
     }
 
@@ -140,12 +143,21 @@ impl ReplicaMachine {
         now: crate::model::Timestamp,
         message: ToDevice,
     ) -> Result<(), SessionError> {
-        let result = self.take(store, now, message);
+        let result = self.recover(store).map_err(SessionError::from);
+        let result = result.and_then(|()| self.take(store, now, message));
         if let Err(error) = &result {
-            self.disconnected();
-            self.outputs.push_back(Output::Close(error.clone()));
+            self.end(store, error.clone());
         }
         result
+    }
+
+    /// Ends the session.
+    pub(super) fn end<S: ReplicaStore>(&mut self, store: &S, error: SessionError) {
+        if matches!(error, SessionError::Store(_)) {
+            self.doubt(store);
+        }
+        self.disconnected();
+        self.outputs.push_back(Output::Close(error));
     }
 
     fn take<S: ReplicaStore>(
@@ -165,7 +177,7 @@ impl ReplicaMachine {
                 ToDevice::Welcome { device, user, epoch, resumed, .. },
             ) => {
                 session.stage = Stage::Open { server, word };
-                self.welcomed(store, Enrolled { device, user }, epoch, resumed)
+                self.welcomed(store, now, Enrolled { device, user }, epoch, resumed)
             }
             (Stage::Open { server, word }, message) => {
                 let result = self.open_session(store, now, &server, &word, message);
@@ -174,7 +186,7 @@ impl ReplicaMachine {
                 }
                 // Only now: what is sent depends on the stage.
                 result?;
-                self.push(store).map_err(SessionError::from)
+                self.push(store, now).map_err(SessionError::from)
             }
             (_, message) => Err(SessionError::Protocol(format!("out of turn: {message:.60?}"))),
         }
@@ -214,6 +226,7 @@ impl ReplicaMachine {
     fn welcomed<S: ReplicaStore>(
         &mut self,
         store: &mut S,
+        now: crate::model::Timestamp,
         Enrolled { device, user }: Enrolled,
         epoch: crate::model::LogEpoch,
         resumed: bool,
@@ -235,9 +248,9 @@ impl ReplicaMachine {
         }
         let batch =
             crate::sync::ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() };
-        store.commit(batch)?;
+        self.keep(store, batch)?;
         self.tell(Event::Open);
-        self.push(store)?;
+        self.push(store, now)?;
         Ok(())
     }
 }
