@@ -132,6 +132,9 @@ pub enum ToServer {
         /// Comes back in the answer.
         number: u32,
     },
+    /// Which of these edits of this device are admitted? [`ToDevice::Verdicts`] names them. Asked
+    /// about edits that cannot be sent again because their record is out of reach.
+    Ask(Vec<EditId>),
 }
 
 /// Why a server ends a session.

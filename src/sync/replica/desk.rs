@@ -64,6 +64,11 @@ pub(super) fn is_create(edit: &Edit) -> bool {
     edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
 }
 
+/// Why an edit cannot be written anew where its record is gone.
+pub(super) fn not_there() -> Denial {
+    Denial::malformed("the record that it changes is not there (any more)")
+}
+
 /// Adds what of an edit the record does not hold yet. It may hold some: an edit whose answer was
 /// lost comes with the whole record as well.
 fn lay(record: &mut Record, edit: &Edit) -> Result<(), CrdtError> {
@@ -86,6 +91,19 @@ fn stands(record: &mut Record, edit: &Edit) -> bool {
 }
 
 impl Folder {
+    fn new(confirmed: Option<Confirmed>, pending: Vec<Pending>, had_row: bool) -> Self {
+        Self {
+            confirmed,
+            pending,
+            applied: None,
+            visible: None,
+            had_row,
+            dirty: false,
+            gone: false,
+            unwritten: false,
+        }
+    }
+
     /// The record with what is pending on it.
     pub(super) fn visible(
         &mut self,
@@ -241,6 +259,19 @@ impl Folder {
     }
 }
 
+/// The row that confirmed state and pending edits make: for checking what a store holds.
+#[must_use]
+pub fn replay(
+    table: &TableName,
+    id: RecordId,
+    confirmed: Option<&Confirmed>,
+    pending: &[Pending],
+) -> Option<StoredRow> {
+    let (confirmed, pending) = (confirmed.cloned(), pending.to_vec());
+    let mut folder = Folder::new(confirmed, pending, false);
+    folder.row(table, id)
+}
+
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
         let (folders, batch, admitted) = Default::default();
@@ -256,16 +287,11 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         use std::collections::btree_map::Entry;
         Ok(match self.folders.entry((table.clone(), id)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Folder {
-                confirmed: self.store.confirmed(table, id)?,
-                pending: self.store.pending_on(id)?,
-                applied: None,
-                visible: None,
-                had_row: self.store.row(table, id)?.is_some(),
-                dirty: false,
-                gone: false,
-                unwritten: false,
-            }),
+            Entry::Vacant(entry) => entry.insert(Folder::new(
+                self.store.confirmed(table, id)?,
+                self.store.pending_on(id)?,
+                self.store.row(table, id)?.is_some(),
+            )),
         })
     }
 

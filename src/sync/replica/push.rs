@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desk::Desk;
+use super::desk::{Desk, is_create};
 use super::{Output, ReplicaMachine};
 use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
 use crate::crdt::{ChangeHash, Document};
@@ -28,13 +28,14 @@ impl ReplicaMachine {
         if !ready || self.meta.grant.is_none() {
             return Ok(());
         }
-        let waiting = self.mend(store, now)?;
+        let Waiting { edits: waiting, ask } = self.mend(store, now)?;
         let mut edits = self.unsent(store)?;
         let Some(session) = &mut self.session else { return Ok(()) };
         session.sent = edits.last().map_or(session.sent, |last| last.turn.max(session.sent));
         edits.retain(|pending| !waiting.contains(&pending.edit.id));
         session.again = waiting;
         let nothing_to_ask = edits.is_empty()
+            && ask.is_empty()
             && session.flush.0 > 0
             && session.later.is_empty()
             && self.meta.wanted.is_empty();
@@ -43,6 +44,10 @@ impl ReplicaMachine {
         }
         session.flush.0 += 1;
         let number = session.flush.0;
+        session.asked.extend(&ask);
+        if !ask.is_empty() {
+            self.outputs.push_back(Output::Send(ToServer::Ask(ask)));
+        }
         self.fetch(self.meta.wanted.clone());
         for set in self.sign(&*store, edits)? {
             self.outputs.push_back(Output::Send(ToServer::Push(set)));
@@ -77,10 +82,10 @@ impl ReplicaMachine {
         &mut self,
         store: &mut S,
         now: Timestamp,
-    ) -> Result<BTreeSet<EditId>, StoreError> {
+    ) -> Result<Waiting, StoreError> {
         loop {
             let mut desk = Desk::new(&*store);
-            let mut waiting = BTreeSet::new();
+            let mut waiting = Waiting::default();
             let edits = self.unsent(store)?.into_iter().map(|pending| pending.edit);
             let records: BTreeSet<_> = edits.map(|edit| (edit.table, edit.record)).collect();
             for (table, record) in records {
@@ -88,18 +93,32 @@ impl ReplicaMachine {
                 if !folder.is_stale(&table, record) {
                     continue;
                 }
-                if self.must_wait(&table, record, folder.exists()) {
-                    waiting.extend(folder.pending.iter().map(|pending| pending.edit.id));
+                let ids = folder.pending.iter().map(|pending| pending.edit.id);
+                let must_wait = self.must_wait(&table, record, folder.exists());
+                let ask = if folder.exists() { Vec::new() } else { self.unasked(&folder.pending) };
+                if must_wait || !ask.is_empty() {
+                    waiting.edits.extend(ids);
+                    waiting.ask.extend(ask.into_iter().filter(|_| !must_wait));
                 } else {
                     self.rebase(&mut desk, now, &table, record, &BTreeSet::new())?;
                 }
             }
             if desk.touched().is_empty() {
-                return with_bound(store, &waiting);
+                waiting.edits = with_bound(store, &waiting.edits)?;
+                return Ok(waiting);
             }
             // What could not be written anew makes room for others.
             self.write(store, desk.finish())?;
         }
+    }
+
+    /// Edits of a record out of reach that may have been admitted in a session before, for all
+    /// that this device knows: after starting anew no notice tells.
+    fn unasked(&self, pending: &[Pending]) -> Vec<EditId> {
+        let Some(session) = &self.session else { return Vec::new() };
+        let changes = pending.iter().filter(|pending| !is_create(&pending.edit));
+        let ids = changes.map(|pending| pending.edit.id);
+        ids.filter(|id| !session.asked.contains(id)).collect()
     }
 
     /// Whether what pending edits of a record build on may be on its way still. On a record that
@@ -138,6 +157,14 @@ impl ReplicaMachine {
         }
         Ok(sets)
     }
+}
+
+/// Pending edits that cannot be sent.
+#[derive(Default)]
+struct Waiting {
+    edits: BTreeSet<EditId>,
+    /// Those of them about which the server is to be asked.
+    ask: Vec<EditId>,
 }
 
 /// These edits, and those that count together with one of them.

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, Prepared, is_create};
+use super::desk::{Desk, Prepared, is_create, not_there};
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
-use crate::codec::{Digest, Entry, Page, PublicKey, Scope, ToDevice, ToServer, edit_digest};
+use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
 use crate::gate::{Attestation, apply};
 use crate::limits::SESSION_RETRIES_MAX;
 use crate::model::{
@@ -79,9 +79,7 @@ impl ReplicaMachine {
 
     /// Forgets all confirmed state, and keeps what is pending: the server cannot go on from here.
     pub(super) fn start_anew<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
-        self.meta.watermark = Sequence(0);
-        self.meta.scope = Scope::default();
-        self.meta.wanted.clear();
+        self.meta.forget_confirmed();
         let mut desk = Desk::new(&*store);
         for (table, record) in store.confirmed_ids()? {
             desk.folder(&table, record)?.forget();
@@ -96,7 +94,6 @@ impl ReplicaMachine {
         verdicts: Vec<(EditId, Verdict)>,
     ) -> Result<(), StoreError> {
         let mut desk = Desk::new(&*store);
-        let mut split = BTreeSet::new();
         let wanted = self.meta.wanted.clone();
         for (id, verdict) in verdicts {
             let Some(pending) = store.pending(id)? else { continue };
@@ -121,19 +118,13 @@ impl ReplicaMachine {
                 Verdict::Denied { denial, epoch } => {
                     if let Some(edit) = folder.withdraw(id) {
                         desk.batch.settled.push(id);
-                        let entry = quarantined(&edit, edit.ops().cloned(), denial, epoch, now);
+                        let entry =
+                            quarantined(&edit, edit.ops().cloned().collect(), denial, epoch, now);
                         desk.batch.quarantine.push(entry);
                     }
                 }
                 Verdict::Split { columns, epoch } => {
-                    split.insert(id);
-                    let entries = columns.into_iter().filter_map(|denial| {
-                        let (edit, ops) = take_column(&mut folder.pending, id, &denial)?;
-                        Some(quarantined(&edit, ops.into_iter(), denial, epoch, now))
-                    });
-                    let entries: Vec<_> = entries.collect();
-                    desk.batch.quarantine.extend(entries);
-                    self.rebase(&mut desk, now, &table, record, &split)?;
+                    self.split(&mut desk, now, id, (&table, record), columns, epoch)?;
                 }
             }
         }
@@ -141,6 +132,35 @@ impl ReplicaMachine {
         self.write(store, desk.finish())?;
         self.fetch_new(&wanted);
         Ok(())
+    }
+
+    /// Takes the refused columns out of an edit and writes the rest anew.
+    fn split<S: ReplicaStore>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        now: Timestamp,
+        id: EditId,
+        (table, record): (&TableName, RecordId),
+        columns: Vec<Denial>,
+        epoch: PolicyEpoch,
+    ) -> Result<(), StoreError> {
+        let folder = desk.folder(table, record)?;
+        let mut entries = Vec::new();
+        for denial in columns {
+            let taken = take_column(&mut folder.pending, id, &denial);
+            entries.extend(taken.map(|(edit, ops)| quarantined(&edit, ops, denial, epoch, now)));
+        }
+        let edit = folder.pending.iter().find(|pending| pending.edit.id == id);
+        let possible = folder.exists() || edit.is_none_or(|pending| is_create(&pending.edit));
+        // Where its record is out of reach by now the rest cannot be written anew.
+        let rest = if possible { None } else { folder.withdraw(id) };
+        if let Some(rest) = rest {
+            let ops = rest.ops().cloned().collect();
+            entries.push(quarantined(&rest, ops, not_there(), epoch, now));
+            desk.batch.settled.push(id);
+        }
+        desk.batch.quarantine.extend(entries);
+        if possible { self.rebase(desk, now, table, record, &BTreeSet::from([id])) } else { Ok(()) }
     }
 
     /// Writes, then tells what came of it.
@@ -209,7 +229,8 @@ impl ReplicaMachine {
             if !folder.is_stale(&table, record) {
                 continue;
             }
-            if self.must_wait(&table, record, folder.exists()) {
+            if !folder.exists() || self.must_wait(&table, record, true) {
+                // Sending looks after it, when all is answered.
                 let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
                 self.send_again(pending);
             } else {
@@ -400,7 +421,17 @@ impl ReplicaMachine {
             }
         }
         for (table, record) in records {
-            self.rebase(&mut desk, now, &table, record, asked)?;
+            let folder = desk.folder(&table, record)?;
+            if folder.exists() {
+                self.rebase(&mut desk, now, &table, record, asked)?;
+            } else {
+                let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
+                self.send_again(pending);
+            }
+        }
+        // This much is certain of what the server wants anew: it is not admitted.
+        if let Some(session) = &mut self.session {
+            session.asked.extend(asked.iter().copied());
         }
         self.write(store, desk.finish())
     }
@@ -416,7 +447,7 @@ fn park<S: ReplicaStore>(
 ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
     let keep = |edit: &Edit| {
         let epoch = PolicyEpoch::default();
-        quarantined(edit, edit.ops().cloned(), denial.clone(), epoch, now)
+        quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now)
     };
     let mut records = Vec::new();
     desk.batch.quarantine.push(keep(edit));
@@ -432,13 +463,13 @@ fn park<S: ReplicaStore>(
 
 pub(super) fn quarantined(
     edit: &Edit,
-    ops: impl Iterator<Item = Op>,
+    ops: Vec<Op>,
     denial: Denial,
     epoch: PolicyEpoch,
     at: Timestamp,
 ) -> Quarantined {
     let (table, record) = (edit.table.clone(), edit.record);
-    let (id, atomic, ops) = (edit.id, edit.atomic, ops.collect());
+    let (id, atomic) = (edit.id, edit.atomic);
     Quarantined { edit: id, table, record, atomic, ops, denial, epoch, at }
 }
 

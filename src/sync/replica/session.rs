@@ -70,6 +70,8 @@ pub(super) struct Session {
     /// Edits that the server wants anew: sent at the next [`ToDevice::Flushed`], when what they
     /// lack has arrived.
     pub(super) later: BTreeSet<EditId>,
+    /// Edits on records out of reach, about which the server was asked whether they are admitted.
+    pub(super) asked: BTreeSet<EditId>,
     /// How often the server wanted something anew, one after the other.
     pub(super) retries: u32,
     /// The last [`ToServer::Flush`] sent, and the last answered.
@@ -107,6 +109,7 @@ impl ReplicaMachine {
             sent: Turn::default(),
             again: BTreeSet::new(),
             later: BTreeSet::new(),
+            asked: BTreeSet::new(),
             retries: 0,
             flush: (0, 0),
         });

@@ -317,6 +317,7 @@ impl ServerMachine {
                 self.pump(store, id)
             }
             (true, ToServer::Fetch { table, record }) => self.fetch(store, id, &table, record),
+            (true, ToServer::Ask(edits)) => self.ask(store, id, edits),
             (_, message) => {
                 let what = match message {
                     ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",
