@@ -3,6 +3,7 @@
 
 mod error;
 mod export;
+mod file;
 mod import;
 mod live;
 mod read;
@@ -19,16 +20,17 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::codec::{EnrollCode, SecretKey};
 use crate::limits::EVENTS_KEPT_MAX;
-use crate::model::{ColumnName, Columns, EditId, RecordId, TableName, Value};
+use crate::model::{ColumnName, Columns, EditId, RecordId, Schema, TableName, Value};
 use crate::net::system;
 use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
-pub use crate::sync::replica::{Draft, EditError, Event, Intent};
+pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
 pub use error::{ReplicaOpenError, SyncError};
 pub use export::{ExportError, ExportFormat};
+pub use file::{FileKind, Finding, OpenError, Repair, RepairError, Verification, repair, verify};
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
 pub use live::{SyncGuard, SyncOptions};
 pub use read::{Row, Status};
@@ -71,6 +73,7 @@ struct Shared {
 /// Chooses how a replica is opened.
 pub struct ReplicaBuilder {
     path: PathBuf,
+    schema: Option<Schema>,
     keys: Option<Box<dyn KeyStore>>,
 }
 
@@ -89,12 +92,20 @@ impl ReplicaBuilder {
         self
     }
 
+    /// The tables that a replica has before it is enrolled: the app works at once, and what was
+    /// made becomes the user's at enrolment. An enrolled replica has its server's.
+    #[must_use]
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
     /// Opens the replica, or makes it. Needs no network and no server.
     ///
     /// # Errors
     /// The file or the key cannot be used; the error says which, and what to do.
     pub fn open(self) -> Result<Replica, ReplicaOpenError> {
-        let store = RedbReplica::open_or_create(&self.path)?;
+        let mut store = RedbReplica::open_or_create(&self.path)?;
         let keys = self.keys.unwrap_or_else(|| {
             let mut path = self.path.clone().into_os_string();
             path.push(".key");
@@ -110,7 +121,10 @@ impl ReplicaBuilder {
             keys.save(&key)?;
             key
         };
-        let machine = ReplicaMachine::open(&store, key.clone(), system::seed()?)?;
+        let mut machine = ReplicaMachine::open(&store, key.clone(), system::seed()?)?;
+        if let Some(schema) = self.schema {
+            machine.set_local_schema(&mut store, schema)?;
+        }
         let shared = Shared {
             reader: store.reader(),
             core: Mutex::new(Core { machine, store }),
@@ -129,7 +143,7 @@ impl Replica {
     /// A replica in this file.
     #[must_use]
     pub fn builder(path: impl AsRef<Path>) -> ReplicaBuilder {
-        ReplicaBuilder { path: path.as_ref().to_owned(), keys: None }
+        ReplicaBuilder { path: path.as_ref().to_owned(), schema: None, keys: None }
     }
 
     /// Enrols this device by a code and fetches what its user takes along.
@@ -255,7 +269,7 @@ impl Replica {
         Ok(RecordId::new(system::now(), ten))
     }
 
-    /// Tries a refused edit again: judged here and then on the server, under its own edit id.
+    /// Tries a refused edit again: judged here and then on the server, as an edit of its own.
     ///
     /// # Errors
     /// It is refused again, or is not in quarantine.
@@ -265,9 +279,19 @@ impl Replica {
         let retried = self
             .shared
             .with_core(move |core| core.machine.retry(&mut core.store, system::now(), edit));
-        retried.await?;
+        let again = retried.await?;
         self.shared.edited.notify_one();
-        Ok(Receipt::new(self.clone(), records, vec![edit]))
+        Ok(Receipt::new(self.clone(), records, again))
+    }
+
+    /// Signs the user out: rows, grant and quarantine go from this replica, and it can be enrolled
+    /// anew. With `wipe`, pending edits are discarded too. (The rows' bytes stay in the file until
+    /// it is reused or deleted.)
+    ///
+    /// # Errors
+    /// Edits are pending and `wipe` was not asked for, or the file cannot be written.
+    pub async fn sign_out(&self, wipe: bool) -> Result<(), SignOutError> {
+        self.shared.with_core(move |core| core.machine.sign_out(&mut core.store, wipe)).await
     }
 
     /// Takes a refused edit out of quarantine for good.
@@ -301,6 +325,12 @@ impl Gone for EditError {
 impl Gone for crate::sync::StoreError {
     fn gone() -> Self {
         Self::Io("the runtime is shutting down".into())
+    }
+}
+
+impl Gone for SignOutError {
+    fn gone() -> Self {
+        Self::Store(crate::sync::StoreError::gone())
     }
 }
 

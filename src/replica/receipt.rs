@@ -13,7 +13,6 @@ pub enum Settled {
 
 /// Stands for edits that were made here: durable, and pending until the server rules.
 #[derive(Debug, Clone)]
-#[must_use]
 pub struct Receipt {
     replica: Replica,
     records: Vec<RecordId>,

@@ -57,11 +57,16 @@ pub enum TableError {
 }
 
 /// A table whose rows are read and written as `T`. Cheap to clone.
-#[derive(Debug)]
 pub struct TypedTable<T> {
     replica: Replica,
     name: TableName,
     row: PhantomData<fn() -> T>,
+}
+
+impl<T> std::fmt::Debug for TypedTable<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TypedTable").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl<T> Clone for TypedTable<T> {

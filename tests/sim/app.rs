@@ -33,7 +33,7 @@ impl World {
         self.note(&format!("device {at} edits {drafts:?}"));
         let time = self.device_time(at);
         let device = &mut self.devices[at];
-        let result = device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts);
+        let result = device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, false);
         let ids = match result {
             Ok(ids) => ids,
             Err(error) => return self.edit_refused(at, error),
@@ -72,17 +72,22 @@ impl World {
                 self.adopt_new(at);
                 self.after_store_error(at)
             }
-            EditError::Store(_) => self.after_store_error(at),
+            EditError::Store(_) => {
+                self.nothing_made(at)?;
+                self.after_store_error(at)
+            }
             _ => {
                 self.figures.refused_here += 1;
-                let made = self.adopt_new(at);
-                if made.is_empty() {
-                    self.drain_device(at)
-                } else {
-                    Err(format!("device {at} refused an edit and keeps {made:?}"))
-                }
+                self.nothing_made(at)?;
+                self.drain_device(at)
             }
         }
+    }
+
+    fn nothing_made(&mut self, at: usize) -> Check {
+        let made = self.adopt_new(at);
+        let problem = || format!("device {at} did not make an edit and keeps {made:?}");
+        if made.is_empty() { Ok(()) } else { Err(problem()) }
     }
 
     /// An app may open its file again, or just go on.

@@ -167,27 +167,16 @@ impl World {
         self.trace.update(&bytes);
         let device = &mut self.devices[at];
         let Some(machine) = &mut device.machine else { return Ok(()) };
-        let result = machine.received(&mut device.disk, time, message);
-        self.drain_device(at)?;
-        match result {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.drop_link(at);
-                self.session_error(at, &error)
-            }
-        }
+        // An error is told as the last output as well.
+        let _ = machine.received(&mut device.disk, time, message);
+        self.drain_device(at)
     }
 
     fn session_error(&mut self, at: usize, error: &SessionError) -> Check {
         self.note(&format!("device {at} ends its session: {error}"));
         match error {
             // In calm it is one that was on its way.
-            SessionError::Refused(Refusal::Trouble(_)) => Ok(()),
-            SessionError::Refused(Refusal::NoSuchUser(user))
-                if self.people.organization.users[user].disabled =>
-            {
-                Ok(())
-            }
+            SessionError::Refused(Refusal::Trouble(_) | Refusal::NoSuchUser(_)) => Ok(()),
             SessionError::Store(StoreError::Damaged(_)) => Err(format!("device {at}: {error}")),
             SessionError::Store(_) if !self.calm => {
                 if self.rng.chance(50) {
@@ -235,7 +224,10 @@ impl World {
                         link.up.push_back(bytes);
                     }
                 }
-                Output::Close(_) => {}
+                Output::Close(error) => {
+                    self.drop_link(at);
+                    self.session_error(at, &error)?;
+                }
                 Output::Event(event) => self.event(at, event)?,
             }
         }

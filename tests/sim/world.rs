@@ -6,7 +6,7 @@ use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCerti
 use tidegate::model::{EditId, LogEpoch, Op, Sequence, Timestamp, UserId};
 use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
-use tidegate::sync::server::{ConnectionId, Identity, ServerMachine};
+use tidegate::sync::server::{ConnectionId, Identity, PageBounds, ServerMachine};
 
 use crate::links::Link;
 use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
@@ -109,6 +109,8 @@ pub(crate) struct World {
     /// No more faults: all is to settle.
     pub(crate) calm: bool,
     pub(crate) values: u64,
+    /// How often what goes wrong goes wrong, in percent of the usual.
+    wildness: usize,
 }
 
 impl World {
@@ -122,6 +124,7 @@ impl World {
             ServerCertificate::issue(&organization, key.public(), tls, 1, start).to_bytes();
         let identity = Identity { organization: organization.public(), key, certificate };
         let people = People::draw(&mut rng);
+        let wildness = [0, 20, 50, 100][rng.below(4)];
         let mut world = Self {
             rng,
             now: START_MILLIS,
@@ -139,6 +142,7 @@ impl World {
             planted,
             calm: false,
             values: 0,
+            wildness,
         };
         world.disk.lazy = planted == Some(Planted::AcknowledgesBeforeCommit);
         for _ in 0..2 + world.rng.below(3) {
@@ -214,7 +218,13 @@ impl World {
     fn step(&mut self) -> Check {
         self.now += i64::try_from(self.rng.below(2_000)).unwrap();
         let device = self.rng.below(self.devices.len());
-        match self.rng.weighted(&[110, 110, 60, 45, 40, 30, 7, 5, 3, 6, 10, 10, 1]) {
+        let wild = |weight: usize| weight * self.wildness;
+        let (cuts, devices, server, restores) = (wild(7), wild(5), wild(3), wild(1));
+        let (rules, faults) = (wild(4) + 200, wild(8));
+        let calm = [9_000, 9_000, 6_000, 4_500, 3_500, 2_500].into_iter();
+        let weights: Vec<_> =
+            calm.chain([cuts, devices, server, rules, 1_500, faults, restores]).collect();
+        match self.rng.weighted(&weights) {
             0 => self.deliver_up_somewhere(),
             1 => self.deliver_down_somewhere(),
             2 => self.app_edits(device),
@@ -278,7 +288,10 @@ impl World {
         let rules = self.rules_for(&self.people).rules();
         let seed = self.rng.seed();
         match ServerMachine::open(&mut self.disk, self.identity.clone(), rules, seed) {
-            Ok(server) => {
+            Ok(mut server) => {
+                // Scans and logs of several pages, although the worlds are small.
+                let looks = [1, 2, 4, 512][self.rng.below(4)];
+                server.set_page_bounds(PageBounds { looks, bytes: 100 << self.rng.below(8) });
                 self.note(&format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);
                 self.note_truth()
@@ -352,7 +365,10 @@ impl World {
         }
         let seed = device.frozen.as_ref().map_or(drawn, |(seed, _)| *seed);
         match ReplicaMachine::open(&device.disk, device.key.clone(), seed) {
-            Ok(machine) => device.machine = Some(machine),
+            Ok(mut machine) => {
+                machine.set_push_window([1, 3, 1_000][self.rng.below(3)]);
+                device.machine = Some(machine);
+            }
             Err(StoreError::Damaged(text)) => return Err(format!("device {at}: damaged: {text}")),
             Err(_) => {}
         }

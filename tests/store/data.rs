@@ -143,7 +143,13 @@ pub(crate) fn edit(rng: &mut Rng, id: EditId, record: &Record) -> Edit {
     };
     let parts = parts.into_iter().filter(|(_, ops)| !ops.is_empty());
     let changes = parts.map(change).collect();
-    Edit { id, table: record.table().clone(), record: record.id(), atomic: 0, changes }
+    Edit {
+        id,
+        table: record.table().clone(),
+        record: record.id(),
+        atomic: u32::from(rng.byte() % 3),
+        changes,
+    }
 }
 
 /// What the server says counts.
@@ -224,6 +230,7 @@ fn quarantined(rng: &mut Rng) -> Quarantined {
         edit: edit_id(4, 1 + rng.next() % 5, 0),
         table,
         record,
+        atomic: u32::from(rng.byte() % 3),
         ops: vec![Op::Put { column: column("name"), value: value(rng) }],
         denial: denial(rng),
         epoch: PolicyEpoch(rng.next()),

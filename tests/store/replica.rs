@@ -225,6 +225,7 @@ fn quarantine_keeps_the_order_of_arrival() {
         edit: edit_id(4, counter, 0),
         table: table("t"),
         record: id(1),
+        atomic: 0,
         ops: vec![Op::State(RecordState::Deleted)],
         denial: denial(&mut rng),
         epoch: PolicyEpoch(1),

@@ -57,8 +57,8 @@ pub enum EditError {
     /// The gate refuses it.
     #[error("denied: {0}")]
     Denied(Denial),
-    /// The device belongs to nobody yet.
-    #[error("this device is not enrolled: run `tidegate enroll CODE` first")]
+    /// The device belongs to nobody yet, and has no tables of its own.
+    #[error("this device is not enrolled: enrol it, or give it a schema to start with")]
     NotEnrolled,
     /// The schema has no such table.
     #[error("there is no table `{0}`")]
@@ -99,10 +99,11 @@ impl ReplicaMachine {
         drafts: Vec<Draft>,
         atomic: bool,
     ) -> Result<Vec<EditId>, EditError> {
-        let device = match &self.meta.enrolment {
-            Some(enrolment) => enrolment.device,
-            None => return Err(EditError::NotEnrolled),
-        };
+        self.recover(store)?;
+        let device = self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default();
+        if self.meta.schema.tables.is_empty() {
+            return Err(EditError::NotEnrolled);
+        }
         let counter = self.meta.counter + 1;
         let mut desk = Desk::new(&*store);
         let mut ids = Vec::new();
@@ -126,13 +127,10 @@ impl ReplicaMachine {
                 pending.edit.atomic = u32::try_from(ids.len()).unwrap_or(u32::MAX);
             }
         }
-        // The number is used up even where the store cannot say whether it wrote.
         self.meta.counter = counter;
-        desk.batch.meta = Some(self.meta.clone());
-        let (batch, changed) = desk.finish();
-        store.commit(batch)?;
-        self.tell_changed(changed);
-        self.push(store)?;
+        self.write(store, desk.finish())?;
+        // The edits are made, whatever becomes of the session.
+        self.push_or_end(store, now);
         Ok(ids)
     }
 
@@ -148,7 +146,7 @@ impl ReplicaMachine {
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
-        let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
+        let visible = Self::visible(desk, &name, record)?;
         let ops = self.ops(table, &visible, intent)?;
         if ops.is_empty() {
             return Ok(None);
@@ -158,6 +156,23 @@ impl ReplicaMachine {
         let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
         Ok(Some(edit))
+    }
+
+    /// The record as the app sees it, to build an edit on.
+    fn visible<S: ReplicaStore>(
+        desk: &mut Desk<'_, S>,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Record, EditError> {
+        let folder = desk.folder(table, record)?;
+        let is_pending = !folder.pending.is_empty();
+        match folder.visible(table, record) {
+            Ok(visible) => Ok(visible.clone()),
+            // What is pending builds on something that is to come (again): until then the record
+            // is not shown, or not as the user left it.
+            Err(_) if is_pending => Err(EditError::NoSuchRecord(table.clone(), record)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn ops(&self, table: &Table, record: &Record, intent: Intent) -> Result<Vec<Op>, EditError> {
@@ -197,8 +212,7 @@ impl ReplicaMachine {
         columns: Columns,
     ) -> Result<Vec<Op>, EditError> {
         let header = if table.is_user_owned() {
-            let me = self.meta.enrolment.as_ref().map(|it| Owner::User(it.user.clone()));
-            let owner = owner.or(me).ok_or(EditError::NotEnrolled)?;
+            let owner = owner.or_else(|| self.default_owner()).ok_or(EditError::NotEnrolled)?;
             Op::Own { business_unit: self.business_unit_of(&owner)?, owner }
         } else {
             Op::State(RecordState::Active)
@@ -210,6 +224,9 @@ impl ReplicaMachine {
     }
 
     fn business_unit_of(&self, owner: &Owner) -> Result<BusinessUnitId, EditError> {
+        if let Some(unit) = self.unit_of_nobody(owner) {
+            return Ok(unit);
+        }
         let Some(standing) = &self.standing else {
             return Err(EditError::Denied(Denial::of(Rule::NoPrivilege)));
         };
@@ -228,6 +245,10 @@ impl ReplicaMachine {
         record: &Record,
         edit: &Edit,
     ) -> Result<(), EditError> {
+        // Before enrolment there is no policy; the server judges what is sent after it.
+        if self.meta.enrolment.is_none() {
+            return Ok(());
+        }
         let nobody = Denial::of(Rule::NoPrivilege);
         let Some(standing) = &self.standing else { return Err(EditError::Denied(nobody)) };
         let directory = DeviceDirectory { standing, owners: &self.meta.owners };
@@ -262,12 +283,15 @@ impl ReplicaMachine {
         store: &mut S,
         edit: EditId,
     ) -> Result<(), StoreError> {
+        self.recover(store)?;
         let batch = crate::sync::ReplicaBatch { released: vec![edit], ..Default::default() };
-        store.commit(batch)
+        self.keep(store, batch)
     }
 
-    /// Tries a refused edit again, as it was: judged anew here and then on the server, under its
-    /// own edit id. The parts of an atomic one are tried together.
+    /// Tries a refused edit again: judged anew here and then on the server. It is an edit of its
+    /// own now, whose id is returned: where only a part was refused, the rest may have been
+    /// admitted under the old one. The parts of an
+    /// atomic one are tried together.
     ///
     /// # Errors
     /// It is refused again (or is not in quarantine); then it stays there.
@@ -276,36 +300,59 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
         id: EditId,
-    ) -> Result<(), EditError> {
+    ) -> Result<Vec<EditId>, EditError> {
+        self.recover(store)?;
         let refused = parts_of(store.quarantine()?, id);
         if refused.is_empty() {
             let detail = format!("edit {id} is not in quarantine");
             return Err(EditError::Denied(Denial::malformed(detail)));
         }
-        self.meta.counter += 1;
-        let counter = self.meta.counter;
+        let counter = self.meta.counter + 1;
+        let atomic = if refused.len() > 1 { u32::try_from(refused.len()).unwrap_or(0) } else { 0 };
         let mut desk = Desk::new(&*store);
-        for (id, parts) in refused {
-            let Some(first) = parts.first() else { continue };
-            let (name, record, atomic) = (first.table.clone(), first.record, first.atomic);
-            let Some(table) = self.meta.schema.table(name.as_str()) else {
-                return Err(EditError::NoSuchTable(name));
-            };
-            let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
-            let ops = parts.into_iter().flat_map(|entry| entry.ops).collect();
-            let edit = Edit { atomic, ..visible.author(table, id, self.actor, now, ops) };
-            self.preview(&desk, &*store, &visible, &edit)?;
-            let pending = Pending { turn: Turn { counter, part: id.part }, edit };
-            desk.folder(&name, record)?.add(pending.clone())?;
-            desk.batch.pending.push(pending);
-            desk.batch.released.push(id);
+        let mut again = Vec::new();
+        for (part, (old, entries)) in (0..).zip(refused) {
+            let id = EditId { device: id.device, counter, part };
+            let edit = self.again(&mut desk, &*store, now, id, entries)?;
+            let (turn, edit) = (Turn { counter, part }, Edit { atomic, ..edit });
+            desk.batch.pending.push(Pending { turn, edit });
+            desk.batch.released.push(old);
+            again.push(id);
         }
-        desk.batch.meta = Some(self.meta.clone());
-        let (batch, changed) = desk.finish();
-        store.commit(batch)?;
-        self.tell_changed(changed);
-        self.push(store)?;
-        Ok(())
+        self.meta.counter = counter;
+        self.write(store, desk.finish())?;
+        self.push_or_end(store, now);
+        Ok(again)
+    }
+
+    /// Writes a refused edit (or what of it was refused) as another, on what is visible now.
+    fn again<S: ReplicaStore>(
+        &self,
+        desk: &mut Desk<'_, S>,
+        store: &S,
+        now: Timestamp,
+        id: EditId,
+        entries: Vec<Quarantined>,
+    ) -> Result<Edit, EditError> {
+        let Some(first) = entries.first() else {
+            return Err(EditError::Denied(Denial::malformed("there is nothing to retry")));
+        };
+        let (name, record) = (first.table.clone(), first.record);
+        let Some(table) = self.meta.schema.table(name.as_str()) else {
+            return Err(EditError::NoSuchTable(name));
+        };
+        let visible = Self::visible(desk, &name, record)?;
+        let mut ops: Vec<_> = entries.into_iter().flat_map(|entry| entry.ops).collect();
+        let is_put = |op: &Op| matches!(op, Op::Put { .. });
+        if visible.exists() && ops.iter().any(is_put) {
+            // Someone else created the record meanwhile: what was set here is set there.
+            ops.retain(is_put);
+        }
+        let edit = visible.author(table, id, self.actor, now, ops);
+        self.preview(desk, store, &visible, &edit)?;
+        let turn = Turn { counter: id.counter, part: id.part };
+        desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
+        Ok(edit)
     }
 }
 

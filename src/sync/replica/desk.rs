@@ -1,8 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed};
-use crate::model::{ActorId, Denial, Edit, EditId, Header, RecordId, Schema, Section, TableName};
+use crate::model::{
+    ActorId, Denial, Edit, EditId, Header, RecordId, Schema, Section, Sequence, TableName,
+};
 use crate::sync::{Pending, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
 /// Where a step of a replica is prepared: the records that it touches, read once, and changed in
@@ -11,9 +13,15 @@ pub(super) struct Desk<'a, S> {
     store: &'a S,
     folders: BTreeMap<(TableName, RecordId), Folder>,
     pub(super) batch: ReplicaBatch,
+    /// Edits that the server admitted: told once this is written.
+    pub(super) admitted: Vec<(EditId, Sequence)>,
 }
 
 /// One record: its confirmed state, and what is pending on it, in order.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four marks that have nothing to do with each other"
+)]
 pub(super) struct Folder {
     pub(super) confirmed: Option<Confirmed>,
     pub(super) pending: Vec<Pending>,
@@ -22,10 +30,24 @@ pub(super) struct Folder {
     visible: Option<Record>,
     had_row: bool,
     dirty: bool,
+    /// The confirmed state that the store has is to be removed.
+    gone: bool,
+    /// Changes of this device are no longer in the history that it sees.
+    unwritten: bool,
 }
 
-/// What a desk prepared: what is to be written, and the rows whose values may have changed.
-pub(super) type Prepared = (ReplicaBatch, Vec<(TableName, RecordId)>);
+/// What a desk prepared.
+pub(super) struct Prepared {
+    /// What is to be written.
+    pub(super) batch: ReplicaBatch,
+    /// The rows whose values may have changed.
+    pub(super) changed: Vec<(TableName, RecordId)>,
+    /// Edits that the server admitted.
+    pub(super) admitted: Vec<(EditId, Sequence)>,
+    /// Whether changes of this device left the history that it sees: it would give their numbers
+    /// again, so it must go on as another actor.
+    pub(super) unwritten: bool,
+}
 
 /// What came of writing pending edits anew.
 #[derive(Default)]
@@ -42,7 +64,46 @@ pub(super) fn is_create(edit: &Edit) -> bool {
     edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
 }
 
+/// Why an edit cannot be written anew where its record is gone.
+pub(super) fn not_there() -> Denial {
+    Denial::malformed("the record that it changes is not there (any more)")
+}
+
+/// Adds what of an edit the record does not hold yet. It may hold some: an edit whose answer was
+/// lost comes with the whole record as well.
+fn lay(record: &mut Record, edit: &Edit) -> Result<(), CrdtError> {
+    if edit.changes.iter().any(|change| record.holds(&change.section, change.id)) {
+        let mut rest = edit.clone();
+        rest.changes.retain(|change| !record.holds(&change.section, change.id));
+        record.merge(&rest)
+    } else {
+        record.merge(edit)
+    }
+}
+
+/// Adds an edit as it is, if the server would take it so on this record.
+fn stands(record: &mut Record, edit: &Edit) -> bool {
+    let header = edit.change(&Section::Header);
+    let moved = header.is_some_and(|change| {
+        change.deps != record.heads(&Section::Header) && !record.holds(&Section::Header, change.id)
+    });
+    !moved && lay(record, edit).is_ok()
+}
+
 impl Folder {
+    fn new(confirmed: Option<Confirmed>, pending: Vec<Pending>, had_row: bool) -> Self {
+        Self {
+            confirmed,
+            pending,
+            applied: None,
+            visible: None,
+            had_row,
+            dirty: false,
+            gone: false,
+            unwritten: false,
+        }
+    }
+
     /// The record with what is pending on it.
     pub(super) fn visible(
         &mut self,
@@ -52,7 +113,7 @@ impl Folder {
         if self.visible.is_none() {
             let mut record = self.base(table, id);
             for pending in &self.pending {
-                record.merge(&pending.edit)?;
+                lay(&mut record, &pending.edit)?;
             }
             self.visible = Some(record);
         }
@@ -76,25 +137,38 @@ impl Folder {
         Ok(())
     }
 
-    /// Takes over new confirmed state.
+    /// Takes over new confirmed state, in which one more edit counts.
     pub(super) fn confirm(&mut self, applied: Applied) {
         self.confirmed = Some(applied.confirmed().clone());
         self.applied = Some(applied);
         self.touch();
     }
 
+    /// Takes over new confirmed state in place of what was there.
+    pub(super) fn replace(&mut self, applied: Applied) {
+        self.unwritten = true;
+        self.confirm(applied);
+    }
+
     /// The record is out of reach.
     pub(super) fn forget(&mut self) {
-        self.confirmed = None;
+        self.gone |= self.confirmed.take().is_some();
         self.applied = None;
+        self.unwritten = true;
         self.touch();
     }
 
-    /// Takes a pending edit away.
+    /// Takes away a pending edit that is confirmed now.
     pub(super) fn settle(&mut self, edit: EditId) -> Option<Edit> {
         let at = self.pending.iter().position(|pending| pending.edit.id == edit)?;
         self.touch();
         Some(self.pending.remove(at).edit)
+    }
+
+    /// Takes away a pending edit that will never be.
+    pub(super) fn withdraw(&mut self, edit: EditId) -> Option<Edit> {
+        self.unwritten = true;
+        self.settle(edit)
     }
 
     fn touch(&mut self) {
@@ -102,27 +176,39 @@ impl Folder {
         self.dirty = true;
     }
 
+    /// Whether the record is there as confirmed, deleted or not.
+    pub(super) fn exists(&self) -> bool {
+        self.confirmed.as_ref().is_some_and(|confirmed| confirmed.record().exists())
+    }
+
+    /// The place in the log of what is confirmed.
+    pub(super) fn version(&self) -> Option<Sequence> {
+        self.confirmed.as_ref().map(Confirmed::version)
+    }
+
     /// Whether pending edits no longer stand on what is confirmed: the header moved under them, or
     /// something that they build on is not there.
-    pub(super) fn is_stale(&mut self, table: &TableName, id: RecordId) -> bool {
+    pub(super) fn is_stale(&self, table: &TableName, id: RecordId) -> bool {
         if self.pending.is_empty() {
             return false;
         }
-        let base = self.base(table, id);
-        let header = self.pending.iter().find_map(|it| it.edit.change(&Section::Header));
-        header.is_some_and(|change| change.deps != base.heads(&Section::Header))
-            || self.visible(table, id).is_err()
+        let mut record = self.base(table, id);
+        !self.pending.iter().all(|pending| stands(&mut record, &pending.edit))
     }
 
-    /// Writes all pending edits anew on what is confirmed, under their edit ids.
+    /// Writes anew, under their edit ids, the pending edits that do not stand on what is
+    /// confirmed, and those `asked` for. The others stay as they are: the server may have admitted
+    /// them already.
     pub(super) fn rebase(
         &mut self,
         (name, id): (&TableName, RecordId),
         schema: &Schema,
         actor: ActorId,
+        asked: &BTreeSet<EditId>,
     ) -> Result<Rebased, CrdtError> {
         let mut record = self.base(name, id);
         let mut rebased = Rebased::default();
+        self.unwritten = true;
         self.touch();
         let Some(table) = schema.table(name.as_str()) else {
             let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
@@ -130,11 +216,16 @@ impl Folder {
             return Ok(rebased);
         };
         for Pending { turn, mut edit } in std::mem::take(&mut self.pending) {
+            if !asked.contains(&edit.id) && stands(&mut record, &edit) {
+                self.pending.push(Pending { turn, edit });
+                continue;
+            }
             if is_create(&edit) && record.exists() {
                 // Someone else created the record of this key: what was set here is set there.
                 edit.changes.retain(|change| change.section != Section::Header);
             } else if !is_create(&edit) && !record.exists() {
-                let denial = Denial::malformed("the record that it changes is not there");
+                let denial =
+                    Denial::malformed("the record that it changes is not there (any more)");
                 rebased.impossible.push((edit, denial));
                 continue;
             }
@@ -152,7 +243,7 @@ impl Folder {
     }
 
     fn row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
-        let version = self.confirmed.as_ref().map(Confirmed::version).unwrap_or_default();
+        let version = self.version().unwrap_or_default();
         let pending = !self.pending.is_empty();
         // What does not fit (yet) is not shown; the confirmed state still is.
         let record = match self.visible(table, id) {
@@ -168,9 +259,23 @@ impl Folder {
     }
 }
 
+/// The row that confirmed state and pending edits make: for checking what a store holds.
+#[must_use]
+pub fn replay(
+    table: &TableName,
+    id: RecordId,
+    confirmed: Option<&Confirmed>,
+    pending: &[Pending],
+) -> Option<StoredRow> {
+    let (confirmed, pending) = (confirmed.cloned(), pending.to_vec());
+    let mut folder = Folder::new(confirmed, pending, false);
+    folder.row(table, id)
+}
+
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
-        Self { store, folders: BTreeMap::new(), batch: ReplicaBatch::default() }
+        let (folders, batch, admitted) = Default::default();
+        Self { store, folders, batch, admitted }
     }
 
     /// The record's folder, read on first use.
@@ -182,21 +287,18 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         use std::collections::btree_map::Entry;
         Ok(match self.folders.entry((table.clone(), id)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Folder {
-                confirmed: self.store.confirmed(table, id)?,
-                pending: self.store.pending_on(id)?,
-                applied: None,
-                visible: None,
-                had_row: self.store.row(table, id)?.is_some(),
-                dirty: false,
-            }),
+            Entry::Vacant(entry) => entry.insert(Folder::new(
+                self.store.confirmed(table, id)?,
+                self.store.pending_on(id)?,
+                self.store.row(table, id)?.is_some(),
+            )),
         })
     }
 
     /// Takes a pending edit away, wherever it is.
     pub(super) fn take_pending(&mut self, id: EditId) -> Result<Option<Edit>, StoreError> {
         let Some(Pending { edit, .. }) = self.store.pending(id)? else { return Ok(None) };
-        let taken = self.folder(&edit.table, edit.record)?.settle(id);
+        let taken = self.folder(&edit.table, edit.record)?.withdraw(id);
         if taken.is_some() {
             self.batch.settled.push(id);
         }
@@ -215,20 +317,26 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         self.folders.iter().filter(|(_, it)| it.dirty).map(|(key, _)| key.clone()).collect()
     }
 
-    /// The batch that writes it all, and the rows whose values may have changed.
+    /// The batch that writes it all, and what is to be told afterwards.
     pub(super) fn finish(mut self) -> Prepared {
         let mut changed = Vec::new();
+        let mut unwritten = false;
         for ((table, id), mut folder) in self.folders {
             if !folder.dirty {
                 continue;
             }
-            self.batch.confirmed.extend(folder.applied.take());
+            unwritten |= folder.unwritten;
+            match folder.applied.take() {
+                Some(applied) => self.batch.confirmed.push(applied),
+                None if folder.gone => self.batch.gone.push((table.clone(), id)),
+                None => {}
+            }
             let row = folder.row(&table, id);
             if row.is_some() || folder.had_row {
                 self.batch.rows.push((table.clone(), id, row));
                 changed.push((table, id));
             }
         }
-        (self.batch, changed)
+        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten }
     }
 }

@@ -3,6 +3,7 @@
 mod commit;
 mod desk;
 mod directory;
+mod enrolment;
 mod push;
 mod receive;
 mod session;
@@ -11,10 +12,15 @@ use std::collections::VecDeque;
 
 use crate::codec::SecretKey;
 use crate::gate::Standing;
+use crate::limits::PUSH_WINDOW_EDITS;
 use crate::model::{ActorId, DeviceNumber, EditId, RecordId, Sequence, TableName, UserId};
-use crate::sync::{Entropy, Grant, Quarantined, ReplicaMeta, ReplicaStore, StoreError};
+use crate::sync::{
+    Entropy, Grant, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
+};
 
 pub use commit::{Draft, EditError, Intent};
+pub use desk::replay;
+pub use enrolment::SignOutError;
 pub use session::{Purpose, SessionError};
 
 use session::Session;
@@ -77,6 +83,9 @@ pub struct ReplicaMachine {
     entropy: Entropy,
     session: Option<Session>,
     outputs: VecDeque<Output>,
+    /// A step failed: what is remembered here may not be what the store holds.
+    doubtful: bool,
+    push_window: usize,
 }
 
 impl ReplicaMachine {
@@ -97,10 +106,17 @@ impl ReplicaMachine {
             entropy: Entropy::new(seed),
             session: None,
             outputs: VecDeque::new(),
+            doubtful: false,
+            push_window: PUSH_WINDOW_EDITS,
         };
         machine.take_grant()?;
         machine.actor = machine.fresh_actor();
         Ok(machine)
+    }
+
+    /// Sends at most so many edits before it waits for their verdicts, at least one.
+    pub fn set_push_window(&mut self, edits: usize) {
+        self.push_window = edits.max(1);
     }
 
     /// What the device knows of itself.
@@ -139,6 +155,34 @@ impl ReplicaMachine {
             None => None,
         };
         Ok(())
+    }
+
+    /// After a failed step takes up what the store holds, as far as it can be read.
+    fn recover(&mut self, store: &impl ReplicaStore) -> Result<(), StoreError> {
+        if self.doubtful {
+            self.meta = store.meta()?;
+            self.take_grant()?;
+            self.actor = self.fresh_actor();
+            self.doubtful = false;
+        }
+        Ok(())
+    }
+
+    /// Notes that a step failed.
+    fn doubt(&mut self, store: &impl ReplicaStore) {
+        self.doubtful = true;
+        if let Err(error) = self.recover(store) {
+            tracing::warn!(%error, "the store cannot be read after a failure; tried again later");
+        }
+    }
+
+    /// Writes a batch.
+    fn keep<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        batch: ReplicaBatch,
+    ) -> Result<(), StoreError> {
+        store.commit(batch).inspect_err(|_| self.doubt(store))
     }
 
     /// No two lives of a device, and no two ways of writing its pending edits, share an actor.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::gate::{Roster, Standing};
+use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
 use crate::model::{
     BusinessUnitId, Denial, LogEpoch, Owner, PolicyEpoch, Schema, TeamKind, Timestamp, UserId,
 };
@@ -115,6 +116,22 @@ pub struct ServerMachine {
     queue: Vec<(ConnectionId, SignedChangeSet)>,
     resolved: BTreeMap<UserId, Arc<Resolved>>,
     outputs: VecDeque<Output>,
+    page_bounds: PageBounds,
+}
+
+/// How much the server looks at and sends at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageBounds {
+    /// Entries of the log, or records of a scan, that are looked at for one page; at least one.
+    pub looks: usize,
+    /// Bytes of edits that a page aims at; one more edit may exceed it.
+    pub bytes: usize,
+}
+
+impl Default for PageBounds {
+    fn default() -> Self {
+        Self { looks: PAGE_LOOKS_MAX, bytes: PAGE_BYTES_TARGET }
+    }
 }
 
 impl ServerMachine {
@@ -136,6 +153,7 @@ impl ServerMachine {
             queue: Vec::new(),
             resolved: BTreeMap::new(),
             outputs: VecDeque::new(),
+            page_bounds: PageBounds::default(),
         };
         machine.until_certain(|machine| {
             let mut meta = machine.meta.clone();
@@ -147,6 +165,11 @@ impl ServerMachine {
         })?;
         machine.note_rules(store)?;
         Ok(machine)
+    }
+
+    /// Sends pages of another size from now on.
+    pub fn set_page_bounds(&mut self, bounds: PageBounds) {
+        self.page_bounds = PageBounds { looks: bounds.looks.max(1), ..bounds };
     }
 
     /// What the server knows of itself.
@@ -294,6 +317,7 @@ impl ServerMachine {
                 self.pump(store, id)
             }
             (true, ToServer::Fetch { table, record }) => self.fetch(store, id, &table, record),
+            (true, ToServer::Ask(edits)) => self.ask(store, id, edits),
             (_, message) => {
                 let what = match message {
                     ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",
