@@ -20,3 +20,10 @@ pub mod server;
 #[cfg(feature = "_shell")]
 pub mod store;
 pub mod sync;
+
+pub use model::{Columns, RecordId, Schema, TableName, Timestamp, Value};
+pub use policy::read_schema;
+#[cfg(feature = "client")]
+pub use replica::{EditError, Event, Receipt, Replica, Row, SyncGuard, SyncOptions, TypedTable};
+#[cfg(feature = "server")]
+pub use server::Server;

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::output::print_quarantined;
+use super::output::{counted, print_quarantined};
 use super::{CliError, wait};
-use crate::codec::EnrollCode;
+use crate::codec::{EnrollCode, Refusal};
 use crate::replica::{Event, Replica, SyncError, SyncOptions, SyncReport};
+use crate::sync::replica::SessionError;
 
 /// The replica that a device command works on.
 #[derive(Debug, Args)]
@@ -45,6 +46,17 @@ fn sync_error(error: &SyncError) -> CliError {
     CliError::Run(error.to_string())
 }
 
+/// A code that the server does not take is wrong input; another try does not help.
+fn enroll_error(error: &SyncError) -> CliError {
+    use Refusal::{ExpiredCode, NoSuchUser, UsedCode, WrongCode};
+    match error {
+        SyncError::Session(SessionError::Refused(
+            WrongCode | UsedCode | ExpiredCode(_) | NoSuchUser(_),
+        )) => CliError::Input(error.to_string()),
+        _ => sync_error(error),
+    }
+}
+
 fn report_json(report: &SyncReport) -> serde_json::Value {
     json!({
         "admitted": report.totals.admitted,
@@ -73,8 +85,11 @@ impl EnrollCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let code: EnrollCode = self.code.parse().map_err(CliError::input)?;
         let replica = self.replica.open()?;
+        if let Some(user) = replica.user() {
+            return Err(CliError::input(SessionError::AlreadyEnrolled(user)));
+        }
         let report = wait(async {
-            replica.enroll(&code, &self.name).await.map_err(|error| sync_error(&error))
+            replica.enroll(&code, &self.name).await.map_err(|error| enroll_error(&error))
         })?;
         let status = replica.status().map_err(CliError::run)?;
         let (user, device) = (replica.user(), replica.device());
@@ -120,10 +135,10 @@ impl SyncCommand {
         } else {
             let (totals, traffic) = (report.totals, report.traffic);
             println!(
-                "In sync: {} edits admitted, {} denied, {} rows changed; {} bytes sent, {} received.",
-                totals.admitted,
+                "In sync: {} admitted, {} denied, {} changed; {} bytes sent, {} received.",
+                counted(totals.admitted, "edit"),
                 totals.denied,
-                totals.changed_rows,
+                counted(totals.changed_rows, "row"),
                 traffic.sent_bytes,
                 traffic.received_bytes
             );
@@ -132,8 +147,8 @@ impl SyncCommand {
             return Ok(());
         }
         Err(CliError::Refused(format!(
-            "{} edits were refused; {} are in quarantine: see `tidegate quarantine`",
-            report.totals.denied,
+            "refused: {}; in quarantine now: {} (see `tidegate quarantine`)",
+            counted(report.totals.denied, "edit"),
             quarantine.len()
         )))
     }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::data::{EditCommand, ImportCommand, QueryCommand, ShowCommand};
+use self::data::{EditCommand, ExportCommand, ImportCommand, QueryCommand, ShowCommand};
 use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
 use self::gate::GateCommand;
@@ -50,6 +50,8 @@ enum Command {
     Enroll(EnrollCommand),
     /// Import rows from CSV or JSON lines.
     Import(ImportCommand),
+    /// Export rows as CSV or JSON lines; importing them gives the same rows.
+    Export(ExportCommand),
     /// Show a record.
     Show(ShowCommand),
     /// List records, all or those with given values.
@@ -104,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::EnrollCode(command) => (command.run(), command.json),
         Command::Enroll(command) => (command.run(), command.json),
         Command::Import(command) => (command.run(), command.json),
+        Command::Export(command) => (command.run(), command.json),
         Command::Show(command) => (command.run(), command.json),
         Command::Query(command) => (command.run(), command.json),
         Command::Edit(command) => (command.run(), command.json),

@@ -2,24 +2,18 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{Op, TableName, Value};
+use crate::model::{Op, TableName};
 use crate::replica::Row;
 use crate::sync::Quarantined;
 
-pub(super) fn value_json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Integer(number) => json!(number),
-        Value::Float(number) => json!(number),
-        Value::Boolean(truth) => json!(truth),
-        // Decimals as texts: JSON numbers would round them.
-        other => json!(other.to_string()),
-    }
+/// "1 row", "2 rows".
+pub(super) fn counted(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 pub(super) fn row_json(table: &TableName, row: &Row) -> Json {
     let columns: serde_json::Map<_, _> =
-        row.columns.iter().map(|(id, value)| (id.to_string(), value_json(value))).collect();
+        row.columns.iter().map(|(id, value)| (id.to_string(), value.to_json())).collect();
     let owner = row.header.owner.as_ref();
     json!({
         "table": table.as_str(),

@@ -9,8 +9,7 @@ use serde_json::json;
 use super::{CliError, wait};
 use crate::limits::ENROLL_CODE_LASTS_MILLIS;
 use crate::model::UserId;
-use crate::net::system;
-use crate::server::{Home, InitOptions, OrganizationFiles, Server, ServerOptions};
+use crate::server::{Home, InitOptions, OrganizationFiles};
 
 #[derive(Debug, Args)]
 pub(super) struct InitCommand {
@@ -34,7 +33,8 @@ pub(super) struct InitCommand {
     /// A CSV file of users, where the policy does not declare the organization.
     #[arg(long, requires = "business_units")]
     users: Option<PathBuf>,
-    /// The administrator who gets the first enrolment code. Default: the first by name.
+    /// The administrator who gets the first enrolment code. With --users: added to the file, if
+    /// not there. Default: the first by name.
     #[arg(long)]
     admin: Option<UserId>,
     /// Print JSON.
@@ -52,6 +52,7 @@ impl InitCommand {
             policy: self.policy.clone(),
             organization: files
                 .map(|(business_units, users)| OrganizationFiles { business_units, users }),
+            administrator: self.admin.clone(),
         };
         let home = Home::init(&self.dir, &options).map_err(CliError::input)?;
         let admin = match &self.admin {
@@ -59,8 +60,7 @@ impl InitCommand {
             None => home.administrators().map_err(CliError::input)?.into_iter().next(),
         };
         let code = admin.as_ref().map(|admin| {
-            let expires = system::now().plus_millis(ENROLL_CODE_LASTS_MILLIS);
-            home.enroll_code(admin, expires).map_err(CliError::input)
+            home.enroll_code(admin, ENROLL_CODE_LASTS_MILLIS).map_err(CliError::input)
         });
         let code = code.transpose()?;
         let dir = self.dir.display();
@@ -109,14 +109,7 @@ impl ServeCommand {
         let home = Home::open(&self.dir).map_err(CliError::input)?;
         let rules = home.rules().map_err(CliError::input)?;
         wait(async {
-            let server = Server::start(ServerOptions {
-                listen: home.config().listen,
-                file: &home.data_file(),
-                identity: home.identity(),
-                tls_key: home.tls_key().clone(),
-                rules,
-            })
-            .map_err(CliError::run)?;
+            let server = home.serve(rules).map_err(CliError::run)?;
             let address = server.local_addr().map_err(CliError::run)?;
             if self.json {
                 println!("{}", json!({ "listening": address.to_string() }));
@@ -164,8 +157,8 @@ pub(super) struct EnrollCodeCommand {
 impl EnrollCodeCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let home = Home::open(&self.dir).map_err(CliError::input)?;
-        let expires = system::now().plus_millis(i64::from(self.hours) * 3_600_000);
-        let code = home.enroll_code(&self.user, expires).map_err(CliError::input)?;
+        let lasts = i64::from(self.hours) * 3_600_000;
+        let code = home.enroll_code(&self.user, lasts).map_err(CliError::input)?;
         if self.json {
             let expires = code.expires().to_string();
             let answer =

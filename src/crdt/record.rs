@@ -39,7 +39,7 @@ impl Record {
     pub fn to_edit(&self) -> Edit {
         let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
         let changes = self.sections.values().flat_map(|it| it.changes().iter().cloned()).collect();
-        Edit { id, table: self.table.clone(), record: self.id, changes }
+        Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
     }
 
     /// Its table.
@@ -139,14 +139,15 @@ impl Record {
             Change { section, id: ChangeRef { actor, seq }, time, deps, ops }
         };
         let changes = by_section.into_iter().map(change).collect();
-        Edit { id, table: self.table.clone(), record: self.id, changes }
+        Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
     }
 
     /// Writes an edit anew on the record as it is now, under the same edit id; only its author may.
     #[must_use]
     pub fn reauthor(&self, table: &Table, edit: &Edit, actor: ActorId) -> Edit {
         let time = edit.changes.first().map_or_else(Timestamp::default, |change| change.time);
-        self.author(table, edit.id, actor, time, edit.ops().cloned().collect())
+        let ops = edit.ops().cloned().collect();
+        Edit { atomic: edit.atomic, ..self.author(table, edit.id, actor, time, ops) }
     }
 
     /// Automerge's heads of each section, computed by rebuilding the documents: two records are

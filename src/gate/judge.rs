@@ -62,8 +62,7 @@ pub fn judge(
     action: &Action<'_>,
     facts: &RecordFacts<'_>,
 ) -> Judgement {
-    let facts = if table.is_user_owned() { *facts } else { RecordFacts { owner: None, ..*facts } };
-    let case = Case { standing, directory, table, facts };
+    let case = Case::new(standing, directory, table, facts);
     let mut unknown = false;
     match case.judge(action, &mut unknown) {
         Err(denial) => Judgement::Denied(*denial),
@@ -84,7 +83,7 @@ pub fn judge_columns(
     lookups: &[LookupChange<'_>],
     facts: &RecordFacts<'_>,
 ) -> ColumnJudgement {
-    let case = Case { standing, directory, table, facts: *facts };
+    let case = Case::new(standing, directory, table, facts);
     let row =
         judge(standing, directory, table, &Action::Write { columns: &[], lookups: &[] }, facts);
     let mut judged = ColumnJudgement { row, denied: Vec::new(), unknown: Vec::new() };
@@ -119,7 +118,18 @@ struct Case<'a> {
     facts: RecordFacts<'a>,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    fn new(
+        standing: &'a Standing,
+        directory: &'a dyn Directory,
+        table: &'a TableFacts,
+        facts: &RecordFacts<'a>,
+    ) -> Self {
+        // On an organization-owned table no owner counts, whatever the record says.
+        let owner = facts.owner.filter(|_| table.is_user_owned());
+        Self { standing, directory, table, facts: RecordFacts { owner, ..*facts } }
+    }
+
     fn judge(&self, action: &Action<'_>, unknown: &mut bool) -> Checked {
         match *action {
             Action::Read => self.needs(Right::Read),

@@ -4,6 +4,44 @@
 //! A [`Roster`] indexes a policy and an organization. From it a user's [`Standing`] is resolved,
 //! which is all that a judge needs of an author, and travels. [`judge`] takes a standing, a
 //! [`Directory`] for what concerns others, and the facts of a table and a record.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tidegate::gate::{Action, RecordFacts, Roster, Standing, judge};
+//! use tidegate::model::Rule;
+//!
+//! let text = r#"
+//!     [[business_unit]]
+//!     id = "north"
+//!     [[user]]
+//!     id = "alice"
+//!     business_unit = "north"
+//!     roles = ["technician"]
+//!     [[user]]
+//!     id = "bob"
+//!     business_unit = "north"
+//!     [[role]]
+//!     id = "technician"
+//!     rights.work_order = { read = "business_unit", write = "user" }
+//!     [[table]]
+//!     id = "work_order"
+//!     ownership = "user_owned"
+//! "#;
+//! let document = tidegate::policy::read_policy(text, "policy.toml", None, None)?;
+//! let organization = document.organization.ok_or("the policy has no organization")?;
+//! let roster = Roster::new(Arc::new(document.policy), Arc::new(organization));
+//!
+//! let alice = Standing::resolve(&roster, &"alice".parse()?).map_err(|denial| denial.to_string())?;
+//! let (bob, north) = ("user:bob".parse()?, "north".parse()?);
+//! let facts = RecordFacts::owned(&bob, &north);
+//! let table = &document.tables["work_order"];
+//!
+//! assert!(judge(&alice, &roster, table, &Action::Read, &facts).is_allowed());
+//! let write = Action::Write { columns: &[], lookups: &[] };
+//! let judged = judge(&alice, &roster, table, &write, &facts);
+//! assert_eq!(judged.denial().map(|denial| denial.rule), Some(Rule::OutOfDepth));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod access;
 mod action;

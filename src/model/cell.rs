@@ -108,6 +108,22 @@ impl Column {
     }
 }
 
+impl Value {
+    /// The value as JSON: numbers, booleans and null as such, decimals (which JSON numbers would
+    /// round), times and ids as texts. [`Column::parse_json`] reads it back.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match self {
+            Self::Null => Json::Null,
+            Self::Integer(number) => Json::from(*number),
+            Self::Float(number) if number.is_finite() => Json::from(*number),
+            Self::Boolean(truth) => Json::from(*truth),
+            other => Json::from(other.to_string()),
+        }
+    }
+}
+
 fn expected(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::Text | ColumnType::Choice => "a text",

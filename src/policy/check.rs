@@ -10,7 +10,7 @@ use crate::model::{
 use super::{Fault, Mistake, Noun};
 
 /// Columns that every record has beside the declared ones.
-pub(super) const RESERVED_COLUMNS: [&str; 4] = ["id", "owner", "business_unit", "state"];
+pub(super) const RESERVED_COLUMNS: [&str; 3] = ["id", "owner", "business_unit"];
 
 fn mistake(
     what: Noun,

@@ -43,6 +43,8 @@ pub(super) enum Tree {
     Text(String),
     Integer(i64),
     Boolean(bool),
+    /// JSON's null.
+    Null,
     /// A kind of value that no document here uses, by its name for people.
     Other(&'static str),
     List(Vec<Node>),
@@ -64,6 +66,7 @@ impl Tree {
             Self::Text(_) => "a text",
             Self::Integer(_) => "an integer",
             Self::Boolean(_) => "a boolean",
+            Self::Null => "null",
             Self::Other(name) => name,
             Self::List(_) => "a list",
             Self::Object(_) => "a table of keys",
@@ -190,7 +193,7 @@ impl<'de> Visitor<'de> for JsonNode {
     }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node { place: self.place, tree: Tree::Other("null") })
+        Ok(Node { place: self.place, tree: Tree::Null })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {

@@ -52,7 +52,7 @@ impl fmt::Display for Noun {
 
 /// Something declared that does not fit with the rest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} `{id}`: `{key}`: {fault}")]
+#[error("{}: `{key}`: {fault}", self.subject())]
 pub struct Mistake {
     /// The kind of thing that is wrong.
     pub what: Noun,
@@ -62,6 +62,17 @@ pub struct Mistake {
     pub key: String,
     /// What is wrong.
     pub fault: Fault,
+}
+
+impl Mistake {
+    /// The thing that is wrong, for people; there is only one hierarchy, and no name for it.
+    fn subject(&self) -> String {
+        if self.id.is_empty() {
+            self.what.to_string()
+        } else {
+            format!("{} `{}`", self.what, self.id)
+        }
+    }
 }
 
 /// What is wrong with a key.

@@ -51,12 +51,10 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The keys with their values. A null, which only JSON has, is as good as an absent key.
     pub(super) fn fields(self) -> impl Iterator<Item = Field<'a>> {
-        self.entries.iter().map(|entry| Field {
-            key: &entry.key,
-            place: &entry.place,
-            value: &entry.value,
-        })
+        let given = self.entries.iter().filter(|entry| !matches!(entry.value.tree, Tree::Null));
+        given.map(|entry| Field { key: &entry.key, place: &entry.place, value: &entry.value })
     }
 
     pub(super) fn get(self, key: &str) -> Option<Field<'a>> {

@@ -74,11 +74,15 @@ impl fmt::Display for FileKind {
 /// Makes a new file's tables.
 pub(super) type MakeTables = fn(&WriteTransaction) -> Result<(), StoreError>;
 
+/// Opens what a file is kept in.
+type Opener = Box<dyn Fn() -> Result<Database, OpenError> + Send + Sync>;
+
 /// An open file.
 pub(super) struct File {
     kind: FileKind,
-    /// `None`: storage that a test brought, which cannot be opened again.
-    path: Option<PathBuf>,
+    /// In messages.
+    path: PathBuf,
+    opener: Opener,
     /// `None`: opening it again failed, and is tried again.
     database: RwLock<Option<Database>>,
     /// What memory says may not be what the disk says.
@@ -94,11 +98,19 @@ impl fmt::Debug for File {
     }
 }
 
+/// Closing writes, too, and so may panic on damaged pages: not out of a drop.
+impl Drop for File {
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        close(database);
+    }
+}
+
 impl File {
     /// Opens a file that is there.
     pub(super) fn open(path: &Path, kind: FileKind) -> Result<Self, OpenError> {
-        let database = open(path, kind)?;
-        Ok(Self::new(kind, Some(path.to_owned()), database))
+        let file = path.to_owned();
+        Self::new(kind, path, Box::new(move || open(&file, kind)))
     }
 
     /// Creates a file that is not there yet, and opens it.
@@ -124,27 +136,32 @@ impl File {
         }
     }
 
-    /// Opens storage that a test brings; makes the file in it if it is empty.
-    pub(super) fn on_backend(
-        backend: impl StorageBackend,
+    /// Opens other storage; makes the file in it if it is empty.
+    pub(super) fn on_backend<B: StorageBackend>(
+        backend: impl Fn() -> io::Result<B> + Send + Sync + 'static,
         kind: FileKind,
         make: MakeTables,
     ) -> Result<Self, OpenError> {
         let path = Path::new("(memory)");
-        let is_new = backend.len().map_err(|error| OpenError::io(path, "read it", error))? == 0;
-        let database = fenced_open(path, || {
-            let opened = builder(kind).create_with_backend(backend);
-            opened.map_err(|error| OpenError::redb(path, "open it", error))
-        })?;
-        if is_new {
-            fill(&database, kind, make).map_err(|it| OpenError::store(path, "fill it", it))?;
-        }
-        check(path, &database, kind)?;
-        Ok(Self::new(kind, None, database))
+        let opener = move || {
+            let failed = |error| OpenError::io(path, "open it", error);
+            let backend = backend().map_err(failed)?;
+            let is_new = backend.len().map_err(failed)? == 0;
+            let database = fenced_open(path, || {
+                let opened = builder(kind).create_with_backend(backend);
+                opened.map_err(|error| OpenError::redb(path, "open it", error))
+            })?;
+            if is_new {
+                fill(&database, kind, make).map_err(|it| OpenError::store(path, "fill it", it))?;
+            }
+            checked(path, database, kind)
+        };
+        Self::new(kind, path, Box::new(opener))
     }
 
-    fn new(kind: FileKind, path: Option<PathBuf>, database: Database) -> Self {
-        Self { kind, path, database: RwLock::new(Some(database)), stale: AtomicBool::new(false) }
+    fn new(kind: FileKind, path: &Path, opener: Opener) -> Result<Self, OpenError> {
+        let database = RwLock::new(Some(opener()?));
+        Ok(Self { kind, path: path.to_owned(), opener, database, stale: AtomicBool::new(false) })
     }
 
     /// The state of this moment.
@@ -236,13 +253,12 @@ impl File {
     }
 
     fn reopen(&self, database: &mut Option<Database>) -> Result<(), StoreError> {
-        let Some(path) = &self.path else { return Err(closed()) };
         // Closes it first: a file is opened once.
-        *database = None;
-        let opened = open(path, self.kind);
+        close(database.take());
+        let opened = (self.opener)();
         *database = Some(opened.map_err(|error| StoreError::Io(error.to_string()))?);
         self.stale.store(false, Ordering::Release);
-        tracing::warn!(path = %path.display(), "opened the file again after an error");
+        tracing::warn!(path = %self.path.display(), "opened the file again after an error");
         Ok(())
     }
 }
@@ -254,6 +270,15 @@ fn count(tx: &WriteTransaction) -> Result<u64, StoreError> {
     let number = file.get(&key)?.unwrap_or(0).wrapping_add(1);
     file.set(&key, &number)?;
     Ok(number)
+}
+
+fn close(database: Option<Database>) {
+    if let Err(error) = fenced(|| {
+        drop(database);
+        Ok(())
+    }) {
+        tracing::error!(%error, "the file was not closed in order");
+    }
 }
 
 fn closed() -> StoreError {
@@ -278,8 +303,17 @@ fn open(path: &Path, kind: FileKind) -> Result<Database, OpenError> {
     let database = fenced_open(path, || {
         builder(kind).open(path).map_err(|error| OpenError::redb(path, "open it", error))
     })?;
-    check(path, &database, kind)?;
-    Ok(database)
+    checked(path, database, kind)
+}
+
+fn checked(path: &Path, database: Database, kind: FileKind) -> Result<Database, OpenError> {
+    match check(path, &database, kind) {
+        Ok(()) => Ok(database),
+        Err(error) => {
+            close(Some(database));
+            Err(error)
+        }
+    }
 }
 
 /// Tells a file of another program from a damaged one.

@@ -71,6 +71,8 @@ pub struct Quarantined {
     pub table: TableName,
     /// The record.
     pub record: RecordId,
+    /// Of how many parts its commit consists that count together; 0: it counts for itself.
+    pub atomic: u32,
     /// What was refused.
     pub ops: Vec<Op>,
     /// Why.

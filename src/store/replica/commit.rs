@@ -134,6 +134,10 @@ fn write_quarantine(
         let numbers: Result<Vec<_>, _> =
             by_edit.starting_with(&id)?.map(|entry| Ok(entry?.0.1)).collect();
         for number in numbers? {
+            // Refused again the same way in this step, or this step is written again.
+            if quarantine.contains(&entries.expect(&number)?) {
+                continue;
+            }
             entries.delete(&number)?;
             by_edit.delete(&(id, number))?;
         }

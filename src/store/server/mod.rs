@@ -56,12 +56,14 @@ impl RedbServer {
         File::open_or_create(path.as_ref(), FileKind::Server, tables::make).map(Self::new)
     }
 
-    /// Opens other storage than a file, and makes it a server's if it is empty: for tests that
-    /// let writes fail. After an error it cannot open itself again.
+    /// Opens other storage than a file, and makes it a server's if it is empty: for tests that let
+    /// writes fail. `backend` is asked again after an error.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn on_backend(backend: impl StorageBackend) -> Result<Self, OpenError> {
+    pub fn on_backend<B: StorageBackend>(
+        backend: impl Fn() -> std::io::Result<B> + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
         File::on_backend(backend, FileKind::Server, tables::make).map(Self::new)
     }
 

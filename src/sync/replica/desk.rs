@@ -18,6 +18,10 @@ pub(super) struct Desk<'a, S> {
 }
 
 /// One record: its confirmed state, and what is pending on it, in order.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four marks that have nothing to do with each other"
+)]
 pub(super) struct Folder {
     pub(super) confirmed: Option<Confirmed>,
     pub(super) pending: Vec<Pending>,
@@ -268,6 +272,16 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
                 unwritten: false,
             }),
         })
+    }
+
+    /// Takes a pending edit away, wherever it is.
+    pub(super) fn take_pending(&mut self, id: EditId) -> Result<Option<Edit>, StoreError> {
+        let Some(Pending { edit, .. }) = self.store.pending(id)? else { return Ok(None) };
+        let taken = self.folder(&edit.table, edit.record)?.withdraw(id);
+        if taken.is_some() {
+            self.batch.settled.push(id);
+        }
+        Ok(taken)
     }
 
     /// The header of a record as this step has changed it so far; `None` where it has not.

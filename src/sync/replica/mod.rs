@@ -3,6 +3,7 @@
 mod commit;
 mod desk;
 mod directory;
+mod enrolment;
 mod push;
 mod receive;
 mod session;
@@ -18,6 +19,7 @@ use crate::sync::{
 };
 
 pub use commit::{Draft, EditError, Intent};
+pub use enrolment::SignOutError;
 pub use session::{Purpose, SessionError};
 
 use session::Session;

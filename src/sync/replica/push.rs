@@ -4,9 +4,9 @@ use super::desk::{Desk, is_create};
 use super::{Output, ReplicaMachine};
 use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
 use crate::crdt::{ChangeHash, Document};
-use crate::limits::{CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
+use crate::limits::{ATOMIC_PARTS_MAX, CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
 use crate::model::{Edit, EditId, RecordId, Section, TableName, Timestamp};
-use crate::sync::{Pending, ReplicaStore, StoreError};
+use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
 
 use super::session::Stage;
 
@@ -24,7 +24,8 @@ impl ReplicaMachine {
         let ready = self.session.as_ref().is_some_and(|session| {
             matches!(session.stage, Stage::Open { .. }) && session.flush.0 == session.flush.1
         });
-        if !ready {
+        // Before the first grant, edits may still be nobody's.
+        if !ready || self.meta.grant.is_none() {
             return Ok(());
         }
         let Waiting { edits: waiting, ask } = self.mend(store, now)?;
@@ -66,12 +67,12 @@ impl ReplicaMachine {
     fn unsent<S: ReplicaStore>(&self, store: &S) -> Result<Vec<Pending>, StoreError> {
         let Some(session) = &self.session else { return Ok(Vec::new()) };
         let mut edits = Vec::new();
-        for id in &session.again {
+        for id in with_bound(store, &session.again)? {
             // A later one is found below, in its turn.
-            edits.extend(store.pending(*id)?.filter(|pending| pending.turn <= session.sent));
+            edits.extend(store.pending(id)?.filter(|pending| pending.turn <= session.sent));
         }
         edits.sort_by_key(|pending| pending.turn);
-        edits.extend(store.pending_after(session.sent, self.push_window)?);
+        edits.extend(window(store, session.sent, self.push_window)?);
         Ok(edits)
     }
 
@@ -103,6 +104,7 @@ impl ReplicaMachine {
                 }
             }
             if desk.touched().is_empty() {
+                waiting.edits = with_bound(store, &waiting.edits)?;
                 return Ok(waiting);
             }
             // What could not be written anew makes room for others.
@@ -127,7 +129,7 @@ impl ReplicaMachine {
             .session
             .as_ref()
             .is_some_and(|session| session.flush.1 > 0 && session.flush.0 == session.flush.1);
-        let complete = self.meta.scope.target.is_none() && !self.meta.scope.held.is_empty();
+        let complete = self.meta.scope.target.is_none() && self.meta.scope.complete;
         self.is_wanted(table, record) || !(exists || (caught_up && complete))
     }
 
@@ -165,23 +167,53 @@ struct Waiting {
     ask: Vec<EditId>,
 }
 
-/// Cuts edits into change sets that keep to their bounds.
+/// These edits, and those that count together with one of them.
+fn with_bound<S: ReplicaStore>(
+    store: &S,
+    edits: &BTreeSet<EditId>,
+) -> Result<BTreeSet<EditId>, StoreError> {
+    let mut all = edits.clone();
+    for id in edits {
+        let atomic = store.pending(*id)?.map_or(0, |pending| pending.edit.atomic);
+        all.extend((0..atomic).map(|part| EditId { part, ..*id }));
+    }
+    Ok(all)
+}
+
+/// The next edits that were not sent, and all that count together with the last.
+fn window<S: ReplicaStore>(
+    store: &S,
+    sent: Turn,
+    limit: usize,
+) -> Result<Vec<Pending>, StoreError> {
+    let mut fresh = store.pending_after(sent, limit)?;
+    if fresh.len() == limit
+        && let Some(last) = fresh.last().cloned()
+    {
+        let next = store.pending_after(last.turn, ATOMIC_PARTS_MAX)?;
+        fresh.extend(next.into_iter().take_while(|next| next.edit.is_bound_to(&last.edit)));
+    }
+    Ok(fresh)
+}
+
+/// Cuts edits into change sets that keep to their bounds; what counts together stays together.
 fn in_sets(edits: Vec<Pending>) -> Vec<Vec<Edit>> {
+    let edits: Vec<_> = edits.into_iter().map(|pending| pending.edit).collect();
     let mut sets: Vec<Vec<Edit>> = Vec::new();
     let mut bytes = usize::MAX;
-    for Pending { edit, .. } in edits {
-        let size = edit_bytes(&edit);
+    for group in edits.chunk_by(Edit::is_bound_to) {
+        let size: usize = group.iter().map(edit_bytes).sum();
         match sets.last_mut() {
             Some(set)
-                if set.len() < CHANGE_SET_EDITS_MAX
+                if set.len() + group.len() <= CHANGE_SET_EDITS_MAX
                     && bytes.saturating_add(size) <= EDITS_BYTES_TARGET =>
             {
                 bytes += size;
-                set.push(edit);
+                set.extend_from_slice(group);
             }
             _ => {
                 bytes = size;
-                sets.push(vec![edit]);
+                sets.push(group.to_vec());
             }
         }
     }

@@ -31,7 +31,7 @@ impl ReplicaMachine {
     ) -> Result<(), SessionError> {
         match message {
             ToDevice::Schema(schema) => Ok(self.schema(store, *schema)?),
-            ToDevice::Grant(bytes) => self.grant(store, server, bytes),
+            ToDevice::Grant(bytes) => self.grant(store, now, server, bytes),
             ToDevice::Owners(owners) => {
                 self.meta.owners = owners;
                 Ok(self.save(store)?)
@@ -60,6 +60,7 @@ impl ReplicaMachine {
     fn grant<S: ReplicaStore>(
         &mut self,
         store: &mut S,
+        now: Timestamp,
         server: &PublicKey,
         bytes: Vec<u8>,
     ) -> Result<(), SessionError> {
@@ -73,7 +74,7 @@ impl ReplicaMachine {
         self.standing = grant.standing;
         self.save(store)?;
         self.tell(Event::GrantChanged);
-        Ok(())
+        Ok(self.adopt(store, now)?)
     }
 
     /// Forgets all confirmed state, and keeps what is pending: the server cannot go on from here.
@@ -188,7 +189,8 @@ impl ReplicaMachine {
     }
 
     /// Writes anew what does not stand any more of what is pending on a record, and what the
-    /// server asked for.
+    /// server asked for. Where something of it has no meaning any more, what counts together with
+    /// that goes to quarantine too, and its records are next.
     pub(super) fn rebase<S: ReplicaStore>(
         &mut self,
         desk: &mut Desk<'_, S>,
@@ -197,24 +199,24 @@ impl ReplicaMachine {
         record: RecordId,
         asked: &BTreeSet<EditId>,
     ) -> Result<(), StoreError> {
-        let actor = self.fresh_actor();
-        let folder = desk.folder(table, record)?;
-        let rebased =
-            folder.rebase((table, record), &self.meta.schema, actor, asked).map_err(damaged)?;
-        let again = |pending: &&Pending| rebased.again.contains(&pending.edit.id);
-        let pending: Vec<_> = folder.pending.iter().filter(again).cloned().collect();
-        desk.batch.pending.extend(pending);
-        desk.batch.settled.extend(rebased.void);
-        for (edit, denial) in rebased.impossible {
-            desk.batch.settled.push(edit.id);
-            let epoch = PolicyEpoch::default();
-            let entry = quarantined(&edit, edit.ops().cloned().collect(), denial, epoch, now);
-            desk.batch.quarantine.push(entry);
+        let mut records = vec![(table.clone(), record)];
+        while let Some((table, record)) = records.pop() {
+            let actor = self.fresh_actor();
+            let folder = desk.folder(&table, record)?;
+            let rebased = folder.rebase((&table, record), &self.meta.schema, actor, asked);
+            let rebased = rebased.map_err(damaged)?;
+            let again = |pending: &&Pending| rebased.again.contains(&pending.edit.id);
+            let pending: Vec<_> = folder.pending.iter().filter(again).cloned().collect();
+            desk.batch.pending.extend(pending);
+            desk.batch.settled.extend(rebased.void);
+            for (edit, denial) in rebased.impossible {
+                records.extend(park(desk, &edit, &denial, now)?);
+            }
+            if let Some(session) = &mut self.session {
+                session.later.retain(|id| !rebased.again.contains(id));
+            }
+            self.send_again(rebased.again);
         }
-        if let Some(session) = &mut self.session {
-            session.later.retain(|id| !rebased.again.contains(id));
-        }
-        self.send_again(rebased.again);
         Ok(())
     }
 
@@ -394,7 +396,7 @@ impl ReplicaMachine {
                 "left for the next session: the record is too busy"
             );
         } else if !later.is_empty() {
-            self.write_anew(store, now, later)?;
+            self.write_anew(store, now, &later)?;
         }
         self.push(store, now)?;
         if self.is_up_to_date() {
@@ -408,11 +410,11 @@ impl ReplicaMachine {
         &mut self,
         store: &mut S,
         now: Timestamp,
-        asked: BTreeSet<EditId>,
+        asked: &BTreeSet<EditId>,
     ) -> Result<(), StoreError> {
         let mut desk = Desk::new(&*store);
         let mut records = BTreeSet::new();
-        for id in &asked {
+        for id in asked {
             let Some(Pending { edit, .. }) = store.pending(*id)? else { continue };
             if !self.is_wanted(&edit.table, edit.record) {
                 records.insert((edit.table, edit.record));
@@ -423,7 +425,7 @@ impl ReplicaMachine {
         for (table, record) in records {
             let folder = desk.folder(&table, record)?;
             if folder.exists() {
-                self.rebase(&mut desk, now, &table, record, &asked)?;
+                self.rebase(&mut desk, now, &table, record, asked)?;
             } else {
                 let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
                 self.send_again(pending);
@@ -437,7 +439,31 @@ impl ReplicaMachine {
     }
 }
 
-fn quarantined(
+/// Puts a pending edit into quarantine, and all that counts together with it. Returns the records
+/// from which something was taken.
+fn park<S: ReplicaStore>(
+    desk: &mut Desk<'_, S>,
+    edit: &Edit,
+    denial: &Denial,
+    now: Timestamp,
+) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+    let keep = |edit: &Edit| {
+        let epoch = PolicyEpoch::default();
+        quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now)
+    };
+    let mut records = Vec::new();
+    desk.batch.quarantine.push(keep(edit));
+    desk.batch.settled.push(edit.id);
+    for part in (0..edit.atomic).filter(|part| *part != edit.id.part) {
+        if let Some(bound) = desk.take_pending(EditId { part, ..edit.id })? {
+            desk.batch.quarantine.push(keep(&bound));
+            records.push((bound.table, bound.record));
+        }
+    }
+    Ok(records)
+}
+
+pub(super) fn quarantined(
     edit: &Edit,
     ops: Vec<Op>,
     denial: Denial,
@@ -445,7 +471,8 @@ fn quarantined(
     at: Timestamp,
 ) -> Quarantined {
     let (table, record) = (edit.table.clone(), edit.record);
-    Quarantined { edit: edit.id, table, record, ops, denial, epoch, at }
+    let (id, atomic) = (edit.id, edit.atomic);
+    Quarantined { edit: id, table, record, atomic, ops, denial, epoch, at }
 }
 
 /// Takes a refused column out of a pending edit.

@@ -5,6 +5,7 @@ use super::connection::Device;
 use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
+use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{Edit, EditId, Op, RecordId, Schema, TableName, Value, Verdict};
 use crate::sync::{LogEntry, ServerStore, StoreError};
 
@@ -118,15 +119,34 @@ impl Device {
     ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
-        for entry in store.log_after(self.seen, bounds.looks)? {
-            self.seen = entry.sequence;
-            self.entry(store, &entry, &mut page)?;
-            bytes += edit_bytes(&entry.edit);
+        for group in self.log_groups(store, bounds)?.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
             if bytes > bounds.bytes {
                 break;
             }
+            for entry in group {
+                self.seen = entry.sequence;
+                self.entry(store, entry, &mut page)?;
+                bytes += edit_bytes(&entry.edit);
+            }
         }
         Ok(page)
+    }
+
+    /// The next entries of the log; what counts together is there as a whole, so that no device
+    /// ever sees half of it.
+    fn log_groups<S: ServerStore>(
+        &self,
+        store: &S,
+        bounds: PageBounds,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let mut entries = store.log_after(self.seen, bounds.looks)?;
+        if let Some(last) = entries.last().cloned()
+            && last.edit.atomic > 0
+        {
+            let next = store.log_after(last.sequence, ATOMIC_PARTS_MAX)?;
+            entries.extend(next.into_iter().take_while(|it| it.edit.is_bound_to(&last.edit)));
+        }
+        Ok(entries)
     }
 
     fn entry<S: ServerStore>(
@@ -211,8 +231,9 @@ impl Device {
             let same = |held: &super::connection::Reader| {
                 held.same_columns(&self.reader, schema, table, header)
             };
-            // With several standings held it is not known which one a row came under.
-            let is_there = self.held.len() == 1 && had.clone().any(same);
+            // Of several standings held it is not known which one a row came under, or whether a
+            // scan came so far.
+            let is_there = self.scope.complete && had.clone().any(same);
             return if is_there { None } else { self.whole(confirmed) };
         }
         had.clone().next()?;

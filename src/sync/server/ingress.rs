@@ -101,6 +101,14 @@ impl ServerMachine {
 /// What a device is told of its change set beside the log; or why its session ends.
 type Answer = Result<Vec<(EditId, Verdict)>, Refusal>;
 
+/// Whether these are all parts of an atomic commit, in order.
+fn is_complete(parts: &[Edit]) -> bool {
+    let expected = parts.len();
+    (0..).zip(parts).all(|(number, part)| {
+        part.id.part == number && usize::try_from(part.atomic) == Ok(expected)
+    })
+}
+
 /// One round of judging: each edit on the state that the admitted ones before it left.
 struct Session<'a, S> {
     store: &'a S,
@@ -136,10 +144,64 @@ impl<'a, S: ServerStore> Session<'a, S> {
             return Ok(Err(refusal));
         }
         let mut verdicts = Vec::new();
-        for edit in &set.edits {
-            verdicts.extend(self.edit(set.device, edit, user, resolved)?.map(|it| (edit.id, it)));
+        for group in set.edits.chunk_by(Edit::is_bound_to) {
+            match group {
+                [edit] if edit.atomic == 0 => {
+                    let verdict = self.edit(set.device, edit, user, resolved)?;
+                    verdicts.extend(verdict.map(|verdict| (edit.id, verdict)));
+                }
+                parts => verdicts.extend(self.whole(set.device, parts, user, resolved)?),
+            }
         }
         Ok(Ok(verdicts))
+    }
+
+    /// Judges edits that count together: where one does not, none does, and all is as before.
+    fn whole(
+        &mut self,
+        device: DeviceNumber,
+        parts: &[Edit],
+        user: &UserId,
+        resolved: &Resolved,
+    ) -> Result<Vec<(EditId, Verdict)>, StoreError> {
+        let (head, operations) = (self.head, self.operations.len());
+        let records: BTreeMap<_, _> = parts
+            .iter()
+            .map(|part| Ok((part.record, self.record(part.record)?.cloned())))
+            .collect::<Result<_, StoreError>>()?;
+        let mut verdicts = Vec::new();
+        for part in parts {
+            verdicts.extend(self.edit(device, part, user, resolved)?.map(|it| (part.id, it)));
+        }
+        let broken = |verdict: &Verdict| !matches!(verdict, Verdict::Admitted(_));
+        let first = verdicts.iter().map(|(_, verdict)| verdict).find(|it| broken(it)).cloned();
+        let first = if is_complete(parts) {
+            first
+        } else {
+            let denial = Denial::malformed("parts of an atomic commit are missing");
+            Some(Verdict::Denied { denial, epoch: self.epoch })
+        };
+        let Some(first) = first else { return Ok(verdicts) };
+        self.head = head;
+        self.operations.truncate(operations);
+        self.records.extend(records);
+        for part in parts {
+            self.admitted.remove(&part.id);
+        }
+        let verdict = match first {
+            Verdict::Split { columns, epoch } => {
+                let denial = columns.into_iter().next();
+                let denial = denial.unwrap_or_else(|| Denial::malformed("a part is refused"));
+                Verdict::Denied { denial, epoch }
+            }
+            other => other,
+        };
+        if let Verdict::Denied { denial, .. } = &verdict {
+            for part in parts {
+                self.keep_refused(part.clone(), user, denial.clone());
+            }
+        }
+        Ok(parts.iter().map(|part| (part.id, verdict.clone())).collect())
     }
 
     /// Rebuilds all changes, admitted or not, and checks that they come out as at their author's.

@@ -1,0 +1,22 @@
+//! The gate and the documents it judges by.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that is wrong should stop"
+)]
+
+mod command;
+mod compare;
+mod device;
+mod documents;
+mod edits;
+mod hostile;
+mod malformed;
+mod naive;
+mod naive_structure;
+mod organization;
+mod random;
+mod twins;

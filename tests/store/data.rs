@@ -1,0 +1,378 @@
+//! Made-up records, edits and batches, all from one seed.
+
+use std::collections::BTreeMap;
+
+use tidegate::codec::{Digest, PublicKey, ScanPlace, Scope};
+use tidegate::crdt::Record;
+use tidegate::gate::{Applied, Attestation, Confirmed, apply};
+use tidegate::model::{
+    ActorId, Change, ChangeRef, Column, ColumnName, ColumnType, Columns, Date, Denial,
+    DeviceNumber, Edit, EditId, Header, LogEpoch, Op, Owner, Ownership, PolicyEpoch, Principal,
+    RecordId, RecordState, Rights, Rule, Schema, Section, Sequence, Table, TableName, Timestamp,
+    Value,
+};
+use tidegate::sync::{
+    Commit, DeviceRow, Enrolment, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
+    ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoredRow, Turn,
+};
+
+/// SplitMix64.
+pub(crate) struct Rng(pub(crate) u64);
+
+impl Rng {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+}
+
+pub(crate) fn table(name: &str) -> TableName {
+    TableName::new(name).unwrap()
+}
+
+pub(crate) fn column(name: &str) -> ColumnName {
+    ColumnName::new(name).unwrap()
+}
+
+pub(crate) fn id(number: u64) -> RecordId {
+    let mut bytes = [7; 16];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    RecordId::from_bytes(bytes)
+}
+
+pub(crate) fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
+}
+
+pub(crate) fn digest(byte: u8) -> Digest {
+    Digest([byte; 16])
+}
+
+pub(crate) fn edit_id(device: u32, counter: u64, part: u32) -> EditId {
+    EditId { device: DeviceNumber(device), counter, part }
+}
+
+/// Names that begin each other: their order must be that of names.
+pub(crate) fn tables() -> [TableName; 3] {
+    [table("order"), table("order line"), table("orders")]
+}
+
+/// The records that there may be: few, so that batches meet.
+pub(crate) fn places() -> Vec<(TableName, RecordId)> {
+    (0..18).map(|n| (tables()[usize::try_from(n % 3).unwrap()].clone(), id(n / 3))).collect()
+}
+
+fn owner(name: &str) -> Owner {
+    Owner::User(name.parse().unwrap())
+}
+
+fn text(rng: &mut Rng) -> String {
+    let long = if rng.one_in(20) { 5_000 } else { 12 };
+    (0..rng.below(long)).map(|_| rng.pick(&['a', 'b', ' ', 'é', '9'])).collect()
+}
+
+fn value(rng: &mut Rng) -> Value {
+    match rng.below(8) {
+        0 => Value::Null,
+        1 => Value::Integer(rng.next().cast_signed()),
+        2 => Value::Boolean(rng.one_in(2)),
+        3 => Value::Float(f64::from(u32::from(rng.byte())) / 8.0),
+        4 => Value::Date(Date::from_days(i32::from(rng.byte())).unwrap()),
+        5 => Value::Lookup(id(rng.next() % 10)),
+        6 => Value::Timestamp(time(rng.next().cast_signed() % 1_000_000)),
+        _ => Value::Text(text(rng)),
+    }
+}
+
+fn columns(rng: &mut Rng) -> Columns {
+    let names = ["name", "status", "due", "amount"];
+    (0..=rng.below(3)).map(|_| (column(rng.pick(&names)), value(rng))).collect()
+}
+
+fn header_ops(rng: &mut Rng, exists: bool) -> Vec<Op> {
+    let own = Op::Own {
+        owner: owner(rng.pick(&["ann", "bob"])),
+        business_unit: rng.pick(&["north", "south"]).parse().unwrap(),
+    };
+    match rng.below(6) {
+        _ if !exists => vec![own],
+        0 => vec![Op::State(rng.pick(&[RecordState::Active, RecordState::Deleted]))],
+        1 => vec![own],
+        2 => {
+            let to = Principal::User("eve".parse().unwrap());
+            vec![Op::Share { to, rights: Rights::NONE }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// An edit of `record` as it is here, which another may not know yet.
+pub(crate) fn edit(rng: &mut Rng, id: EditId, record: &Record) -> Edit {
+    let actor = ActorId { device: id.device, incarnation: rng.next() };
+    let puts: Vec<_> = columns(rng).into_iter().collect();
+    let puts: Vec<_> = puts.into_iter().map(|(column, value)| Op::Put { column, value }).collect();
+    let secret = vec![Op::Put { column: column("secret"), value: value(rng) }];
+    let parts = [
+        (Section::Header, header_ops(rng, record.exists())),
+        (Section::Main, puts),
+        (Section::Secured(column("secret")), if rng.one_in(4) { secret } else { Vec::new() }),
+    ];
+    let time = time(rng.next().cast_signed() % 1_000_000_000);
+    let change = |(section, ops): (Section, Vec<Op>)| {
+        let deps = record.heads(&section).to_vec();
+        Change { section, id: ChangeRef { actor, seq: 1 }, time, deps, ops }
+    };
+    let parts = parts.into_iter().filter(|(_, ops)| !ops.is_empty());
+    let changes = parts.map(change).collect();
+    Edit {
+        id,
+        table: record.table().clone(),
+        record: record.id(),
+        atomic: u32::from(rng.byte() % 3),
+        changes,
+    }
+}
+
+/// What the server says counts.
+pub(crate) fn admit(before: Option<Confirmed>, edit: Edit, sequence: u64) -> Applied {
+    let admitted = Attestation::of_checked_server().admits(edit, Sequence(sequence));
+    apply(before, &admitted).unwrap()
+}
+
+pub(crate) fn row(record: &Record, pending: bool, version: u64) -> StoredRow {
+    StoredRow {
+        header: record.header().clone(),
+        columns: record.columns().clone(),
+        pending,
+        version: Sequence(version),
+    }
+}
+
+pub(crate) fn denial(rng: &mut Rng) -> Denial {
+    Denial { detail: Some(text(rng)), ..Denial::of(Rule::OutOfDepth) }
+}
+
+pub(crate) fn schema(columns: usize) -> Schema {
+    let column = |n| Column {
+        id: column(&format!("c{n}")),
+        column_type: ColumnType::Text,
+        required: false,
+        secured: false,
+        choices: vec!["a".into()],
+        lookup: None,
+    };
+    let made = |name: TableName| Table {
+        id: name,
+        ownership: Ownership::UserOwned,
+        columns: (0..columns).map(column).collect(),
+        key: Vec::new(),
+    };
+    let tables: BTreeMap<_, _> = tables().into_iter().map(|it| (it.clone(), made(it))).collect();
+    Schema { tables }
+}
+
+pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {
+    meta.counter += 1;
+    match rng.below(8) {
+        0 => {
+            meta.enrolment = Some(Enrolment {
+                organization: PublicKey([rng.byte(); 32]),
+                addresses: vec![text(rng)],
+                device: DeviceNumber(4),
+                user: "ann".parse().unwrap(),
+            });
+        }
+        1 => {
+            meta.schema = schema(rng.below(6));
+            meta.schema_digest = Some(digest(rng.byte()));
+        }
+        2 => {
+            meta.grant = Some(text(rng).into_bytes());
+            meta.grant_digest = Some(digest(rng.byte()));
+        }
+        3 => meta.wanted = (0..rng.below(4)).map(|_| rng.pick(&places())).collect(),
+        4 => meta.owners = vec![(owner("bob"), "north".parse().unwrap())],
+        5 => meta.epoch = LogEpoch(rng.next()),
+        6 => {
+            let (table, record) = rng.pick(&places());
+            meta.scope = Scope {
+                held: vec![digest(rng.byte())],
+                complete: rng.byte() > 127,
+                target: Some((digest(rng.byte()), Some(ScanPlace { table, record }))),
+            };
+        }
+        _ => meta.watermark = Sequence(meta.watermark.0 + 1),
+    }
+    meta
+}
+
+fn quarantined(rng: &mut Rng) -> Quarantined {
+    let (table, record) = rng.pick(&places());
+    Quarantined {
+        edit: edit_id(4, 1 + rng.next() % 5, 0),
+        table,
+        record,
+        atomic: u32::from(rng.byte() % 3),
+        ops: vec![Op::Put { column: column("name"), value: value(rng) }],
+        denial: denial(rng),
+        epoch: PolicyEpoch(rng.next()),
+        at: time(rng.next().cast_signed() % 1_000),
+    }
+}
+
+/// A batch for a replica that holds what `store` says. It is not always one that a machine would
+/// make: a store takes what it is given.
+pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
+    let mut batch = ReplicaBatch::default();
+    if rng.one_in(2) {
+        batch.meta = Some(replica_meta(rng, store.meta().unwrap()));
+    }
+    let places = places();
+    for _ in 0..rng.below(5) {
+        let (table, id) = rng.pick(&places);
+        let held = store.confirmed(&table, id).unwrap();
+        let record =
+            held.as_ref().map_or_else(|| Record::new(table.clone(), id), |it| it.record().clone());
+        let edit_id = edit_id(4, 1 + rng.next() % 40, 0);
+        let edit = edit(rng, edit_id, &record);
+        match rng.below(5) {
+            // Confirmed; where the same place comes twice, the later of two concurrent states.
+            0 | 1 => batch.confirmed.push(admit(held, edit, rng.next() % 100)),
+            2 => batch.gone.push((table.clone(), id)),
+            _ => {
+                let turn = Turn { counter: 1 + rng.next() % 40, part: 0 };
+                batch.pending.push(Pending { turn, edit });
+            }
+        }
+        let row = (!rng.one_in(3)).then(|| row(&record, rng.one_in(2), rng.next() % 100));
+        batch.rows.push((table, id, row));
+    }
+    for _ in 0..rng.below(3) {
+        batch.settled.push(edit_id(4, 1 + rng.next() % 40, 0));
+    }
+    if rng.one_in(3) {
+        batch.quarantine = (0..=rng.below(2)).map(|_| quarantined(rng)).collect();
+    }
+    if rng.one_in(4) {
+        batch.released.push(edit_id(4, 1 + rng.next() % 5, 0));
+    }
+    batch
+}
+
+fn append(
+    rng: &mut Rng,
+    held: Option<Confirmed>,
+    place: (TableName, RecordId),
+    n: u64,
+) -> Operation {
+    let before =
+        held.as_ref().map_or_else(|| Record::new(place.0, place.1), |it| it.record().clone());
+    let device = 1 + u32::from(rng.byte() % 3);
+    let edit = edit(rng, edit_id(device, n, 0), &before);
+    let record = admit(held, edit.clone(), n);
+    let after = record.confirmed().record().header().clone();
+    let changed = *before.header() != after;
+    let entry = LogEntry {
+        sequence: Sequence(n),
+        edit,
+        before: changed.then(|| before.exists().then(|| before.header().clone())),
+        after,
+        at: time(i64::try_from(n).unwrap()),
+        epoch: PolicyEpoch(rng.next()),
+    };
+    Operation::Append { entry: Box::new(entry), record: Box::new(record) }
+}
+
+/// A commit for a server that holds what `store` says.
+pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
+    let expected = store.meta().unwrap();
+    let mut meta = expected.clone();
+    let mut operations = Vec::new();
+    let mut now: BTreeMap<RecordId, Confirmed> = BTreeMap::new();
+    for _ in 0..rng.below(6) {
+        match rng.below(8) {
+            0 => {
+                let refused = RefusedEdit {
+                    edit: edit(rng, edit_id(9, 1, 0), &Record::new(table("order"), id(3))),
+                    user: "ann".parse().unwrap(),
+                    denial: denial(rng),
+                    epoch: PolicyEpoch(3),
+                    at: time(5),
+                };
+                operations.push(Operation::Refuse(Box::new(refused)));
+            }
+            1 => {
+                meta.devices += 1;
+                operations.push(Operation::PutDevice(device(1 + u32::from(rng.byte() % 5), rng)));
+            }
+            2 => {
+                let nonce = [rng.byte() % 4; 8];
+                operations.push(Operation::UseCode { nonce, key: PublicKey([rng.byte(); 32]) });
+            }
+            3 => operations.push(Operation::PutStanding {
+                device: DeviceNumber(u32::from(rng.byte() % 3)),
+                digest: digest(rng.byte() % 4),
+                standing: text(rng).into_bytes(),
+            }),
+            _ => {
+                // A record is in one table: ids tell them apart.
+                let number = rng.next() % 12;
+                let place = (tables()[usize::try_from(number % 3).unwrap()].clone(), id(number));
+                let held = match now.remove(&place.1) {
+                    Some(held) => Some(held),
+                    None => store.record(place.1).unwrap(),
+                };
+                meta.head.0 += 1;
+                let operation = append(rng, held, place.clone(), meta.head.0);
+                if let Operation::Append { record, .. } = &operation {
+                    now.insert(place.1, record.confirmed().clone());
+                }
+                operations.push(operation);
+            }
+        }
+    }
+    meta.policy_epoch.0 += 1;
+    Commit { expected, meta, operations }
+}
+
+pub(crate) fn device(number: u32, rng: &mut Rng) -> DeviceRow {
+    let mut key = [rng.byte(); 32];
+    key[0] = u8::try_from(number).unwrap();
+    DeviceRow {
+        number: DeviceNumber(number),
+        key: PublicKey(key),
+        user: "ann".parse().unwrap(),
+        name: text(rng),
+        revoked: rng.one_in(2),
+    }
+}
+
+/// A commit that does nothing but move the meta on.
+pub(crate) fn empty_commit(expected: ServerMeta) -> Commit {
+    let mut meta = expected.clone();
+    meta.policy_epoch.0 += 1;
+    Commit { expected, meta, operations: Vec::new() }
+}
+
+pub(crate) fn header(owner_name: &str) -> Header {
+    Header { owner: Some((owner(owner_name), "north".parse().unwrap())), ..Header::default() }
+}

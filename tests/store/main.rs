@@ -1,0 +1,20 @@
+//! The redb files of replica and server: what they keep, what they refuse, and what is left of
+//! them after a power cut or a flipped bit.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod damage;
+mod data;
+mod disk;
+mod memory;
+mod open;
+mod power;
+mod random;
+mod replica;
+mod server;

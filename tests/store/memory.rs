@@ -1,0 +1,260 @@
+//! The same stores as plain lists, written to be obviously right.
+
+use std::collections::BTreeMap;
+
+use tidegate::codec::{Digest, PublicKey, ScanPlace};
+use tidegate::gate::Confirmed;
+use tidegate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
+use tidegate::sync::{
+    Commit, DeviceRow, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
+    ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
+};
+
+type Place = (TableName, RecordId);
+
+/// All that a replica's store holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct MemoryReplica {
+    pub(crate) meta: ReplicaMeta,
+    pub(crate) rows: BTreeMap<Place, StoredRow>,
+    pub(crate) confirmed: BTreeMap<Place, Confirmed>,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) quarantine: Vec<Quarantined>,
+}
+
+impl ReplicaStore for MemoryReplica {
+    fn meta(&self) -> Result<ReplicaMeta, StoreError> {
+        Ok(self.meta.clone())
+    }
+
+    fn row(&self, table: &TableName, record: RecordId) -> Result<Option<StoredRow>, StoreError> {
+        Ok(self.rows.get(&(table.clone(), record)).cloned())
+    }
+
+    fn confirmed(
+        &self,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Option<Confirmed>, StoreError> {
+        Ok(self.confirmed.get(&(table.clone(), record)).cloned())
+    }
+
+    fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
+        Ok(self.pending.iter().filter(|it| it.edit.record == record).cloned().collect())
+    }
+
+    fn pending_after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError> {
+        Ok(self.pending.iter().filter(|it| it.turn > after).take(limit).cloned().collect())
+    }
+
+    fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError> {
+        Ok(self.pending.iter().find(|it| it.edit.id == edit).cloned())
+    }
+
+    fn confirmed_ids(&self) -> Result<Vec<Place>, StoreError> {
+        Ok(self.confirmed.keys().cloned().collect())
+    }
+
+    fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        Ok(self.quarantine.clone())
+    }
+
+    fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {
+        if let Some(meta) = batch.meta {
+            self.meta = meta;
+        }
+        for place in batch.gone {
+            self.confirmed.remove(&place);
+        }
+        for applied in batch.confirmed {
+            let place = (applied.table().clone(), applied.id());
+            self.confirmed.insert(place, applied.into_confirmed());
+        }
+        for (table, record, row) in batch.rows {
+            match row {
+                Some(row) => self.rows.insert((table, record), row),
+                None => self.rows.remove(&(table, record)),
+            };
+        }
+        for pending in batch.pending {
+            self.pending.retain(|it| it.edit.id != pending.edit.id && it.turn != pending.turn);
+            self.pending.push(pending);
+        }
+        self.pending.sort_by_key(|it| it.turn);
+        self.pending.retain(|it| !batch.settled.contains(&it.edit.id));
+        let again = |it: &Quarantined| batch.quarantine.contains(it);
+        self.quarantine.retain(|it| !batch.released.contains(&it.edit) || again(it));
+        for entry in &batch.quarantine {
+            if !self.quarantine.contains(entry) {
+                self.quarantine.push(entry.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All that a server's store holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct MemoryServer {
+    pub(crate) meta: ServerMeta,
+    pub(crate) log: Vec<LogEntry>,
+    pub(crate) records: BTreeMap<Place, Confirmed>,
+    pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
+    pub(crate) codes: BTreeMap<[u8; 8], PublicKey>,
+    pub(crate) standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
+    pub(crate) refused: Vec<RefusedEdit>,
+}
+
+impl ServerStore for MemoryServer {
+    fn meta(&self) -> Result<ServerMeta, StoreError> {
+        Ok(self.meta.clone())
+    }
+
+    fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError> {
+        Ok(self.records.iter().find(|(place, _)| place.1 == record).map(|(_, it)| it.clone()))
+    }
+
+    fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
+        Ok(self.log.iter().find(|entry| entry.edit.id == edit).map(|entry| entry.sequence))
+    }
+
+    fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        Ok(self.log.iter().filter(|entry| entry.sequence > after).take(limit).cloned().collect())
+    }
+
+    fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
+        let after = after.map(|place| (place.table.clone(), place.record));
+        let later = self.records.iter().filter(|(place, _)| Some(*place) > after.as_ref());
+        Ok(later.take(limit).map(|(_, record)| record.clone()).collect())
+    }
+
+    fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
+        Ok(self.devices.get(&number).cloned())
+    }
+
+    fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
+        Ok(self.devices.values().find(|device| device.key == *key).cloned())
+    }
+
+    fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError> {
+        Ok(self.codes.get(&nonce).copied())
+    }
+
+    fn standing(
+        &self,
+        device: DeviceNumber,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.standings.get(&(device, digest)).cloned())
+    }
+
+    fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {
+        Ok(self.refused.iter().take(limit).cloned().collect())
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
+        if self.meta != commit.expected {
+            return Err(StoreError::Conflict);
+        }
+        self.meta = commit.meta;
+        for operation in commit.operations {
+            match operation {
+                Operation::Append { entry, record } => {
+                    self.log.push(*entry);
+                    let place = (record.table().clone(), record.id());
+                    self.records.insert(place, record.into_confirmed());
+                }
+                Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::PutDevice(device) => {
+                    self.devices.insert(device.number, device);
+                }
+                Operation::UseCode { nonce, key } => {
+                    self.codes.insert(nonce, key);
+                }
+                Operation::PutStanding { device, digest, standing } => {
+                    self.standings.insert((device, digest), standing);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything that a replica's store says, each thing by each way that leads to it.
+///
+/// # Errors
+/// As the store's.
+pub(crate) fn read_replica(
+    store: &impl ReplicaStore,
+    places: &[Place],
+) -> Result<MemoryReplica, StoreError> {
+    let mut all = MemoryReplica { meta: store.meta()?, ..MemoryReplica::default() };
+    for (table, record) in places {
+        let place = (table.clone(), *record);
+        if let Some(row) = store.row(table, *record)? {
+            all.rows.insert(place.clone(), row);
+        }
+        if let Some(confirmed) = store.confirmed(table, *record)? {
+            all.confirmed.insert(place, confirmed);
+        }
+    }
+    all.pending = store.pending_after(Turn::default(), usize::MAX)?;
+    all.quarantine = store.quarantine()?;
+    Ok(all)
+}
+
+/// That every way of asking gives the same answer as the list.
+///
+/// # Errors
+/// As the store's.
+pub(crate) fn compare_replica(
+    store: &impl ReplicaStore,
+    model: &MemoryReplica,
+    places: &[Place],
+) -> Result<bool, StoreError> {
+    let mut same = read_replica(store, places)? == *model;
+    same &= store.confirmed_ids()? == model.confirmed_ids()?;
+    for (_, record) in places {
+        same &= store.pending_on(*record)? == model.pending_on(*record)?;
+    }
+    for pending in &model.pending {
+        same &= store.pending(pending.edit.id)?.as_ref() == Some(pending);
+        same &= store.pending_after(pending.turn, 2)? == model.pending_after(pending.turn, 2)?;
+    }
+    Ok(same)
+}
+
+/// That every way of asking gives the same answer as the lists.
+///
+/// # Errors
+/// As the store's.
+pub(crate) fn compare_server(
+    store: &impl ServerStore,
+    model: &MemoryServer,
+) -> Result<bool, StoreError> {
+    let mut same = store.meta()? == model.meta;
+    same &= store.log_after(Sequence(0), usize::MAX)? == model.log;
+    same &= store.log_after(Sequence(3), 2)? == model.log_after(Sequence(3), 2)?;
+    same &= store.refused(usize::MAX)? == model.refused;
+    same &= store.refused(1)? == model.refused(1)?;
+    same &= store.scan(None, usize::MAX)?.iter().eq(model.records.values());
+    for (table, record) in model.records.keys() {
+        same &= store.record(*record)? == model.record(*record)?;
+        let place = ScanPlace { table: table.clone(), record: *record };
+        same &= store.scan(Some(&place), 3)? == model.scan(Some(&place), 3)?;
+    }
+    for entry in &model.log {
+        same &= store.admitted(entry.edit.id)? == Some(entry.sequence);
+    }
+    for device in model.devices.values() {
+        same &= store.device(device.number)?.as_ref() == Some(device);
+        same &= store.device_by_key(&device.key)?.as_ref() == Some(device);
+    }
+    for (nonce, key) in &model.codes {
+        same &= store.code_used_by(*nonce)? == Some(*key);
+    }
+    for ((device, digest), standing) in &model.standings {
+        same &= store.standing(*device, *digest)?.as_ref() == Some(standing);
+    }
+    Ok(same)
+}
