@@ -129,7 +129,7 @@ impl ReplicaMachine {
             .session
             .as_ref()
             .is_some_and(|session| session.flush.1 > 0 && session.flush.0 == session.flush.1);
-        let complete = self.meta.scope.target.is_none() && !self.meta.scope.held.is_empty();
+        let complete = self.meta.scope.target.is_none() && self.meta.scope.complete;
         self.is_wanted(table, record) || !(exists || (caught_up && complete))
     }
 

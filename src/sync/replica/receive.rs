@@ -431,7 +431,7 @@ impl ReplicaMachine {
         }
         // This much is certain of what the server wants anew: it is not admitted.
         if let Some(session) = &mut self.session {
-            session.asked.extend(asked.iter().copied());
+            session.asked.extend(asked);
         }
         self.write(store, desk.finish())
     }

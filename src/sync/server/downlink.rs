@@ -231,8 +231,9 @@ impl Device {
             let same = |held: &super::connection::Reader| {
                 held.same_columns(&self.reader, schema, table, header)
             };
-            // With several standings held it is not known which one a row came under.
-            let is_there = self.held.len() == 1 && had.clone().any(same);
+            // Of several standings held it is not known which one a row came under, or whether a
+            // scan came so far.
+            let is_there = self.scope.complete && had.clone().any(same);
             return if is_there { None } else { self.whole(confirmed) };
         }
         had.clone().next()?;
