@@ -166,6 +166,10 @@ impl Reader<'_> {
                 }
                 (Field::Column(at), cell) => {
                     let Some(column) = self.table.columns.get(at) else { continue };
+                    if cell.is_array() || cell.is_object() {
+                        let id = &column.id;
+                        return Err(format!("column `{id}`: a list or an object is no value"));
+                    }
                     let value = column.parse_json(self.schema, &cell);
                     columns.insert(column.id.clone(), value.map_err(|error| error.to_string())?);
                 }

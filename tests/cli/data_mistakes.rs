@@ -215,7 +215,7 @@ fn bad_lines_are_reported_by_number_and_the_others_go_in() {
         ("cut.csv", "status,title\nopen,a\nopen,\"b", 1, vec![(3, "a quote is not closed")]),
         (
             "lines.jsonl",
-            "{\"title\":\"a\"}\nhello\n[1]\n\n{\"title\":7}\n{\"title\":\"b\"\n{\"title\":\"c\"}\n",
+            "{\"title\":\"a\"}\nhello\n[1]\n\n{\"title\":[7]}\n{\"title\":\"b\"\n{\"title\":\"c\"}\n",
             2,
             vec![
                 (2, "not a JSON object: expected value, at column 1"),

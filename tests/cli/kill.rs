@@ -56,9 +56,9 @@ impl Device {
     }
 
     fn kill(&mut self) {
-        let Some(mut live) = self.live.take() else { return };
-        live.kill();
-        for line in live.rest() {
+        let Some(mut process) = self.live.take() else { return };
+        process.kill();
+        for line in process.rest() {
             // The last line may be torn.
             let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
             match line["event"].as_str().unwrap() {
@@ -114,7 +114,9 @@ fn sync_under_fire(
     rounds: u32,
 ) {
     for round in 0..rounds {
-        devices.iter_mut().for_each(|device| device.start(world));
+        for device in devices.iter_mut() {
+            device.start(world);
+        }
         chance.moment(1_500);
         let victims = 1 + chance.below(7);
         if victims & 1 != 0 {

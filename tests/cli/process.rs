@@ -59,8 +59,7 @@ pub(crate) fn run(dir: &Path, args: &[&str]) -> Outcome {
     let mut running = Running::start(dir, args);
     let stdout: Vec<_> = std::iter::from_fn(|| running.next_line()).collect();
     let code = running.wait();
-    let stdout = stdout.iter().map(|line| format!("{line}\n")).collect();
-    Outcome { code, stdout, stderr: running.stderr() }
+    Outcome { code, stdout: stdout.join("\n"), stderr: running.stderr() }
 }
 
 /// A process that goes on beside the test; killed when this is dropped.

@@ -125,7 +125,7 @@ const CHANGES: &[Change<'_>] = &[
         "listen = \"localhost",
         &["tidegate.toml:4", "`listen`", "socket address"],
     ),
-    ("tidegate.toml", "listen", "lisen", &["tidegate.toml:4", "`lisen`", "`listen`"]),
+    ("tidegate.toml", "listen = ", "lisen = ", &["tidegate.toml:4", "`lisen`", "`listen`"]),
     ("tidegate.toml", "schema = \"schema.toml\"", "", &["tidegate.toml:", "`schema`"]),
     ("tidegate.toml", "\"schema.toml\"", "\"schem.toml\"", &["schem.toml", "No such file"]),
     ("tidegate.toml", "addresses = [", "addresses = [1, ", &["tidegate.toml:5", "`addresses[0]`"]),

@@ -10,6 +10,8 @@ pub(crate) type Mistake<'a> = (&'a str, &'a [&'a str], i32, &'a [&'a str]);
 pub(crate) fn check(world: &World, mistakes: &[Mistake<'_>]) {
     let mut problems = Vec::new();
     for (what, args, code, words) in mistakes {
+        // For the reader of a failure, also of one within the call.
+        println!("{what}: {args:?}");
         let outcome = world.run(args);
         let said = &outcome.stderr;
         if outcome.code != Some(*code) {

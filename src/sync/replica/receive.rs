@@ -396,10 +396,6 @@ impl ReplicaMachine {
         } else if !later.is_empty() {
             self.write_anew(store, now, &later)?;
         }
-        self.push(store, now)?;
-        if self.is_up_to_date() {
-            self.tell(Event::UpToDate);
-        }
         Ok(())
     }
 

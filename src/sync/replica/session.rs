@@ -169,10 +169,13 @@ impl ReplicaMachine {
         now: crate::model::Timestamp,
         message: ToDevice,
     ) -> Result<(), SessionError> {
-        let Some(session) = &mut self.session else { return Ok(()) };
-        if let ToDevice::Refused(refusal) = message {
+        if self.session.is_some()
+            && let ToDevice::Refused(refusal) = message
+        {
             return Err(SessionError::Refused(refusal));
         }
+        let was_up_to_date = self.is_up_to_date();
+        let Some(session) = &mut self.session else { return Ok(()) };
         match (std::mem::replace(&mut session.stage, Stage::Connected), message) {
             (Stage::Connected, ToDevice::Greeting { certificate }) => self.greeted(&certificate),
             (
@@ -189,7 +192,12 @@ impl ReplicaMachine {
                 }
                 // Only now: what is sent depends on the stage.
                 result?;
-                self.push(store, now).map_err(SessionError::from)
+                self.push(store, now)?;
+                // So does whether all is settled.
+                if !was_up_to_date && self.is_up_to_date() {
+                    self.tell(Event::UpToDate);
+                }
+                Ok(())
             }
             (_, message) => Err(SessionError::Protocol(format!("out of turn: {message:.60?}"))),
         }
