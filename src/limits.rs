@@ -83,3 +83,5 @@ pub const IMPORT_BAD_LINES_MAX: usize = 1_000;
 pub const ENROLL_CODE_LASTS_MILLIS: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Parts of an atomic commit: they travel in one change set.
 pub const ATOMIC_PARTS_MAX: usize = 1_000;
+/// Findings of a verification that are told one by one; all are counted.
+pub const FINDINGS_MAX: usize = 1_000;

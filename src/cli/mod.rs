@@ -3,6 +3,7 @@
 mod data;
 mod demo;
 mod device;
+mod file;
 mod gate;
 mod output;
 mod quarantine;
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 use self::data::{EditCommand, ExportCommand, ImportCommand, QueryCommand, ShowCommand};
 use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
+use self::file::{RepairCommand, VerifyCommand};
 use self::gate::GateCommand;
 use self::quarantine::QuarantineCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
@@ -64,6 +66,10 @@ enum Command {
     Status(StatusCommand),
     /// Look at refused edits; try them again or discard them.
     Quarantine(QuarantineCommand),
+    /// Check the file of a replica or a server: every value, and that all fits together.
+    Verify(VerifyCommand),
+    /// Make a replica's damaged file whole; unsent edits are kept, the rest is fetched again.
+    Repair(RepairCommand),
     /// See it all happen: a server and four devices in a temporary folder.
     Demo(DemoCommand),
     /// Test a policy.
@@ -113,6 +119,8 @@ pub fn run() -> ExitCode {
         Command::Sync(command) => (command.run(), command.json),
         Command::Status(command) => (command.run(), command.json),
         Command::Quarantine(command) => (command.run(), command.json),
+        Command::Verify(command) => (command.run(), command.json),
+        Command::Repair(command) => (command.run(), command.json),
         Command::Demo(command) => (command.run(), command.json),
         Command::Gate(gate) => (gate.run(), gate.as_json()),
     };

@@ -57,7 +57,7 @@ mod standing;
 pub use access::{can_read, can_read_column, column_permissions, has_right};
 pub use action::{Action, LookupChange, Target};
 pub use case::{Answer, CaseJudge};
-pub use confirmed::{Admitted, Applied, Attestation, Confirmed, apply};
+pub use confirmed::{Admitted, Applied, Attestation, Confirmed, apply, replay};
 pub use directory::{Directory, Knowledge};
 pub use facts::RecordFacts;
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};

@@ -153,7 +153,7 @@ impl Reader<'_> {
         let (mut id, mut owner, mut columns) = (None, None, Columns::new());
         for (field, cell) in cells {
             match (field, cell) {
-                (Field::Ignored, _) | (Field::Owner, Json::Null) => {}
+                (Field::Ignored, _) | (Field::Id | Field::Owner, Json::Null) => {}
                 (Field::Id, Json::String(text)) => {
                     let read = text.parse::<RecordId>();
                     id = Some(read.map_err(|_| format!("column `id`: `{text}` is no UUID"))?);

@@ -104,7 +104,7 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
         Ok(bytes)
     }
 
-    fn entry(&self, key: &[u8], value: &[u8]) -> Result<(K, V), StoreError> {
+    pub(super) fn entry(&self, key: &[u8], value: &[u8]) -> Result<(K, V), StoreError> {
         let value = self.decode(key, value)?;
         Ok((self.key(key)?, value))
     }
@@ -153,6 +153,11 @@ where
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
         self.inner.len().map_err(fence::storage)
+    }
+
+    /// The bytes, unchecked.
+    pub(super) fn raw(&self) -> &T {
+        &self.inner
     }
 
     /// The last key; `None`: the table is empty.
@@ -293,7 +298,7 @@ where
     }
 }
 
-fn describe<K: StoreKey>(key: &[u8]) -> String {
+pub(super) fn describe<K: StoreKey>(key: &[u8]) -> String {
     K::from_bytes(key).map_or_else(|| data_encoding::HEXLOWER.encode(key), |key| key.describe())
 }
 

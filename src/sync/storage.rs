@@ -110,6 +110,16 @@ pub struct ReplicaMeta {
     pub owners: Vec<(Owner, BusinessUnitId)>,
 }
 
+impl ReplicaMeta {
+    /// Forgets how far in the log the device is and what its rows answer to: all that is confirmed
+    /// is fetched anew.
+    pub fn forget_confirmed(&mut self) {
+        self.watermark = Sequence(0);
+        self.scope = Scope::default();
+        self.wanted.clear();
+    }
+}
+
 /// Where a device belongs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolment {

@@ -91,6 +91,19 @@ fn stands(record: &mut Record, edit: &Edit) -> bool {
 }
 
 impl Folder {
+    fn new(confirmed: Option<Confirmed>, pending: Vec<Pending>, had_row: bool) -> Self {
+        Self {
+            confirmed,
+            pending,
+            applied: None,
+            visible: None,
+            had_row,
+            dirty: false,
+            gone: false,
+            unwritten: false,
+        }
+    }
+
     /// The record with what is pending on it.
     pub(super) fn visible(
         &mut self,
@@ -246,6 +259,19 @@ impl Folder {
     }
 }
 
+/// The row that confirmed state and pending edits make: for checking what a store holds.
+#[must_use]
+pub fn replay(
+    table: &TableName,
+    id: RecordId,
+    confirmed: Option<&Confirmed>,
+    pending: &[Pending],
+) -> Option<StoredRow> {
+    let (confirmed, pending) = (confirmed.cloned(), pending.to_vec());
+    let mut folder = Folder::new(confirmed, pending, false);
+    folder.row(table, id)
+}
+
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
         let (folders, batch, admitted) = Default::default();
@@ -261,16 +287,11 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         use std::collections::btree_map::Entry;
         Ok(match self.folders.entry((table.clone(), id)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Folder {
-                confirmed: self.store.confirmed(table, id)?,
-                pending: self.store.pending_on(id)?,
-                applied: None,
-                visible: None,
-                had_row: self.store.row(table, id)?.is_some(),
-                dirty: false,
-                gone: false,
-                unwritten: false,
-            }),
+            Entry::Vacant(entry) => entry.insert(Folder::new(
+                self.store.confirmed(table, id)?,
+                self.store.pending_on(id)?,
+                self.store.row(table, id)?.is_some(),
+            )),
         })
     }
 

@@ -19,6 +19,7 @@ use crate::sync::{
 };
 
 pub use commit::{Draft, EditError, Intent};
+pub use desk::replay;
 pub use enrolment::SignOutError;
 pub use session::{Purpose, SessionError};
 

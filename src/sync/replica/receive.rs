@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::desk::{Desk, Prepared, is_create, not_there};
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
-use crate::codec::{Digest, Entry, Page, PublicKey, Scope, ToDevice, ToServer, edit_digest};
+use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
 use crate::gate::{Attestation, apply};
 use crate::limits::SESSION_RETRIES_MAX;
 use crate::model::{
@@ -79,9 +79,7 @@ impl ReplicaMachine {
 
     /// Forgets all confirmed state, and keeps what is pending: the server cannot go on from here.
     pub(super) fn start_anew<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
-        self.meta.watermark = Sequence(0);
-        self.meta.scope = Scope::default();
-        self.meta.wanted.clear();
+        self.meta.forget_confirmed();
         let mut desk = Desk::new(&*store);
         for (table, record) in store.confirmed_ids()? {
             desk.folder(&table, record)?.forget();
