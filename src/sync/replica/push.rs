@@ -104,7 +104,7 @@ impl ReplicaMachine {
                 }
             }
             if desk.touched().is_empty() {
-                waiting.edits = with_bound(store, &waiting.edits)?;
+                waiting.edits = with_followers(store, waiting.edits)?;
                 return Ok(waiting);
             }
             // What could not be written anew makes room for others.
@@ -176,6 +176,25 @@ fn with_bound<S: ReplicaStore>(
     for id in edits {
         let atomic = store.pending(*id)?.map_or(0, |pending| pending.edit.atomic);
         all.extend((0..atomic).map(|part| EditId { part, ..*id }));
+    }
+    Ok(all)
+}
+
+/// These edits, and all that cannot go before them: those that count together with one of them,
+/// and later ones on the same records.
+fn with_followers<S: ReplicaStore>(
+    store: &S,
+    edits: BTreeSet<EditId>,
+) -> Result<BTreeSet<EditId>, StoreError> {
+    let mut all = BTreeSet::new();
+    let mut open: Vec<_> = edits.into_iter().collect();
+    while let Some(id) = open.pop() {
+        let Some(Pending { turn, edit }) = store.pending(id)?.filter(|_| all.insert(id)) else {
+            continue;
+        };
+        open.extend((0..edit.atomic).map(|part| EditId { part, ..id }));
+        let later = store.pending_on(edit.record)?.into_iter().filter(|it| it.turn > turn);
+        open.extend(later.map(|later| later.edit.id));
     }
     Ok(all)
 }
