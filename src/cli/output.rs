@@ -6,20 +6,9 @@ use crate::model::{Op, TableName, Value};
 use crate::replica::Row;
 use crate::sync::Quarantined;
 
-pub(super) fn value_json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Integer(number) => json!(number),
-        Value::Float(number) => json!(number),
-        Value::Boolean(truth) => json!(truth),
-        // Decimals as texts: JSON numbers would round them.
-        other => json!(other.to_string()),
-    }
-}
-
 pub(super) fn row_json(table: &TableName, row: &Row) -> Json {
     let columns: serde_json::Map<_, _> =
-        row.columns.iter().map(|(id, value)| (id.to_string(), value_json(value))).collect();
+        row.columns.iter().map(|(id, value)| (id.to_string(), value.to_json())).collect();
     let owner = row.header.owner.as_ref();
     json!({
         "table": table.as_str(),
@@ -49,6 +38,17 @@ pub(super) fn op_text(op: &Op) -> String {
         Op::Own { owner, business_unit } => format!("owner = {owner} in {business_unit}"),
         Op::State(state) => format!("state = {state:?}").to_lowercase(),
         Op::Share { to, rights } => format!("share to {to}: {rights:?}"),
+        Op::Splice { column, at, delete, insert } => {
+            format!("{column}: {insert:?} in place of {delete} characters at {at}")
+        }
+        Op::Increment { column, by } => format!("{column}: {by:+}"),
+        Op::ListInsert { column, at, values } => {
+            format!("{column}: {} put in at {at}", Value::List(values.clone()))
+        }
+        Op::ListSet { column, at, value } => format!("{column}[{at}] = {value}"),
+        Op::ListRemove { column, at, count } => format!("{column}: {count} taken out at {at}"),
+        Op::MapPut { column, key, value } => format!("{column}[{key:?}] = {value}"),
+        Op::MapRemove { column, key } => format!("{column}[{key:?}] taken out"),
     }
 }
 

@@ -3,11 +3,14 @@
 //! Documents live in memory alone. What is stored and sent is a section's [`History`]: its changes
 //! by meaning, from which the document is rebuilt, bit for bit, when something must be merged.
 
+mod container;
 mod document;
 mod error;
+mod forks;
 mod history;
 mod record;
 mod scalar;
+mod write;
 
 pub use document::{ChangeHash, Document};
 pub use error::CrdtError;

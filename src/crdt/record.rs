@@ -38,7 +38,7 @@ impl Record {
     #[must_use]
     pub fn to_edit(&self) -> Edit {
         let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
-        let changes = self.sections.values().flat_map(|it| it.changes().iter().cloned()).collect();
+        let changes = self.sections.values().flat_map(|it| it.changes().cloned()).collect();
         Edit { id, table: self.table.clone(), record: self.id, changes }
     }
 
@@ -102,13 +102,13 @@ impl Record {
     /// A change of it does not fit; the record is then as it was.
     pub fn merge(&mut self, edit: &Edit) -> Result<(), CrdtError> {
         let mut next = self.clone();
-        for change in &edit.changes {
-            let section = &change.section;
+        for changes in edit.changes.chunk_by(|a, b| a.section == b.section) {
+            let Some(section) = changes.first().map(|change| &change.section) else { continue };
             let history = next.sections.entry(section.clone()).or_default();
             match section {
-                Section::Header => history.merge_header(change.clone(), &mut next.header)?,
+                Section::Header => history.merge_header(changes, &mut next.header)?,
                 Section::Main | Section::Secured(_) => {
-                    history.merge_columns(section, change.clone(), &mut next.columns)?;
+                    history.merge_columns(section, changes, &mut next.columns)?;
                 }
             }
         }

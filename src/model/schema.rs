@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ColumnName, ColumnType, TableName, Value};
+use super::{ColumnEdit, ColumnName, ColumnType, Columns, MisfitOpError, TableName, Value};
 
 /// Whether records of a table belong to someone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,6 +71,9 @@ pub enum MisfitError {
     /// A float that is not a number.
     #[error("column `{0}` cannot hold NaN")]
     NotANumber(ColumnName),
+    /// A part of the value does not fit, or there are too many.
+    #[error(transparent)]
+    Part(#[from] MisfitOpError),
 }
 
 impl Column {
@@ -101,6 +104,16 @@ impl Column {
             }
             Value::Float(number) if number.is_nan() => {
                 Err(MisfitError::NotANumber(self.id.clone()))
+            }
+            Value::Bytes(bytes) => {
+                let (id, found) = (&self.id, bytes.len());
+                Ok(MisfitOpError::bound(id, "bytes", found, crate::limits::BYTES_MAX)?)
+            }
+            Value::RichText(_) | Value::Counter(_) | Value::List(_) | Value::Map(_) => {
+                let nothing = Columns::new();
+                let mut edit = ColumnEdit::new(&nothing);
+                let ops = self.difference(&Value::Null, value);
+                Ok(ops.iter().try_for_each(|op| edit.apply(op))?)
             }
             _ => Ok(()),
         }

@@ -1,11 +1,12 @@
 use super::ReplicaMachine;
+use super::column_ops;
 use super::desk::Desk;
 use super::directory::DeviceDirectory;
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, rule};
 use crate::model::{
     BusinessUnitId, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState, Rule, Table,
-    TableName, Timestamp, Value,
+    TableName, Timestamp,
 };
 use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
 
@@ -37,8 +38,11 @@ pub enum Intent {
         /// Its values.
         columns: Columns,
     },
-    /// Change columns.
+    /// Change columns: they shall hold these values.
     Set(Columns),
+    /// Carry out these operations on columns, one after another. A put of a value that merges part
+    /// by part becomes the operations that lead there.
+    Ops(Vec<Op>),
     /// Delete the record.
     Delete,
     /// Bring a deleted record back.
@@ -153,8 +157,9 @@ impl ReplicaMachine {
             Intent::Put { owner, columns } if !record.exists() => {
                 self.create(table, owner, columns)?
             }
-            Intent::Put { columns, .. } => puts(record, columns),
-            Intent::Set(columns) if active => puts(record, columns),
+            Intent::Put { columns, .. } => column_ops::set(table, record.columns(), columns),
+            Intent::Set(columns) if active => column_ops::set(table, record.columns(), columns),
+            Intent::Ops(ops) if active => column_ops::carry_out(table, record.columns(), ops),
             Intent::Delete if active => vec![Op::State(RecordState::Deleted)],
             Intent::Undelete if record.exists() && !active => vec![Op::State(RecordState::Active)],
             Intent::Undelete if active => Vec::new(),
@@ -166,7 +171,11 @@ impl ReplicaMachine {
                 }
                 vec![Op::Own { owner: now.0, business_unit: now.1 }]
             }
-            Intent::Set(_) | Intent::Delete | Intent::Undelete | Intent::Assign(_) => {
+            Intent::Set(_)
+            | Intent::Ops(_)
+            | Intent::Delete
+            | Intent::Undelete
+            | Intent::Assign(_) => {
                 return missing();
             }
         })
@@ -185,10 +194,8 @@ impl ReplicaMachine {
         } else {
             Op::State(RecordState::Active)
         };
-        // A column that was never set is null already.
-        let set = columns.into_iter().filter(|(_, value)| !value.is_null());
-        let puts = set.map(|(column, value)| Op::Put { column, value });
-        Ok(std::iter::once(header).chain(puts).collect())
+        let set = column_ops::set(table, &Columns::new(), columns);
+        Ok(std::iter::once(header).chain(set).collect())
     }
 
     fn business_unit_of(&self, owner: &Owner) -> Result<BusinessUnitId, EditError> {
@@ -287,13 +294,4 @@ impl ReplicaMachine {
         self.push(store)?;
         Ok(())
     }
-}
-
-/// The columns that change.
-fn puts(record: &Record, columns: Columns) -> Vec<Op> {
-    columns
-        .into_iter()
-        .filter(|(column, value)| record.columns().get(column).unwrap_or(&Value::Null) != value)
-        .map(|(column, value)| Op::Put { column, value })
-        .collect()
 }

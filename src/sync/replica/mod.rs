@@ -1,5 +1,6 @@
 //! A device's side: local edits, and the session in which they are judged and others' arrive.
 
+mod column_ops;
 mod commit;
 mod desk;
 mod directory;

@@ -95,12 +95,7 @@ fn in_sets(edits: Vec<Pending>) -> Vec<Vec<Edit>> {
 
 /// What an edit takes at the most, roughly.
 fn edit_bytes(edit: &Edit) -> usize {
-    use crate::model::{Op, Value};
-    let op = |op: &Op| match op {
-        Op::Put { value: Value::Text(text) | Value::Choice(text), .. } => 64 + text.len(),
-        _ => 64,
-    };
-    64 + 64 * edit.changes.len() + edit.ops().map(op).sum::<usize>()
+    64 + 64 * edit.changes.len() + edit.ops().map(|op| 48 + op.size()).sum::<usize>()
 }
 
 /// Rebuilds changes as the server will, so that a mismatch is found here, where it was made.

@@ -385,7 +385,7 @@ fn take_column(
 ) -> Option<(Edit, Vec<Op>)> {
     let edit = &mut pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
     let refused = denial.column.as_ref()?;
-    let is_refused = |op: &Op| matches!(op, Op::Put { column, .. } if column == refused);
+    let is_refused = |op: &Op| op.column() == Some(refused);
     let mut taken = Vec::new();
     for change in &mut edit.changes {
         taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());

@@ -10,7 +10,7 @@ use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
 use crate::crdt::{CrdtError, Document};
 use crate::gate::{Admissible, Confirmed, Court, LookedUp, Ruling, apply, rule};
 use crate::model::{
-    Denial, DeviceNumber, Edit, EditId, Op, PolicyEpoch, RecordId, Section, Sequence, TableName,
+    Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
 };
 use crate::sync::{Commit, LogEntry, Operation, RefusedEdit, ServerStore, StoreError};
@@ -174,9 +174,12 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 };
                 match document.hash(change.id).map_or_else(|| document.apply(change), Ok) {
                     Ok(hash) => hashes.push(hash),
-                    Err(CrdtError::MissingDependency { .. } | CrdtError::WrongSeq { .. }) => {
-                        return Ok(Ok(()));
-                    }
+                    // What does not fit its values cannot be rebuilt by anyone: it is judged so.
+                    Err(
+                        CrdtError::MissingDependency { .. }
+                        | CrdtError::WrongSeq { .. }
+                        | CrdtError::Misfit(_),
+                    ) => return Ok(Ok(())),
                     Err(error) => return Ok(Err(Refusal::Protocol(error.to_string()))),
                 }
             }
@@ -218,7 +221,9 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 for denial in &columns {
                     let mut part = edit.clone();
                     for change in &mut part.changes {
-                        change.ops.retain(|op| matches!(op, Op::Put { column, .. } if Some(column) == denial.column.as_ref()));
+                        change.ops.retain(|op| {
+                            op.column().is_some() && op.column() == denial.column.as_ref()
+                        });
                     }
                     part.changes.retain(|change| !change.ops.is_empty());
                     self.keep_refused(part, user, denial.clone());
