@@ -43,6 +43,10 @@ impl Kind {
         })
     }
 
+    fn key(self, column: &ColumnName) -> String {
+        format!("{column}{MARK}{}", self.as_str())
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -57,8 +61,7 @@ impl Container {
     /// What `op` writes into; `None` where it writes a plain value.
     pub(super) fn of(op: &Op) -> Option<Self> {
         let kind = Kind::of(op.merging_type()?)?;
-        let key = format!("{}{MARK}{}", op.column()?, kind.as_str());
-        Some(Self { key, kind })
+        Some(Self { key: kind.key(op.column()?), kind })
     }
 
     /// The key in the document's root.
@@ -106,8 +109,13 @@ impl Container {
     }
 }
 
+/// The key in a columns section's root at which a column of this type has its value.
+pub(super) fn key(column: &ColumnName, column_type: ColumnType) -> String {
+    Kind::of(column_type).map_or_else(|| column.to_string(), |kind| kind.key(column))
+}
+
 /// What a key of a columns section's root says: a column, and its value.
-pub(super) fn read(doc: &Automerge, key: &str) -> Result<(ColumnName, Value), CrdtError> {
+pub(super) fn read(doc: &impl ReadDoc, key: &str) -> Result<(ColumnName, Value), CrdtError> {
     let foreign = || CrdtError::ForeignValue { key: key.to_owned() };
     let Some((column, kind)) = key.split_once(MARK) else {
         let found = doc.get(ROOT, key)?;

@@ -8,7 +8,9 @@ use super::container::{self, Container};
 use super::forks::Forks;
 use super::write::{self, OWNER, SHARE, STATE};
 use super::{CrdtError, scalar};
-use crate::model::{ActorId, Change, ChangeRef, Columns, Header, Section};
+use crate::model::{
+    ActorId, Change, ChangeRef, ColumnName, ColumnType, Columns, Header, Section, Value,
+};
 
 /// Automerge's hash of a change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -104,6 +106,22 @@ impl Document {
         Ok(hash)
     }
 
+    pub(super) fn automerge(&self) -> &Automerge {
+        &self.doc
+    }
+
+    /// The state at these changes.
+    pub(super) fn state_at(&mut self, changes: &[ChangeRef]) -> Result<Automerge, CrdtError> {
+        let hashes: BTreeSet<_> =
+            changes.iter().filter_map(|change| self.hashes.get(change)).copied().collect();
+        if hashes == self.doc.get_heads().into_iter().collect() {
+            return Ok(self.doc.clone());
+        }
+        let fork = self.forks.at(&self.doc, &hashes)?;
+        self.forks.keep(fork.clone());
+        Ok(fork)
+    }
+
     fn resolve(&self, change: &Change) -> Result<BTreeSet<automerge::ChangeHash>, CrdtError> {
         let expected = 1 + self.last_seq(change.id.actor);
         if change.id.seq != expected {
@@ -171,6 +189,41 @@ impl Document {
         self.doc.keys(ROOT).map(|key| container::read(&self.doc, &key)).collect()
     }
 
+    /// All values that a column holds that no other has replaced, with the changes that wrote
+    /// them; the one that counts comes first. More than one: a conflict.
+    ///
+    /// # Errors
+    /// The document holds something that Tidegate never writes.
+    pub fn values(
+        &self,
+        column: &ColumnName,
+        column_type: ColumnType,
+    ) -> Result<Vec<(Value, ChangeRef)>, CrdtError> {
+        let key = container::key(column, column_type);
+        let foreign = || CrdtError::ForeignValue { key: key.clone() };
+        let mut values = Vec::new();
+        // The last one is what reading gives.
+        for (value, id) in self.doc.get_all(ROOT, key.as_str())?.into_iter().rev() {
+            let value = value.as_scalar().and_then(scalar::to_value).ok_or_else(foreign)?;
+            // A counter that nobody set was born with its column.
+            if let Some(change) = self.author_of(&id) {
+                values.push((value, change));
+            }
+        }
+        Ok(values)
+    }
+
+    /// The change that wrote an operation.
+    fn author_of(&self, id: &automerge::ObjId) -> Option<ChangeRef> {
+        let automerge::ObjId::Id(number, author, _) = id else { return None };
+        let own = self.hashes.iter().filter(|(change, _)| actor(change.actor) == *author);
+        let wrote = |hash: &automerge::ChangeHash| {
+            let meta = self.doc.get_change_meta_by_hash(hash);
+            meta.is_some_and(|meta| (meta.start_op..=meta.max_op).contains(number))
+        };
+        own.into_iter().find(|(_, hash)| wrote(hash)).map(|(change, _)| *change)
+    }
+
     /// What the header says.
     ///
     /// # Errors
@@ -201,6 +254,10 @@ impl Document {
     }
 }
 
+fn actor(id: ActorId) -> automerge::ActorId {
+    automerge::ActorId::from(id.to_bytes().as_slice())
+}
+
 fn bear(doc: &mut Automerge, containers: &BTreeSet<Container>) -> Result<(), CrdtError> {
     containers.iter().try_for_each(|container| container.bear(doc))
 }
@@ -210,7 +267,7 @@ fn write_change(
     section: &Section,
     change: &Change,
 ) -> Result<automerge::ChangeHash, CrdtError> {
-    doc.set_actor(automerge::ActorId::from(change.id.actor.to_bytes().as_slice()));
+    doc.set_actor(actor(change.id.actor));
     let options = || CommitOptions::default().with_time(change.time.as_millis());
     let mut tx = doc.transaction();
     for op in &change.ops {

@@ -31,6 +31,14 @@ impl History {
         &self.heads
     }
 
+    /// Whether changes were ever written side by side.
+    #[must_use]
+    pub fn is_branched(&self) -> bool {
+        let lines = self.changes.iter().zip(self.changes.iter().skip(1));
+        let is_line = lines.into_iter().all(|(before, after)| after.deps == [before.id]);
+        !is_line || self.changes.first().is_some_and(|first| !first.deps.is_empty())
+    }
+
     /// Whether there is no change.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -8,11 +8,14 @@ mod document;
 mod error;
 mod forks;
 mod history;
+mod rebase;
 mod record;
 mod scalar;
+mod view;
 mod write;
 
 pub use document::{ChangeHash, Document};
 pub use error::CrdtError;
 pub use history::History;
-pub use record::Record;
+pub use rebase::{Fate, Rebase, Translated};
+pub use record::{Conflict, Record};

@@ -132,7 +132,7 @@ impl Column {
 
 fn expected(column_type: ColumnType) -> &'static str {
     match column_type {
-        ColumnType::Text | ColumnType::Choice => "a text",
+        ColumnType::Text | ColumnType::Choice | ColumnType::RichText => "a text",
         ColumnType::Integer => "a whole number such as -12",
         ColumnType::Decimal => "a number of at most 28 digits such as 12.50",
         ColumnType::Float => "a number such as 0.25 or 1e6",
@@ -141,7 +141,6 @@ fn expected(column_type: ColumnType) -> &'static str {
         ColumnType::Date => "a date such as 2026-11-20",
         ColumnType::Lookup => "a record's id, or its key where its table has one key column",
         ColumnType::Bytes => "bytes in base64",
-        ColumnType::RichText => "a text",
         ColumnType::Counter => "a whole number such as 3",
         ColumnType::List => "a JSON list such as [1, \"two\"]",
         ColumnType::Map => "a JSON object such as {\"size\": 42}",

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Column, ColumnName, Op, Value};
+use super::{ColumnName, Op, Value};
 
-impl Column {
+impl Op {
     /// The operations after which a column that holds `old` holds `new`; none where it does
     /// already. Null is the same as empty where parts are edited, and 0 for a counter.
     ///
     /// What stays the same is not touched, so that the edits which others make there survive: of a
     /// text or list one run is replaced, from the first difference to the last.
     #[must_use]
-    pub fn difference(&self, old: &Value, new: &Value) -> Vec<Op> {
+    pub fn difference(column: &ColumnName, old: &Value, new: &Value) -> Vec<Op> {
         if old == new {
             return Vec::new();
         }
-        let column = &self.id;
         match (old, new) {
             (Value::RichText(old), Value::RichText(new)) => text(column, old, new),
             (Value::Null, Value::RichText(new)) if new.is_empty() => {

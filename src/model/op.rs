@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BusinessUnitId, ColumnName, ColumnType, Owner, Principal, RecordState, Rights, Section, Table,
-    Value,
+    BusinessUnitId, Column, ColumnName, ColumnType, Owner, Principal, RecordState, Rights, Section,
+    Table, Value,
 };
 
 /// One operation of a change. Positions count Unicode scalar values of a text and items of a list,
@@ -103,10 +103,7 @@ impl Op {
     pub fn section(&self, table: &Table) -> Section {
         match self.column() {
             None => Section::Header,
-            Some(column) => match table.column(column.as_str()) {
-                Some(declared) if declared.secured => Section::Secured(column.clone()),
-                _ => Section::Main,
-            },
+            Some(column) => table.column(column.as_str()).map_or(Section::Main, Column::section),
         }
     }
 

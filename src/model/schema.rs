@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ColumnEdit, ColumnName, ColumnType, Columns, MisfitOpError, TableName, Value};
+use super::{
+    ColumnEdit, ColumnName, ColumnType, Columns, MisfitOpError, Op, Section, TableName, Value,
+};
 
 /// Whether records of a table belong to someone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,6 +79,12 @@ pub enum MisfitError {
 }
 
 impl Column {
+    /// The section that holds it.
+    #[must_use]
+    pub fn section(&self) -> Section {
+        if self.secured { Section::Secured(self.id.clone()) } else { Section::Main }
+    }
+
     /// Checks that the column can hold `value`.
     ///
     /// # Errors
@@ -112,7 +120,7 @@ impl Column {
             Value::RichText(_) | Value::Counter(_) | Value::List(_) | Value::Map(_) => {
                 let nothing = Columns::new();
                 let mut edit = ColumnEdit::new(&nothing);
-                let ops = self.difference(&Value::Null, value);
+                let ops = Op::difference(&self.id, &Value::Null, value);
                 Ok(ops.iter().try_for_each(|op| edit.apply(op))?)
             }
             _ => Ok(()),

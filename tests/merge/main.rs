@@ -1,4 +1,5 @@
 //! What edits of every column type become when they merge: on every replica the same.
 
+mod rebase;
 mod replicas;
 mod types;

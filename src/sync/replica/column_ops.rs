@@ -13,7 +13,9 @@ pub(super) fn set(table: &Table, now: &Columns, columns: Columns) -> Vec<Op> {
 
 fn set_column(table: &Table, column: ColumnName, old: &Value, value: Value) -> Vec<Op> {
     match table.column(column.as_str()) {
-        Some(declared) if is_for(declared.column_type, &value) => declared.difference(old, &value),
+        Some(declared) if is_for(declared.column_type, &value) => {
+            Op::difference(&column, old, &value)
+        }
         _ if *old == value => Vec::new(),
         _ => vec![Op::Put { column, value }],
     }

@@ -2,11 +2,11 @@ use super::ReplicaMachine;
 use super::column_ops;
 use super::desk::Desk;
 use super::directory::DeviceDirectory;
-use crate::crdt::{CrdtError, Record};
+use crate::crdt::{Conflict, CrdtError, Record};
 use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, rule};
 use crate::model::{
-    BusinessUnitId, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState, Rule, Table,
-    TableName, Timestamp,
+    BusinessUnitId, ColumnName, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState,
+    Rule, Table, TableName, Timestamp,
 };
 use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
 
@@ -240,6 +240,29 @@ impl ReplicaMachine {
                 "an edit made on this device's state does not fit it".into(),
             ))),
         }
+    }
+
+    /// The values that a column of a record holds at once, because they were written side by side;
+    /// see [`Record::conflicts`].
+    ///
+    /// # Errors
+    /// The table or record is not there, or the store cannot be read.
+    pub fn conflicts<S: ReplicaStore>(
+        &self,
+        store: &S,
+        name: &TableName,
+        record: RecordId,
+        column: &ColumnName,
+    ) -> Result<Vec<Conflict>, EditError> {
+        let Some(table) = self.meta.schema.table(name.as_str()) else {
+            return Err(EditError::NoSuchTable(name.clone()));
+        };
+        let mut desk = Desk::new(store);
+        let visible = desk.folder(name, record)?.visible(name, record)?;
+        if !visible.is_active() {
+            return Err(EditError::NoSuchRecord(name.clone(), record));
+        }
+        Ok(visible.conflicts(table, column)?)
     }
 
     /// Takes an entry out of quarantine for good.

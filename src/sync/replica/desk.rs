@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed};
-use crate::model::{ActorId, Denial, Edit, EditId, Header, RecordId, Schema, Section, TableName};
+use crate::model::{Denial, Edit, EditId, Header, Op, RecordId, Section, TableName};
 use crate::sync::{Pending, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
 /// Where a step of a replica is prepared: the records that it touches, read once, and changed in
@@ -17,26 +17,18 @@ pub(super) struct Desk<'a, S> {
 pub(super) struct Folder {
     pub(super) confirmed: Option<Confirmed>,
     pub(super) pending: Vec<Pending>,
+    /// What was pending in this step and is not any more, or not as it was: what later edits were
+    /// written on.
+    pub(super) past: Vec<Edit>,
     /// New confirmed state, to be written.
     applied: Option<Applied>,
-    visible: Option<Record>,
+    pub(super) visible: Option<Record>,
     had_row: bool,
     dirty: bool,
 }
 
 /// What a desk prepared: what is to be written, and the rows whose values may have changed.
 pub(super) type Prepared = (ReplicaBatch, Vec<(TableName, RecordId)>);
-
-/// What came of writing pending edits anew.
-#[derive(Default)]
-pub(super) struct Rebased {
-    /// Written anew, to be sent again.
-    pub(super) again: Vec<EditId>,
-    /// They have no meaning on what is confirmed now.
-    pub(super) impossible: Vec<(Edit, Denial)>,
-    /// They have no effect on what is confirmed now.
-    pub(super) void: Vec<EditId>,
-}
 
 pub(super) fn is_create(edit: &Edit) -> bool {
     edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
@@ -60,7 +52,7 @@ impl Folder {
         self.visible.as_ref().ok_or_else(|| CrdtError::Automerge("no record".into()))
     }
 
-    fn base(&self, table: &TableName, id: RecordId) -> Record {
+    pub(super) fn base(&self, table: &TableName, id: RecordId) -> Record {
         self.confirmed
             .as_ref()
             .map_or_else(|| Record::new(table.clone(), id), |it| it.record().clone())
@@ -94,10 +86,28 @@ impl Folder {
     pub(super) fn settle(&mut self, edit: EditId) -> Option<Edit> {
         let at = self.pending.iter().position(|pending| pending.edit.id == edit)?;
         self.touch();
-        Some(self.pending.remove(at).edit)
+        let edit = self.pending.remove(at).edit;
+        self.past.push(edit.clone());
+        Some(edit)
     }
 
-    fn touch(&mut self) {
+    /// Takes a refused column out of a pending edit.
+    pub(super) fn take_column(&mut self, id: EditId, denial: &Denial) -> Option<(Edit, Vec<Op>)> {
+        let refused = denial.column.as_ref()?;
+        let edit = &mut self.pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
+        if !self.past.iter().any(|past| past.id == id) {
+            self.past.push(edit.clone());
+        }
+        let is_refused = |op: &Op| op.column() == Some(refused);
+        let mut taken = Vec::new();
+        for change in &mut edit.changes {
+            taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());
+            change.ops.retain(|op| !is_refused(op));
+        }
+        Some((edit.clone(), taken))
+    }
+
+    pub(super) fn touch(&mut self) {
         self.visible = None;
         self.dirty = true;
     }
@@ -112,43 +122,6 @@ impl Folder {
         let header = self.pending.iter().find_map(|it| it.edit.change(&Section::Header));
         header.is_some_and(|change| change.deps != base.heads(&Section::Header))
             || self.visible(table, id).is_err()
-    }
-
-    /// Writes all pending edits anew on what is confirmed, under their edit ids.
-    pub(super) fn rebase(
-        &mut self,
-        (name, id): (&TableName, RecordId),
-        schema: &Schema,
-        actor: ActorId,
-    ) -> Result<Rebased, CrdtError> {
-        let mut record = self.base(name, id);
-        let mut rebased = Rebased::default();
-        self.touch();
-        let Some(table) = schema.table(name.as_str()) else {
-            let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
-            rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
-            return Ok(rebased);
-        };
-        for Pending { turn, mut edit } in std::mem::take(&mut self.pending) {
-            if is_create(&edit) && record.exists() {
-                // Someone else created the record of this key: what was set here is set there.
-                edit.changes.retain(|change| change.section != Section::Header);
-            } else if !is_create(&edit) && !record.exists() {
-                let denial = Denial::malformed("the record that it changes is not there");
-                rebased.impossible.push((edit, denial));
-                continue;
-            }
-            if edit.changes.iter().all(|change| change.ops.is_empty()) {
-                rebased.void.push(edit.id);
-                continue;
-            }
-            let edit = record.reauthor(table, &edit, actor);
-            record.merge(&edit)?;
-            rebased.again.push(edit.id);
-            self.pending.push(Pending { turn, edit });
-        }
-        self.visible = Some(record);
-        Ok(rebased)
     }
 
     fn row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
@@ -185,6 +158,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
             Entry::Vacant(entry) => entry.insert(Folder {
                 confirmed: self.store.confirmed(table, id)?,
                 pending: self.store.pending_on(id)?,
+                past: Vec::new(),
                 applied: None,
                 visible: None,
                 had_row: self.store.row(table, id)?.is_some(),

@@ -5,6 +5,7 @@ mod commit;
 mod desk;
 mod directory;
 mod push;
+mod rebase;
 mod receive;
 mod session;
 

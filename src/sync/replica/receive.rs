@@ -125,7 +125,7 @@ impl ReplicaMachine {
                 }
                 Verdict::Split { columns, epoch } => {
                     for denial in columns {
-                        let ops = take_column(&mut folder.pending, id, &denial);
+                        let ops = folder.take_column(id, &denial);
                         refused.extend(ops.map(|(edit, ops)| {
                             quarantined(&edit, ops.into_iter(), denial, epoch, now)
                         }));
@@ -171,6 +171,10 @@ impl ReplicaMachine {
         let pending = folder.pending.clone();
         desk.batch.pending.extend(pending);
         desk.batch.settled.extend(rebased.void);
+        for (edit, ops, denial) in rebased.parts {
+            let epoch = PolicyEpoch::default();
+            refused.push(quarantined(&edit, ops.into_iter(), denial, epoch, now));
+        }
         for (edit, denial) in rebased.impossible {
             desk.batch.settled.push(edit.id);
             let epoch = PolicyEpoch::default();
@@ -375,21 +379,4 @@ fn out_of_reach(table: &TableName) -> Denial {
         detail: Some("the record may not be read any more".into()),
         ..Denial::of(Rule::OutOfDepth)
     }
-}
-
-/// Takes a refused column out of a pending edit.
-fn take_column(
-    pending: &mut [crate::sync::Pending],
-    id: EditId,
-    denial: &Denial,
-) -> Option<(Edit, Vec<Op>)> {
-    let edit = &mut pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
-    let refused = denial.column.as_ref()?;
-    let is_refused = |op: &Op| op.column() == Some(refused);
-    let mut taken = Vec::new();
-    for change in &mut edit.changes {
-        taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());
-        change.ops.retain(|op| !is_refused(op));
-    }
-    Some((edit.clone(), taken))
 }
