@@ -102,3 +102,7 @@ pub const IMPORT_LINE_BYTES_MAX: usize = 4 << 20;
 pub const IMPORT_BAD_LINES_MAX: usize = 1_000;
 /// How long the first enrolment code of a new server is good: 7 days, in milliseconds.
 pub const ENROLL_CODE_LASTS_MILLIS: i64 = 7 * 24 * 60 * 60 * 1_000;
+/// Parts of an atomic commit: they travel in one change set.
+pub const ATOMIC_PARTS_MAX: usize = 1_000;
+/// Findings of a verification that are told one by one; all are counted.
+pub const FINDINGS_MAX: usize = 1_000;

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::device::ReplicaArg;
-use super::output::{print_row, row_json};
+use super::output::{counted, print_row, row_json};
 use super::{CliError, wait};
 use crate::model::{ColumnName, Columns, Owner, RecordId, Schema, Table, TableName, Value};
-use crate::replica::{Draft, EditError, Import, ImportSource, Intent, Replica};
+use crate::replica::{Draft, EditError, ExportFormat, Import, ImportSource, Intent, Replica};
 
 fn declared<'a>(schema: &'a Schema, table: &TableName) -> Result<&'a Table, CliError> {
     schema.table(table.as_str()).ok_or_else(|| {
@@ -39,6 +39,10 @@ fn columns(schema: &Schema, table: &Table, pairs: &[String]) -> Result<Columns, 
         Ok((column.id.clone(), column.parse(schema, text).map_err(CliError::input)?))
     };
     pairs.iter().map(read).collect()
+}
+
+fn record_id(text: &str) -> Result<RecordId, String> {
+    text.parse().map_err(|_| "no record id; expected a UUID, as `query` shows them".into())
 }
 
 fn edit_error(error: EditError) -> CliError {
@@ -97,12 +101,11 @@ impl ImportCommand {
         let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg} {eta}");
         bar.set_style(style.map_err(CliError::run)?);
         let source = BufReader::new(bar.wrap_read(file));
-        let is_json = match self.format {
-            Some(format) => matches!(format, Format::Jsonl),
-            None => self.file.extension().is_some_and(|it| it == "jsonl" || it == "ndjson"),
+        let source = if is_json_lines(self.format, Some(&self.file)) {
+            ImportSource::JsonLines(source)
+        } else {
+            ImportSource::Csv(source)
         };
-        let source =
-            if is_json { ImportSource::JsonLines(source) } else { ImportSource::Csv(source) };
         let progress = |line: u64| {
             if line.is_multiple_of(1_000) {
                 bar.set_message(format!("line {line}"));
@@ -120,14 +123,24 @@ impl ImportCommand {
             for bad in &report.bad_lines {
                 eprintln!("{path}: line {}: {}", bad.line, bad.error);
             }
+            let next = match report.changed {
+                0 => "Nothing is new.",
+                _ => "They are pending until the next sync.",
+            };
             println!(
-                "{}: {} rows imported, {} unchanged, {} bad lines. They are pending until the next sync.",
-                self.table, report.changed, report.unchanged, report.bad
+                "{}: {} imported, {} unchanged, {}. {next}",
+                self.table,
+                counted(report.changed, "row"),
+                report.unchanged,
+                counted(report.bad, "bad line")
             );
         }
         match report.bad {
             0 => Ok(()),
-            bad => Err(CliError::Refused(format!("{path}: {bad} lines were not imported"))),
+            bad => {
+                let bad = counted(bad, "line");
+                Err(CliError::Refused(format!("{path}: {bad} could not be imported")))
+            }
         }
     }
 
@@ -142,10 +155,67 @@ impl ImportCommand {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ExportCommand {
+    /// The table.
+    table: TableName,
+    /// The file to write; default: standard output. An existing file is replaced.
+    file: Option<PathBuf>,
+    /// How rows are written; by default told by the file's name, else CSV.
+    #[arg(long)]
+    format: Option<Format>,
+    #[command(flatten)]
+    replica: ReplicaArg,
+    /// Print JSON about the export, where rows go to a file.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl ExportCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let replica = self.replica.open_enrolled()?;
+        declared(&replica.schema(), &self.table)?;
+        let format = if is_json_lines(self.format, self.file.as_deref()) {
+            ExportFormat::JsonLines
+        } else {
+            ExportFormat::Csv
+        };
+        let Some(path) = &self.file else {
+            let out = std::io::stdout().lock();
+            replica.export(&self.table, format, out).map_err(CliError::run)?;
+            return Ok(());
+        };
+        // The file is there with all its rows, or as it was.
+        let failed =
+            |error: std::io::Error| CliError::Input(format!("{}: {error}", path.display()));
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let file = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new(".")));
+        let mut file = file.map_err(failed)?;
+        let out = std::io::BufWriter::new(&mut file);
+        let rows = replica.export(&self.table, format, out).map_err(CliError::run)?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        if self.json {
+            println!("{}", json!({ "rows": rows }));
+        } else {
+            println!("{rows} rows of `{}` are in {}.", self.table, path.display());
+        }
+        Ok(())
+    }
+}
+
+/// Whether rows are JSON lines: as asked, or as the file's name says.
+fn is_json_lines(format: Option<Format>, file: Option<&Path>) -> bool {
+    match format {
+        Some(format) => matches!(format, Format::Jsonl),
+        None => file.and_then(Path::extension).is_some_and(|it| it == "jsonl" || it == "ndjson"),
+    }
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ShowCommand {
     /// The table.
     table: TableName,
     /// The record's id.
+    #[arg(value_parser = record_id)]
     id: RecordId,
     /// Only what the server has confirmed.
     #[arg(long)]
@@ -190,7 +260,7 @@ pub(super) struct QueryCommand {
     #[arg(long, default_value_t = 100)]
     limit: usize,
     /// Only rows behind this one: the last of the page before.
-    #[arg(long)]
+    #[arg(long, value_parser = record_id)]
     after: Option<RecordId>,
     #[command(flatten)]
     replica: ReplicaArg,

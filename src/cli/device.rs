@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::output::print_quarantined;
+use super::output::{counted, print_quarantined, quarantined_json};
 use super::{CliError, wait};
-use crate::codec::EnrollCode;
+use crate::codec::{EnrollCode, Refusal};
 use crate::replica::{Event, Replica, SyncError, SyncOptions, SyncReport};
+use crate::sync::replica::SessionError;
 
 /// The replica that a device command works on.
 #[derive(Debug, Args)]
 pub(super) struct ReplicaArg {
     /// The replica's file.
-    #[arg(long, env = "TIDEGATE_REPLICA", default_value = "tidegate.redb")]
+    #[arg(long, global = true, env = "TIDEGATE_REPLICA", default_value = "tidegate.redb")]
     pub(super) replica: PathBuf,
 }
 
@@ -45,6 +46,17 @@ fn sync_error(error: &SyncError) -> CliError {
     CliError::Run(error.to_string())
 }
 
+/// A code that the server does not take is wrong input; another try does not help.
+fn enroll_error(error: &SyncError) -> CliError {
+    use Refusal::{ExpiredCode, NoSuchUser, UsedCode, WrongCode};
+    match error {
+        SyncError::Session(SessionError::Refused(
+            WrongCode | UsedCode | ExpiredCode(_) | NoSuchUser(_),
+        )) => CliError::Input(error.to_string()),
+        _ => sync_error(error),
+    }
+}
+
 fn report_json(report: &SyncReport) -> serde_json::Value {
     json!({
         "admitted": report.totals.admitted,
@@ -73,8 +85,11 @@ impl EnrollCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let code: EnrollCode = self.code.parse().map_err(CliError::input)?;
         let replica = self.replica.open()?;
+        if let Some(user) = replica.user() {
+            return Err(CliError::input(SessionError::AlreadyEnrolled(user)));
+        }
         let report = wait(async {
-            replica.enroll(&code, &self.name).await.map_err(|error| sync_error(&error))
+            replica.enroll(&code, &self.name).await.map_err(|error| enroll_error(&error))
         })?;
         let status = replica.status().map_err(CliError::run)?;
         let (user, device) = (replica.user(), replica.device());
@@ -120,10 +135,10 @@ impl SyncCommand {
         } else {
             let (totals, traffic) = (report.totals, report.traffic);
             println!(
-                "In sync: {} edits admitted, {} denied, {} rows changed; {} bytes sent, {} received.",
-                totals.admitted,
+                "In sync: {} admitted, {} denied, {} changed; {} bytes sent, {} received.",
+                counted(totals.admitted, "edit"),
                 totals.denied,
-                totals.changed_rows,
+                counted(totals.changed_rows, "row"),
                 traffic.sent_bytes,
                 traffic.received_bytes
             );
@@ -132,8 +147,8 @@ impl SyncCommand {
             return Ok(());
         }
         Err(CliError::Refused(format!(
-            "{} edits were refused; {} are in quarantine: see `tidegate quarantine`",
-            report.totals.denied,
+            "refused: {}; in quarantine now: {} (see `tidegate quarantine`)",
+            counted(report.totals.denied, "edit"),
             quarantine.len()
         )))
     }
@@ -156,20 +171,34 @@ impl SyncCommand {
     }
 
     fn show(&self, event: &Event) {
-        let (kind, text) = match event {
-            Event::Open => ("open", "connected".to_owned()),
-            Event::UpToDate => ("up_to_date", "up to date".to_owned()),
-            Event::Admitted { edit, sequence } => {
-                ("admitted", format!("edit {edit} at {sequence}"))
-            }
-            Event::Changed { table, record } => ("changed", format!("{table} {record}")),
-            Event::Denied(entry) => ("denied", format!("edit {}: {}", entry.edit, entry.denial)),
-            Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned()),
-            Event::GrantChanged => ("grant_changed", "privileges changed".to_owned()),
-            other => ("other", format!("{other:?}")),
+        let (kind, text, what) = match event {
+            Event::Open => ("open", "connected".to_owned(), json!({})),
+            Event::UpToDate => ("up_to_date", "up to date".to_owned(), json!({})),
+            Event::Admitted { edit, sequence } => (
+                "admitted",
+                format!("edit {edit} at {sequence}"),
+                json!({ "edit": edit.to_string(), "sequence": sequence.0 }),
+            ),
+            Event::Changed { table, record } => (
+                "changed",
+                format!("{table} {record}"),
+                json!({ "table": table.as_str(), "record": record.to_string() }),
+            ),
+            Event::Denied(entry) => (
+                "denied",
+                format!("edit {}: {}", entry.edit, entry.denial),
+                json!({ "edit": entry.edit.to_string(), "quarantined": quarantined_json(entry) }),
+            ),
+            Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned(), json!({})),
+            Event::GrantChanged => ("grant_changed", "privileges changed".to_owned(), json!({})),
+            other => ("other", format!("{other:?}"), json!({})),
         };
         if self.json {
-            println!("{}", json!({ "event": kind, "text": text }));
+            let mut line = json!({ "event": kind, "text": text });
+            if let (Some(line), serde_json::Value::Object(what)) = (line.as_object_mut(), what) {
+                line.extend(what);
+            }
+            println!("{line}");
         } else {
             println!("{kind}: {text}");
             if let Event::Denied(entry) = event {

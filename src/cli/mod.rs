@@ -3,6 +3,7 @@
 mod data;
 mod demo;
 mod device;
+mod file;
 mod gate;
 mod output;
 mod quarantine;
@@ -12,9 +13,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::data::{EditCommand, ImportCommand, QueryCommand, ShowCommand};
+use self::data::{EditCommand, ExportCommand, ImportCommand, QueryCommand, ShowCommand};
 use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
+use self::file::{RepairCommand, VerifyCommand};
 use self::gate::GateCommand;
 use self::quarantine::QuarantineCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
@@ -50,6 +52,8 @@ enum Command {
     Enroll(EnrollCommand),
     /// Import rows from CSV or JSON lines.
     Import(ImportCommand),
+    /// Export rows as CSV or JSON lines; importing them gives the same rows.
+    Export(ExportCommand),
     /// Show a record.
     Show(ShowCommand),
     /// List records, all or those with given values.
@@ -62,6 +66,10 @@ enum Command {
     Status(StatusCommand),
     /// Look at refused edits; try them again or discard them.
     Quarantine(QuarantineCommand),
+    /// Check the file of a replica or a server: every value, and that all fits together.
+    Verify(VerifyCommand),
+    /// Make a replica's damaged file whole; unsent edits are kept, the rest is fetched again.
+    Repair(RepairCommand),
     /// See it all happen: a server and four devices in a temporary folder.
     Demo(DemoCommand),
     /// Test a policy.
@@ -104,12 +112,15 @@ pub fn run() -> ExitCode {
         Command::EnrollCode(command) => (command.run(), command.json),
         Command::Enroll(command) => (command.run(), command.json),
         Command::Import(command) => (command.run(), command.json),
+        Command::Export(command) => (command.run(), command.json),
         Command::Show(command) => (command.run(), command.json),
         Command::Query(command) => (command.run(), command.json),
         Command::Edit(command) => (command.run(), command.json),
         Command::Sync(command) => (command.run(), command.json),
         Command::Status(command) => (command.run(), command.json),
         Command::Quarantine(command) => (command.run(), command.json),
+        Command::Verify(command) => (command.run(), command.json),
+        Command::Repair(command) => (command.run(), command.json),
         Command::Demo(command) => (command.run(), command.json),
         Command::Gate(gate) => (gate.run(), gate.as_json()),
     };

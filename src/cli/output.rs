@@ -6,6 +6,11 @@ use crate::model::{Op, TableName, Value};
 use crate::replica::Row;
 use crate::sync::Quarantined;
 
+/// "1 row", "2 rows".
+pub(super) fn counted(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 pub(super) fn row_json(table: &TableName, row: &Row) -> Json {
     let columns: serde_json::Map<_, _> =
         row.columns.iter().map(|(id, value)| (id.to_string(), value.to_json())).collect();

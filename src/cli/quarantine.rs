@@ -61,8 +61,13 @@ impl QuarantineCommand {
             Some(Action::Retry { edit }) => {
                 known(*edit)?;
                 match wait(async { Ok(replica.retry(*edit).await) })? {
-                    Ok(_) => {
-                        println!("Edit {edit} is pending again; the next sync sends it.");
+                    Ok(receipt) => {
+                        let again: Vec<_> =
+                            receipt.edits().iter().map(ToString::to_string).collect();
+                        let again = again.join(", ");
+                        println!(
+                            "Edit {edit} is pending again as {again}; the next sync sends it."
+                        );
                         Ok(())
                     }
                     Err(EditError::Denied(denial)) => {

@@ -31,6 +31,7 @@ struct WireEdit {
     part: u32,
     table: u32,
     record: [u8; 16],
+    atomic: u32,
     changes: Vec<WireChange>,
 }
 
@@ -159,6 +160,7 @@ impl Writer {
             part: edit.id.part,
             table: self.name(&edit.table),
             record: *edit.record.as_bytes(),
+            atomic: edit.atomic,
             changes: edit.changes.iter().map(|change| self.change(change)).collect(),
         }
     }
@@ -275,6 +277,7 @@ impl Reader {
             },
             table: self.name::<TableName>(wire.table)?,
             record: RecordId::from_bytes(wire.record),
+            atomic: wire.atomic,
             changes: wire
                 .changes
                 .into_iter()

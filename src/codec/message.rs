@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, SignedChangeSet, decode_edits_up_to, encode_edits};
+use super::{DecodeError, SignedChangeSet, decode_records_up_to, encode_edits};
 use crate::limits::{FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
     BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
@@ -54,6 +54,9 @@ pub struct ScanPlace {
 pub struct Scope {
     /// The standings under which the device may hold rows; none: it holds nothing.
     pub held: Vec<Digest>,
+    /// Whether there is one standing held, and the device holds all rows of it. What a scan that
+    /// was given up sent is a part only.
+    pub complete: bool,
     /// The standing that a scan under way goes towards, and how far it is.
     pub target: Option<(Digest, Option<ScanPlace>)>,
 }
@@ -66,10 +69,11 @@ impl Scope {
             Some((target, _)) if *target == standing => {}
             None if self.held == [standing] => {}
             _ => {
-                if let Some((target, _)) = self.target.take()
-                    && !self.held.contains(&target)
-                {
-                    self.held.push(target);
+                if let Some((target, _)) = self.target.take() {
+                    self.complete = false;
+                    if !self.held.contains(&target) {
+                        self.held.push(target);
+                    }
                 }
                 self.target = Some((standing, None));
             }
@@ -87,6 +91,7 @@ impl Scope {
     pub fn finish(&mut self) {
         if let Some((target, _)) = self.target.take() {
             self.held = vec![target];
+            self.complete = true;
         }
     }
 }
@@ -132,6 +137,9 @@ pub enum ToServer {
         /// Comes back in the answer.
         number: u32,
     },
+    /// Which of these edits of this device are admitted? [`ToDevice::Verdicts`] names them. Asked
+    /// about edits that cannot be sent again because their record is out of reach.
+    Ask(Vec<EditId>),
 }
 
 /// Why a server ends a session.
@@ -270,7 +278,7 @@ mod entries {
 
     use super::{
         Digest, Edit, EditId, Entry, PAGE_EDITS_MAX, RecordId, Sequence, TableName,
-        decode_edits_up_to, encode_edits,
+        decode_records_up_to, encode_edits,
     };
 
     #[derive(Serialize, Deserialize)]
@@ -307,7 +315,8 @@ mod entries {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Entry>, D::Error> {
         let (wire, edits) = <(Vec<Wire>, Vec<u8>)>::deserialize(from)?;
-        let edits = decode_edits_up_to(&edits, PAGE_EDITS_MAX).map_err(de::Error::custom)?;
+        // A whole record holds the changes of all its edits.
+        let edits = decode_records_up_to(&edits, PAGE_EDITS_MAX).map_err(de::Error::custom)?;
         let mut edits = edits.into_iter();
         let mut next = || edits.next().ok_or_else(|| de::Error::custom("an edit is missing"));
         wire.into_iter()
@@ -349,4 +358,32 @@ pub fn decode_message<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Deco
     }
     let (message, rest) = postcard::take_from_bytes(payload)?;
     if rest.is_empty() { Ok(message) } else { Err(DecodeError::TrailingBytes(rest.len())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::EDIT_SECTIONS_MAX;
+    use crate::model::{ActorId, Change, ChangeRef, Section};
+
+    #[test]
+    fn a_whole_record_may_hold_more_changes_than_an_edit() {
+        let actor = ActorId { device: DeviceNumber(1), incarnation: 2 };
+        let change = |seq| {
+            let id = ChangeRef { actor, seq };
+            let deps = (seq > 1).then_some(ChangeRef { actor, seq: seq - 1 }).into_iter().collect();
+            Change { section: Section::Main, id, time: Timestamp::default(), deps, ops: Vec::new() }
+        };
+        let record = Edit {
+            id: EditId { device: DeviceNumber(0), counter: 0, part: 0 },
+            table: TableName::new("order").unwrap(),
+            record: RecordId::from_bytes([1; 16]),
+            atomic: 0,
+            changes: (1..).map(change).take(EDIT_SECTIONS_MAX + 1).collect(),
+        };
+        let entries = vec![Entry::Whole { version: Sequence(9), record }];
+        let page = Page { entries, watermark: Sequence(9), scope: Scope::default() };
+        let bytes = encode_message(&ToDevice::Page(page.clone())).unwrap();
+        assert_eq!(decode_message::<ToDevice>(&bytes), Ok(ToDevice::Page(page)));
+    }
 }

@@ -71,6 +71,26 @@ impl Rebase {
         !self.old.holds(change.id) && change.deps.iter().all(|dep| self.old.holds(*dep))
     }
 
+    /// A change stays as it is, in the new state too.
+    ///
+    /// # Errors
+    /// It does not fit what it builds on.
+    pub fn stay(&mut self, change: &Change) -> Result<(), CrdtError> {
+        if let Some(dep) = self.at {
+            // The new state holds something beside what is confirmed already.
+            return Err(CrdtError::MissingDependency { change: change.id, dep });
+        }
+        for document in [&mut self.base, &mut self.old] {
+            if !document.holds(change.id) {
+                document.apply(change)?;
+            }
+        }
+        // They show a state without it.
+        self.views.clear();
+        self.know_replaced();
+        Ok(())
+    }
+
     /// Follows a change that is not written anew: later ones were written on it.
     ///
     /// # Errors

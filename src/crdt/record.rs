@@ -50,7 +50,7 @@ impl Record {
     pub fn to_edit(&self) -> Edit {
         let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
         let changes = self.sections.values().flat_map(|it| it.changes().cloned()).collect();
-        Edit { id, table: self.table.clone(), record: self.id, changes }
+        Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
     }
 
     /// Its table.
@@ -150,7 +150,7 @@ impl Record {
             Change { section, id: ChangeRef { actor, seq }, time, deps, ops }
         };
         let changes = by_section.into_iter().map(change).collect();
-        Edit { id, table: self.table.clone(), record: self.id, changes }
+        Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
     }
 
     /// The values of a column that were written side by side and of which none has replaced the

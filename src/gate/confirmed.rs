@@ -138,3 +138,21 @@ pub fn apply(confirmed: Option<Confirmed>, admitted: &Admitted) -> Result<Applie
     record.merge(&admitted.edit)?;
     Ok(Applied(Confirmed { record, version: admitted.sequence }))
 }
+
+/// What these edits, which were admitted once, make of one record; `None`: there are none. For
+/// checking what a store holds: only [`apply`] makes what a store may write.
+///
+/// # Errors
+/// They do not fit each other.
+pub fn replay(
+    edits: impl IntoIterator<Item = (Sequence, Edit)>,
+) -> Result<Option<Confirmed>, CrdtError> {
+    let mut made: Option<Confirmed> = None;
+    for (version, edit) in edits {
+        let new = || Record::new(edit.table.clone(), edit.record);
+        let mut record = made.map_or_else(new, |made| made.record);
+        record.merge(&edit)?;
+        made = Some(Confirmed { record, version });
+    }
+    Ok(made)
+}

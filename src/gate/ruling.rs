@@ -84,12 +84,29 @@ fn absent() -> Denial {
     Denial::malformed("there is no such record, or it may not be read")
 }
 
+/// What can be said of an edit where nobody judges yet: whether it fits the schema, and the values
+/// that it was written on.
+///
+/// # Errors
+/// It does not.
+pub fn check(schema: &Schema, record: Option<&Record>, edit: &Edit) -> Result<(), Denial> {
+    let Some(table) = schema.table(edit.table.as_str()) else {
+        let detail = format!("table `{}` is not in the schema", edit.table);
+        return Err(Denial::malformed(detail));
+    };
+    let checked = check_form(table, edit);
+    checked.and_then(|()| check_places(record, edit)).map_err(|denial| *denial)
+}
+
 /// Rules on an edit of `record` (`None`: nothing is known of it).
 pub fn rule(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Ruling {
     let record = record.filter(|record| record.exists());
+    let hidden = || record.is_some_and(|record| !court.may_read(record));
     match examine(court, record, edit) {
+        // Its author could never write it anew on a record that is out of reach, and to be asked
+        // to would tell that there is one.
+        Ok(Ruling::Reauthor) | Err(_) if hidden() => Ruling::Denied(absent()),
         Ok(ruling) => ruling,
-        Err(_) if record.is_some_and(|it| !court.may_read(it)) => Ruling::Denied(absent()),
         Err(denial) => Ruling::Denied(*denial),
     }
 }

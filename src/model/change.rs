@@ -64,6 +64,9 @@ pub struct Edit {
     pub table: TableName,
     /// The record.
     pub record: RecordId,
+    /// Of how many parts the commit consists that count together or not at all; 0: each counts for
+    /// itself.
+    pub atomic: u32,
     /// One change for each section that it touches, sorted by section.
     pub changes: Vec<Change>,
 }
@@ -73,6 +76,13 @@ impl Edit {
     #[must_use]
     pub fn change(&self, section: &Section) -> Option<&Change> {
         self.changes.iter().find(|change| change.section == *section)
+    }
+
+    /// Whether this edit and `other` count together or not at all.
+    #[must_use]
+    pub fn is_bound_to(&self, other: &Self) -> bool {
+        let commit = |edit: &Self| (edit.id.device, edit.id.counter);
+        self.atomic > 0 && other.atomic > 0 && commit(self) == commit(other)
     }
 
     /// All operations, in the order of the sections.

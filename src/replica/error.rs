@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use crate::codec::DecodeError;
 use crate::net::{KeyStoreError, NetError};
 use crate::store::OpenError;
@@ -17,6 +19,12 @@ pub enum ReplicaOpenError {
     /// The device's key cannot be had.
     #[error(transparent)]
     Key(#[from] KeyStoreError),
+    /// The replica is enrolled, and its device key is gone.
+    #[error(
+        "the device key of {} is missing (it is kept in {}.key, unless the app keeps it \
+         elsewhere): bring it back from where the replica was, or enrol a new replica", .0.display(), .0.display()
+    )]
+    KeyLost(PathBuf),
     /// The system has no randomness to give.
     #[error("the system has no randomness: {0}")]
     Random(#[from] std::io::Error),

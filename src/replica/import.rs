@@ -70,7 +70,7 @@ pub enum ImportError {
     },
     /// The source has a column that the table has not.
     #[error(
-        "line {line}: table `{table}` has no column `{column}`; it has: {known}. Rename it (--rename {column}=NAME) or leave it out (--ignore {column})"
+        "line {line}: table `{table}` has no column `{column}`; it has: {known}. Rename it (--rename {named}=NAME) or leave it out (--ignore {named})"
     )]
     UnknownColumn {
         /// Where it was met.
@@ -79,7 +79,17 @@ pub enum ImportError {
         table: TableName,
         /// The column.
         column: String,
+        /// What the source calls it.
+        named: String,
         /// Those there are.
+        known: String,
+    },
+    /// A column of the source is renamed that the source has not.
+    #[error("--rename {named}: the file has no column `{named}`; it has: {known}")]
+    NothingToRename {
+        /// What the source should call it.
+        named: String,
+        /// Its columns.
         known: String,
     },
     /// The source cannot be read.
@@ -128,7 +138,8 @@ impl Reader<'_> {
             _ => Err(ImportError::UnknownColumn {
                 line,
                 table: self.table.id.clone(),
-                column: name.to_owned(),
+                column: here.to_owned(),
+                named: name.to_owned(),
                 known: names(self.table.columns.iter().map(|column| &column.id)),
             }),
         }
@@ -142,7 +153,7 @@ impl Reader<'_> {
         let (mut id, mut owner, mut columns) = (None, None, Columns::new());
         for (field, cell) in cells {
             match (field, cell) {
-                (Field::Ignored, _) | (Field::Owner, Json::Null) => {}
+                (Field::Ignored, _) | (Field::Id | Field::Owner, Json::Null) => {}
                 (Field::Id, Json::String(text)) => {
                     let read = text.parse::<RecordId>();
                     id = Some(read.map_err(|_| format!("column `id`: `{text}` is no UUID"))?);
@@ -223,9 +234,23 @@ impl Replica {
         batch: &mut Batch<'_>,
         progress: &mut (impl FnMut(u64) + Send),
     ) -> Result<(), ImportError> {
-        let failed = |line, error: csv::Error| ImportError::Read { line, error: error.to_string() };
-        let mut rows = csv::ReaderBuilder::new().from_reader(source);
-        let header = rows.headers().map_err(|error| failed(1, error))?.clone();
+        let failed = |line, error: String| ImportError::Read { line, error };
+        // What comes behind the end shows whether that was within quotes.
+        let end = format!("\n{CSV_END}");
+        let source = std::io::Read::chain(source, end.as_bytes());
+        let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(source);
+        let header = rows.headers().map_err(|error| failed(1, csv_problem(&error)))?.clone();
+        if header.iter().eq([CSV_END]) {
+            return Err(failed(1, "the file is empty; a header row is expected".into()));
+        }
+        if header.iter().any(|name| name.contains(CSV_END)) {
+            return Err(failed(1, UNCLOSED.into()));
+        }
+        let absent = reader.import.rename.keys().find(|it| !header.iter().any(|name| name == *it));
+        if let Some(named) = absent {
+            let (named, known) = (named.clone(), names(&header));
+            return Err(ImportError::NothingToRename { named, known });
+        }
         let fields: Vec<_> =
             header.iter().map(|name| reader.field(name, 1)).collect::<Result<_, _>>()?;
         let mut row = csv::StringRecord::new();
@@ -233,21 +258,17 @@ impl Replica {
         loop {
             match rows.read_record(&mut row) {
                 Ok(false) => return Ok(()),
+                Ok(true) if row.iter().eq([CSV_END]) => return Ok(()),
                 Ok(true) => {
                     last = row.position().map_or(last, csv::Position::line);
-                    let cells = fields.iter().cloned().zip(row.iter().map(Json::from));
-                    // The empty cell is null, also where the empty text would be a value.
-                    let cells = cells.map(|(field, cell)| match cell {
-                        Json::String(text) if text.is_empty() => (field, Json::Null),
-                        cell => (field, cell),
-                    });
-                    batch.add(last, reader.draft(self, cells)).await?;
+                    let draft = csv_cells(&fields, &row).and_then(|it| reader.draft(self, it));
+                    batch.add(last, draft).await?;
                 }
                 Err(error) if !error.is_io_error() => {
                     last = error.position().map_or(last + 1, csv::Position::line);
-                    batch.add(last, Err(error.to_string())).await?;
+                    batch.add(last, Err(csv_problem(&error))).await?;
                 }
-                Err(error) => return Err(failed(last, error)),
+                Err(error) => return Err(failed(last, csv_problem(&error))),
             }
             progress(last);
         }
@@ -285,11 +306,48 @@ impl Replica {
                     }
                     batch.add(line, reader.draft(self, cells)).await?;
                 }
-                Err(error) => batch.add(line, Err(format!("not a JSON object: {error}"))).await?,
+                Err(error) => batch.add(line, Err(json_problem(&error))).await?,
             }
             progress(line);
         }
         Ok(())
+    }
+}
+
+/// Put behind the end of a CSV file: a row of its own, unless the file ends within quotes.
+const CSV_END: &str = "\u{1f}end of file\u{1f}";
+const UNCLOSED: &str = "a quote is not closed before the file ends: is it cut short?";
+
+/// The cells of a row with what they are here.
+fn csv_cells(fields: &[Field], row: &csv::StringRecord) -> Result<Vec<(Field, Json)>, String> {
+    if row.iter().any(|cell| cell.contains(CSV_END)) {
+        return Err(UNCLOSED.into());
+    }
+    if row.len() != fields.len() {
+        let (found, wanted) = (row.len(), fields.len());
+        return Err(format!(
+            "{found} cells where the header has {wanted}: is the line cut short, or a comma not in quotes?"
+        ));
+    }
+    // The empty cell is null, also where the empty text would be a value.
+    let cell = |text: &str| if text.is_empty() { Json::Null } else { Json::from(text) };
+    Ok(fields.iter().cloned().zip(row.iter().map(cell)).collect())
+}
+
+fn csv_problem(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::Utf8 { err, .. } => format!("cell {} is not UTF-8 text", err.field() + 1),
+        _ => error.to_string(),
+    }
+}
+
+/// The parser counts lines within the line.
+fn json_problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.split_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    match error.column() {
+        0 => format!("not a JSON object: {text}"),
+        column => format!("not a JSON object: {text}, at column {column}"),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::{Replica, Shared};
-use crate::model::EditId;
+use crate::model::{EditId, RecordId};
 use crate::sync::{Quarantined, ReplicaStore as _, StoreError};
 
 /// What the server's verdict on an edit was.
@@ -13,15 +13,27 @@ pub enum Settled {
 
 /// Stands for edits that were made here: durable, and pending until the server rules.
 #[derive(Debug, Clone)]
-#[must_use]
 pub struct Receipt {
     replica: Replica,
+    records: Vec<RecordId>,
     edits: Vec<EditId>,
 }
 
 impl Receipt {
-    pub(super) fn new(replica: Replica, edits: Vec<EditId>) -> Self {
-        Self { replica, edits }
+    pub(super) fn new(replica: Replica, records: Vec<RecordId>, edits: Vec<EditId>) -> Self {
+        Self { replica, records, edits }
+    }
+
+    /// The record that the step was about; the first, where it was about several.
+    #[must_use]
+    pub fn id(&self) -> RecordId {
+        self.records.first().copied().unwrap_or(RecordId::from_bytes([0; 16]))
+    }
+
+    /// The records that the step was about, in order.
+    #[must_use]
+    pub fn records(&self) -> &[RecordId] {
+        &self.records
     }
 
     /// The edits; none where nothing changed.

@@ -3,21 +3,17 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::config::{Config, OrganizationFiles};
+use super::documents::{Document, Documents};
 use super::{Server, ServerError, ServerOptions};
 use crate::codec::{
     CertificateError, EnrollCode, EnrollTerms, MintError, PublicKey, SecretKey, ServerCertificate,
 };
-use crate::gate::Roster;
-use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::limits::{DOCUMENT_BYTES_MAX, ENROLL_CODE_LASTS_MILLIS};
 use crate::model::UserId;
 use crate::net::{FileKeyStore, KeyStore as _, KeyStoreError, system};
-use crate::policy::{
-    CsvError, CsvFile, DocumentError, read_organization_csv, read_policy, read_schema,
-};
+use crate::policy::{CsvError, DocumentError};
 use crate::sync::StoreError;
 use crate::sync::server::{Identity, Rules};
 
@@ -27,9 +23,6 @@ const SERVER_KEY: &str = "server.key";
 const TLS_KEY: &str = "tls.key";
 const CERTIFICATE: &str = "server.certificate";
 const DATA: &str = "server.redb";
-
-const DEFAULT_SCHEMA: &str = include_str!("default/schema.toml");
-const DEFAULT_POLICY: &str = include_str!("default/policy.toml");
 
 /// Why a server's folder cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +34,21 @@ pub enum HomeError {
     /// There is none.
     #[error("{} holds no server; make one with `tidegate init {}`", .0.display(), .0.display())]
     Missing(PathBuf),
+    /// What should be a folder is a file.
+    #[error("{} is a file, not a folder; choose another name", .0.display())]
+    NotAFolder(PathBuf),
+    /// It listens everywhere, which is no address that a device could go to.
+    #[error(
+        "{0} stands for every address of this machine: say with --address HOST:PORT where devices \
+         find it"
+    )]
+    NoAddress(SocketAddr),
+    /// A key or the certificate is gone.
+    #[error(
+        "{} is missing, and nothing else can stand in for it: restore it from a backup, or make \
+         a new server in another folder", .0.display()
+    )]
+    Gone(PathBuf),
     /// A file cannot be read or written.
     #[error("{}: {error}", .path.display())]
     Io {
@@ -53,12 +61,14 @@ pub enum HomeError {
     #[error("{}: a document has at most {DOCUMENT_BYTES_MAX} bytes", .0.display())]
     TooLong(PathBuf),
     /// The configuration is not one.
-    #[error("{}: {error}", .path.display())]
+    #[error("{}:{line}: {problem}", .path.display())]
     Config {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with its line.
-        error: Box<toml::de::Error>,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, with the key.
+        problem: String,
     },
     /// A key file cannot be used.
     #[error(transparent)]
@@ -71,6 +81,12 @@ pub enum HomeError {
         /// What is wrong.
         error: CertificateError,
     },
+    /// The certificate is good, but names other keys.
+    #[error(
+        "{} is not for the keys in {SERVER_KEY} and {TLS_KEY}: restore all three from one backup",
+        .0.display()
+    )]
+    OtherKeys(PathBuf),
     /// Schema or policy have a mistake.
     #[error("{0}")]
     Document(Box<DocumentError>),
@@ -79,7 +95,8 @@ pub enum HomeError {
     Organization(Box<CsvError>),
     /// Nobody says who the people are.
     #[error(
-        "{}: the policy declares no organization, and `organization` in {CONFIG} names no files for it", .0.display()
+        "{}: the policy declares no organization (business units and users), and no files are \
+         given for it: see `tidegate init --help`, or `organization` in {CONFIG}", .0.display()
     )]
     NoOrganization(PathBuf),
     /// A user is not there.
@@ -105,32 +122,6 @@ impl From<CsvError> for HomeError {
     }
 }
 
-/// `tidegate.toml`. Unknown keys are errors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Where the server listens.
-    pub listen: SocketAddr,
-    /// Where devices find it; enrolment codes carry these.
-    pub addresses: Vec<String>,
-    /// The schema document, from the folder.
-    pub schema: PathBuf,
-    /// The policy document, from the folder.
-    pub policy: PathBuf,
-    /// Files of the organization, where the policy document does not declare it.
-    pub organization: Option<OrganizationFiles>,
-}
-
-/// Where the organization is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OrganizationFiles {
-    /// A CSV file with the columns `id` and `parent`.
-    pub business_units: PathBuf,
-    /// A CSV file with the columns `login`, `business_unit`, `manager` and `roles`.
-    pub users: PathBuf,
-}
-
 /// What a new server starts with.
 #[derive(Debug, Clone, Default)]
 pub struct InitOptions {
@@ -148,33 +139,6 @@ pub struct InitOptions {
     pub administrator: Option<UserId>,
 }
 
-/// The users of a CSV file, and one more who may do everything.
-fn with_administrator(
-    units: &str,
-    users: &str,
-    administrator: &UserId,
-) -> Result<String, HomeError> {
-    let people = read_organization_csv(
-        CsvFile { name: "business units", bytes: units.as_bytes() },
-        CsvFile { name: "users", bytes: users.as_bytes() },
-        None,
-    )?;
-    if people.users.contains_key(administrator) {
-        return Ok(users.to_owned());
-    }
-    let root = people.business_units.iter().find(|(_, unit)| unit.parent.is_none());
-    let root = root.map(|(id, _)| id.as_str()).unwrap_or_default();
-    let header = users.lines().next().unwrap_or_default();
-    let cell = |column: &str| match column.trim().trim_matches('"') {
-        "login" => administrator.as_str().to_owned(),
-        "business_unit" => root.to_owned(),
-        "roles" => crate::model::SYSTEM_ADMINISTRATOR.to_owned(),
-        _ => String::new(),
-    };
-    let row: Vec<_> = header.split(',').map(cell).collect();
-    Ok(format!("{}\n{}\n", users.trim_end(), row.join(",")))
-}
-
 /// A server's folder.
 #[derive(Debug)]
 pub struct Home {
@@ -190,15 +154,6 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> HomeError + '_ {
     move |error| HomeError::Io { path: path.to_owned(), error }
 }
 
-/// Reads a document of bounded length.
-fn read(path: &Path) -> Result<String, HomeError> {
-    let length = fs::metadata(path).map_err(io(path))?.len();
-    if length > DOCUMENT_BYTES_MAX as u64 {
-        return Err(HomeError::TooLong(path.to_owned()));
-    }
-    fs::read_to_string(path).map_err(io(path))
-}
-
 impl Home {
     /// Makes a new server: the organization's key, the server's keys and certificate, the
     /// configuration. What is checked is checked before anything is written.
@@ -207,64 +162,48 @@ impl Home {
     /// The folder holds a server, or cannot be written; or schema, policy or organization have a
     /// mistake.
     pub fn init(dir: &Path, options: &InitOptions) -> Result<Self, HomeError> {
+        if dir.exists() && !dir.is_dir() {
+            return Err(HomeError::NotAFolder(dir.to_owned()));
+        }
         if dir.join(CONFIG).exists() || dir.join(ORGANIZATION_KEY).exists() {
             return Err(HomeError::Taken(dir.to_owned()));
         }
-        let schema = options.schema.as_deref().map_or_else(|| Ok(DEFAULT_SCHEMA.into()), read)?;
-        let policy = options.policy.as_deref().map_or_else(|| Ok(DEFAULT_POLICY.into()), read)?;
-        let people = match &options.organization {
-            Some(files) => Some((read(&files.business_units)?, read(&files.users)?)),
-            None => None,
-        };
-        fs::create_dir_all(dir).map_err(io(dir))?;
-        let write = |name: &str, text: &[u8]| {
-            let path = dir.join(name);
-            fs::write(&path, text).map_err(io(&path))
-        };
-        let extension = |path: &Option<PathBuf>| match path.as_deref().and_then(Path::extension) {
-            Some(extension) if extension == "json" => "json",
-            _ => "toml",
-        };
-        let schema_file = PathBuf::from(format!("schema.{}", extension(&options.schema)));
-        let policy_file = PathBuf::from(format!("policy.{}", extension(&options.policy)));
-        write(&schema_file.to_string_lossy(), schema.as_bytes())?;
-        write(&policy_file.to_string_lossy(), policy.as_bytes())?;
-        let organization = match people {
-            Some((units, users)) => {
-                let (business_units, users_file) = ("business_unit.csv".into(), "user.csv".into());
-                write("business_unit.csv", units.as_bytes())?;
-                let users = match &options.administrator {
-                    Some(administrator) => with_administrator(&units, &users, administrator)?,
-                    None => users,
-                };
-                write("user.csv", users.as_bytes())?;
-                Some(OrganizationFiles { business_units, users: users_file })
-            }
-            None => None,
-        };
+        let documents = Documents::given(options)?;
         let listen = options.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 4747)));
         let addresses = match options.addresses.as_slice() {
+            [] if listen.ip().is_unspecified() => return Err(HomeError::NoAddress(listen)),
             [] => vec![listen.to_string()],
             given => given.to_vec(),
         };
-        let config =
-            Config { listen, addresses, schema: schema_file, policy: policy_file, organization };
-        let home = Self::with_new_keys(dir, config)?;
-        home.rules()?;
-        let text = toml::to_string_pretty(&home.config).unwrap_or_default();
-        write(CONFIG, format!("{CONFIG_HEAD}{text}").as_bytes())?;
+        let config = Config {
+            listen,
+            addresses,
+            schema: format!("schema.{}", documents.schema.extension()).into(),
+            policy: format!("policy.{}", documents.policy.extension()).into(),
+            organization: documents.people.as_ref().map(|_| OrganizationFiles {
+                business_units: "business_unit.csv".into(),
+                users: "user.csv".into(),
+            }),
+        };
+        let (organization, home) = Self::with_new_keys(dir, config)?;
+        let rules = documents.rules()?;
+        let first = rules.roster().organization().users.keys().next();
+        // A code is made only to see that it can be. (A port that the system will choose is not
+        // known yet.)
+        if let Some(user) = options.administrator.as_ref().or(first) {
+            let addresses = match listen.port() {
+                0 if options.addresses.is_empty() => vec!["localhost:1".into()],
+                _ => home.config.addresses.clone(),
+            };
+            home.mint(&rules, addresses, user, ENROLL_CODE_LASTS_MILLIS)?;
+        }
+        home.write(&organization, &documents)?;
         Ok(home)
     }
 
-    fn with_new_keys(dir: &Path, config: Config) -> Result<Self, HomeError> {
-        let fresh = |name: &str| -> Result<SecretKey, HomeError> {
-            let path = dir.join(name);
-            let key = SecretKey::from_seed(system::seed().map_err(io(&path))?);
-            FileKeyStore::new(&path).save(&key)?;
-            Ok(key)
-        };
-        let (organization, key, tls_key) =
-            (fresh(ORGANIZATION_KEY)?, fresh(SERVER_KEY)?, fresh(TLS_KEY)?);
+    fn with_new_keys(dir: &Path, config: Config) -> Result<(SecretKey, Self), HomeError> {
+        let fresh = || system::seed().map(SecretKey::from_seed).map_err(io(dir));
+        let (organization, key, tls_key) = (fresh()?, fresh()?, fresh()?);
         let certificate = ServerCertificate::issue(
             &organization,
             key.public(),
@@ -273,10 +212,33 @@ impl Home {
             system::now(),
         )
         .to_bytes();
-        let path = dir.join(CERTIFICATE);
-        fs::write(&path, &certificate).map_err(io(&path))?;
-        let organization = organization.public();
-        Ok(Self { dir: dir.to_owned(), config, organization, key, tls_key, certificate })
+        let (dir, public) = (dir.to_owned(), organization.public());
+        let home = Self { dir, config, organization: public, key, tls_key, certificate };
+        Ok((organization, home))
+    }
+
+    /// Writes a new server's folder; what makes it one comes last.
+    fn write(&self, organization: &SecretKey, documents: &Documents) -> Result<(), HomeError> {
+        fs::create_dir_all(&self.dir).map_err(io(&self.dir))?;
+        let write = |name: &Path, bytes: &[u8]| {
+            let path = self.dir.join(name);
+            fs::write(&path, bytes).map_err(io(&path))
+        };
+        let keys =
+            [(ORGANIZATION_KEY, organization), (SERVER_KEY, &self.key), (TLS_KEY, &self.tls_key)];
+        for (name, key) in keys {
+            FileKeyStore::new(self.dir.join(name)).save(key)?;
+        }
+        write(CERTIFICATE.as_ref(), &self.certificate)?;
+        write(&self.config.schema, documents.schema.text.as_bytes())?;
+        write(&self.config.policy, documents.policy.text.as_bytes())?;
+        if let (Some(files), Some((units, users))) = (&self.config.organization, &documents.people)
+        {
+            write(&files.business_units, units.text.as_bytes())?;
+            write(&files.users, users.text.as_bytes())?;
+        }
+        let text = toml::to_string_pretty(&self.config).unwrap_or_default();
+        write(CONFIG.as_ref(), format!("{CONFIG_HEAD}{text}").as_bytes())
     }
 
     /// Opens the folder of a server that was made before.
@@ -288,20 +250,25 @@ impl Home {
         if !path.exists() {
             return Err(HomeError::Missing(dir.to_owned()));
         }
-        let config = toml::from_str(&read(&path)?)
-            .map_err(|error| HomeError::Config { path, error: Box::new(error) })?;
+        let config = Config::read(&Document::read(&path)?.text, &path)?;
         let key = |name: &str| -> Result<SecretKey, HomeError> {
             let path = dir.join(name);
-            let missing = || io(&path)(std::io::ErrorKind::NotFound.into());
-            FileKeyStore::new(&path).load()?.ok_or_else(missing)
+            FileKeyStore::new(&path).load()?.ok_or(HomeError::Gone(path))
         };
         let (organization, server, tls_key) =
             (key(ORGANIZATION_KEY)?.public(), key(SERVER_KEY)?, key(TLS_KEY)?);
         let path = dir.join(CERTIFICATE);
-        let bytes = fs::read(&path).map_err(io(&path))?;
+        let bytes = fs::read(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => HomeError::Gone(path.clone()),
+            _ => io(&path)(error),
+        })?;
         let certificate = ServerCertificate::from_bytes(&bytes)
-            .and_then(|certificate| certificate.verify(&organization));
-        certificate.map_err(|error| HomeError::Certificate { path, error })?;
+            .and_then(|it| it.verify(&organization).map(|()| it))
+            .map_err(|error| HomeError::Certificate { path: path.clone(), error })?;
+        if (certificate.server_key(), certificate.tls_key()) != (server.public(), tls_key.public())
+        {
+            return Err(HomeError::OtherKeys(path));
+        }
         let dir = dir.to_owned();
         Ok(Self { dir, config, organization, key: server, tls_key, certificate: bytes })
     }
@@ -342,33 +309,13 @@ impl Home {
     /// # Errors
     /// One of them has a mistake; the error names file, line and key.
     pub fn rules(&self) -> Result<Rules, HomeError> {
-        let document = |path: &Path| {
-            let path = self.dir.join(path);
-            let text = read(&path)?;
-            Ok::<_, HomeError>((text, path.to_string_lossy().into_owned()))
+        let document = |path: &Path| Document::read(&self.dir.join(path));
+        let people = match &self.config.organization {
+            Some(files) => Some((document(&files.business_units)?, document(&files.users)?)),
+            None => None,
         };
-        let (text, file) = document(&self.config.schema)?;
-        let schema = read_schema(&text, &file)?;
-        let (text, file) = document(&self.config.policy)?;
-        let (policy, organization) = match &self.config.organization {
-            None => {
-                let read = read_policy(&text, &file, Some(&schema), None)?;
-                let missing = || HomeError::NoOrganization(self.dir.join(&self.config.policy));
-                (read.policy, read.organization.ok_or_else(missing)?)
-            }
-            Some(files) => {
-                // The policy names users, and users name roles: each is checked against the other.
-                let (units, units_file) = document(&files.business_units)?;
-                let (users, users_file) = document(&files.users)?;
-                let units = CsvFile { name: &units_file, bytes: units.as_bytes() };
-                let users = CsvFile { name: &users_file, bytes: users.as_bytes() };
-                let people = read_organization_csv(units, users, None)?;
-                let read = read_policy(&text, &file, Some(&schema), Some(&people))?;
-                read_organization_csv(units, users, Some(&read.policy))?;
-                (read.policy, people)
-            }
-        };
-        Ok(Rules::new(schema, Roster::new(Arc::new(policy), Arc::new(organization)))?)
+        let (schema, policy) = (document(&self.config.schema)?, document(&self.config.policy)?);
+        Documents { schema, policy, people }.rules()
     }
 
     /// Starts the server, judging by `rules`.
@@ -385,7 +332,8 @@ impl Home {
         })
     }
 
-    /// Makes an enrolment code for a user, good for so many milliseconds. It needs no running server, and works beside one.
+    /// Makes an enrolment code for a user, good for so many milliseconds. It needs no running
+    /// server, and works beside one.
     ///
     /// # Errors
     /// There is no such user, or it is disabled.
@@ -403,7 +351,16 @@ impl Home {
         user: &UserId,
         lasts_millis: i64,
     ) -> Result<EnrollCode, HomeError> {
-        let rules = self.rules()?;
+        self.mint(&self.rules()?, addresses, user, lasts_millis)
+    }
+
+    fn mint(
+        &self,
+        rules: &Rules,
+        addresses: Vec<String>,
+        user: &UserId,
+        lasts_millis: i64,
+    ) -> Result<EnrollCode, HomeError> {
         let users = &rules.roster().organization().users;
         if users.get(user).is_none_or(|user| user.disabled) {
             let some: Vec<_> = users.keys().take(10).map(ToString::to_string).collect();

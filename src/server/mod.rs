@@ -1,5 +1,7 @@
 //! The server role: the machine of [`crate::sync::server`] on a redb file behind a QUIC socket.
 
+mod config;
+mod documents;
 mod engine;
 mod home;
 mod outbound;
@@ -20,8 +22,9 @@ use crate::sync::{RefusedEdit, StoreError};
 
 use engine::{Engine, Event, Question};
 
+pub use config::{Config, OrganizationFiles};
 pub use engine::Status;
-pub use home::{Config, Home, HomeError, InitOptions, OrganizationFiles};
+pub use home::{Home, HomeError, InitOptions};
 
 /// Why a server does not start, or cannot answer.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,8 @@ use redb::{
 
 use super::OpenError;
 use super::fence::{self, fenced};
+use super::peek::Peek;
+use super::survey::Survey;
 use super::table::Table;
 use crate::sync::StoreError;
 
@@ -98,6 +100,14 @@ impl fmt::Debug for File {
     }
 }
 
+/// Closing writes, too, and so may panic on damaged pages: not out of a drop.
+impl Drop for File {
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        close(database);
+    }
+}
+
 impl File {
     /// Opens a file that is there.
     pub(super) fn open(path: &Path, kind: FileKind) -> Result<Self, OpenError> {
@@ -146,8 +156,7 @@ impl File {
             if is_new {
                 fill(&database, kind, make).map_err(|it| OpenError::store(path, "fill it", it))?;
             }
-            check(path, &database, kind)?;
-            Ok(database)
+            checked(path, database, kind)
         };
         Self::new(kind, path, Box::new(opener))
     }
@@ -213,17 +222,7 @@ impl File {
         self.with(|_| Ok(()))?;
         let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = guard.as_mut() else { return Err(closed()) };
-        fenced(|| match database.check_integrity() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StoreError::Damaged(
-                "its pages did not fit each other; what could be repaired was".into(),
-            )),
-            Err(redb::DatabaseError::TransactionInProgress) => {
-                Err(StoreError::Io("it cannot be checked while snapshots of it are read".into()))
-            }
-            Err(redb::DatabaseError::Storage(error)) => Err(fence::storage(error)),
-            Err(error) => Err(StoreError::Damaged(error.to_string())),
-        })
+        check_pages(database)
     }
 
     fn with<T>(
@@ -247,13 +246,38 @@ impl File {
 
     fn reopen(&self, database: &mut Option<Database>) -> Result<(), StoreError> {
         // Closes it first: a file is opened once.
-        *database = None;
+        close(database.take());
         let opened = (self.opener)();
         *database = Some(opened.map_err(|error| StoreError::Io(error.to_string()))?);
         self.stale.store(false, Ordering::Release);
         tracing::warn!(path = %self.path.display(), "opened the file again after an error");
         Ok(())
     }
+}
+
+/// redb's own check of all pages and their checksums.
+pub(super) fn check_pages(database: &mut Database) -> Result<(), StoreError> {
+    fenced(|| match database.check_integrity() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::Damaged(
+            "its pages did not fit each other; what could be repaired was".into(),
+        )),
+        Err(redb::DatabaseError::TransactionInProgress) => {
+            Err(StoreError::Io("it cannot be checked while snapshots of it are read".into()))
+        }
+        Err(redb::DatabaseError::Storage(error)) => Err(fence::storage(error)),
+        Err(error) => Err(StoreError::Damaged(error.to_string())),
+    })
+}
+
+/// As [`check_pages`]. It comes last: what it repairs, in memory, is not what is in the file.
+pub(super) fn look_at_pages(database: &mut Database, survey: &mut Survey<'_>) {
+    let problem = match check_pages(database) {
+        Ok(()) => return,
+        Err(StoreError::Damaged(text)) => text,
+        Err(other) => other.to_string(),
+    };
+    survey.found("(pages)", None, problem);
 }
 
 /// Counts a commit, and gives its number.
@@ -263,6 +287,15 @@ fn count(tx: &WriteTransaction) -> Result<u64, StoreError> {
     let number = file.get(&key)?.unwrap_or(0).wrapping_add(1);
     file.set(&key, &number)?;
     Ok(number)
+}
+
+fn close(database: Option<Database>) {
+    if let Err(error) = fenced(|| {
+        drop(database);
+        Ok(())
+    }) {
+        tracing::error!(%error, "the file was not closed in order");
+    }
 }
 
 fn closed() -> StoreError {
@@ -283,21 +316,50 @@ fn fenced_open<T>(
 }
 
 fn open(path: &Path, kind: FileKind) -> Result<Database, OpenError> {
-    check_magic(path)?;
+    check_magic(path, true)?;
     let database = fenced_open(path, || {
         builder(kind).open(path).map_err(|error| OpenError::redb(path, "open it", error))
     })?;
-    check(path, &database, kind)?;
-    Ok(database)
+    checked(path, database, kind)
+}
+
+fn checked(path: &Path, database: Database, kind: FileKind) -> Result<Database, OpenError> {
+    match check(path, &database, kind) {
+        Ok(()) => Ok(database),
+        Err(error) => {
+            close(Some(database));
+            Err(error)
+        }
+    }
+}
+
+/// Opens a file of either kind to look at it; nothing is written to it.
+pub(super) fn open_to_look(path: &Path) -> Result<(Database, FileKind), OpenError> {
+    let (database, kind) = open_damaged(path)?;
+    Ok((database, kind?))
+}
+
+/// As [`open_to_look`], also where it does not tell any more whose file it is.
+pub(super) fn open_damaged(
+    path: &Path,
+) -> Result<(Database, Result<FileKind, OpenError>), OpenError> {
+    check_magic(path, false)?;
+    let peek = Peek::open(path)?;
+    let database = fenced_open(path, || {
+        let opened = builder(FileKind::Replica).create_with_backend(peek);
+        opened.map_err(|error| OpenError::redb(path, "open it", error))
+    })?;
+    let kind = kind_of(path, &database);
+    Ok((database, kind))
 }
 
 /// Tells a file of another program from a damaged one.
-fn check_magic(path: &Path) -> Result<(), OpenError> {
+fn check_magic(path: &Path, to_write: bool) -> Result<(), OpenError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => OpenError::NotFound(path.to_owned()),
         _ => OpenError::io(path, "open it", error),
     };
-    let file = fs::OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    let file = fs::OpenOptions::new().read(true).write(to_write).open(path).map_err(failed)?;
     let mut start = Vec::new();
     let limit = u64::try_from(MAGIC.len()).unwrap_or(u64::MAX);
     match file.take(limit).read_to_end(&mut start) {
@@ -314,6 +376,15 @@ fn check_magic(path: &Path) -> Result<(), OpenError> {
 
 /// Checks that the file is ours, of a format that we know, and of the right kind.
 fn check(path: &Path, database: &Database, wanted: FileKind) -> Result<(), OpenError> {
+    let found = kind_of(path, database)?;
+    if found != wanted {
+        return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted });
+    }
+    Ok(())
+}
+
+/// Whose file it is, if it is ours and of a format that we know.
+fn kind_of(path: &Path, database: &Database) -> Result<FileKind, OpenError> {
     let foreign = |problem: &str| OpenError::Foreign { path: path.into(), problem: problem.into() };
     let (number, format) = fenced_open(path, || {
         let failed = |error| OpenError::store(path, "read it", error);
@@ -335,18 +406,45 @@ fn check(path: &Path, database: &Database, wanted: FileKind) -> Result<(), OpenE
     if format < FORMAT {
         return Err(OpenError::Older { path: path.to_owned(), found: format });
     }
-    let Some(found) = FileKind::from_number(number) else {
-        return Err(foreign(&format!("it is of an unknown kind ({number})")));
-    };
-    if found != wanted {
-        return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted });
-    }
-    Ok(())
+    FileKind::from_number(number)
+        .ok_or_else(|| foreign(&format!("it is of an unknown kind ({number})")))
+}
+
+/// What becomes of a file that is there already under the name of a new one.
+enum Old<'a> {
+    /// There must be none.
+    Refuse,
+    /// It gets this name.
+    Keep(&'a Path),
 }
 
 /// Creates a file under a temporary name, and gives it its own when it is whole and durable: a
 /// power cut leaves no half-made file behind that name.
-fn create(path: &Path, kind: FileKind, make: MakeTables) -> Result<(), OpenError> {
+pub(super) fn create(
+    path: &Path,
+    kind: FileKind,
+    make: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
+) -> Result<(), OpenError> {
+    create_as(path, kind, &Old::Refuse, make)
+}
+
+/// As [`create`], in place of a file that is kept as `old`. At any moment one of the two has the
+/// name.
+pub(super) fn create_over(
+    path: &Path,
+    kind: FileKind,
+    old: &Path,
+    make: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
+) -> Result<(), OpenError> {
+    create_as(path, kind, &Old::Keep(old), make)
+}
+
+fn create_as(
+    path: &Path,
+    kind: FileKind,
+    old: &Old<'_>,
+    make: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
+) -> Result<(), OpenError> {
     let failed = |action| move |error: io::Error| OpenError::io(path, action, error);
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -355,7 +453,7 @@ fn create(path: &Path, kind: FileKind, make: MakeTables) -> Result<(), OpenError
     if !folder.is_dir() {
         return Err(OpenError::NoFolder(path.to_owned()));
     }
-    if path.try_exists().map_err(failed("look for it"))? {
+    if matches!(old, Old::Refuse) && path.try_exists().map_err(failed("look for it"))? {
         return Err(OpenError::Exists(path.to_owned()));
     }
     let file = tempfile::Builder::new()
@@ -369,14 +467,40 @@ fn create(path: &Path, kind: FileKind, make: MakeTables) -> Result<(), OpenError
     fill(&database, kind, make).map_err(|error| OpenError::store(path, "create it", error))?;
     drop(database);
     file.as_file().sync_all().map_err(failed("write it"))?;
-    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
+    let named = match old {
+        Old::Refuse => file.persist_noclobber(path),
+        Old::Keep(old) => {
+            // Where the file system knows no second names, there is a moment without the first.
+            fs::hard_link(path, old)
+                .or_else(|_| fs::rename(path, old))
+                .map_err(failed("keep the old file beside it"))?;
+            file.persist(path)
+        }
+    };
+    named.map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => OpenError::Exists(path.to_owned()),
         _ => OpenError::io(path, "rename it", error.error),
     })?;
     sync_folder(folder).map_err(failed("write the folder of it"))
 }
 
-fn fill(database: &Database, kind: FileKind, make: MakeTables) -> Result<(), StoreError> {
+/// A name beside `path` that no file has: `path` with `.word` or `.word-2` and so on at the end.
+pub(super) fn free_name(path: &Path, word: &str) -> PathBuf {
+    let name = |ending: String| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let numbered = (2_u32..).map(|number| name(format!(".{word}-{number}")));
+    let mut names = std::iter::once(name(format!(".{word}"))).chain(numbered);
+    names.find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| path.to_owned())
+}
+
+fn fill(
+    database: &Database,
+    kind: FileKind,
+    make: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let tx = database.begin_write().map_err(fence::transaction)?;
     {
         let mut file = FILE.write(&tx)?;

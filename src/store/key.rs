@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn keys_read_back_and_keep_their_order() {
         let id = |byte| RecordId::from_bytes([byte; 16]);
-        let mut places = vec![
+        let mut places = [
             (name("order"), id(0)),
             (name("order"), id(255)),
             (name("order line"), id(0)),

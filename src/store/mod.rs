@@ -12,11 +12,16 @@ mod fence;
 mod file;
 mod key;
 mod open_error;
+mod peek;
 mod replica;
 mod server;
+mod survey;
 mod table;
+mod verify;
 
 pub use file::FileKind;
 pub use open_error::OpenError;
-pub use replica::{RedbReplica, ReplicaReader, ReplicaSnapshot, Rows};
+pub use replica::{RedbReplica, Repair, RepairError, ReplicaReader, ReplicaSnapshot, Rows, repair};
 pub use server::{RedbServer, ServerReader, ServerSnapshot};
+pub use survey::{Finding, Verification};
+pub use verify::verify;

@@ -5,11 +5,11 @@
 //! strays into another table or under another key is found out too.
 
 use std::marker::PhantomData;
-use std::ops::Bound;
 use std::sync::OnceLock;
 
 use redb::{
-    Range, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction,
+    AccessGuard, Range, ReadOnlyTable, ReadTransaction, ReadableTable, StorageError,
+    TableDefinition, WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,9 +72,7 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn damaged(&self, key: &[u8], what: impl std::fmt::Display) -> StoreError {
-        let key = K::from_bytes(key)
-            .map_or_else(|| data_encoding::HEXLOWER.encode(key), |key| key.describe());
-        StoreError::Damaged(format!("table `{}`, key {key}: {what}", self.name))
+        StoreError::Damaged(format!("table `{}`, key {}: {what}", self.name, describe::<K>(key)))
     }
 
     /// Checks a value and gives its payload.
@@ -86,7 +84,10 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn decode(&self, key: &[u8], value: &[u8]) -> Result<V, StoreError> {
-        let payload = self.payload(key, value)?;
+        self.parse(key, self.payload(key, value)?)
+    }
+
+    fn parse(&self, key: &[u8], payload: &[u8]) -> Result<V, StoreError> {
         match postcard::take_from_bytes(payload) {
             Ok((value, [])) => Ok(value),
             Ok((_, rest)) => Err(self.damaged(key, format_args!("{} bytes too many", rest.len()))),
@@ -103,10 +104,17 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
         Ok(bytes)
     }
 
-    fn entry(&self, key: &[u8], value: &[u8]) -> Result<(K, V), StoreError> {
+    pub(super) fn entry(&self, key: &[u8], value: &[u8]) -> Result<(K, V), StoreError> {
         let value = self.decode(key, value)?;
-        let key = K::from_bytes(key).ok_or_else(|| self.damaged(key, "it is no key"))?;
-        Ok((key, value))
+        Ok((self.key(key)?, value))
+    }
+
+    fn misplaced(&self, key: &[u8]) -> StoreError {
+        self.damaged(key, "it is not where it should be")
+    }
+
+    fn key(&self, key: &[u8]) -> Result<K, StoreError> {
+        K::from_bytes(key).ok_or_else(|| self.damaged(key, "it is no key"))
     }
 }
 
@@ -130,7 +138,8 @@ where
         if let Some(value) = self.inner.get(key.as_slice()).map_err(fence::storage)? {
             return self.table.decode(&key, value.value()).map(Some);
         }
-        self.check_around(&key, &key)?;
+        self.check_before(&key)?;
+        self.check_behind(&key)?;
         Ok(None)
     }
 
@@ -144,6 +153,11 @@ where
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
         self.inner.len().map_err(fence::storage)
+    }
+
+    /// The bytes, unchecked.
+    pub(super) fn raw(&self) -> &T {
+        &self.inner
     }
 
     /// The last key; `None`: the table is empty.
@@ -163,12 +177,10 @@ where
     pub(super) fn all_keys(
         &self,
     ) -> Result<impl Iterator<Item = Result<K, StoreError>> + '_, StoreError> {
-        let all = self.inner.iter().map_err(fence::storage)?;
-        Ok(all.map(|entry| {
-            let (key, value) = entry.map_err(fence::storage)?;
-            let key = key.value();
-            self.table.payload(key, value.value())?;
-            K::from_bytes(key).ok_or_else(|| self.table.damaged(key, "it is no key"))
+        let mut entries = self.all()?;
+        Ok(std::iter::from_fn(move || {
+            let next = entries.next_checked()?;
+            Some(next.and_then(|(key, _)| entries.table.key(key.value())))
         }))
     }
 
@@ -188,24 +200,35 @@ where
     }
 
     fn within(&self, from: &[u8], to: Option<&[u8]>) -> Result<Entries<'_, K, V>, StoreError> {
-        self.check_around(from, to.unwrap_or(from))?;
-        let inner = self.inner.range::<&[u8]>(bounds(from, to)).map_err(fence::storage)?;
-        Ok(Entries { table: self.table, inner })
+        self.check_before(from)?;
+        let inner = self.inner.range(from..).map_err(fence::storage)?;
+        Ok(Entries::new(self.table, inner, from, to))
     }
 
-    /// An entry whose key was damaged is not found under its own; it still lies where that would,
-    /// and its checksum does not fit. So before `from` to `to` is said to hold no other entries,
-    /// the neighbours are checked.
-    fn check_around(&self, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
-        let before = (Bound::Unbounded, Bound::Excluded(from));
-        let before = self.inner.range::<&[u8]>(before).map_err(fence::storage)?.next_back();
-        let behind = (Bound::Included(to), Bound::Unbounded);
-        let behind = self.inner.range::<&[u8]>(behind).map_err(fence::storage)?.next();
-        for neighbour in before.into_iter().chain(behind) {
-            let (key, value) = neighbour.map_err(fence::storage)?;
-            self.table.payload(key.value(), value.value())?;
-        }
-        Ok(())
+    /// Before it is said that there is nothing (else) from `from` on, what lies before it is
+    /// looked at, and likewise what lies behind. An entry whose key was damaged still lies where
+    /// the right one would, and its checksum does not fit. And where a page above led astray,
+    /// there is an entry on the wrong side.
+    fn check_before(&self, from: &[u8]) -> Result<(), StoreError> {
+        let before = self.inner.range(..from).map_err(fence::storage)?.next_back();
+        self.check_neighbour(before, |key| key < from)
+    }
+
+    /// As [`Self::check_before`], for a key that was not found.
+    fn check_behind(&self, missing: &[u8]) -> Result<(), StoreError> {
+        let behind = self.inner.range(missing..).map_err(fence::storage)?.next();
+        self.check_neighbour(behind, |key| key > missing)
+    }
+
+    fn check_neighbour<'g>(
+        &self,
+        neighbour: Option<Result<(Guard<'g>, Guard<'g>), StorageError>>,
+        is_in_place: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        let Some(entry) = neighbour else { return Ok(()) };
+        let (key, value) = entry.map_err(fence::storage)?;
+        self.table.payload(key.value(), value.value())?;
+        if is_in_place(key.value()) { Ok(()) } else { Err(self.table.misplaced(key.value())) }
     }
 }
 
@@ -223,10 +246,9 @@ where
         let prefix = prefix.to_bytes();
         let to = after_prefix(&prefix);
         let from = key.map_or(prefix, |key| after(key.to_bytes()));
-        self.check_around(&from, to.as_deref().unwrap_or(&from))?;
-        let inner =
-            self.inner.range::<&[u8]>(bounds(&from, to.as_deref())).map_err(fence::storage)?;
-        Ok(Entries { table: self.table, inner })
+        self.check_before(&from)?;
+        let inner = self.inner.range::<&[u8]>(from.as_slice()..).map_err(fence::storage)?;
+        Ok(Entries::new(self.table, inner, &from, to.as_deref()))
     }
 }
 
@@ -276,25 +298,68 @@ where
     }
 }
 
-fn bounds<'a>(from: &'a [u8], to: Option<&'a [u8]>) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
-    let to = to.map_or(Bound::Unbounded, Bound::Excluded);
-    (Bound::Included(from), to)
+pub(super) fn describe<K: StoreKey>(key: &[u8]) -> String {
+    K::from_bytes(key).map_or_else(|| data_encoding::HEXLOWER.encode(key), |key| key.describe())
 }
 
-/// Entries in the order of their keys, each checked as it comes.
+type Guard<'a> = AccessGuard<'a, Bytes>;
+
+/// Entries in the order of their keys. Each is checked as it comes: its value, and that it lies
+/// behind the one before. After an error there are no more.
 pub(super) struct Entries<'a, K: 'static, V: 'static> {
     table: &'static Table<K, V>,
+    /// To the end of the table: that an entry is not before `to` any more is for us to see, and
+    /// whether it is one at all.
     inner: Range<'a, Bytes, Bytes>,
+    /// The next key is not before this.
+    floor: Vec<u8>,
+    to: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> Entries<'a, K, V> {
+    fn new(
+        table: &'static Table<K, V>,
+        inner: Range<'a, Bytes, Bytes>,
+        from: &[u8],
+        to: Option<&[u8]>,
+    ) -> Self {
+        Self { table, inner, floor: from.to_vec(), to: to.map(<[u8]>::to_vec), ended: false }
+    }
+
+    /// The next key, and its value's payload behind the checksum.
+    fn next_checked(&mut self) -> Option<Result<(Guard<'a>, Guard<'a>), StoreError>> {
+        if self.ended {
+            return None;
+        }
+        let next = self.inner.next()?;
+        let checked = next.map_err(fence::storage).and_then(|(key, value)| {
+            let found = key.value();
+            self.table.payload(found, value.value())?;
+            if found < self.floor.as_slice() {
+                return Err(self.table.misplaced(found));
+            }
+            if self.to.as_deref().is_some_and(|to| found >= to) {
+                return Ok(None);
+            }
+            self.floor.clear();
+            self.floor.extend_from_slice(found);
+            self.floor.push(0);
+            Ok(Some((key, value)))
+        });
+        self.ended = !matches!(checked, Ok(Some(_)));
+        checked.transpose()
+    }
 }
 
 impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for Entries<'_, K, V> {
     type Item = Result<(K, V), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.inner.next()?;
-        Some(
-            next.map_err(fence::storage)
-                .and_then(|(key, value)| self.table.entry(key.value(), value.value())),
-        )
+        let next = self.next_checked()?;
+        Some(next.and_then(|(key, value)| {
+            let (_, payload) = value.value().split_at_checked(4).unwrap_or_default();
+            Ok((self.table.key(key.value())?, self.table.parse(key.value(), payload)?))
+        }))
     }
 }

@@ -71,6 +71,8 @@ pub struct Quarantined {
     pub table: TableName,
     /// The record.
     pub record: RecordId,
+    /// Of how many parts its commit consists that count together; 0: it counts for itself.
+    pub atomic: u32,
     /// What was refused.
     pub ops: Vec<Op>,
     /// Why.
@@ -106,6 +108,16 @@ pub struct ReplicaMeta {
     pub wanted: Vec<(TableName, RecordId)>,
     /// Owners that this user may assign to, with their business units.
     pub owners: Vec<(Owner, BusinessUnitId)>,
+}
+
+impl ReplicaMeta {
+    /// Forgets how far in the log the device is and what its rows answer to: all that is confirmed
+    /// is fetched anew.
+    pub fn forget_confirmed(&mut self) {
+        self.watermark = Sequence(0);
+        self.scope = Scope::default();
+        self.wanted.clear();
+    }
 }
 
 /// Where a device belongs.

@@ -353,7 +353,7 @@ const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 19] = [
     ("\"integer\", required", "\"float\", required", 4, &["`number` is a lookup, a float"]),
     ("\"integer\"", "\"int\"", 6, &["`type` cannot be `int`", "integer"]),
     ("id = \"status\"", "id = \"number\"", 7, &["column `number`", "second time"]),
-    ("id = \"status\"", "id = \"state\"", 7, &["column `state`", "choose another name"]),
+    ("id = \"status\"", "id = \"owner\"", 7, &["column `owner`", "choose another name"]),
     (", choices = [\"open\", \"done\"]", "", 7, &["`choices` is missing"]),
     ("[\"open\", \"done\"]", "[\"open\", \"open\"]", 7, &["`choices`", "`open` comes twice"]),
     ("[\"open\", \"done\"]", "[]", 7, &["`choices`", "at least one"]),

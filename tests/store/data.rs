@@ -143,7 +143,13 @@ pub(crate) fn edit(rng: &mut Rng, id: EditId, record: &Record) -> Edit {
     };
     let parts = parts.into_iter().filter(|(_, ops)| !ops.is_empty());
     let changes = parts.map(change).collect();
-    Edit { id, table: record.table().clone(), record: record.id(), changes }
+    Edit {
+        id,
+        table: record.table().clone(),
+        record: record.id(),
+        atomic: u32::from(rng.byte() % 3),
+        changes,
+    }
 }
 
 /// What the server says counts.
@@ -181,7 +187,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
         key: Vec::new(),
     };
     let tables: BTreeMap<_, _> = tables().into_iter().map(|it| (it.clone(), made(it))).collect();
-    Schema { tables, ..Schema::default() }
+    Schema { tables }
 }
 
 pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {
@@ -210,6 +216,7 @@ pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta 
             let (table, record) = rng.pick(&places());
             meta.scope = Scope {
                 held: vec![digest(rng.byte())],
+                complete: rng.byte() > 127,
                 target: Some((digest(rng.byte()), Some(ScanPlace { table, record }))),
             };
         }
@@ -224,6 +231,7 @@ fn quarantined(rng: &mut Rng) -> Quarantined {
         edit: edit_id(4, 1 + rng.next() % 5, 0),
         table,
         record,
+        atomic: u32::from(rng.byte() % 3),
         ops: vec![Op::Put { column: column("name"), value: value(rng) }],
         denial: denial(rng),
         epoch: PolicyEpoch(rng.next()),

@@ -138,8 +138,9 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.operation()?;
-        state.synced = state.seen.clone();
-        state.unsynced.clear();
+        let State { seen, synced, unsynced, .. } = &mut *state;
+        synced.clone_from(seen);
+        unsynced.clear();
         Ok(())
     }
 

@@ -1,13 +1,15 @@
 //! What opening and creating refuse, and what they say.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use redb::{Database, TableDefinition};
 use tidegate::store::{FileKind, OpenError, RedbReplica, RedbServer};
-use tidegate::sync::{ReplicaStore, ServerStore};
+use tidegate::sync::ReplicaStore;
 
 use crate::data::{Rng, batch};
+use crate::disk::Disk;
 use crate::memory::MemoryReplica;
 
 fn text(error: &OpenError, path: &Path) -> String {
@@ -232,14 +234,30 @@ fn a_file_that_this_user_may_not_have() {
     let path = folder.file("a.redb");
     drop(RedbServer::create(&path).unwrap());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-    if fs::OpenOptions::new().write(true).open(&path).is_ok() {
-        // The superuser may have anything; a file system that takes no writes stops it, too.
-        let error = RedbServer::create("/proc/a.redb").unwrap_err();
-        assert!(!matches!(error, OpenError::Exists(_)), "{error}");
-        return;
+    match RedbServer::open(&path) {
+        Err(error) => assert!(matches!(error, OpenError::Denied { .. }), "{error}"),
+        // The superuser may have anything.
+        Ok(_) => assert!(fs::OpenOptions::new().write(true).open(&path).is_ok()),
     }
-    let error = RedbServer::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Denied { .. }));
-    let expected = "FILE may not be read and written by this user: check its permissions and";
-    assert!(text(&error, &path).starts_with(expected), "{error}");
+}
+
+#[test]
+fn what_the_system_says_becomes_what_to_do() {
+    let failing = |kind: io::ErrorKind| {
+        let error = RedbServer::on_backend(move || Err::<Disk, _>(kind.into())).unwrap_err();
+        error.to_string()
+    };
+    for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+        assert_eq!(
+            failing(kind),
+            format!(
+                "(memory) may not be read and written by this user: check its permissions and \
+                 those of its folder ({kind})"
+            )
+        );
+    }
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+        assert_eq!(failing(kind), "the disk of (memory) is full: free some space and try again");
+    }
+    assert_eq!(failing(io::ErrorKind::TimedOut), "(memory): cannot open it: timed out");
 }

@@ -3,7 +3,14 @@
 //! The story behind: redb survives a cut at any write, but for one while it creates a file. So a
 //! file is created under a temporary name, and is given its own only when it is whole.
 
+use std::fs::OpenOptions;
 use std::io;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::backends::FileBackend;
+use redb::{BackendError, StorageBackend};
 
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{Commit, ReplicaBatch, ReplicaStore, ServerStore, StoreError};
@@ -67,7 +74,9 @@ fn replica_story(file: &[u8], batches: &[ReplicaBatch], cut: usize) {
         }
     }
     let mut next = model.clone();
-    interrupted.map(|batch| next.commit(batch).unwrap());
+    if let Some(batch) = interrupted {
+        next.commit(batch).unwrap();
+    }
     for seed in 0..4 {
         let left = Disk::holding(disk.after_cut(&mut Rng(seed)));
         let store = replica_on(&left).unwrap_or_else(|error| panic!("cut {cut}, {seed}: {error}"));
@@ -83,7 +92,9 @@ fn a_replica_loses_no_acknowledged_batch_and_no_part_of_one() {
     let batches = replica_batches();
     let disk = Disk::holding(file.clone());
     let mut store = replica_on(&disk).unwrap();
-    batches.iter().for_each(|batch| store.commit(batch.clone()).unwrap());
+    for batch in &batches {
+        store.commit(batch.clone()).unwrap();
+    }
     drop(store);
     assert!(disk.operations() > 40, "{} operations", disk.operations());
     (0..disk.operations()).for_each(|cut| replica_story(&file, &batches, cut));
@@ -104,7 +115,9 @@ fn server_story(file: &[u8], commits: &[Commit], cut: usize) {
         }
     }
     let mut next = model.clone();
-    interrupted.map(|commit| next.commit(commit).unwrap());
+    if let Some(commit) = interrupted {
+        next.commit(commit).unwrap();
+    }
     for seed in 0..4 {
         let left = Disk::holding(disk.after_cut(&mut Rng(seed)));
         let store = server_on(&left).unwrap_or_else(|error| panic!("cut {cut}, {seed}: {error}"));
@@ -120,7 +133,9 @@ fn a_server_loses_no_acknowledged_commit_and_no_part_of_one() {
     let commits = server_commits();
     let disk = Disk::holding(file.clone());
     let mut store = server_on(&disk).unwrap();
-    commits.iter().for_each(|commit| store.commit(commit.clone()).unwrap());
+    for commit in &commits {
+        store.commit(commit.clone()).unwrap();
+    }
     drop(store);
     (0..disk.operations()).for_each(|cut| server_story(&file, &commits, cut));
 }
@@ -210,4 +225,84 @@ fn a_disk_that_is_full_while_a_file_is_created_is_named() {
     let error = replica_on(&disk).unwrap_err();
     assert!(matches!(error, OpenError::Full(_)), "{error}");
     assert_eq!(error.to_string(), "the disk of (memory) is full: free some space and try again");
+}
+
+/// A real file that can be told to refuse writes.
+#[derive(Debug)]
+struct Stubborn {
+    inner: FileBackend,
+    refuses: Arc<AtomicBool>,
+}
+
+impl StorageBackend for Stubborn {
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.inner.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.inner.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.inner.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.inner.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.try_lock_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.unlock_range(start, end)
+    }
+}
+
+#[test]
+fn a_file_is_opened_again_though_someone_still_reads_an_old_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    let refuses = Arc::new(AtomicBool::new(false));
+    let inner = (path.clone(), Arc::clone(&refuses));
+    let mut store = RedbReplica::on_backend(move || {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(&inner.0)?;
+        let inner_file = FileBackend::new(file).map_err(io::Error::other)?;
+        Ok(Stubborn { inner: inner_file, refuses: Arc::clone(&inner.1) })
+    })
+    .unwrap();
+    let batches = replica_batches();
+    let mut model = MemoryReplica::default();
+    store.commit(batches[0].clone()).unwrap();
+    model.commit(batches[0].clone()).unwrap();
+    assert!(matches!(RedbReplica::open(&path), Err(OpenError::InUse(_))), "it is locked");
+
+    let snapshot = store.snapshot().unwrap();
+    refuses.store(true, Ordering::Relaxed);
+    store.commit(batches[1].clone()).unwrap_err();
+    refuses.store(false, Ordering::Relaxed);
+    store.commit(batches[1].clone()).unwrap();
+    model.commit(batches[1].clone()).unwrap();
+    assert!(compare_replica(&store, &model, &places()).unwrap());
+    // The old snapshot may be of no use any more, and says so.
+    if let Err(error) = snapshot.quarantine() {
+        assert!(error.to_string().contains("take a new snapshot"), "{error}");
+    }
+    drop(snapshot);
+    store.check().unwrap();
+    drop(store);
+    assert!(compare_replica(&RedbReplica::open(&path).unwrap(), &model, &places()).unwrap());
 }

@@ -3,9 +3,11 @@
 use std::thread;
 
 use tidegate::crdt::Record;
-use tidegate::model::{Columns, Op, RecordState, Section, Value};
+use tidegate::model::{Columns, Op, PolicyEpoch, RecordState, Section, Sequence, Value};
 use tidegate::store::{RedbReplica, ReplicaReader, ReplicaSnapshot};
-use tidegate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaStore, StoredRow, Turn};
+use tidegate::sync::{
+    Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoredRow, Turn,
+};
 
 use crate::data::{Rng, admit, column, denial, edit, edit_id, header, id, schema, table, time};
 
@@ -26,7 +28,7 @@ fn row(status: &str, number: i64) -> StoredRow {
         (column("status"), Value::Text(status.into())),
         (column("number"), Value::Integer(number)),
     ]);
-    StoredRow { header: header("ann"), columns, pending: false, version: Default::default() }
+    StoredRow { header: header("ann"), columns, pending: false, version: Sequence(0) }
 }
 
 fn rows(rows: impl IntoIterator<Item = (&'static str, u64, Option<StoredRow>)>) -> ReplicaBatch {
@@ -41,7 +43,7 @@ fn turn(counter: u64) -> Turn {
 #[test]
 fn a_new_file_holds_nothing() {
     let Fixture { store, _folder, .. } = fixture();
-    assert_eq!(store.meta().unwrap(), Default::default());
+    assert_eq!(store.meta().unwrap(), ReplicaMeta::default());
     assert_eq!(store.row(&table("order"), id(1)).unwrap(), None);
     assert_eq!(store.confirmed(&table("order"), id(1)).unwrap(), None);
     assert_eq!(store.confirmed_ids().unwrap(), []);
@@ -98,8 +100,8 @@ fn rows_are_found_by_values() {
     };
     let open = ("status", Value::Text("open".into()));
     let zero = ("number", Value::Integer(0));
-    assert_eq!(find(&[open.clone()], None, 9), [0, 2, 4, 6, 8].map(id));
-    assert_eq!(find(&[open.clone()], Some(id(2)), 2), [4, 6].map(id));
+    assert_eq!(find(std::slice::from_ref(&open), None, 9), [0, 2, 4, 6, 8].map(id));
+    assert_eq!(find(std::slice::from_ref(&open), Some(id(2)), 2), [4, 6].map(id));
     assert_eq!(find(&[open, zero], None, 9), [0, 6].map(id));
     assert_eq!(find(&[("never set", Value::Null)], None, 3), [0, 1, 2].map(id));
     assert_eq!(find(&[("never set", Value::Integer(0))], None, 3), []);
@@ -223,9 +225,10 @@ fn quarantine_keeps_the_order_of_arrival() {
         edit: edit_id(4, counter, 0),
         table: table("t"),
         record: id(1),
+        atomic: 0,
         ops: vec![Op::State(RecordState::Deleted)],
         denial: denial(&mut rng),
-        epoch: Default::default(),
+        epoch: PolicyEpoch(1),
         at: time(millis),
     };
     let entries = [entry(9, 1), entry(1, 2), entry(9, 3)];

@@ -2,7 +2,7 @@
 
 use tidegate::codec::PublicKey;
 use tidegate::crdt::Record;
-use tidegate::model::{DeviceNumber, Op, RecordState, Section, Sequence};
+use tidegate::model::{DeviceNumber, Op, PolicyEpoch, RecordState, Section, Sequence};
 use tidegate::store::{RedbServer, ServerReader, ServerSnapshot};
 use tidegate::sync::{Commit, LogEntry, Operation, ServerStore, StoreError};
 
@@ -114,7 +114,7 @@ fn records_that_are_there_are_counted() {
         edit.changes[0].ops.push(Op::State(state));
         let record = admit(held, edit.clone(), n);
         let after = record.confirmed().record().header().clone();
-        let (sequence, at, epoch) = (Sequence(n), time(1), Default::default());
+        let (sequence, at, epoch) = (Sequence(n), time(1), PolicyEpoch(1));
         let entry = LogEntry { sequence, edit, before: None, after, at, epoch };
         let mut commit = empty_commit(store.meta().unwrap());
         commit.meta.head = sequence;

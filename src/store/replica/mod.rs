@@ -2,8 +2,10 @@
 
 mod check;
 mod commit;
+mod repair;
 mod snapshot;
 mod tables;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,13 +14,16 @@ use redb::StorageBackend;
 
 use super::OpenError;
 use super::file::{File, FileKind};
+use super::survey::{Survey, Verification};
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, TableName};
 use crate::sync::{
     Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, StoredRow, Turn,
 };
 
+pub use repair::{Repair, RepairError, repair};
 pub use snapshot::{ReplicaSnapshot, Rows};
+pub(super) use verify::verify;
 
 /// A replica's redb file, for the one who writes it. Others read through a [`ReplicaReader`].
 #[derive(Debug)]
@@ -98,6 +103,19 @@ impl RedbReplica {
 }
 
 impl ReplicaReader {
+    /// Goes over all tables as they are at this moment, while others read and write: the checksum
+    /// of each value, and whether what the tables say fits together. `progress` is told how many
+    /// entries are done, and of how many.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verification, StoreError> {
+        let snapshot = self.snapshot()?;
+        let mut survey = Survey::new(progress);
+        verify::verify(snapshot.tx(), &mut survey);
+        Ok(survey.finish(FileKind::Replica))
+    }
+
     /// The state of this moment.
     ///
     /// # Errors

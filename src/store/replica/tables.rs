@@ -75,7 +75,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Place { .. } => "place",
             Self::Enrolment(_) => "enrolment",

@@ -4,6 +4,7 @@ mod check;
 mod commit;
 mod snapshot;
 mod tables;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::model::{DeviceNumber, EditId, RecordId, Sequence};
 use crate::sync::{Commit, DeviceRow, LogEntry, RefusedEdit, ServerMeta, ServerStore, StoreError};
 
 pub use snapshot::ServerSnapshot;
+pub(super) use verify::verify;
 
 /// A server's redb file, for the one who writes it. Others read through a [`ServerReader`].
 #[derive(Debug)]

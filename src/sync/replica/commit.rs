@@ -1,14 +1,17 @@
+use std::collections::BTreeMap;
+
 use super::ReplicaMachine;
 use super::column_ops;
 use super::desk::Desk;
 use super::directory::DeviceDirectory;
 use crate::crdt::{Conflict, CrdtError, Record};
-use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, rule};
+use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, check, rule};
+use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{
     BusinessUnitId, ColumnName, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState,
     Rule, Table, TableName, Timestamp,
 };
-use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
+use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
 
 /// What an app wants done to one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +61,8 @@ pub enum EditError {
     /// The gate refuses it.
     #[error("denied: {0}")]
     Denied(Denial),
-    /// The device belongs to nobody yet.
-    #[error("this device is not enrolled: run `tidegate enroll CODE` first")]
+    /// The device belongs to nobody yet, and has no tables of its own.
+    #[error("this device is not enrolled: enrol it, or give it a schema to start with")]
     NotEnrolled,
     /// The schema has no such table.
     #[error("there is no table `{0}`")]
@@ -75,6 +78,9 @@ pub enum EditError {
         "`{0}` is not an owner that this user can assign to, as far as this device knows; sync first"
     )]
     UnknownOwner(Owner),
+    /// An atomic commit has too many parts.
+    #[error("an atomic commit has at most {ATOMIC_PARTS_MAX} parts, this one has {0}")]
+    TooManyParts(usize),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -85,7 +91,8 @@ pub enum EditError {
 
 impl ReplicaMachine {
     /// Makes edits, all in one durable step: afterwards they are pending, and visible. Returns
-    /// the ids of those that change something.
+    /// the ids of those that change something. Atomic ones are admitted by the server as a whole,
+    /// or not at all; others one by one.
     ///
     /// # Errors
     /// One of them is refused or makes no sense; then none is made.
@@ -94,15 +101,18 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
         drafts: Vec<Draft>,
+        atomic: bool,
     ) -> Result<Vec<EditId>, EditError> {
-        let device = match &self.meta.enrolment {
-            Some(enrolment) => enrolment.device,
-            None => return Err(EditError::NotEnrolled),
-        };
+        self.recover(store)?;
+        let device = self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default();
+        if self.meta.schema.tables.is_empty() {
+            return Err(EditError::NotEnrolled);
+        }
         let counter = self.meta.counter + 1;
         let mut desk = Desk::new(&*store);
         let mut ids = Vec::new();
-        for (part, draft) in (0..).zip(drafts) {
+        for draft in drafts {
+            let part = u32::try_from(ids.len()).unwrap_or(u32::MAX);
             let id = EditId { device, counter, part };
             if let Some(edit) = self.draft(&mut desk, &*store, now, id, draft)? {
                 desk.batch.pending.push(Pending { turn: Turn { counter, part }, edit });
@@ -112,13 +122,19 @@ impl ReplicaMachine {
         if ids.is_empty() {
             return Ok(ids);
         }
-        // The number is used up even where the store cannot say whether it wrote.
+        if atomic && ids.len() > ATOMIC_PARTS_MAX {
+            return Err(EditError::TooManyParts(ids.len()));
+        }
+        // One part alone counts for itself.
+        if atomic && ids.len() > 1 {
+            for pending in &mut desk.batch.pending {
+                pending.edit.atomic = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            }
+        }
         self.meta.counter = counter;
-        desk.batch.meta = Some(self.meta.clone());
-        let (batch, changed) = desk.finish();
-        store.commit(batch)?;
-        self.tell_changed(changed);
-        self.push(store)?;
+        self.write(store, desk.finish())?;
+        // The edits are made, whatever becomes of the session.
+        self.push_or_end(store, now);
         Ok(ids)
     }
 
@@ -134,7 +150,7 @@ impl ReplicaMachine {
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
-        let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
+        let visible = Self::visible(desk, &name, record)?;
         let ops = self.ops(table, &visible, intent)?;
         if ops.is_empty() {
             return Ok(None);
@@ -144,6 +160,23 @@ impl ReplicaMachine {
         let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
         Ok(Some(edit))
+    }
+
+    /// The record as the app sees it, to build an edit on.
+    fn visible<S: ReplicaStore>(
+        desk: &mut Desk<'_, S>,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Record, EditError> {
+        let folder = desk.folder(table, record)?;
+        let is_pending = !folder.pending.is_empty();
+        match folder.visible(table, record) {
+            Ok(visible) => Ok(visible.clone()),
+            // What is pending builds on something that is to come (again): until then the record
+            // is not shown, or not as the user left it.
+            Err(_) if is_pending => Err(EditError::NoSuchRecord(table.clone(), record)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn ops(&self, table: &Table, record: &Record, intent: Intent) -> Result<Vec<Op>, EditError> {
@@ -188,8 +221,7 @@ impl ReplicaMachine {
         columns: Columns,
     ) -> Result<Vec<Op>, EditError> {
         let header = if table.is_user_owned() {
-            let me = self.meta.enrolment.as_ref().map(|it| Owner::User(it.user.clone()));
-            let owner = owner.or(me).ok_or(EditError::NotEnrolled)?;
+            let owner = owner.or_else(|| self.default_owner()).ok_or(EditError::NotEnrolled)?;
             Op::Own { business_unit: self.business_unit_of(&owner)?, owner }
         } else {
             Op::State(RecordState::Active)
@@ -199,6 +231,9 @@ impl ReplicaMachine {
     }
 
     fn business_unit_of(&self, owner: &Owner) -> Result<BusinessUnitId, EditError> {
+        if let Some(unit) = self.unit_of_nobody(owner) {
+            return Ok(unit);
+        }
         let Some(standing) = &self.standing else {
             return Err(EditError::Denied(Denial::of(Rule::NoPrivilege)));
         };
@@ -217,6 +252,10 @@ impl ReplicaMachine {
         record: &Record,
         edit: &Edit,
     ) -> Result<(), EditError> {
+        // Before enrolment there is no policy; the server judges what is sent after it.
+        if self.meta.enrolment.is_none() {
+            return check(&self.meta.schema, Some(record), edit).map_err(EditError::Denied);
+        }
         let nobody = Denial::of(Rule::NoPrivilege);
         let Some(standing) = &self.standing else { return Err(EditError::Denied(nobody)) };
         let directory = DeviceDirectory { standing, owners: &self.meta.owners };
@@ -274,12 +313,15 @@ impl ReplicaMachine {
         store: &mut S,
         edit: EditId,
     ) -> Result<(), StoreError> {
+        self.recover(store)?;
         let batch = crate::sync::ReplicaBatch { released: vec![edit], ..Default::default() };
-        store.commit(batch)
+        self.keep(store, batch)
     }
 
-    /// Tries a refused edit again, as it was: judged anew here and then on the server, under its
-    /// own edit id.
+    /// Tries a refused edit again: judged anew here and then on the server. It is an edit of its
+    /// own now, whose id is returned: where only a part was refused, the rest may have been
+    /// admitted under the old one. The parts of an
+    /// atomic one are tried together.
     ///
     /// # Errors
     /// It is refused again (or is not in quarantine); then it stays there.
@@ -288,33 +330,70 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
         id: EditId,
-    ) -> Result<(), EditError> {
-        let refused: Vec<_> =
-            store.quarantine()?.into_iter().filter(|entry| entry.edit == id).collect();
-        let Some(first) = refused.first() else {
-            return Err(EditError::Denied(Denial::malformed(format!(
-                "edit {id} is not in quarantine"
-            ))));
+    ) -> Result<Vec<EditId>, EditError> {
+        self.recover(store)?;
+        let refused = parts_of(store.quarantine()?, id);
+        if refused.is_empty() {
+            let detail = format!("edit {id} is not in quarantine");
+            return Err(EditError::Denied(Denial::malformed(detail)));
+        }
+        let counter = self.meta.counter + 1;
+        let atomic = if refused.len() > 1 { u32::try_from(refused.len()).unwrap_or(0) } else { 0 };
+        let mut desk = Desk::new(&*store);
+        let mut again = Vec::new();
+        for (part, (old, entries)) in (0..).zip(refused) {
+            let id = EditId { device: id.device, counter, part };
+            let edit = self.again(&mut desk, &*store, now, id, entries)?;
+            let (turn, edit) = (Turn { counter, part }, Edit { atomic, ..edit });
+            desk.batch.pending.push(Pending { turn, edit });
+            desk.batch.released.push(old);
+            again.push(id);
+        }
+        self.meta.counter = counter;
+        self.write(store, desk.finish())?;
+        self.push_or_end(store, now);
+        Ok(again)
+    }
+
+    /// Writes a refused edit (or what of it was refused) as another, on what is visible now.
+    fn again<S: ReplicaStore>(
+        &self,
+        desk: &mut Desk<'_, S>,
+        store: &S,
+        now: Timestamp,
+        id: EditId,
+        entries: Vec<Quarantined>,
+    ) -> Result<Edit, EditError> {
+        let Some(first) = entries.first() else {
+            return Err(EditError::Denied(Denial::malformed("there is nothing to retry")));
         };
         let (name, record) = (first.table.clone(), first.record);
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
-        let mut desk = Desk::new(&*store);
-        let visible = desk.folder(&name, record)?.visible(&name, record)?.clone();
-        let ops = refused.into_iter().flat_map(|entry| entry.ops).collect();
+        let visible = Self::visible(desk, &name, record)?;
+        let mut ops: Vec<_> = entries.into_iter().flat_map(|entry| entry.ops).collect();
+        let is_of_column = |op: &Op| op.column().is_some();
+        if visible.exists() && ops.iter().any(is_of_column) {
+            // Someone else created the record meanwhile: what was set here is set there.
+            ops.retain(is_of_column);
+        }
         let edit = visible.author(table, id, self.actor, now, ops);
-        self.preview(&desk, &*store, &visible, &edit)?;
-        self.meta.counter += 1;
-        let pending = Pending { turn: Turn { counter: self.meta.counter, part: 0 }, edit };
-        desk.folder(&name, record)?.add(pending.clone())?;
-        desk.batch.pending.push(pending);
-        desk.batch.released.push(id);
-        desk.batch.meta = Some(self.meta.clone());
-        let (batch, changed) = desk.finish();
-        store.commit(batch)?;
-        self.tell_changed(changed);
-        self.push(store)?;
-        Ok(())
+        self.preview(desk, store, &visible, &edit)?;
+        let turn = Turn { counter: id.counter, part: id.part };
+        desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
+        Ok(edit)
     }
+}
+
+/// The quarantine's entries of an edit, and of those that count together with it.
+fn parts_of(quarantine: Vec<Quarantined>, id: EditId) -> BTreeMap<EditId, Vec<Quarantined>> {
+    let mut parts: BTreeMap<EditId, Vec<Quarantined>> = BTreeMap::new();
+    for entry in quarantine {
+        let same = (entry.edit.device, entry.edit.counter) == (id.device, id.counter);
+        if entry.edit == id || (entry.atomic > 0 && same) {
+            parts.entry(entry.edit).or_default().push(entry);
+        }
+    }
+    if parts.contains_key(&id) { parts } else { BTreeMap::new() }
 }

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed};
-use crate::model::{Denial, Edit, EditId, Header, Op, RecordId, Section, TableName};
+use crate::model::{
+    Change, Denial, Edit, EditId, Header, Op, RecordId, Section, Sequence, TableName,
+};
 use crate::sync::{Pending, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
 /// Where a step of a replica is prepared: the records that it touches, read once, and changed in
@@ -11,30 +13,92 @@ pub(super) struct Desk<'a, S> {
     store: &'a S,
     folders: BTreeMap<(TableName, RecordId), Folder>,
     pub(super) batch: ReplicaBatch,
+    /// Edits that the server admitted: told once this is written.
+    pub(super) admitted: Vec<(EditId, Sequence)>,
 }
 
 /// One record: its confirmed state, and what is pending on it, in order.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four marks that have nothing to do with each other"
+)]
 pub(super) struct Folder {
     pub(super) confirmed: Option<Confirmed>,
     pub(super) pending: Vec<Pending>,
-    /// What was pending in this step and is not any more, or not as it was: what later edits were
-    /// written on.
+    /// What was pending and is not any more, or not as it was: what later edits were written on.
     pub(super) past: Vec<Edit>,
     /// New confirmed state, to be written.
     applied: Option<Applied>,
     pub(super) visible: Option<Record>,
     had_row: bool,
     dirty: bool,
+    /// The confirmed state that the store has is to be removed.
+    gone: bool,
+    /// Changes of this device are no longer in the history that it sees.
+    pub(super) unwritten: bool,
 }
 
-/// What a desk prepared: what is to be written, and the rows whose values may have changed.
-pub(super) type Prepared = (ReplicaBatch, Vec<(TableName, RecordId)>);
+/// What a desk prepared.
+pub(super) struct Prepared {
+    /// What is to be written.
+    pub(super) batch: ReplicaBatch,
+    /// The rows whose values may have changed.
+    pub(super) changed: Vec<(TableName, RecordId)>,
+    /// Edits that the server admitted.
+    pub(super) admitted: Vec<(EditId, Sequence)>,
+    /// Of each record touched: what its pending edits were written on and is not there any more;
+    /// `None`: nothing is pending.
+    pub(super) past: Vec<(RecordId, Option<Vec<Edit>>)>,
+    /// Whether changes of this device left the history that it sees: it would give their numbers
+    /// again, so it must go on as another actor.
+    pub(super) unwritten: bool,
+}
 
 pub(super) fn is_create(edit: &Edit) -> bool {
     edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
 }
 
+/// Why an edit cannot be written anew where its record is gone.
+pub(super) fn not_there() -> Denial {
+    Denial::malformed("the record that it changes is not there (any more)")
+}
+
+/// Adds what of an edit the record does not hold yet. It may hold some: an edit whose answer was
+/// lost comes with the whole record as well.
+fn lay(record: &mut Record, edit: &Edit) -> Result<(), CrdtError> {
+    if edit.changes.iter().any(|change| record.holds(&change.section, change.id)) {
+        let mut rest = edit.clone();
+        rest.changes.retain(|change| !record.holds(&change.section, change.id));
+        record.merge(&rest)
+    } else {
+        record.merge(edit)
+    }
+}
+
+/// Adds an edit as it is, if the server would take it so on this record.
+pub(super) fn stands(record: &mut Record, edit: &Edit) -> bool {
+    let header = edit.change(&Section::Header);
+    let moved = header.is_some_and(|change| {
+        change.deps != record.heads(&Section::Header) && !record.holds(&Section::Header, change.id)
+    });
+    !moved && lay(record, edit).is_ok()
+}
+
 impl Folder {
+    fn new(confirmed: Option<Confirmed>, pending: Vec<Pending>, had_row: bool) -> Self {
+        Self {
+            confirmed,
+            pending,
+            past: Vec::new(),
+            applied: None,
+            visible: None,
+            had_row,
+            dirty: false,
+            gone: false,
+            unwritten: false,
+        }
+    }
+
     /// The record with what is pending on it.
     pub(super) fn visible(
         &mut self,
@@ -44,7 +108,7 @@ impl Folder {
         if self.visible.is_none() {
             let mut record = self.base(table, id);
             for pending in &self.pending {
-                record.merge(&pending.edit)?;
+                lay(&mut record, &pending.edit)?;
             }
             self.visible = Some(record);
         }
@@ -68,21 +132,28 @@ impl Folder {
         Ok(())
     }
 
-    /// Takes over new confirmed state.
+    /// Takes over new confirmed state, in which one more edit counts.
     pub(super) fn confirm(&mut self, applied: Applied) {
         self.confirmed = Some(applied.confirmed().clone());
         self.applied = Some(applied);
         self.touch();
     }
 
+    /// Takes over new confirmed state in place of what was there.
+    pub(super) fn replace(&mut self, applied: Applied) {
+        self.unwritten = true;
+        self.confirm(applied);
+    }
+
     /// The record is out of reach.
     pub(super) fn forget(&mut self) {
-        self.confirmed = None;
+        self.gone |= self.confirmed.take().is_some();
         self.applied = None;
+        self.unwritten = true;
         self.touch();
     }
 
-    /// Takes a pending edit away.
+    /// Takes away a pending edit that is confirmed now.
     pub(super) fn settle(&mut self, edit: EditId) -> Option<Edit> {
         let at = self.pending.iter().position(|pending| pending.edit.id == edit)?;
         self.touch();
@@ -95,9 +166,7 @@ impl Folder {
     pub(super) fn take_column(&mut self, id: EditId, denial: &Denial) -> Option<(Edit, Vec<Op>)> {
         let refused = denial.column.as_ref()?;
         let edit = &mut self.pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
-        if !self.past.iter().any(|past| past.id == id) {
-            self.past.push(edit.clone());
-        }
+        self.past.push(edit.clone());
         let is_refused = |op: &Op| op.column() == Some(refused);
         let mut taken = Vec::new();
         for change in &mut edit.changes {
@@ -107,25 +176,53 @@ impl Folder {
         Some((edit.clone(), taken))
     }
 
+    /// What later pending edits were written on, and is neither pending nor confirmed any more.
+    fn take_past(&mut self) -> Option<Vec<Edit>> {
+        let mut past = std::mem::take(&mut self.past);
+        if self.pending.is_empty() {
+            return None;
+        }
+        let confirmed = self.confirmed.as_ref().map(Confirmed::record);
+        let is_confirmed = |change: &Change| {
+            confirmed.is_some_and(|record| record.holds(&change.section, change.id))
+        };
+        past.retain(|edit| !edit.changes.iter().all(is_confirmed));
+        Some(past)
+    }
+
+    /// Takes away a pending edit that will never be.
+    pub(super) fn withdraw(&mut self, edit: EditId) -> Option<Edit> {
+        self.unwritten = true;
+        self.settle(edit)
+    }
+
     pub(super) fn touch(&mut self) {
         self.visible = None;
         self.dirty = true;
     }
 
+    /// Whether the record is there as confirmed, deleted or not.
+    pub(super) fn exists(&self) -> bool {
+        self.confirmed.as_ref().is_some_and(|confirmed| confirmed.record().exists())
+    }
+
+    /// The place in the log of what is confirmed.
+    pub(super) fn version(&self) -> Option<Sequence> {
+        self.confirmed.as_ref().map(Confirmed::version)
+    }
+
     /// Whether pending edits no longer stand on what is confirmed: the header moved under them, or
     /// something that they build on is not there.
-    pub(super) fn is_stale(&mut self, table: &TableName, id: RecordId) -> bool {
+    pub(super) fn is_stale(&self, table: &TableName, id: RecordId) -> bool {
         if self.pending.is_empty() {
             return false;
         }
-        let base = self.base(table, id);
-        let header = self.pending.iter().find_map(|it| it.edit.change(&Section::Header));
-        header.is_some_and(|change| change.deps != base.heads(&Section::Header))
-            || self.visible(table, id).is_err()
+        let mut record = self.base(table, id);
+        !self.pending.iter().all(|pending| stands(&mut record, &pending.edit))
     }
 
     fn row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
-        let version = self.confirmed.as_ref().map(Confirmed::version).unwrap_or_default();
+        let version = self.version().unwrap_or_default();
         let pending = !self.pending.is_empty();
         // What does not fit (yet) is not shown; the confirmed state still is.
         let record = match self.visible(table, id) {
@@ -141,9 +238,23 @@ impl Folder {
     }
 }
 
+/// The row that confirmed state and pending edits make: for checking what a store holds.
+#[must_use]
+pub fn replay(
+    table: &TableName,
+    id: RecordId,
+    confirmed: Option<&Confirmed>,
+    pending: &[Pending],
+) -> Option<StoredRow> {
+    let (confirmed, pending) = (confirmed.cloned(), pending.to_vec());
+    let mut folder = Folder::new(confirmed, pending, false);
+    folder.row(table, id)
+}
+
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
-        Self { store, folders: BTreeMap::new(), batch: ReplicaBatch::default() }
+        let (folders, batch, admitted) = Default::default();
+        Self { store, folders, batch, admitted }
     }
 
     /// The record's folder, read on first use.
@@ -155,16 +266,22 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         use std::collections::btree_map::Entry;
         Ok(match self.folders.entry((table.clone(), id)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Folder {
-                confirmed: self.store.confirmed(table, id)?,
-                pending: self.store.pending_on(id)?,
-                past: Vec::new(),
-                applied: None,
-                visible: None,
-                had_row: self.store.row(table, id)?.is_some(),
-                dirty: false,
-            }),
+            Entry::Vacant(entry) => entry.insert(Folder::new(
+                self.store.confirmed(table, id)?,
+                self.store.pending_on(id)?,
+                self.store.row(table, id)?.is_some(),
+            )),
         })
+    }
+
+    /// Takes a pending edit away, wherever it is.
+    pub(super) fn take_pending(&mut self, id: EditId) -> Result<Option<Edit>, StoreError> {
+        let Some(Pending { edit, .. }) = self.store.pending(id)? else { return Ok(None) };
+        let taken = self.folder(&edit.table, edit.record)?.withdraw(id);
+        if taken.is_some() {
+            self.batch.settled.push(id);
+        }
+        Ok(taken)
     }
 
     /// The header of a record as this step has changed it so far; `None` where it has not.
@@ -179,20 +296,28 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         self.folders.iter().filter(|(_, it)| it.dirty).map(|(key, _)| key.clone()).collect()
     }
 
-    /// The batch that writes it all, and the rows whose values may have changed.
+    /// The batch that writes it all, and what is to be told afterwards.
     pub(super) fn finish(mut self) -> Prepared {
         let mut changed = Vec::new();
+        let mut past = Vec::new();
+        let mut unwritten = false;
         for ((table, id), mut folder) in self.folders {
             if !folder.dirty {
                 continue;
             }
-            self.batch.confirmed.extend(folder.applied.take());
+            past.push((id, folder.take_past()));
+            unwritten |= folder.unwritten;
+            match folder.applied.take() {
+                Some(applied) => self.batch.confirmed.push(applied),
+                None if folder.gone => self.batch.gone.push((table.clone(), id)),
+                None => {}
+            }
             let row = folder.row(&table, id);
             if row.is_some() || folder.had_row {
                 self.batch.rows.push((table.clone(), id, row));
                 changed.push((table, id));
             }
         }
-        (self.batch, changed)
+        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, past }
     }
 }

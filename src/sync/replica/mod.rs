@@ -4,19 +4,25 @@ mod column_ops;
 mod commit;
 mod desk;
 mod directory;
+mod enrolment;
 mod push;
 mod rebase;
 mod receive;
 mod session;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::codec::SecretKey;
 use crate::gate::Standing;
-use crate::model::{ActorId, DeviceNumber, EditId, RecordId, Sequence, TableName, UserId};
-use crate::sync::{Entropy, Grant, Quarantined, ReplicaMeta, ReplicaStore, StoreError};
+use crate::limits::PUSH_WINDOW_EDITS;
+use crate::model::{ActorId, DeviceNumber, Edit, EditId, RecordId, Sequence, TableName, UserId};
+use crate::sync::{
+    Entropy, Grant, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
+};
 
 pub use commit::{Draft, EditError, Intent};
+pub use desk::replay;
+pub use enrolment::SignOutError;
 pub use session::{Purpose, SessionError};
 
 use session::Session;
@@ -76,9 +82,16 @@ pub struct ReplicaMachine {
     meta: ReplicaMeta,
     standing: Option<Standing>,
     actor: ActorId,
+    /// What pending edits of a record were written on and is not there any more: refused while
+    /// they have to wait before they are written anew. Kept in memory alone: after a restart they
+    /// keep their places as numbers.
+    past: BTreeMap<RecordId, Vec<Edit>>,
     entropy: Entropy,
     session: Option<Session>,
     outputs: VecDeque<Output>,
+    /// A step failed: what is remembered here may not be what the store holds.
+    doubtful: bool,
+    push_window: usize,
 }
 
 impl ReplicaMachine {
@@ -96,13 +109,21 @@ impl ReplicaMachine {
             meta: store.meta()?,
             standing: None,
             actor: ActorId { device: DeviceNumber(0), incarnation: 0 },
+            past: BTreeMap::new(),
             entropy: Entropy::new(seed),
             session: None,
             outputs: VecDeque::new(),
+            doubtful: false,
+            push_window: PUSH_WINDOW_EDITS,
         };
         machine.take_grant()?;
         machine.actor = machine.fresh_actor();
         Ok(machine)
+    }
+
+    /// Sends at most so many edits before it waits for their verdicts, at least one.
+    pub fn set_push_window(&mut self, edits: usize) {
+        self.push_window = edits.max(1);
     }
 
     /// What the device knows of itself.
@@ -141,6 +162,34 @@ impl ReplicaMachine {
             None => None,
         };
         Ok(())
+    }
+
+    /// After a failed step takes up what the store holds, as far as it can be read.
+    fn recover(&mut self, store: &impl ReplicaStore) -> Result<(), StoreError> {
+        if self.doubtful {
+            self.meta = store.meta()?;
+            self.take_grant()?;
+            self.actor = self.fresh_actor();
+            self.doubtful = false;
+        }
+        Ok(())
+    }
+
+    /// Notes that a step failed.
+    fn doubt(&mut self, store: &impl ReplicaStore) {
+        self.doubtful = true;
+        if let Err(error) = self.recover(store) {
+            tracing::warn!(%error, "the store cannot be read after a failure; tried again later");
+        }
+    }
+
+    /// Writes a batch.
+    fn keep<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        batch: ReplicaBatch,
+    ) -> Result<(), StoreError> {
+        store.commit(batch).inspect_err(|_| self.doubt(store))
     }
 
     /// No two lives of a device, and no two ways of writing its pending edits, share an actor.

@@ -1,11 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::desk::{Desk, is_create};
 use super::{Output, ReplicaMachine};
 use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
 use crate::crdt::{ChangeHash, Document};
-use crate::limits::{CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX, PUSH_WINDOW_EDITS};
-use crate::model::{Edit, EditId, RecordId, Section};
-use crate::sync::{Pending, ReplicaStore, StoreError};
+use crate::limits::{ATOMIC_PARTS_MAX, CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
+use crate::model::{Edit, EditId, RecordId, Section, TableName, Timestamp};
+use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
 
 use super::session::Stage;
 
@@ -15,33 +16,121 @@ const EDITS_BYTES_TARGET: usize = CHANGE_SET_BYTES_MAX / 2;
 impl ReplicaMachine {
     /// Sends what is pending and was not sent, if the session is open and the server has answered
     /// what was sent before: a window of edits, and the question whether all is answered.
-    pub(super) fn push<S: ReplicaStore>(&mut self, store: &S) -> Result<(), StoreError> {
-        let Some(session) = &mut self.session else { return Ok(()) };
-        if !matches!(session.stage, Stage::Open { .. }) || session.flush.0 != session.flush.1 {
+    pub(super) fn push<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ready = self.session.as_ref().is_some_and(|session| {
+            matches!(session.stage, Stage::Open { .. }) && session.flush.0 == session.flush.1
+        });
+        // Before the first grant, edits may still be nobody's.
+        if !ready || self.meta.grant.is_none() {
             return Ok(());
         }
-        let mut edits = Vec::new();
-        let again = std::mem::take(&mut session.again);
-        for id in &again {
-            edits.extend(store.pending(*id)?);
-        }
-        edits.sort_by_key(|pending| pending.turn);
-        let fresh = store.pending_after(session.sent, PUSH_WINDOW_EDITS)?;
-        if let Some(last) = fresh.last() {
-            session.sent = last.turn;
-        }
-        edits.extend(fresh.into_iter().filter(|pending| !again.contains(&pending.edit.id)));
-        let nothing_to_ask = edits.is_empty() && session.flush.0 > 0 && session.later.is_empty();
+        let Waiting { edits: waiting, ask } = self.mend(store, now)?;
+        let mut edits = self.unsent(store)?;
+        let Some(session) = &mut self.session else { return Ok(()) };
+        session.sent = edits.last().map_or(session.sent, |last| last.turn.max(session.sent));
+        edits.retain(|pending| !waiting.contains(&pending.edit.id));
+        session.again = waiting;
+        let nothing_to_ask = edits.is_empty()
+            && ask.is_empty()
+            && session.flush.0 > 0
+            && session.later.is_empty()
+            && self.meta.wanted.is_empty();
         if nothing_to_ask {
             return Ok(());
         }
         session.flush.0 += 1;
         let number = session.flush.0;
-        for set in self.sign(store, edits)? {
+        session.asked.extend(&ask);
+        if !ask.is_empty() {
+            self.outputs.push_back(Output::Send(ToServer::Ask(ask)));
+        }
+        self.fetch(self.meta.wanted.clone());
+        for set in self.sign(&*store, edits)? {
             self.outputs.push_back(Output::Send(ToServer::Push(set)));
         }
         self.outputs.push_back(Output::Send(ToServer::Flush { number }));
         Ok(())
+    }
+
+    /// As [`Self::push`], for a step that is done whatever becomes of the session.
+    pub(super) fn push_or_end<S: ReplicaStore>(&mut self, store: &mut S, now: Timestamp) {
+        if let Err(error) = self.push(store, now) {
+            self.end(store, error.into());
+        }
+    }
+
+    /// The pending edits that are to be sent next, in order.
+    fn unsent<S: ReplicaStore>(&self, store: &S) -> Result<Vec<Pending>, StoreError> {
+        let Some(session) = &self.session else { return Ok(Vec::new()) };
+        let mut edits = Vec::new();
+        for id in with_bound(store, &session.again)? {
+            // A later one is found below, in its turn.
+            edits.extend(store.pending(id)?.filter(|pending| pending.turn <= session.sent));
+        }
+        edits.sort_by_key(|pending| pending.turn);
+        edits.extend(window(store, session.sent, self.push_window)?);
+        Ok(edits)
+    }
+
+    /// Writes anew what is to be sent and no longer stands on what is confirmed. Returns the edits
+    /// that cannot be sent yet.
+    fn mend<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+    ) -> Result<Waiting, StoreError> {
+        loop {
+            let mut desk = Desk::new(&*store);
+            let mut waiting = Waiting::default();
+            let edits = self.unsent(store)?.into_iter().map(|pending| pending.edit);
+            let records: BTreeSet<_> = edits.map(|edit| (edit.table, edit.record)).collect();
+            for (table, record) in records {
+                let folder = desk.folder(&table, record)?;
+                if !folder.is_stale(&table, record) {
+                    continue;
+                }
+                let ids = folder.pending.iter().map(|pending| pending.edit.id);
+                let must_wait = self.must_wait(&table, record, folder.exists());
+                let ask = if folder.exists() { Vec::new() } else { self.unasked(&folder.pending) };
+                if must_wait || !ask.is_empty() {
+                    waiting.edits.extend(ids);
+                    waiting.ask.extend(ask.into_iter().filter(|_| !must_wait));
+                } else {
+                    self.rebase(&mut desk, now, &table, record, &BTreeSet::new())?;
+                }
+            }
+            if desk.touched().is_empty() {
+                waiting.edits = with_bound(store, &waiting.edits)?;
+                return Ok(waiting);
+            }
+            // What could not be written anew makes room for others.
+            self.write(store, desk.finish())?;
+        }
+    }
+
+    /// Edits of a record out of reach that may have been admitted in a session before, for all
+    /// that this device knows: after starting anew no notice tells.
+    fn unasked(&self, pending: &[Pending]) -> Vec<EditId> {
+        let Some(session) = &self.session else { return Vec::new() };
+        let changes = pending.iter().filter(|pending| !is_create(&pending.edit));
+        let ids = changes.map(|pending| pending.edit.id);
+        ids.filter(|id| !session.asked.contains(id)).collect()
+    }
+
+    /// Whether what pending edits of a record build on may be on its way still. On a record that
+    /// is not here they may even be admitted already: nobody knows before the server has answered
+    /// everything, and sent all that there is.
+    pub(super) fn must_wait(&self, table: &TableName, record: RecordId, exists: bool) -> bool {
+        let caught_up = self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.flush.1 > 0 && session.flush.0 == session.flush.1);
+        let complete = self.meta.scope.target.is_none() && self.meta.scope.complete;
+        self.is_wanted(table, record) || !(exists || (caught_up && complete))
     }
 
     fn sign<S: ReplicaStore>(
@@ -70,23 +159,61 @@ impl ReplicaMachine {
     }
 }
 
-/// Cuts edits into change sets that keep to their bounds.
+/// Pending edits that cannot be sent.
+#[derive(Default)]
+struct Waiting {
+    edits: BTreeSet<EditId>,
+    /// Those of them about which the server is to be asked.
+    ask: Vec<EditId>,
+}
+
+/// These edits, and those that count together with one of them.
+fn with_bound<S: ReplicaStore>(
+    store: &S,
+    edits: &BTreeSet<EditId>,
+) -> Result<BTreeSet<EditId>, StoreError> {
+    let mut all = edits.clone();
+    for id in edits {
+        let atomic = store.pending(*id)?.map_or(0, |pending| pending.edit.atomic);
+        all.extend((0..atomic).map(|part| EditId { part, ..*id }));
+    }
+    Ok(all)
+}
+
+/// The next edits that were not sent, and all that count together with the last.
+fn window<S: ReplicaStore>(
+    store: &S,
+    sent: Turn,
+    limit: usize,
+) -> Result<Vec<Pending>, StoreError> {
+    let mut fresh = store.pending_after(sent, limit)?;
+    if fresh.len() == limit
+        && let Some(last) = fresh.last().cloned()
+    {
+        let next = store.pending_after(last.turn, ATOMIC_PARTS_MAX)?;
+        fresh.extend(next.into_iter().take_while(|next| next.edit.is_bound_to(&last.edit)));
+    }
+    Ok(fresh)
+}
+
+/// Cuts edits into change sets that keep to their bounds; what counts together stays together.
 fn in_sets(edits: Vec<Pending>) -> Vec<Vec<Edit>> {
+    let edits: Vec<_> = edits.into_iter().map(|pending| pending.edit).collect();
     let mut sets: Vec<Vec<Edit>> = Vec::new();
     let mut bytes = usize::MAX;
-    for Pending { edit, .. } in edits {
-        let size = edit_bytes(&edit);
+    for group in edits.chunk_by(Edit::is_bound_to) {
+        let size: usize = group.iter().map(edit_bytes).sum();
         match sets.last_mut() {
             Some(set)
-                if set.len() < CHANGE_SET_EDITS_MAX
+                if set.len() + group.len() <= CHANGE_SET_EDITS_MAX
                     && bytes.saturating_add(size) <= EDITS_BYTES_TARGET =>
             {
                 bytes += size;
-                set.push(edit);
+                set.extend_from_slice(group);
             }
             _ => {
                 bytes = size;
-                sets.push(vec![edit]);
+                sets.push(group.to_vec());
             }
         }
     }
@@ -141,7 +268,8 @@ impl<'a, S: ReplicaStore> Rebuild<'a, S> {
             if earlier.id == edit.id {
                 break;
             }
-            if let Some(change) = earlier.change(section) {
+            // An edit whose answer was lost may be confirmed already.
+            if let Some(change) = earlier.change(section).filter(|it| !document.holds(it.id)) {
                 document.apply(change).map_err(damaged)?;
             }
         }

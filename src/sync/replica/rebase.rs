@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desk::{Folder, is_create};
-use crate::crdt::{CrdtError, Fate, Rebase, Record, Translated};
+use super::desk::{Folder, is_create, not_there, stands};
+use crate::crdt::{Fate, Rebase, Record, Translated};
 use crate::limits::CHANGE_OPS_MAX;
 use crate::model::{
     ActorId, Change, Columns, Denial, Edit, EditId, Op, RecordId, Schema, Section, Table,
@@ -30,23 +30,32 @@ enum Anew {
 }
 
 impl Folder {
-    /// Writes all pending edits anew on what is confirmed, under their edit ids.
+    /// Writes anew, under their edit ids, the pending edits that do not stand on what is
+    /// confirmed, and those `asked` for. The others stay as they are: the server may have admitted
+    /// them already.
     pub(super) fn rebase(
         &mut self,
         (name, id): (&TableName, RecordId),
         schema: &Schema,
         actor: ActorId,
-    ) -> Result<Rebased, CrdtError> {
+        asked: &BTreeSet<EditId>,
+    ) -> Rebased {
         let mut record = self.base(name, id);
         let mut rebased = Rebased::default();
+        self.unwritten = true;
         self.touch();
         let Some(table) = schema.table(name.as_str()) else {
             let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
             rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
-            return Ok(rebased);
+            return rebased;
         };
         let mut places = Places::new(&self.past, &self.pending, &record, actor);
         for Pending { turn, edit } in std::mem::take(&mut self.pending) {
+            if !asked.contains(&edit.id) && stands(&mut record, &edit) {
+                places.stay(&edit);
+                self.pending.push(Pending { turn, edit });
+                continue;
+            }
             match places.write_anew(&mut record, table, &edit, &mut rebased.parts) {
                 Anew::Written(edit) => {
                     rebased.again.push(edit.id);
@@ -57,7 +66,8 @@ impl Folder {
             }
         }
         self.visible = Some(record);
-        Ok(rebased)
+        self.past.clear();
+        rebased
     }
 }
 
@@ -86,6 +96,17 @@ impl<'a> Places<'a> {
         Self { past, pending, actor, sections }
     }
 
+    /// An edit stays as it is.
+    fn stay(&mut self, edit: &Edit) {
+        for change in &edit.changes {
+            if let Some(rebase) = self.sections.get_mut(&change.section)
+                && rebase.stay(change).is_err()
+            {
+                self.sections.remove(&change.section);
+            }
+        }
+    }
+
     fn write_anew(
         &mut self,
         record: &mut Record,
@@ -97,7 +118,7 @@ impl<'a> Places<'a> {
         // Someone else created the record of this key: what was set here is set there.
         let joins = is_new && record.exists();
         if !is_new && !record.exists() {
-            return Anew::Impossible(Denial::malformed("the record that it changes is not there"));
+            return Anew::Impossible(not_there());
         }
         let mut ops = Vec::new();
         let mut lost = Vec::new();
@@ -109,11 +130,12 @@ impl<'a> Places<'a> {
         }
         let denial = lost.first().map(|(_, why)| Denial::malformed(why.clone()));
         let lost: Vec<_> = lost.into_iter().map(|(op, _)| op).collect();
-        if ops.is_empty() {
+        if ops.is_empty() || (edit.atomic > 0 && denial.is_some()) {
             return denial.map_or(Anew::Void, Anew::Impossible);
         }
         let time = edit.changes.first().map_or_else(Timestamp::default, |change| change.time);
         let anew = record.author(table, edit.id, self.actor, time, ops);
+        let anew = Edit { atomic: edit.atomic, ..anew };
         if anew.changes.iter().any(|change| change.ops.len() > CHANGE_OPS_MAX) {
             self.sections.clear();
             return Anew::Impossible(Denial::malformed("it falls into too many parts"));

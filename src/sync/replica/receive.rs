@@ -1,15 +1,19 @@
-use super::desk::{Desk, Prepared};
+use std::collections::BTreeSet;
+
+use super::desk::{Desk, Prepared, is_create, not_there};
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
-use crate::codec::{Digest, Entry, Page, PublicKey, Scope, ToDevice, ToServer, edit_digest};
+use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
 use crate::gate::{Attestation, apply};
 use crate::limits::SESSION_RETRIES_MAX;
 use crate::model::{
-    Denial, Edit, EditId, Op, PolicyEpoch, RecordId, Right, Rule, Schema, Sequence, TableName,
-    Timestamp, Verdict,
+    Denial, Edit, EditId, Op, PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp,
+    Verdict,
 };
 use crate::sync::grant::schema_digest;
-use crate::sync::{Grant, GrantError, Quarantined, ReplicaBatch, ReplicaStore, StoreError};
+use crate::sync::{
+    Grant, GrantError, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError,
+};
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
 fn damaged(error: impl ToString) -> StoreError {
@@ -27,7 +31,7 @@ impl ReplicaMachine {
     ) -> Result<(), SessionError> {
         match message {
             ToDevice::Schema(schema) => Ok(self.schema(store, *schema)?),
-            ToDevice::Grant(bytes) => self.grant(store, server, bytes),
+            ToDevice::Grant(bytes) => self.grant(store, now, server, bytes),
             ToDevice::Owners(owners) => {
                 self.meta.owners = owners;
                 Ok(self.save(store)?)
@@ -42,7 +46,7 @@ impl ReplicaMachine {
     }
 
     fn save<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
-        store.commit(ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() })
+        self.keep(store, ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() })
     }
 
     fn schema<S: ReplicaStore>(&mut self, store: &mut S, schema: Schema) -> Result<(), StoreError> {
@@ -56,6 +60,7 @@ impl ReplicaMachine {
     fn grant<S: ReplicaStore>(
         &mut self,
         store: &mut S,
+        now: Timestamp,
         server: &PublicKey,
         bytes: Vec<u8>,
     ) -> Result<(), SessionError> {
@@ -69,24 +74,17 @@ impl ReplicaMachine {
         self.standing = grant.standing;
         self.save(store)?;
         self.tell(Event::GrantChanged);
-        Ok(())
+        Ok(self.adopt(store, now)?)
     }
 
     /// Forgets all confirmed state, and keeps what is pending: the server cannot go on from here.
     pub(super) fn start_anew<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
-        self.meta.watermark = Sequence(0);
-        self.meta.scope = Scope::default();
-        self.meta.wanted.clear();
+        self.meta.forget_confirmed();
         let mut desk = Desk::new(&*store);
         for (table, record) in store.confirmed_ids()? {
             desk.folder(&table, record)?.forget();
-            desk.batch.gone.push((table, record));
         }
-        desk.batch.meta = Some(self.meta.clone());
-        let (batch, changed) = desk.finish();
-        store.commit(batch)?;
-        self.tell_changed(changed);
-        Ok(())
+        self.write(store, desk.finish())
     }
 
     fn verdicts<S: ReplicaStore>(
@@ -96,8 +94,7 @@ impl ReplicaMachine {
         verdicts: Vec<(EditId, Verdict)>,
     ) -> Result<(), StoreError> {
         let mut desk = Desk::new(&*store);
-        let mut refused = Vec::new();
-        let mut rebase = Vec::new();
+        let wanted = self.meta.wanted.clone();
         for (id, verdict) in verdicts {
             let Some(pending) = store.pending(id)? else { continue };
             let (table, record) = (pending.edit.table, pending.edit.record);
@@ -105,50 +102,90 @@ impl ReplicaMachine {
             match verdict {
                 Verdict::Admitted(sequence) if sequence <= self.meta.watermark => {
                     // Its notice passed before this device held the edit (again).
-                    folder.settle(id);
+                    folder.withdraw(id);
                     desk.batch.settled.push(id);
+                    desk.admitted.push((id, sequence));
                     self.want(&table, record);
-                    self.tell(Event::Admitted { edit: id, sequence });
                 }
                 Verdict::Admitted(_) => {}
                 Verdict::Reauthor => {
-                    if let Some(session) = &mut self.session {
+                    if let Some(session) = &mut self.session
+                        && !session.again.contains(&id)
+                    {
                         session.later.insert(id);
                     }
                 }
                 Verdict::Denied { denial, epoch } => {
-                    if let Some(edit) = folder.settle(id) {
+                    if let Some(edit) = folder.withdraw(id) {
                         desk.batch.settled.push(id);
-                        refused.push(quarantined(&edit, edit.ops().cloned(), denial, epoch, now));
-                        rebase.push((table, record));
+                        let entry =
+                            quarantined(&edit, edit.ops().cloned().collect(), denial, epoch, now);
+                        desk.batch.quarantine.push(entry);
                     }
                 }
                 Verdict::Split { columns, epoch } => {
-                    for denial in columns {
-                        let ops = folder.take_column(id, &denial);
-                        refused.extend(ops.map(|(edit, ops)| {
-                            quarantined(&edit, ops.into_iter(), denial, epoch, now)
-                        }));
-                    }
-                    rebase.push((table, record));
+                    self.split(&mut desk, now, id, (&table, record), columns, epoch)?;
                 }
             }
         }
-        for (table, record) in rebase {
-            self.rebase(&mut desk, now, &table, record, &mut refused)?;
-        }
-        self.write(store, desk.finish(), refused)
+        self.mend_touched(&mut desk, now)?;
+        self.write(store, desk.finish())?;
+        self.fetch_new(&wanted);
+        Ok(())
     }
 
-    fn write<S: ReplicaStore>(
+    /// Takes the refused columns out of an edit and writes the rest anew.
+    fn split<S: ReplicaStore>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        now: Timestamp,
+        id: EditId,
+        (table, record): (&TableName, RecordId),
+        columns: Vec<Denial>,
+        epoch: PolicyEpoch,
+    ) -> Result<(), StoreError> {
+        let folder = desk.folder(table, record)?;
+        let mut entries = Vec::new();
+        for denial in columns {
+            let taken = folder.take_column(id, &denial);
+            entries.extend(taken.map(|(edit, ops)| quarantined(&edit, ops, denial, epoch, now)));
+        }
+        let edit = folder.pending.iter().find(|pending| pending.edit.id == id);
+        let possible = folder.exists() || edit.is_none_or(|pending| is_create(&pending.edit));
+        // Where its record is out of reach by now the rest cannot be written anew.
+        let rest = if possible { None } else { folder.withdraw(id) };
+        if let Some(rest) = rest {
+            let ops = rest.ops().cloned().collect();
+            entries.push(quarantined(&rest, ops, not_there(), epoch, now));
+            desk.batch.settled.push(id);
+        }
+        desk.batch.quarantine.extend(entries);
+        if possible { self.rebase(desk, now, table, record, &BTreeSet::from([id])) } else { Ok(()) }
+    }
+
+    /// Writes, then tells what came of it.
+    pub(super) fn write<S: ReplicaStore>(
         &mut self,
         store: &mut S,
-        (mut batch, changed): Prepared,
-        refused: Vec<Quarantined>,
+        prepared: Prepared,
     ) -> Result<(), StoreError> {
+        let Prepared { mut batch, changed, admitted, unwritten, past } = prepared;
         batch.meta = Some(self.meta.clone());
-        batch.quarantine.clone_from(&refused);
-        store.commit(batch)?;
+        let refused = batch.quarantine.clone();
+        self.keep(store, batch)?;
+        for (record, past) in past {
+            match past {
+                Some(past) if past.is_empty() => {}
+                Some(past) => self.past.entry(record).or_default().extend(past),
+                None => drop(self.past.remove(&record)),
+            }
+        }
+        if unwritten {
+            self.actor = self.fresh_actor();
+        }
+        for (edit, sequence) in admitted {
+            self.tell(Event::Admitted { edit, sequence });
+        }
         for entry in refused {
             self.tell(Event::Denied(entry));
         }
@@ -156,31 +193,61 @@ impl ReplicaMachine {
         Ok(())
     }
 
-    /// Writes what is pending on a record anew.
-    fn rebase<S: ReplicaStore>(
+    /// Writes anew what does not stand any more of what is pending on a record, and what the
+    /// server asked for. Where something of it has no meaning any more, what counts together with
+    /// that goes to quarantine too, and its records are next.
+    pub(super) fn rebase<S: ReplicaStore>(
         &mut self,
         desk: &mut Desk<'_, S>,
         now: Timestamp,
         table: &TableName,
         record: RecordId,
-        refused: &mut Vec<Quarantined>,
+        asked: &BTreeSet<EditId>,
     ) -> Result<(), StoreError> {
-        let actor = self.fresh_actor();
-        let folder = desk.folder(table, record)?;
-        let rebased = folder.rebase((table, record), &self.meta.schema, actor).map_err(damaged)?;
-        let pending = folder.pending.clone();
-        desk.batch.pending.extend(pending);
-        desk.batch.settled.extend(rebased.void);
-        for (edit, ops, denial) in rebased.parts {
-            let epoch = PolicyEpoch::default();
-            refused.push(quarantined(&edit, ops.into_iter(), denial, epoch, now));
+        let mut records = vec![(table.clone(), record)];
+        while let Some((table, record)) = records.pop() {
+            let actor = self.fresh_actor();
+            let folder = desk.folder(&table, record)?;
+            folder.past.extend(self.past.remove(&record).unwrap_or_default());
+            let rebased = folder.rebase((&table, record), &self.meta.schema, actor, asked);
+            let again = |pending: &&Pending| rebased.again.contains(&pending.edit.id);
+            let pending: Vec<_> = folder.pending.iter().filter(again).cloned().collect();
+            desk.batch.pending.extend(pending);
+            desk.batch.settled.extend(rebased.void);
+            for (edit, ops, denial) in rebased.parts {
+                let entry = quarantined(&edit, ops, denial, PolicyEpoch::default(), now);
+                desk.batch.quarantine.push(entry);
+            }
+            for (edit, denial) in rebased.impossible {
+                records.extend(park(desk, &edit, &denial, now)?);
+            }
+            if let Some(session) = &mut self.session {
+                session.later.retain(|id| !rebased.again.contains(id));
+            }
+            self.send_again(rebased.again);
         }
-        for (edit, denial) in rebased.impossible {
-            desk.batch.settled.push(edit.id);
-            let epoch = PolicyEpoch::default();
-            refused.push(quarantined(&edit, edit.ops().cloned(), denial, epoch, now));
+        Ok(())
+    }
+
+    /// Looks after the pending edits of all records touched.
+    fn mend_touched<S: ReplicaStore>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for (table, record) in desk.touched() {
+            let folder = desk.folder(&table, record)?;
+            if !folder.is_stale(&table, record) {
+                continue;
+            }
+            if !folder.exists() || self.must_wait(&table, record, true) {
+                // Sending looks after it, when all is answered.
+                let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
+                self.send_again(pending);
+            } else {
+                self.rebase(desk, now, &table, record, &BTreeSet::new())?;
+            }
         }
-        self.send_again(rebased.again);
         Ok(())
     }
 
@@ -192,32 +259,35 @@ impl ReplicaMachine {
         page: Page,
     ) -> Result<(), StoreError> {
         let mut desk = Desk::new(&*store);
-        let mut refused = Vec::new();
-        let wanted_before = self.meta.wanted.len();
+        let wanted = self.meta.wanted.clone();
         for entry in page.entries {
-            self.entry(&mut desk, now, word, entry, &mut refused)?;
-        }
-        for (table, record) in desk.touched() {
-            if desk.folder(&table, record)?.is_stale(&table, record) {
-                self.rebase(&mut desk, now, &table, record, &mut refused)?;
-            }
+            self.entry(&mut desk, word, entry)?;
         }
         self.meta.watermark = page.watermark;
         self.meta.scope = page.scope;
-        self.write(store, desk.finish(), refused)?;
-        for (table, record) in self.meta.wanted.iter().skip(wanted_before).cloned() {
+        self.mend_touched(&mut desk, now)?;
+        self.write(store, desk.finish())?;
+        self.fetch_new(&wanted);
+        Ok(())
+    }
+
+    /// Asks for whole records.
+    pub(super) fn fetch(&mut self, records: Vec<(TableName, RecordId)>) {
+        for (table, record) in records {
             self.outputs.push_back(Output::Send(ToServer::Fetch { table, record }));
         }
-        Ok(())
+    }
+
+    fn fetch_new(&mut self, before: &[(TableName, RecordId)]) {
+        let new = self.meta.wanted.iter().filter(|wanted| !before.contains(wanted));
+        self.fetch(new.cloned().collect());
     }
 
     fn entry<S: ReplicaStore>(
         &mut self,
         desk: &mut Desk<'_, S>,
-        now: Timestamp,
         word: &Attestation,
         entry: Entry,
-        refused: &mut Vec<Quarantined>,
     ) -> Result<(), StoreError> {
         match entry {
             Entry::Edit { sequence, edit } => {
@@ -230,27 +300,20 @@ impl ReplicaMachine {
             Entry::Whole { version, record: changes } => {
                 let (table, record) = (changes.table.clone(), changes.record);
                 let folder = desk.folder(&table, record)?;
-                let held = folder.confirmed.as_ref().map(crate::gate::Confirmed::version);
-                if self.is_wanted(&table, record) || held.is_none_or(|held| held < version) {
-                    folder.confirm(word.whole(&changes, version).map_err(damaged)?);
+                // Of one version there may be more or less to see than before.
+                if self.is_wanted(&table, record)
+                    || folder.version().is_none_or(|held| held <= version)
+                {
+                    folder.replace(word.whole(&changes, version).map_err(damaged)?);
                     self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
                 }
                 Ok(())
             }
             Entry::Gone { sequence, table, record } => {
                 let folder = desk.folder(&table, record)?;
-                let held = folder.confirmed.as_ref().map(crate::gate::Confirmed::version);
                 self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
-                if held.is_some_and(|held| held <= sequence) {
+                if folder.version().is_some_and(|held| held <= sequence) {
                     folder.forget();
-                    let parked = std::mem::take(&mut folder.pending);
-                    desk.batch.gone.push((table.clone(), record));
-                    for edit in parked.into_iter().map(|pending| pending.edit) {
-                        desk.batch.settled.push(edit.id);
-                        let denial = out_of_reach(&table);
-                        let epoch = PolicyEpoch::default();
-                        refused.push(quarantined(&edit, edit.ops().cloned(), denial, epoch, now));
-                    }
                 }
                 Ok(())
             }
@@ -269,7 +332,7 @@ impl ReplicaMachine {
         let own = desk.folder(table, record)?.settle(id);
         if own.is_some() {
             desk.batch.settled.push(id);
-            self.tell(Event::Admitted { edit: id, sequence });
+            desk.admitted.push((id, sequence));
         }
         match own {
             Some(edit) if edit_digest(&edit).map_err(damaged)? == check => {
@@ -278,8 +341,8 @@ impl ReplicaMachine {
             // What was admitted is not what is here (any more).
             _ => {
                 let folder = desk.folder(table, record)?;
-                let held = folder.confirmed.as_ref().map(crate::gate::Confirmed::version);
-                if held.is_none_or(|held| held < sequence) {
+                folder.withdraw(id);
+                if folder.version().is_none_or(|held| held < sequence) {
                     self.want(table, record);
                 }
                 Ok(())
@@ -297,8 +360,12 @@ impl ReplicaMachine {
         sequence: Sequence,
     ) -> Result<(), StoreError> {
         let folder = desk.folder(table, record)?;
-        let held = folder.confirmed.as_ref().map(crate::gate::Confirmed::version);
-        if held.is_some_and(|held| held >= sequence) || self.is_wanted(table, record) {
+        if folder.version().is_some_and(|held| held >= sequence) || self.is_wanted(table, record) {
+            return Ok(());
+        }
+        if !folder.exists() && !is_create(&edit) {
+            // A first value of a secured column builds on nothing, and yet is no record.
+            self.want(table, record);
             return Ok(());
         }
         match apply(folder.confirmed.clone(), &word.admits(edit, sequence)) {
@@ -312,7 +379,7 @@ impl ReplicaMachine {
         Ok(())
     }
 
-    fn is_wanted(&self, table: &TableName, record: RecordId) -> bool {
+    pub(super) fn is_wanted(&self, table: &TableName, record: RecordId) -> bool {
         self.meta.wanted.iter().any(|wanted| wanted.0 == *table && wanted.1 == record)
     }
 
@@ -338,45 +405,81 @@ impl ReplicaMachine {
                 "left for the next session: the record is too busy"
             );
         } else if !later.is_empty() {
-            let mut desk = Desk::new(&*store);
-            let mut refused = Vec::new();
-            let mut records = std::collections::BTreeSet::new();
-            for id in later {
-                let found = store.pending(id)?;
-                records.extend(found.map(|pending| (pending.edit.table, pending.edit.record)));
-            }
-            for (table, record) in records {
-                self.rebase(&mut desk, now, &table, record, &mut refused)?;
-            }
-            self.write(store, desk.finish(), refused)?;
+            self.write_anew(store, now, &later)?;
         }
-        for (table, record) in self.meta.wanted.clone() {
-            self.outputs.push_back(Output::Send(ToServer::Fetch { table, record }));
-        }
-        self.push(store)?;
+        self.push(store, now)?;
         if self.is_up_to_date() {
             self.tell(Event::UpToDate);
         }
         Ok(())
     }
+
+    /// Writes anew what the server asked for, once all is here that it may lack.
+    fn write_anew<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        asked: &BTreeSet<EditId>,
+    ) -> Result<(), StoreError> {
+        let mut desk = Desk::new(&*store);
+        let mut records = BTreeSet::new();
+        for id in asked {
+            let Some(Pending { edit, .. }) = store.pending(*id)? else { continue };
+            if !self.is_wanted(&edit.table, edit.record) {
+                records.insert((edit.table, edit.record));
+            } else if let Some(session) = &mut self.session {
+                session.later.insert(*id);
+            }
+        }
+        for (table, record) in records {
+            let folder = desk.folder(&table, record)?;
+            if folder.exists() {
+                self.rebase(&mut desk, now, &table, record, asked)?;
+            } else {
+                let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
+                self.send_again(pending);
+            }
+        }
+        // This much is certain of what the server wants anew: it is not admitted.
+        if let Some(session) = &mut self.session {
+            session.asked.extend(asked);
+        }
+        self.write(store, desk.finish())
+    }
 }
 
-fn quarantined(
+/// Puts a pending edit into quarantine, and all that counts together with it. Returns the records
+/// from which something was taken.
+fn park<S: ReplicaStore>(
+    desk: &mut Desk<'_, S>,
     edit: &Edit,
-    ops: impl Iterator<Item = Op>,
+    denial: &Denial,
+    now: Timestamp,
+) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+    let keep = |edit: &Edit| {
+        let epoch = PolicyEpoch::default();
+        quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now)
+    };
+    let mut records = Vec::new();
+    desk.batch.quarantine.push(keep(edit));
+    desk.batch.settled.push(edit.id);
+    for part in (0..edit.atomic).filter(|part| *part != edit.id.part) {
+        if let Some(bound) = desk.take_pending(EditId { part, ..edit.id })? {
+            desk.batch.quarantine.push(keep(&bound));
+            records.push((bound.table, bound.record));
+        }
+    }
+    Ok(records)
+}
+
+pub(super) fn quarantined(
+    edit: &Edit,
+    ops: Vec<Op>,
     denial: Denial,
     epoch: PolicyEpoch,
     at: Timestamp,
 ) -> Quarantined {
     let (table, record) = (edit.table.clone(), edit.record);
-    Quarantined { edit: edit.id, table, record, ops: ops.collect(), denial, epoch, at }
-}
-
-fn out_of_reach(table: &TableName) -> Denial {
-    Denial {
-        right: Some(Right::Read),
-        table: Some(table.clone()),
-        detail: Some("the record may not be read any more".into()),
-        ..Denial::of(Rule::OutOfDepth)
-    }
+    let (id, atomic) = (edit.id, edit.atomic);
+    Quarantined { edit: id, table, record, atomic, ops, denial, epoch, at }
 }

@@ -70,6 +70,8 @@ pub(super) struct Session {
     /// Edits that the server wants anew: sent at the next [`ToDevice::Flushed`], when what they
     /// lack has arrived.
     pub(super) later: BTreeSet<EditId>,
+    /// Edits on records out of reach, about which the server was asked whether they are admitted.
+    pub(super) asked: BTreeSet<EditId>,
     /// How often the server wanted something anew, one after the other.
     pub(super) retries: u32,
     /// The last [`ToServer::Flush`] sent, and the last answered.
@@ -107,6 +109,7 @@ impl ReplicaMachine {
             sent: Turn::default(),
             again: BTreeSet::new(),
             later: BTreeSet::new(),
+            asked: BTreeSet::new(),
             retries: 0,
             flush: (0, 0),
         });
@@ -126,6 +129,9 @@ impl ReplicaMachine {
             matches!(session.stage, Stage::Open { .. })
                 && session.flush.0 > 0
                 && session.flush.0 == session.flush.1
+                && session.again.is_empty()
+                && session.later.is_empty()
+                && self.meta.wanted.is_empty()
         })
     }
 
@@ -140,12 +146,21 @@ impl ReplicaMachine {
         now: crate::model::Timestamp,
         message: ToDevice,
     ) -> Result<(), SessionError> {
-        let result = self.take(store, now, message);
+        let result = self.recover(store).map_err(SessionError::from);
+        let result = result.and_then(|()| self.take(store, now, message));
         if let Err(error) = &result {
-            self.disconnected();
-            self.outputs.push_back(Output::Close(error.clone()));
+            self.end(store, error.clone());
         }
         result
+    }
+
+    /// Ends the session.
+    pub(super) fn end<S: ReplicaStore>(&mut self, store: &S, error: SessionError) {
+        if matches!(error, SessionError::Store(_)) {
+            self.doubt(store);
+        }
+        self.disconnected();
+        self.outputs.push_back(Output::Close(error));
     }
 
     fn take<S: ReplicaStore>(
@@ -165,7 +180,7 @@ impl ReplicaMachine {
                 ToDevice::Welcome { device, user, epoch, resumed, .. },
             ) => {
                 session.stage = Stage::Open { server, word };
-                self.welcomed(store, Enrolled { device, user }, epoch, resumed)
+                self.welcomed(store, now, Enrolled { device, user }, epoch, resumed)
             }
             (Stage::Open { server, word }, message) => {
                 let result = self.open_session(store, now, &server, &word, message);
@@ -174,7 +189,7 @@ impl ReplicaMachine {
                 }
                 // Only now: what is sent depends on the stage.
                 result?;
-                self.push(store).map_err(SessionError::from)
+                self.push(store, now).map_err(SessionError::from)
             }
             (_, message) => Err(SessionError::Protocol(format!("out of turn: {message:.60?}"))),
         }
@@ -214,6 +229,7 @@ impl ReplicaMachine {
     fn welcomed<S: ReplicaStore>(
         &mut self,
         store: &mut S,
+        now: crate::model::Timestamp,
         Enrolled { device, user }: Enrolled,
         epoch: crate::model::LogEpoch,
         resumed: bool,
@@ -235,9 +251,9 @@ impl ReplicaMachine {
         }
         let batch =
             crate::sync::ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() };
-        store.commit(batch)?;
+        self.keep(store, batch)?;
         self.tell(Event::Open);
-        self.push(store)?;
+        self.push(store, now)?;
         Ok(())
     }
 }

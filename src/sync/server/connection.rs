@@ -105,12 +105,10 @@ impl Device {
         self.scope.target.is_some()
     }
 
-    /// Whether the device may hold a record with this header.
+    /// Whether the device may hold a record with this header. While a scan is under way, what it
+    /// passed was sent under the present standing, and the rest is held under earlier ones.
     pub(super) fn may_hold(&self, table: &TableName, header: &Header) -> bool {
-        if self.is_turning() {
-            self.held.iter().any(|held| held.reads(table, header))
-        } else {
-            self.reader.reads(table, header)
-        }
+        self.reader.reads(table, header)
+            || (self.is_turning() && self.held.iter().any(|held| held.reads(table, header)))
     }
 }

@@ -2,11 +2,11 @@
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
 use super::connection::Device;
-use super::{ConnectionId, ServerMachine};
+use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
-use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
-use crate::model::{Edit, Op, RecordId, Schema, TableName};
+use crate::limits::ATOMIC_PARTS_MAX;
+use crate::model::{Edit, EditId, Op, RecordId, Schema, TableName, Verdict};
 use crate::sync::{LogEntry, ServerStore, StoreError};
 
 /// Pages of a scan that are looked through before an empty one is sent as a sign of life.
@@ -20,14 +20,14 @@ impl ServerMachine {
         id: ConnectionId,
     ) -> Result<(), StoreError> {
         let waits = self.queue.iter().any(|(from, _)| *from == id);
-        let head = self.meta.head;
+        let (head, bounds) = (self.meta.head, self.page_bounds);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let Some(device) = &mut connection.device else { return Ok(()) };
         if !connection.writable {
             return Ok(());
         }
         while device.seen < head {
-            let entries = device.log_page(store)?;
+            let entries = device.log_page(store, bounds)?;
             if !entries.is_empty() {
                 connection.writable = false;
                 let page = device.page(entries);
@@ -37,7 +37,7 @@ impl ServerMachine {
         }
         if device.is_turning() {
             connection.writable = false;
-            let entries = device.scan_page(store, self.rules.schema())?;
+            let entries = device.scan_page(store, self.rules.schema(), bounds)?;
             let page = device.page(entries);
             self.send(id, ToDevice::Page(page));
             return Ok(());
@@ -45,7 +45,7 @@ impl ServerMachine {
         // What was queued after the question is answered by the next one.
         if let Some(number) = connection.flush.filter(|_| !waits) {
             connection.flush = None;
-            if device.told.0 + (PAGE_LOOKS_MAX as u64) < device.seen.0 {
+            if device.told.0 + (bounds.looks as u64) < device.seen.0 {
                 let page = device.page(Vec::new());
                 self.send(id, ToDevice::Page(page));
             }
@@ -73,6 +73,28 @@ impl ServerMachine {
     }
 }
 
+impl ServerMachine {
+    /// Says which of the device's own edits are admitted.
+    pub(super) fn ask<S: ServerStore>(
+        &mut self,
+        store: &S,
+        id: ConnectionId,
+        edits: Vec<EditId>,
+    ) -> Result<(), StoreError> {
+        let device = self.connections.get(&id).and_then(|it| it.device.as_ref());
+        let Some(number) = device.map(|device| device.number) else { return Ok(()) };
+        let mut verdicts = Vec::new();
+        for edit in edits.into_iter().filter(|edit| edit.device == number) {
+            let admitted = store.admitted(edit)?;
+            verdicts.extend(admitted.map(|sequence| (edit, Verdict::Admitted(sequence))));
+        }
+        if !verdicts.is_empty() {
+            self.send(id, ToDevice::Verdicts(verdicts));
+        }
+        Ok(())
+    }
+}
+
 impl Device {
     fn page(&mut self, entries: Vec<Entry>) -> Page {
         self.told = self.seen;
@@ -90,18 +112,41 @@ impl Device {
     }
 
     /// What the next entries of the log are to this device.
-    fn log_page<S: ServerStore>(&mut self, store: &S) -> Result<Vec<Entry>, StoreError> {
+    fn log_page<S: ServerStore>(
+        &mut self,
+        store: &S,
+        bounds: PageBounds,
+    ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
-        for entry in store.log_after(self.seen, PAGE_LOOKS_MAX)? {
-            self.seen = entry.sequence;
-            self.entry(store, &entry, &mut page)?;
-            bytes += edit_bytes(&entry.edit);
-            if bytes > PAGE_BYTES_TARGET {
+        for group in self.log_groups(store, bounds)?.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+            if bytes > bounds.bytes {
                 break;
+            }
+            for entry in group {
+                self.seen = entry.sequence;
+                self.entry(store, entry, &mut page)?;
+                bytes += edit_bytes(&entry.edit);
             }
         }
         Ok(page)
+    }
+
+    /// The next entries of the log; what counts together is there as a whole, so that no device
+    /// ever sees half of it.
+    fn log_groups<S: ServerStore>(
+        &self,
+        store: &S,
+        bounds: PageBounds,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let mut entries = store.log_after(self.seen, bounds.looks)?;
+        if let Some(last) = entries.last().cloned()
+            && last.edit.atomic > 0
+        {
+            let next = store.log_after(last.sequence, ATOMIC_PARTS_MAX)?;
+            entries.extend(next.into_iter().take_while(|it| it.edit.is_bound_to(&last.edit)));
+        }
+        Ok(entries)
     }
 
     fn entry<S: ServerStore>(
@@ -148,13 +193,14 @@ impl Device {
         &mut self,
         store: &S,
         schema: &Schema,
+        bounds: PageBounds,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
         for _ in 0..SCAN_ROUNDS_MAX {
             let place = self.scope.target.as_ref().and_then(|(_, place)| place.clone());
-            let records = store.scan(place.as_ref(), PAGE_LOOKS_MAX)?;
-            let is_last = records.len() < PAGE_LOOKS_MAX;
+            let records = store.scan(place.as_ref(), bounds.looks)?;
+            let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let entry = self.scanned(schema, confirmed);
                 if let Some(Entry::Whole { record, .. }) = &entry {
@@ -163,7 +209,7 @@ impl Device {
                 page.extend(entry);
                 let (table, record) = (confirmed.record().table().clone(), confirmed.record().id());
                 self.scope.advance(ScanPlace { table, record });
-                if bytes > PAGE_BYTES_TARGET {
+                if bytes > bounds.bytes {
                     return Ok(page);
                 }
             }
@@ -171,7 +217,7 @@ impl Device {
                 self.scope.finish();
                 return Ok(page);
             }
-            if page.len() >= PAGE_LOOKS_MAX {
+            if page.len() >= bounds.looks {
                 return Ok(page);
             }
         }
@@ -185,8 +231,9 @@ impl Device {
             let same = |held: &super::connection::Reader| {
                 held.same_columns(&self.reader, schema, table, header)
             };
-            // With several standings held it is not known which one a row came under.
-            let is_there = self.held.len() == 1 && had.clone().any(same);
+            // Of several standings held it is not known which one a row came under, or whether a
+            // scan came so far.
+            let is_there = self.scope.complete && had.clone().any(same);
             return if is_there { None } else { self.whole(confirmed) };
         }
         had.clone().next()?;

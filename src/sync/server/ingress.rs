@@ -13,10 +13,7 @@ use crate::model::{
     Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
 };
-use crate::sync::{Commit, LogEntry, Operation, RefusedEdit, ServerStore, StoreError};
-
-/// Another server may be faster so many times before this one gives up for now.
-const CONFLICTS_MAX: usize = 16;
+use crate::sync::{LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore, StoreError};
 
 impl ServerMachine {
     /// Judges all change sets that arrived and writes what came of them in one durable commit,
@@ -33,13 +30,8 @@ impl ServerMachine {
             return Ok(());
         }
         let queue = std::mem::take(&mut self.queue);
-        for _ in 0..CONFLICTS_MAX {
-            match self.rule_once(store, now, &queue) {
-                Err(StoreError::Conflict) => self.meta = store.meta()?,
-                result => return result,
-            }
-        }
-        Err(StoreError::Conflict)
+        // What was written after all is known by its edit ids.
+        self.until_certain(|machine| machine.rule_once(store, now, &queue))
     }
 
     fn rule_once<S: ServerStore>(
@@ -63,11 +55,8 @@ impl ServerMachine {
         }
         let Session { operations, head, .. } = session;
         if !operations.is_empty() {
-            let expected = self.meta.clone();
-            let mut meta = expected.clone();
-            meta.head = head;
-            store.commit(Commit { expected, meta: meta.clone(), operations })?;
-            self.meta = meta;
+            let meta = ServerMeta { head, ..self.meta.clone() };
+            self.commit(store, meta, operations)?;
         }
         for (id, answer) in answers {
             match answer {
@@ -112,6 +101,14 @@ impl ServerMachine {
 /// What a device is told of its change set beside the log; or why its session ends.
 type Answer = Result<Vec<(EditId, Verdict)>, Refusal>;
 
+/// Whether these are all parts of an atomic commit, in order.
+fn is_complete(parts: &[Edit]) -> bool {
+    let expected = parts.len();
+    (0..).zip(parts).all(|(number, part)| {
+        part.id.part == number && usize::try_from(part.atomic) == Ok(expected)
+    })
+}
+
 /// One round of judging: each edit on the state that the admitted ones before it left.
 struct Session<'a, S> {
     store: &'a S,
@@ -147,10 +144,64 @@ impl<'a, S: ServerStore> Session<'a, S> {
             return Ok(Err(refusal));
         }
         let mut verdicts = Vec::new();
-        for edit in &set.edits {
-            verdicts.extend(self.edit(set.device, edit, user, resolved)?.map(|it| (edit.id, it)));
+        for group in set.edits.chunk_by(Edit::is_bound_to) {
+            match group {
+                [edit] if edit.atomic == 0 => {
+                    let verdict = self.edit(set.device, edit, user, resolved)?;
+                    verdicts.extend(verdict.map(|verdict| (edit.id, verdict)));
+                }
+                parts => verdicts.extend(self.whole(set.device, parts, user, resolved)?),
+            }
         }
         Ok(Ok(verdicts))
+    }
+
+    /// Judges edits that count together: where one does not, none does, and all is as before.
+    fn whole(
+        &mut self,
+        device: DeviceNumber,
+        parts: &[Edit],
+        user: &UserId,
+        resolved: &Resolved,
+    ) -> Result<Vec<(EditId, Verdict)>, StoreError> {
+        let (head, operations) = (self.head, self.operations.len());
+        let records: BTreeMap<_, _> = parts
+            .iter()
+            .map(|part| Ok((part.record, self.record(part.record)?.cloned())))
+            .collect::<Result<_, StoreError>>()?;
+        let mut verdicts = Vec::new();
+        for part in parts {
+            verdicts.extend(self.edit(device, part, user, resolved)?.map(|it| (part.id, it)));
+        }
+        let broken = |verdict: &Verdict| !matches!(verdict, Verdict::Admitted(_));
+        let first = verdicts.iter().map(|(_, verdict)| verdict).find(|it| broken(it)).cloned();
+        let first = if is_complete(parts) {
+            first
+        } else {
+            let denial = Denial::malformed("parts of an atomic commit are missing");
+            Some(Verdict::Denied { denial, epoch: self.epoch })
+        };
+        let Some(first) = first else { return Ok(verdicts) };
+        self.head = head;
+        self.operations.truncate(operations);
+        self.records.extend(records);
+        for part in parts {
+            self.admitted.remove(&part.id);
+        }
+        let verdict = match first {
+            Verdict::Split { columns, epoch } => {
+                let denial = columns.into_iter().next();
+                let denial = denial.unwrap_or_else(|| Denial::malformed("a part is refused"));
+                Verdict::Denied { denial, epoch }
+            }
+            other => other,
+        };
+        if let Verdict::Denied { denial, .. } = &verdict {
+            for part in parts {
+                self.keep_refused(part.clone(), user, denial.clone());
+            }
+        }
+        Ok(parts.iter().map(|part| (part.id, verdict.clone())).collect())
     }
 
     /// Rebuilds all changes, admitted or not, and checks that they come out as at their author's.

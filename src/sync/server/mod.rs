@@ -10,13 +10,17 @@ use std::sync::Arc;
 
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::gate::{Roster, Standing};
+use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
 use crate::model::{
     BusinessUnitId, Denial, LogEpoch, Owner, PolicyEpoch, Schema, TeamKind, Timestamp, UserId,
 };
 use crate::sync::grant::{schema_digest, standing_digest};
-use crate::sync::{Commit, Entropy, ServerMeta, ServerStore, StoreError};
+use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
 use connection::Connection;
+
+/// Another server may be faster so many times before this one gives up for now.
+const CONFLICTS_MAX: usize = 16;
 
 /// Numbers the connections of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,6 +116,22 @@ pub struct ServerMachine {
     queue: Vec<(ConnectionId, SignedChangeSet)>,
     resolved: BTreeMap<UserId, Arc<Resolved>>,
     outputs: VecDeque<Output>,
+    page_bounds: PageBounds,
+}
+
+/// How much the server looks at and sends at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageBounds {
+    /// Entries of the log, or records of a scan, that are looked at for one page; at least one.
+    pub looks: usize,
+    /// Bytes of edits that a page aims at; one more edit may exceed it.
+    pub bytes: usize,
+}
+
+impl Default for PageBounds {
+    fn default() -> Self {
+        Self { looks: PAGE_LOOKS_MAX, bytes: PAGE_BYTES_TARGET }
+    }
 }
 
 impl ServerMachine {
@@ -133,13 +153,23 @@ impl ServerMachine {
             queue: Vec::new(),
             resolved: BTreeMap::new(),
             outputs: VecDeque::new(),
+            page_bounds: PageBounds::default(),
         };
-        let mut meta = machine.meta.clone();
-        if meta.epoch == LogEpoch(0) {
+        machine.until_certain(|machine| {
+            let mut meta = machine.meta.clone();
+            if meta.epoch != LogEpoch(0) {
+                return Ok(());
+            }
             meta.epoch = LogEpoch(Entropy::new(seed).next_u64() | 1);
-        }
-        machine.note_rules(store, meta)?;
+            machine.commit(store, meta, Vec::new())
+        })?;
+        machine.note_rules(store)?;
         Ok(machine)
+    }
+
+    /// Sends pages of another size from now on.
+    pub fn set_page_bounds(&mut self, bounds: PageBounds) {
+        self.page_bounds = PageBounds { looks: bounds.looks.max(1), ..bounds };
     }
 
     /// What the server knows of itself.
@@ -160,7 +190,7 @@ impl ServerMachine {
     }
 
     /// From now on judges by other rules. They count for the very next change judged; connected
-    /// devices learn what concerns them at once.
+    /// devices learn what concerns them at once, or are sent away where that fails.
     ///
     /// # Errors
     /// The store cannot be written; the old rules stay in force.
@@ -171,32 +201,65 @@ impl ServerMachine {
         rules: Rules,
     ) -> Result<(), StoreError> {
         let before = std::mem::replace(&mut self.rules, Arc::new(rules));
-        if let Err(error) = self.note_rules(store, self.meta.clone()) {
+        if let Err(error) = self.note_rules(store) {
             self.rules = before;
             return Err(error);
         }
         self.resolved.clear();
         for id in self.connections.keys().copied().collect::<Vec<_>>() {
-            self.refresh(store, now, id)?;
+            // The rules are in force: no device may go on under the old ones.
+            if let Err(error) = self.refresh(store, now, id) {
+                self.refuse(id, Refusal::Trouble(error.to_string()));
+            }
         }
         Ok(())
     }
 
-    fn note_rules<S: ServerStore>(
+    /// Makes sure that the policy epoch of the store stands for the present rules.
+    fn note_rules<S: ServerStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
+        self.until_certain(|machine| {
+            let mut meta = machine.meta.clone();
+            if meta.rules == Some(machine.rules.digest) {
+                return Ok(());
+            }
+            meta.rules = Some(machine.rules.digest);
+            meta.policy_epoch = PolicyEpoch(meta.policy_epoch.0 + 1);
+            machine.commit(store, meta, Vec::new())
+        })
+    }
+
+    /// Writes, and knows afterwards what the store holds: where another writer was faster, or it
+    /// is not known whether this one wrote, what this machine remembers may be out of date.
+    fn commit<S: ServerStore>(
         &mut self,
         store: &mut S,
-        mut meta: ServerMeta,
+        meta: ServerMeta,
+        operations: Vec<Operation>,
     ) -> Result<(), StoreError> {
-        if meta.rules != Some(self.rules.digest) {
-            meta.rules = Some(self.rules.digest);
-            meta.policy_epoch = PolicyEpoch(meta.policy_epoch.0 + 1);
+        let expected = self.meta.clone();
+        let result = store.commit(Commit { expected, meta: meta.clone(), operations });
+        match &result {
+            Ok(()) => self.meta = meta,
+            Err(StoreError::Conflict | StoreError::Ambiguous(_)) => self.meta = store.meta()?,
+            Err(_) => {}
         }
-        if meta != self.meta {
-            let expected = self.meta.clone();
-            store.commit(Commit { expected, meta: meta.clone(), operations: Vec::new() })?;
-            self.meta = meta;
+        result
+    }
+
+    /// Takes a step again until the store can say whether it was made. The step looks first
+    /// whether it was.
+    fn until_certain(
+        &mut self,
+        mut step: impl FnMut(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut result = step(self);
+        for _ in 0..CONFLICTS_MAX {
+            if !matches!(result, Err(StoreError::Conflict | StoreError::Ambiguous(_))) {
+                break;
+            }
+            result = step(self);
         }
-        Ok(())
+        result
     }
 
     /// A device connected; `key` is the key that it holds.
@@ -254,6 +317,7 @@ impl ServerMachine {
                 self.pump(store, id)
             }
             (true, ToServer::Fetch { table, record }) => self.fetch(store, id, &table, record),
+            (true, ToServer::Ask(edits)) => self.ask(store, id, edits),
             (_, message) => {
                 let what = match message {
                     ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",

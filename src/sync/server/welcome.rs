@@ -6,7 +6,7 @@ use crate::codec::{Digest, EnrollCode, Refusal, Resume, Scope, ToDevice};
 use crate::gate::Standing;
 use crate::limits::GRANT_LASTS_MILLIS;
 use crate::model::{DeviceNumber, Right, Timestamp};
-use crate::sync::{Commit, DeviceRow, Grant, Operation, ServerStore, StoreError};
+use crate::sync::{DeviceRow, Grant, Operation, ServerStore, StoreError};
 
 impl ServerMachine {
     pub(super) fn hello<S: ServerStore>(
@@ -70,9 +70,7 @@ impl ServerMachine {
         let row = DeviceRow { number, key, user, name, revoked: false };
         let use_code = Operation::UseCode { nonce: code.nonce(), key };
         let operations = vec![Operation::PutDevice(row.clone()), use_code];
-        let expected = self.meta.clone();
-        store.commit(Commit { expected, meta: meta.clone(), operations })?;
-        self.meta = meta;
+        self.commit(store, meta, operations)?;
         self.admit(store, now, id, row, Resume::default())
     }
 
@@ -145,8 +143,7 @@ impl ServerMachine {
         if store.standing(number, resolved.digest)?.is_none() {
             let (digest, standing) = (resolved.digest, resolved.bytes.clone());
             let put = Operation::PutStanding { device: number, digest, standing };
-            let (expected, meta) = (self.meta.clone(), self.meta.clone());
-            store.commit(Commit { expected, meta, operations: vec![put] })?;
+            self.commit(store, self.meta.clone(), vec![put])?;
         }
         let rules = Arc::clone(&self.rules);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };

@@ -1,0 +1,292 @@
+//! Typed tables: rows as any serde type, checked against the schema.
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+
+use super::shape::fields_of;
+use super::{Draft, EditError, Intent, Receipt, Replica, Row};
+use crate::model::{ColumnName, Columns, Denial, Owner, RecordId, Schema, Table, TableName, Value};
+use crate::sync::StoreError;
+
+/// Why a type does not fit a table, or a row not a type.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// The schema has no such table.
+    #[error("there is no table `{table}`; the schema has: {known}")]
+    NoSuchTable {
+        /// The table.
+        table: String,
+        /// Those there are.
+        known: String,
+    },
+    /// The type has a field that is no column.
+    #[error("`{field}` of the type is no column of table `{table}`, which has: {known}")]
+    UnknownField {
+        /// The field.
+        field: String,
+        /// The table.
+        table: TableName,
+        /// The columns.
+        known: String,
+    },
+    /// The type lacks a required column.
+    #[error("column `{column}` of table `{table}` is required, and the type has no field for it")]
+    MissingField {
+        /// The column.
+        column: ColumnName,
+        /// The table.
+        table: TableName,
+    },
+    /// A row does not read as the type.
+    #[error("row {row} of table `{table}` does not read as the type: {error}")]
+    Row {
+        /// The table.
+        table: TableName,
+        /// The row.
+        row: RecordId,
+        /// What is wrong, with the column.
+        error: String,
+    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A table whose rows are read and written as `T`. Cheap to clone.
+pub struct TypedTable<T> {
+    replica: Replica,
+    name: TableName,
+    row: PhantomData<fn() -> T>,
+}
+
+impl<T> std::fmt::Debug for TypedTable<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TypedTable").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<T> Clone for TypedTable<T> {
+    fn clone(&self) -> Self {
+        Self { replica: self.replica.clone(), name: self.name.clone(), row: PhantomData }
+    }
+}
+
+fn known<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl Replica {
+    /// A table whose rows are read and written as `T`: a struct whose fields are named like the
+    /// table's columns. Fields for optional columns are `Option`s or have a serde default.
+    ///
+    /// # Errors
+    /// The schema has no such table, or the type does not fit it.
+    pub fn table<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<TypedTable<T>, TableError> {
+        let schema = self.schema();
+        let Some(table) = schema.table(name) else {
+            let (table, known) = (name.to_owned(), known(schema.tables.keys()));
+            return Err(TableError::NoSuchTable { table, known });
+        };
+        // A type without fixed fields, such as a map, is checked value by value.
+        if let Some(fields) = fields_of::<T>() {
+            check_fields(table, fields)?;
+        }
+        Ok(TypedTable { replica: self.clone(), name: table.id.clone(), row: PhantomData })
+    }
+}
+
+fn check_fields(table: &Table, fields: &[&str]) -> Result<(), TableError> {
+    let is_column = |field: &&&str| table.column(field).is_some();
+    if let Some(field) = fields.iter().find(|field| !is_column(field)) {
+        return Err(TableError::UnknownField {
+            field: (*field).to_owned(),
+            table: table.id.clone(),
+            known: known(table.columns.iter().map(|column| &column.id)),
+        });
+    }
+    let required = table.columns.iter().filter(|column| column.required);
+    match required.into_iter().find(|column| !fields.contains(&column.id.as_str())) {
+        Some(column) => {
+            let (column, table) = (column.id.clone(), table.id.clone());
+            Err(TableError::MissingField { column, table })
+        }
+        None => Ok(()),
+    }
+}
+
+fn malformed(detail: impl std::fmt::Display) -> EditError {
+    EditError::Denied(Denial::malformed(detail.to_string()))
+}
+
+/// Reads one value that an app gives for a column.
+pub(super) fn column_value(
+    schema: &Schema,
+    table: &TableName,
+    column: &str,
+    value: &impl Serialize,
+) -> Result<(ColumnName, Value), EditError> {
+    let declared = schema.table(table.as_str());
+    let declared = declared.ok_or_else(|| EditError::NoSuchTable(table.clone()))?;
+    let found = declared.column(column);
+    let found =
+        found.ok_or_else(|| malformed(format!("table `{table}` has no column `{column}`")))?;
+    let json = serde_json::to_value(value).map_err(malformed)?;
+    let value = found.parse_json(schema, &json).map_err(malformed)?;
+    Ok((found.id.clone(), value))
+}
+
+/// Reads a whole row that an app gives.
+pub(super) fn row_columns(
+    schema: &Schema,
+    table: &TableName,
+    row: &impl Serialize,
+) -> Result<Columns, EditError> {
+    match serde_json::to_value(row).map_err(malformed)? {
+        Json::Object(fields) => {
+            let read = |(name, json): (&String, &Json)| column_value(schema, table, name, json);
+            fields.iter().map(read).collect()
+        }
+        other => Err(malformed(format!("a row is an object with named fields, not {other}"))),
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> TypedTable<T> {
+    /// The table's name.
+    #[must_use]
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    pub(super) fn insert_draft(&self, row: &T, owner: Option<Owner>) -> Result<Draft, EditError> {
+        let columns = row_columns(&self.replica.schema(), &self.name, row)?;
+        let record = self.replica.new_id(&self.name, &columns)?;
+        let intent = Intent::Create { owner, columns };
+        Ok(Draft { table: self.name.clone(), record, intent })
+    }
+
+    /// Makes a new record; its id is [`Receipt::id`]. Durable when the future is ready, pending
+    /// until the server rules. Not cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// The gate refuses it, or the row does not fit the table: nothing is stored.
+    pub async fn insert(&self, row: &T) -> Result<Receipt, EditError> {
+        self.replica.commit(vec![self.insert_draft(row, None)?]).await
+    }
+
+    /// The row of this id; `None` where there is none on this device.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the row does not read as the type.
+    pub fn get(&self, id: RecordId) -> Result<Option<T>, TableError> {
+        self.replica.get(&self.name, id)?.map(|row| self.read(&row)).transpose()
+    }
+
+    /// All rows, with their ids, in the order of these. To go through a large table in parts, use
+    /// [`Replica::list`].
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn rows(&self) -> Result<Vec<(RecordId, T)>, TableError> {
+        self.find(&[])
+    }
+
+    /// The rows whose columns hold all these values.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn find(&self, equal: &[(ColumnName, Value)]) -> Result<Vec<(RecordId, T)>, TableError> {
+        let rows = self.replica.find(&self.name, equal, None, usize::MAX)?;
+        rows.iter().map(|row| Ok((row.id, self.read(row)?))).collect()
+    }
+
+    /// Begins an edit of one record; nothing happens before [`EditBuilder::commit`].
+    pub fn edit(&self, id: RecordId) -> EditBuilder {
+        self.replica.edit(&self.name, id)
+    }
+
+    /// Deletes a record. It can be undeleted.
+    ///
+    /// # Errors
+    /// The gate refuses it, or the record is not here.
+    pub async fn delete(&self, id: RecordId) -> Result<Receipt, EditError> {
+        self.replica.delete(&self.name, id).await
+    }
+
+    fn read(&self, row: &Row) -> Result<T, TableError> {
+        let columns = row.columns.iter();
+        let fields: Map<_, _> =
+            columns.map(|(column, value)| (column.to_string(), value.to_json())).collect();
+        serde_path_to_error::deserialize(Json::Object(fields)).map_err(|error| TableError::Row {
+            table: self.name.clone(),
+            row: row.id,
+            error: error.to_string(),
+        })
+    }
+}
+
+/// An edit of one record, being put together.
+#[derive(Debug)]
+#[must_use = "nothing happens before `commit`"]
+pub struct EditBuilder {
+    replica: Replica,
+    table: TableName,
+    record: RecordId,
+    schema: Schema,
+    columns: Columns,
+    error: Option<EditError>,
+}
+
+impl Replica {
+    /// Begins an edit of one record; nothing happens before [`EditBuilder::commit`].
+    pub fn edit(&self, table: &TableName, record: RecordId) -> EditBuilder {
+        EditBuilder {
+            replica: self.clone(),
+            table: table.clone(),
+            record,
+            schema: self.schema(),
+            columns: Columns::new(),
+            error: None,
+        }
+    }
+}
+
+impl EditBuilder {
+    /// Sets a column. `value` is anything that serializes to the column's kind of value: a text, a
+    /// number, a date as text, an `Option` of these.
+    pub fn set(mut self, column: &str, value: impl Serialize) -> Self {
+        match column_value(&self.schema, &self.table, column, &value) {
+            Ok((column, value)) => {
+                self.columns.insert(column, value);
+            }
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+        }
+        self
+    }
+
+    pub(super) fn draft(self) -> Result<Draft, EditError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        Ok(Draft { table: self.table, record: self.record, intent: Intent::Set(self.columns) })
+    }
+
+    /// Makes the edit: durable when the future is ready, pending until the server rules. Not
+    /// cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// The gate refuses it, the record is not here, or a value does not fit its column: nothing is
+    /// stored.
+    pub async fn commit(self) -> Result<Receipt, EditError> {
+        let replica = self.replica.clone();
+        replica.commit(vec![self.draft()?]).await
+    }
+}

@@ -1,0 +1,115 @@
+//! Several edits in one durable step.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::table::{EditBuilder, TypedTable};
+use super::{Draft, EditError, Intent, Receipt, Replica};
+use crate::model::{Owner, RecordId};
+
+/// Collects the edits of one step. See [`Replica::transaction`].
+#[derive(Debug, Default)]
+pub struct Transaction {
+    drafts: Vec<Draft>,
+}
+
+impl Transaction {
+    /// Makes a new record, and returns its id, so that others of the step can look it up.
+    ///
+    /// # Errors
+    /// The row does not fit the table.
+    pub fn insert<T: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &TypedTable<T>,
+        row: &T,
+    ) -> Result<RecordId, EditError> {
+        self.add(table.insert_draft(row, None)?)
+    }
+
+    /// Makes a new record that belongs to someone else.
+    ///
+    /// # Errors
+    /// The row does not fit the table.
+    pub fn insert_for<T: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &TypedTable<T>,
+        row: &T,
+        owner: Owner,
+    ) -> Result<RecordId, EditError> {
+        self.add(table.insert_draft(row, Some(owner))?)
+    }
+
+    /// Adds an edit that was put together with [`TypedTable::edit`].
+    ///
+    /// # Errors
+    /// A value of it does not fit its column.
+    pub fn edit(&mut self, edit: EditBuilder) -> Result<RecordId, EditError> {
+        self.add(edit.draft()?)
+    }
+
+    /// Deletes a record.
+    ///
+    /// # Errors
+    /// None now; the same as other edits when the step is made.
+    pub fn delete<T: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &TypedTable<T>,
+        record: RecordId,
+    ) -> Result<RecordId, EditError> {
+        self.add(Draft { table: table.name().clone(), record, intent: Intent::Delete })
+    }
+
+    /// Adds an edit of the dynamic core.
+    ///
+    /// # Errors
+    /// None now; the same as other edits when the step is made.
+    pub fn add(&mut self, draft: Draft) -> Result<RecordId, EditError> {
+        let record = draft.record;
+        self.drafts.push(draft);
+        Ok(record)
+    }
+}
+
+/// A transaction that was put together: await it to make it.
+#[derive(Debug)]
+#[must_use = "a transaction is made when it is awaited"]
+pub struct PreparedTransaction {
+    atomic: bool,
+    replica: Replica,
+    drafts: Result<Vec<Draft>, EditError>,
+}
+
+impl Replica {
+    /// Puts several edits together, across tables; awaiting what it returns makes them in one
+    /// durable step: all of them, or none where one is refused here.
+    ///
+    /// The server rules on each record's edit, unless the transaction is
+    /// [`atomic`](PreparedTransaction::atomic).
+    pub fn transaction(
+        &self,
+        collect: impl FnOnce(&mut Transaction) -> Result<(), EditError>,
+    ) -> PreparedTransaction {
+        let mut transaction = Transaction::default();
+        let drafts = collect(&mut transaction).map(|()| transaction.drafts);
+        PreparedTransaction { atomic: false, replica: self.clone(), drafts }
+    }
+}
+
+impl PreparedTransaction {
+    /// The server, too, takes all of the edits or none; no replica ever sees half of them.
+    pub fn atomic(self) -> Self {
+        Self { atomic: true, ..self }
+    }
+}
+
+impl IntoFuture for PreparedTransaction {
+    type Output = Result<Receipt, EditError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.replica.make(self.drafts?, self.atomic).await })
+    }
+}

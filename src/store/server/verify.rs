@@ -1,0 +1,157 @@
+//! Whether a server's file is what it should be, by meaning.
+
+use std::collections::BTreeMap;
+
+use redb::ReadTransaction;
+
+use super::snapshot::rebuild;
+use super::tables::{
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, LOG, META, META_KEY, PLACE, RECORD, REFUSED,
+    STANDING,
+};
+use crate::gate::{Confirmed, replay};
+use crate::model::{RecordId, Sequence, TableName};
+use crate::store::fence::fenced;
+use crate::store::survey::Survey;
+use crate::sync::StoreError;
+
+/// The places in the log of each record's edits.
+type Edits = BTreeMap<RecordId, Vec<Sequence>>;
+
+/// Goes over all tables. What cannot be read is told once, and not held against what refers to it
+/// more than that.
+pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
+    survey.expect(&META, tx);
+    survey.expect(&LOG, tx);
+    survey.expect(&RECORD, tx);
+    survey.expect(&PLACE, tx);
+    survey.expect(&COUNT, tx);
+    survey.expect(&ADMITTED, tx);
+    survey.expect(&REFUSED, tx);
+    survey.expect(&DEVICE, tx);
+    survey.expect(&DEVICE_KEY, tx);
+    survey.expect(&CODE, tx);
+    survey.expect(&STANDING, tx);
+    let edits = log(tx, survey);
+    records(tx, survey, edits);
+    devices(tx, survey);
+    survey.each(&REFUSED, tx, |_, _, _| {});
+    survey.each(&STANDING, tx, |_, _, _| {});
+}
+
+fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {
+    let mut head = None;
+    survey.each(&META, tx, |_, _, meta| head = Some(meta.head));
+    let mut edits = Edits::new();
+    let mut ids = BTreeMap::new();
+    let mut next = Sequence(1);
+    survey.each(&LOG, tx, |survey, sequence, logged| {
+        // From behind, where the pages lead no further, gaps were told already.
+        if sequence > next {
+            let (from, to) = (next.0, sequence.0 - 1);
+            survey.found(LOG.name(), None, format!("the entries {from} to {to} are missing"));
+        }
+        next = next.max(Sequence(sequence.0 + 1));
+        let edit = logged.at(sequence).edit;
+        if let Some(other) = ids.insert(edit.id, sequence) {
+            let problem = format!("edit {} is in the log at {other} already", edit.id);
+            survey.misfit(&LOG, &sequence, problem);
+        }
+        edits.entry(edit.record).or_default().push(sequence);
+    });
+    let last = Sequence(next.0 - 1);
+    match head {
+        Some(head) if head != last => {
+            let problem = format!("it says that the log ends at {head}, it ends at {last}");
+            survey.misfit(&META, &META_KEY.to_owned(), problem);
+        }
+        None if last > Sequence(0) => survey.found(META.name(), None, "it is empty"),
+        _ => {}
+    }
+    survey.each(&ADMITTED, tx, |survey, edit, sequence| {
+        if ids.remove(&edit) != Some(sequence) {
+            survey.misfit(&ADMITTED, &edit, format!("it is not in the log at {sequence}"));
+        }
+    });
+    for (edit, sequence) in ids {
+        survey.misfit(&LOG, &sequence, format!("it is not found by its edit id {edit}"));
+    }
+    for sequences in edits.values_mut() {
+        sequences.sort();
+    }
+    edits
+}
+
+/// Compares each record with what its entries in the log make.
+fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut edits: Edits) {
+    let mut places = BTreeMap::new();
+    survey.each(&RECORD, tx, |survey, id, kept| {
+        let logged = edits.remove(&id).unwrap_or_default();
+        let confirmed = match fenced(|| rebuild(id, &kept)) {
+            Ok(confirmed) => confirmed,
+            Err(error) => return survey.misfit(&RECORD, &id, error.to_string()),
+        };
+        let record = confirmed.record();
+        places.insert((record.table().clone(), id), record.is_active());
+        match replayed(tx, &logged) {
+            Ok(made) if made.as_ref() == Some(&confirmed) => {}
+            Ok(_) => survey.misfit(&RECORD, &id, "it is not what its entries in the log make"),
+            // Told where the log was gone over.
+            Err(_) => {}
+        }
+    });
+    for id in edits.into_keys() {
+        survey.misfit(&RECORD, &id, "it is not there, though the log has entries of it");
+    }
+    let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
+    for ((table, _), is_active) in &places {
+        *counts.entry(table.clone()).or_default() += u64::from(*is_active);
+    }
+    survey.each(&PLACE, tx, |survey, place, is_active| {
+        if places.remove(&place) != Some(is_active) {
+            survey.misfit(&PLACE, &place, "it does not fit the record");
+        }
+    });
+    for place in places.into_keys() {
+        survey.misfit(&RECORD, &place.1, "it is not found in the order of its table");
+    }
+    survey.each(&COUNT, tx, |survey, table, count| {
+        let found = counts.remove(&table).unwrap_or(0);
+        if found != count {
+            let problem = format!("it says {count} records, there are {found}");
+            survey.misfit(&COUNT, &table, problem);
+        }
+    });
+    for (table, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        survey.misfit(&COUNT, &table, format!("it says no records, there are {count}"));
+    }
+}
+
+/// What these entries of the log make.
+fn replayed(tx: &ReadTransaction, logged: &[Sequence]) -> Result<Option<Confirmed>, StoreError> {
+    let entries = fenced(|| {
+        let log = LOG.read(tx)?;
+        let read = |sequence: &Sequence| Ok((*sequence, log.expect(sequence)?.at(*sequence).edit));
+        logged.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+    })?;
+    replay(entries).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+fn devices(tx: &ReadTransaction, survey: &mut Survey<'_>) {
+    let mut keys = BTreeMap::new();
+    survey.each(&DEVICE, tx, |survey, number, device| {
+        if device.number != number {
+            survey.misfit(&DEVICE, &number, format!("it says that it is {}", device.number));
+        }
+        keys.insert(device.key, number);
+    });
+    survey.each(&DEVICE_KEY, tx, |survey, key, number| {
+        if keys.remove(&key) != Some(number) {
+            survey.misfit(&DEVICE_KEY, &key, "it leads to no such device");
+        }
+    });
+    for number in keys.into_values() {
+        survey.misfit(&DEVICE, &number, "it is not found by its key");
+    }
+    survey.each(&CODE, tx, |_, _, _| {});
+}

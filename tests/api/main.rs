@@ -1,0 +1,16 @@
+//! The library as an app uses it: replicas and a server in one process, over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails where it stands"
+)]
+
+mod atomic;
+mod embed;
+mod enrolment;
+mod handles;
+mod office;
+mod rows;

@@ -1,0 +1,115 @@
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tidegate::gate::Roster;
+use tidegate::model::{Columns, Organization, Policy, TableName, Value};
+use tidegate::replica::Replica;
+use tidegate::server::{Home, InitOptions, Server};
+use tidegate::sync::server::Rules;
+
+pub(crate) const SCHEMA: &str = r#"
+[[table]]
+id = "account"
+ownership = "user_owned"
+columns = [
+  { id = "name", type = "text", required = true },
+  { id = "balance", type = "integer" },
+]
+[[table]]
+id = "transfer"
+ownership = "user_owned"
+columns = [
+  { id = "amount", type = "integer", required = true },
+  { id = "from", type = "lookup", table = "account" },
+]
+"#;
+
+pub(crate) const POLICY: &str = r#"
+[[business_unit]]
+id = "root"
+[[user]]
+id = "boss"
+business_unit = "root"
+roles = ["system_administrator"]
+[[user]]
+id = "ann"
+business_unit = "root"
+roles = ["clerk"]
+[[user]]
+id = "ben"
+business_unit = "root"
+roles = ["clerk"]
+[[role]]
+id = "clerk"
+[role.rights.account]
+create = "user"
+read = "organization"
+write = "organization"
+delete = "user"
+append_to = "organization"
+[role.rights.transfer]
+create = "user"
+read = "organization"
+append = "user"
+"#;
+
+/// A server in a temporary folder.
+pub(crate) struct Office {
+    pub(crate) dir: TempDir,
+    pub(crate) home: Home,
+    pub(crate) server: Server,
+}
+
+impl Office {
+    pub(crate) fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            Some(path)
+        };
+        let options = InitOptions {
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            schema: write("schema.toml", SCHEMA),
+            policy: write("policy.toml", POLICY),
+            ..InitOptions::default()
+        };
+        let home = Home::init(&dir.path().join("server"), &options).unwrap();
+        let server = home.serve(home.rules().unwrap()).unwrap();
+        Self { dir, home, server }
+    }
+
+    pub(crate) fn code(&self, user: &str) -> tidegate::codec::EnrollCode {
+        let address = self.server.local_addr().unwrap().to_string();
+        self.home.enroll_code_at(vec![address], &user.parse().unwrap(), 60_000).unwrap()
+    }
+
+    pub(crate) async fn device(&self, name: &str, user: &str) -> Replica {
+        let path = self.dir.path().join(format!("{name}.redb"));
+        let replica = Replica::builder(path).open().unwrap();
+        replica.enroll(&self.code(user), name).await.unwrap();
+        replica
+    }
+
+    pub(crate) async fn change_policy(&self, change: impl FnOnce(&mut Policy, &mut Organization)) {
+        let rules = self.home.rules().unwrap();
+        let mut policy = rules.roster().policy().clone();
+        let mut organization = rules.roster().organization().clone();
+        change(&mut policy, &mut organization);
+        let roster = Roster::new(Arc::new(policy), Arc::new(organization));
+        let rules = Rules::new(rules.schema().clone(), roster).unwrap();
+        self.server.set_rules(rules).await.unwrap();
+    }
+}
+
+pub(crate) fn table(name: &str) -> TableName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn columns<const N: usize>(pairs: [(&str, Value); N]) -> Columns {
+    pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value)).collect()
+}
+
+pub(crate) fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}

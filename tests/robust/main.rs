@@ -1,0 +1,13 @@
+//! Files that are damaged, repaired, backed up and restored, with real servers on loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod repair;
+mod verify;
+mod world;

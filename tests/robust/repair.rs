@@ -1,0 +1,130 @@
+//! A replica heals from the server, and keeps what the server does not have.
+
+use std::fs;
+use std::path::Path;
+
+use tidegate::model::Right;
+use tidegate::replica::{RepairError, Replica, repair, verify};
+
+use crate::world::{World, add, assert_equal, dump, rows, set, titles, write_raw};
+
+/// A device with a pending and a refused edit, and another that has all that is confirmed.
+async fn world() -> (World, Replica) {
+    let world = World::start();
+    let alice = world.enroll("alice.redb", "alice").await;
+    let bob = world.enroll("bob.redb", "bob").await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(add(&alice, &format!("order {n}")).await);
+    }
+    alice.sync().await.unwrap();
+    set(&alice, ids[0], "title", "refused").await;
+    world.take_right(Right::Write).await;
+    alice.sync().await.unwrap();
+    assert_eq!(alice.quarantine().unwrap().len(), 1);
+    add(&alice, "pending one").await;
+    add(&alice, "pending two").await;
+    (world, bob)
+}
+
+fn damage(path: &Path, table: &str) {
+    let (key, mut value) = dump(path)[table].last().cloned().unwrap();
+    value[0] ^= 0x80;
+    write_raw(path, table, &key, Some(&value));
+}
+
+/// Repairs, and sees that all is well after the next sync.
+async fn heal(table: &str) {
+    let (world, bob) = world().await;
+    let path = world.path("alice.redb");
+    damage(&path, table);
+    let before = fs::read(&path).unwrap();
+    let done = repair(&path, &mut |_, _| {}).unwrap();
+    assert_eq!((done.pending, done.quarantined), (2, 1), "{table}");
+    assert_eq!(done.damaged, world.path("alice.redb.damaged"));
+    assert_eq!(fs::read(&done.damaged).unwrap(), before);
+    assert!(done.verification.findings.iter().any(|it| it.table == table), "{table}");
+    assert!(verify(&path, &mut |_, _| {}).unwrap().is_sound(), "{table}");
+
+    let alice = world.open("alice.redb");
+    // What is pending is there at once.
+    assert_eq!(titles(&alice), ["pending one", "pending two"]);
+    alice.sync().await.unwrap();
+    bob.sync().await.unwrap();
+    assert_equal(&alice, &bob);
+    assert_eq!(rows(&alice).len(), 7, "{table}");
+    assert_eq!(alice.status().unwrap().pending, 0);
+    assert_eq!(alice.quarantine().unwrap().len(), 1);
+    // The next edits take new numbers.
+    add(&alice, "later").await;
+    alice.sync().await.unwrap();
+    bob.sync().await.unwrap();
+    assert_eq!(rows(&bob).len(), 8, "{table}");
+    assert_equal(&alice, &bob);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_replica_heals_and_keeps_what_was_not_sent() {
+    for table in
+        ["row-1", "history-1", "row-count-1", "pending-edit-1", "pending-record-1", "tidegate"]
+    {
+        heal(table).await;
+    }
+}
+
+fn part(path: &Path, name: &str) -> (Vec<u8>, Vec<u8>) {
+    let parts = dump(path)["meta-1"].clone();
+    parts.into_iter().find(|(key, _)| key == name.as_bytes()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_its_place_in_the_log_is_lost_it_counts_on_from_far_away() {
+    let (world, bob) = world().await;
+    let path = world.path("alice.redb");
+    for name in ["place", "grant", "schema"] {
+        let (key, mut value) = part(&path, name);
+        value[0] ^= 1;
+        write_raw(&path, "meta-1", &key, Some(&value));
+    }
+    repair(&path, &mut |_, _| {}).unwrap();
+    let alice = world.open("alice.redb");
+    alice.sync().await.unwrap();
+    add(&alice, "later").await;
+    alice.sync().await.unwrap();
+    bob.sync().await.unwrap();
+    assert_eq!(rows(&bob).len(), 8);
+    assert_equal(&alice, &bob);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_forgot_who_it_is_gives_back_its_pending_edits() {
+    let (world, _bob) = world().await;
+    let path = world.path("alice.redb");
+    let (key, mut value) = part(&path, "enrolment");
+    value[5] ^= 1;
+    write_raw(&path, "meta-1", &key, Some(&value));
+    let before = fs::read(&path).unwrap();
+    let error = repair(&path, &mut |_, _| {}).unwrap_err();
+    let text = error.to_string();
+    let RepairError::Identity { pending, .. } = error else { panic!("{text}") };
+    assert_eq!(pending.len(), 2);
+    assert!(text.contains("enrol into a new file; 2 pending edits could be read"), "{text}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_needs_no_repair_or_cannot_have_one_is_left_as_it_is() {
+    let (mut world, bob) = world().await;
+    drop(bob);
+    let path = world.path("bob.redb");
+    let before = fs::read(&path).unwrap();
+    assert!(matches!(repair(&path, &mut |_, _| {}), Err(RepairError::Sound(_))));
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    world.stop_server().await;
+    let path = world.home.data_file();
+    damage(&path, "log-1");
+    let error = repair(&path, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error, RepairError::Server(_)), "{error}");
+    assert!(error.to_string().contains("restored from a backup"), "{error}");
+}

@@ -1,0 +1,269 @@
+//! What apps do: edits of every kind on what their device shows, and what users make of refusals.
+
+use tidegate::model::{
+    ColumnName, Columns, Edit, EditId, Op, Owner, RecordId, RecordState, Section, TableName, Value,
+};
+use tidegate::sync::StoreError;
+use tidegate::sync::replica::{Draft, EditError, Intent};
+
+use crate::memory::Key;
+use crate::merge::Naive;
+use crate::people::{TABLES, TEAMS, USERS, name};
+use crate::world::{Check, Made, World};
+
+const CODES: [&str; 4] = ["k0", "k1", "k2", "k3"];
+
+impl World {
+    pub(crate) fn app_edits(&mut self, at: usize) -> Check {
+        let enrolled = |world: &Self| {
+            let machine = world.devices[at].machine.as_ref();
+            machine.is_some_and(|machine| machine.meta().enrolment.is_some())
+        };
+        if !enrolled(self) {
+            return Ok(());
+        }
+        let count = if self.rng.chance(25) { 2 + self.rng.below(2) } else { 1 };
+        let mut drafts = Vec::new();
+        for _ in 0..count {
+            drafts.extend(self.draft(at, &drafts));
+        }
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        self.note(&format!("device {at} edits {drafts:?}"));
+        let (time, atomic) = (self.device_time(at), self.rng.chance(40));
+        let device = &mut self.devices[at];
+        let result =
+            device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, atomic);
+        let ids = match result {
+            Ok(ids) => ids,
+            Err(error) => return self.edit_refused(at, error),
+        };
+        self.note(&format!("made {ids:?}"));
+        let made = self.adopt_new(at);
+        if made != ids {
+            return Err(format!("device {at} made {made:?} and says {ids:?}"));
+        }
+        self.drain_device(at)
+    }
+
+    /// Takes edits that are pending and were not known to be made.
+    fn adopt_new(&mut self, at: usize) -> Vec<EditId> {
+        let device = &mut self.devices[at];
+        let mut new = Vec::new();
+        for edit in device.disk.file.pending.values() {
+            if !device.made.contains_key(&edit.id) {
+                let ops: Vec<Op> = edit.ops().cloned().collect();
+                let made = Made { ops, creates: creates(edit), dealt_with: Vec::new() };
+                device.made.insert(edit.id, made);
+                new.push(edit.id);
+            }
+        }
+        self.figures.edits += new.len() as u64;
+        new
+    }
+
+    fn edit_refused(&mut self, at: usize, error: EditError) -> Check {
+        self.note(&format!("not made: {error}"));
+        match error {
+            EditError::Store(StoreError::Damaged(_)) | EditError::Damaged(_) => {
+                Err(format!("device {at} cannot edit: {error}"))
+            }
+            EditError::Store(StoreError::Ambiguous(_)) => {
+                self.adopt_new(at);
+                self.after_store_error(at)
+            }
+            EditError::Store(_) => {
+                self.nothing_made(at)?;
+                self.after_store_error(at)
+            }
+            _ => {
+                self.figures.refused_here += 1;
+                self.nothing_made(at)?;
+                self.drain_device(at)
+            }
+        }
+    }
+
+    fn nothing_made(&mut self, at: usize) -> Check {
+        let made = self.adopt_new(at);
+        let problem = || format!("device {at} did not make an edit and keeps {made:?}");
+        if made.is_empty() { Ok(()) } else { Err(problem()) }
+    }
+
+    /// An app may open its file again, or just go on.
+    fn after_store_error(&mut self, at: usize) -> Check {
+        if self.rng.chance(50) { self.crash_device(at) } else { self.drain_device(at) }
+    }
+
+    fn draft(&mut self, at: usize, before: &[Draft]) -> Option<Draft> {
+        let rows: Vec<Key> = self.devices[at].disk.file.rows.keys().cloned().collect();
+        // Several edits of one record in one transaction come from drawing it again.
+        let again = before.last().map(|draft| (draft.table.clone(), draft.record));
+        let row = match again.filter(|_| self.rng.chance(40)) {
+            Some(key) => Some(key),
+            None => self.rng.pick(&rows).cloned(),
+        };
+        let draft = |(table, record): Key, intent| Some(Draft { table, record, intent });
+        match self.rng.weighted(&[22, 14, 45, 8, 5, 8]) {
+            0 => {
+                let intent = Intent::Create { owner: self.some_owner(), columns: self.order(at) };
+                draft((name("order"), self.random_id()), intent)
+            }
+            1 => {
+                let (key, columns) = self.keyed();
+                let owner = self.some_owner().filter(|_| key.0.as_str() == "customer");
+                let intent = if self.rng.chance(60) {
+                    Intent::Put { owner, columns }
+                } else {
+                    Intent::Create { owner, columns }
+                };
+                draft(key, intent)
+            }
+            2 => {
+                let key = row?;
+                let columns = match key.0.as_str() {
+                    "order" => self.order(at),
+                    _ => Columns::from([(name("note"), self.value())]),
+                };
+                draft(key, Intent::Set(columns))
+            }
+            3 => draft(row?, Intent::Delete),
+            4 => draft(self.deleted(at)?, Intent::Undelete),
+            _ => {
+                let owner = self.owner();
+                draft(row?, Intent::Assign(owner))
+            }
+        }
+    }
+
+    fn random_id(&mut self) -> RecordId {
+        let mut random = [0; 10];
+        random.copy_from_slice(&self.rng.seed()[..10]);
+        RecordId::new(self.time(), random)
+    }
+
+    fn keyed(&mut self) -> (Key, Columns) {
+        let table: TableName = name(if self.rng.chance(60) { TABLES[0] } else { TABLES[2] });
+        let code = Value::Text((*self.rng.pick(&CODES).unwrap()).into());
+        let id = RecordId::from_key(&table, std::slice::from_ref(&code));
+        let mut columns = Columns::from([(name("code"), code)]);
+        if self.rng.chance(60) {
+            columns.insert(name("note"), self.value());
+        }
+        ((table, id), columns)
+    }
+
+    /// Some columns of an order.
+    fn order(&mut self, at: usize) -> Columns {
+        let mut columns = Columns::new();
+        for (column, percent) in [("title", 50), ("note", 40), ("cost", 30), ("margin", 20)] {
+            if self.rng.chance(percent) {
+                columns.insert(name(column), self.value());
+            }
+        }
+        if self.rng.chance(25) {
+            let rows = self.devices[at].disk.file.rows.keys();
+            let customers: Vec<_> =
+                rows.filter(|(table, _)| table.as_str() == "customer").map(|(_, id)| *id).collect();
+            let found = self.rng.pick(&customers).copied().map_or(Value::Null, Value::Lookup);
+            columns.insert(name("customer"), found);
+        }
+        columns
+    }
+
+    /// Mostly one that nobody wrote before.
+    fn value(&mut self) -> Value {
+        match self.rng.below(10) {
+            0 => Value::Null,
+            1 => Value::Text("same".into()),
+            _ => {
+                self.values += 1;
+                Value::Text(format!("v{}", self.values))
+            }
+        }
+    }
+
+    fn some_owner(&mut self) -> Option<Owner> {
+        if self.rng.chance(25) { Some(self.owner()) } else { None }
+    }
+
+    fn owner(&mut self) -> Owner {
+        if self.rng.chance(60) {
+            Owner::User(name(self.rng.pick(&USERS).unwrap()))
+        } else {
+            Owner::Team(name(self.rng.pick(&TEAMS).unwrap()))
+        }
+    }
+
+    fn deleted(&mut self, at: usize) -> Option<Key> {
+        let confirmed = self.devices[at].disk.file.confirmed.iter();
+        let deleted =
+            confirmed.filter(|(_, (_, edit))| Naive::of(edit).state() == RecordState::Deleted);
+        let deleted: Vec<_> = deleted.map(|(key, _)| key.clone()).collect();
+        self.rng.pick(&deleted).cloned()
+    }
+
+    /// The user tries a refused edit again, or throws it away.
+    pub(crate) fn app_deals_with_quarantine(&mut self, at: usize) -> Check {
+        let device = &self.devices[at];
+        let refused: Vec<EditId> =
+            device.disk.file.quarantine.iter().map(|entry| entry.edit).collect();
+        let Some(id) = self.rng.pick(&refused).copied() else { return Ok(()) };
+        if device.machine.is_none() {
+            return Ok(());
+        }
+        let retries = self.rng.chance(60);
+        let time = self.device_time(at);
+        let device = &mut self.devices[at];
+        let before = device.disk.file.quarantine.clone();
+        let machine = device.machine.as_mut().unwrap();
+        let result = if retries {
+            machine.retry(&mut device.disk, time, id).map(|_| ())
+        } else {
+            machine.discard(&mut device.disk, id).map_err(EditError::from)
+        };
+        self.note(&format!("device {at} retries ({retries}) {id}: {result:?}"));
+        // Whatever was answered: what counts is what is there still.
+        let device = &mut self.devices[at];
+        let after = &device.disk.file.quarantine;
+        for entry in before.into_iter().filter(|entry| !after.contains(entry)) {
+            let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
+            made.dealt_with.extend(entry.ops);
+        }
+        let is_there = after.iter().any(|entry| entry.edit == id);
+        let new = self.adopt_new(at);
+        match result {
+            Ok(()) if is_there => Err(format!("{id} is in quarantine still")),
+            Ok(()) if retries => {
+                self.figures.retried += 1;
+                if new.is_empty() { Err("a retry vanished".into()) } else { self.drain_device(at) }
+            }
+            Ok(()) => self.drain_device(at),
+            Err(error) if is_there || matches!(error, EditError::Store(_)) => match error {
+                EditError::Store(StoreError::Damaged(_)) | EditError::Damaged(_) => {
+                    Err(format!("device {at} cannot retry: {error}"))
+                }
+                EditError::Store(_) => self.after_store_error(at),
+                _ => self.drain_device(at),
+            },
+            Err(error) => Err(format!("{id} left quarantine, and: {error}")),
+        }
+    }
+}
+
+pub(crate) fn quarantined_ops(quarantine: &[tidegate::sync::Quarantined], id: EditId) -> Vec<Op> {
+    quarantine.iter().filter(|entry| entry.edit == id).flat_map(|it| it.ops.clone()).collect()
+}
+
+fn creates(edit: &Edit) -> bool {
+    edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
+}
+
+/// The value that an operation sets, by its column.
+pub(crate) fn put(op: &Op) -> Option<(&ColumnName, &Value)> {
+    match op {
+        Op::Put { column, value } => Some((column, value)),
+        _ => None,
+    }
+}

@@ -1,0 +1,143 @@
+//! Judges the log after the fact: was each edit allowed at its place, under the policy then in
+//! force? And did edits of one device on one record keep their order?
+
+use std::collections::BTreeMap;
+
+use tidegate::model::{
+    DeviceNumber, Edit, EditId, Op, RecordId, RecordState, Section, Sequence, UserId, Value,
+};
+
+use crate::app::put;
+use crate::merge::Naive;
+use crate::people::{People, SECURED};
+use crate::world::Check;
+
+#[derive(Default)]
+pub(crate) struct Judge {
+    records: BTreeMap<RecordId, Naive>,
+    places: BTreeMap<EditId, Sequence>,
+    edits: Vec<Edit>,
+}
+
+impl Judge {
+    pub(crate) fn record(&self, id: RecordId) -> Option<&Naive> {
+        self.records.get(&id)
+    }
+
+    pub(crate) fn place(&self, edit: EditId) -> Option<Sequence> {
+        self.places.get(&edit).copied()
+    }
+
+    /// Takes the next edit of the log.
+    pub(crate) fn admit(
+        &mut self,
+        people: &People,
+        user: &UserId,
+        sequence: Sequence,
+        edit: &Edit,
+    ) -> Check {
+        if self.places.insert(edit.id, sequence).is_some() {
+            return Err("it is in the log already".into());
+        }
+        let old = self.records.get(&edit.record).cloned();
+        let mut new = old.clone().unwrap_or_else(|| Naive::new(edit.table.clone()));
+        if new.table != edit.table || !new.fits(edit) {
+            return Err("it does not fit the record".into());
+        }
+        new.add(edit);
+        match &old {
+            None => self.created(people, user, edit, &new)?,
+            Some(old) => self.changed(people, user, edit, old)?,
+        }
+        self.records.insert(edit.record, new);
+        self.edits.push(edit.clone());
+        Ok(())
+    }
+
+    fn created(&self, people: &People, user: &UserId, edit: &Edit, new: &Naive) -> Check {
+        if !new.is_active() || (new.table.as_str() == "place") != new.owned().is_none() {
+            return Err("no way for a record to begin".into());
+        }
+        let is_code = |op| put(op).is_some_and(|(column, _)| column.as_str() == "code");
+        if edit.table.as_str() == "customer" && !edit.ops().any(is_code) {
+            return Err("a required column is missing".into());
+        }
+        let looked_up: Vec<_> = edit
+            .ops()
+            .filter_map(put)
+            .filter(|(_, value)| matches!(value, Value::Lookup(_)))
+            .map(|(_, value)| self.target(value))
+            .collect();
+        people.may_create(user, new, &secured(edit), &looked_up)
+    }
+
+    fn changed(&self, people: &People, user: &UserId, edit: &Edit, old: &Naive) -> Check {
+        let header: Vec<&Op> = edit.ops().filter(|op| put(op).is_none()).collect();
+        let is_deleted = old.state() == RecordState::Deleted;
+        match header.as_slice() {
+            [Op::State(RecordState::Active)] if is_deleted => people.may_undelete(user, old),
+            _ if is_deleted => Err("the record is deleted".into()),
+            [] => {
+                let columns = old.columns();
+                let changed = edit.ops().filter_map(put).filter(|(column, value)| {
+                    is_lookup(edit, column.as_str())
+                        && columns.get(*column).unwrap_or(&Value::Null) != *value
+                });
+                let changed: Vec<_> = changed.collect();
+                let looked_up: Vec<_> = changed
+                    .iter()
+                    .flat_map(|(column, value)| [columns.get(*column), Some(*value)])
+                    .flatten()
+                    .filter(|value| matches!(value, Value::Lookup(_)))
+                    .map(|value| self.target(value))
+                    .collect();
+                people.may_write(user, old, &secured(edit), !changed.is_empty(), &looked_up)
+            }
+            [Op::State(RecordState::Deleted)] => people.may_delete(user, old),
+            [Op::Own { owner, business_unit }] => {
+                people.may_assign(user, old, owner, business_unit)
+            }
+            other => Err(format!("no such edit of a header: {other:?}")),
+        }
+    }
+
+    fn target(&self, value: &Value) -> Option<Naive> {
+        let Value::Lookup(id) = value else { return None };
+        self.records.get(id).filter(|record| record.table.as_str() == "customer").cloned()
+    }
+
+    /// Of two edits of one device on one section of a record, the later knows the earlier: what
+    /// someone writes over their own value is never undone by it. (Not so for secured columns,
+    /// which may be written without being read.)
+    pub(crate) fn check_order(&self, creates: impl Fn(EditId) -> bool) -> Check {
+        let mut last: BTreeMap<(DeviceNumber, RecordId, Section), &Edit> = BTreeMap::new();
+        for edit in &self.edits {
+            for change in
+                edit.changes.iter().filter(|it| !matches!(it.section, Section::Secured(_)))
+            {
+                let key = (edit.id.device, edit.record, change.section.clone());
+                let Some(earlier) = last.insert(key, edit) else { continue };
+                let record = &self.records[&edit.record];
+                let before = earlier.change(&change.section).unwrap().id;
+                if !record.knows(&change.section, change.id, before) {
+                    return Err(format!("{} does not know {}", edit.id, earlier.id));
+                }
+                // Numbers follow the order in which edits were made, or made again.
+                if earlier.id > edit.id && !creates(edit.id) {
+                    return Err(format!("{} is ordered before {}", earlier.id, edit.id));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_lookup(edit: &Edit, column: &str) -> bool {
+    edit.table.as_str() == "order" && column == "customer"
+}
+
+fn secured(edit: &Edit) -> Vec<String> {
+    let columns = edit.ops().filter_map(put).map(|(column, _)| column.to_string());
+    let order = edit.table.as_str() == "order";
+    columns.filter(|column| order && SECURED.contains(&column.as_str())).collect()
+}

@@ -1,0 +1,67 @@
+//! One server and several devices in one thread under a seeded loop that owns clock, network and
+//! disks; oracles that share no code with what they judge say whether all went well.
+//!
+//! `TIDEGATE_SIM_FROM` and `TIDEGATE_SIM_COUNT` choose other seeds; `TIDEGATE_SIM_TRACE` prints
+//! what happens.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod app;
+mod judge;
+mod links;
+mod memory;
+mod merge;
+mod oracle;
+mod people;
+mod privileges;
+mod rng;
+mod world;
+
+use world::{Figures, Planted, World};
+
+const SEEDS: u64 = 500;
+
+/// What came of a seed.
+fn run(seed: u64, planted: Option<Planted>) -> (Result<(), String>, Figures, String) {
+    let mut world = match World::new(seed, planted) {
+        Ok(world) => world,
+        Err(problem) => return (Err(problem), Figures::default(), String::new()),
+    };
+    let result = world.run();
+    (result, world.figures, world.trace())
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
+}
+
+#[test]
+fn all_seeds_hold() {
+    let from = number("TIDEGATE_SIM_FROM", 1);
+    let count = number("TIDEGATE_SIM_COUNT", SEEDS);
+    let (mut all, mut failed) = (Figures::default(), Vec::new());
+    for seed in from..from + count {
+        let (result, figures, _) = run(seed, None);
+        all.add(&figures);
+        if let Err(problem) = result {
+            println!("seed {seed}: {problem}");
+            failed.push(seed);
+        }
+    }
+    println!("{count} seeds: {all:?}");
+    assert!(failed.is_empty(), "{} seeds fail: {failed:?}", failed.len());
+}
+
+#[test]
+fn same_seed_same_trace() {
+    for seed in [1, 2, 3] {
+        let (first, second) = (run(seed, None), run(seed, None));
+        assert_eq!((&first.0, &first.2), (&second.0, &second.2), "seed {seed}");
+        assert!(!first.2.is_empty());
+    }
+}

@@ -1,0 +1,341 @@
+//! Stores in memory, with the faults of real ones: a commit happens as a whole or not at all, may
+//! fail, and may leave open whether it happened.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use tidegate::codec::{Digest, PublicKey, ScanPlace};
+use tidegate::gate::Confirmed;
+use tidegate::model::{Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName};
+use tidegate::sync::{
+    Commit, DeviceRow, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
+    ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
+};
+
+pub(crate) type Key = (TableName, RecordId);
+
+/// What a commit may meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing is written.
+    Io,
+    /// It is written, and nobody can say so.
+    AmbiguousMade,
+    /// It is not written, and nobody can say so.
+    AmbiguousLost,
+    /// Another writer was faster, or so it seems.
+    Conflict,
+}
+
+impl Fault {
+    fn error(self) -> StoreError {
+        match self {
+            Self::Io => StoreError::Io("injected".into()),
+            Self::AmbiguousMade | Self::AmbiguousLost => StoreError::Ambiguous("injected".into()),
+            Self::Conflict => StoreError::Conflict,
+        }
+    }
+}
+
+/// What is to go wrong next.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faults {
+    /// The next commit.
+    pub(crate) commit: Option<Fault>,
+    /// This many reads from now; 0: none.
+    pub(crate) read: Cell<u32>,
+}
+
+impl Faults {
+    fn read(&self) -> Result<(), StoreError> {
+        let left = self.read.get();
+        self.read.set(left.saturating_sub(1));
+        if left == 1 { Err(Fault::Io.error()) } else { Ok(()) }
+    }
+}
+
+/// What a device keeps.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReplicaDisk {
+    pub(crate) file: ReplicaFile,
+    pub(crate) faults: Faults,
+    /// Every change ever made here by (record, section, actor and number): it outlives the file,
+    /// which may be rolled back.
+    pub(crate) written: BTreeMap<(RecordId, Section, String), Change>,
+    /// The records of the last commit.
+    pub(crate) touched: BTreeSet<Key>,
+    pub(crate) violation: Option<String>,
+}
+
+/// The part that a copy of the file holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReplicaFile {
+    pub(crate) meta: ReplicaMeta,
+    pub(crate) rows: BTreeMap<Key, StoredRow>,
+    /// As changes: what is read back went through `from_stored`, as with a real file.
+    pub(crate) confirmed: BTreeMap<Key, (Sequence, Edit)>,
+    pub(crate) pending: BTreeMap<Turn, Edit>,
+    pub(crate) quarantine: Vec<Quarantined>,
+}
+
+impl ReplicaDisk {
+    fn note(&mut self, edit: &Edit) {
+        for change in &edit.changes {
+            let name = format!("{:?}", change.id);
+            let key = (edit.record, change.section.clone(), name);
+            let known = self.written.entry(key.clone()).or_insert_with(|| change.clone());
+            if known != change {
+                self.violation = Some(format!("two changes have one actor and number: {key:?}"));
+            }
+        }
+    }
+
+    fn write(&mut self, batch: ReplicaBatch) {
+        let ReplicaBatch { meta, confirmed, rows, gone, pending, settled, quarantine, released } =
+            batch;
+        for Pending { edit, .. } in &pending {
+            self.note(edit);
+        }
+        self.touched = rows.iter().map(|(table, id, _)| (table.clone(), *id)).collect();
+        self.touched.extend(gone.iter().cloned());
+        self.touched.extend(pending.iter().map(|it| (it.edit.table.clone(), it.edit.record)));
+        let file = &mut self.file;
+        if let Some(meta) = meta {
+            file.meta = meta;
+        }
+        // The order that `store` keeps to: gone before confirmed, pending before settled.
+        for key in gone {
+            file.confirmed.remove(&key);
+        }
+        for applied in confirmed {
+            let key = (applied.table().clone(), applied.id());
+            self.touched.insert(key.clone());
+            let confirmed = applied.into_confirmed();
+            file.confirmed.insert(key, (confirmed.version(), confirmed.to_edit()));
+        }
+        for (table, id, row) in rows {
+            match row {
+                Some(row) => file.rows.insert((table, id), row),
+                None => file.rows.remove(&(table, id)),
+            };
+        }
+        for Pending { turn, edit } in pending {
+            file.pending.retain(|at, old| old.id != edit.id || *at == turn);
+            file.pending.insert(turn, edit);
+        }
+        file.pending.retain(|_, edit| !settled.contains(&edit.id));
+        file.quarantine.retain(|entry| !released.contains(&entry.edit));
+        file.quarantine.extend(quarantine);
+    }
+}
+
+fn damaged(error: impl ToString) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}
+
+impl ReplicaStore for ReplicaDisk {
+    fn meta(&self) -> Result<ReplicaMeta, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.meta.clone())
+    }
+
+    fn row(&self, table: &TableName, record: RecordId) -> Result<Option<StoredRow>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.rows.get(&(table.clone(), record)).cloned())
+    }
+
+    fn confirmed(
+        &self,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Option<Confirmed>, StoreError> {
+        self.faults.read()?;
+        let found = self.file.confirmed.get(&(table.clone(), record));
+        found
+            .map(|(version, edit)| Confirmed::from_stored(*version, edit))
+            .transpose()
+            .map_err(damaged)
+    }
+
+    fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
+        self.faults.read()?;
+        let own = self.file.pending.iter().filter(|(_, edit)| edit.record == record);
+        Ok(own.map(|(turn, edit)| Pending { turn: *turn, edit: edit.clone() }).collect())
+    }
+
+    fn pending_after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError> {
+        self.faults.read()?;
+        let later = self.file.pending.range((Bound::Excluded(after), Bound::Unbounded));
+        let later = later.map(|(turn, edit)| Pending { turn: *turn, edit: edit.clone() });
+        Ok(later.take(limit).collect())
+    }
+
+    fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError> {
+        self.faults.read()?;
+        let found = self.file.pending.iter().find(|(_, pending)| pending.id == edit);
+        Ok(found.map(|(turn, edit)| Pending { turn: *turn, edit: edit.clone() }))
+    }
+
+    fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.confirmed.keys().cloned().collect())
+    }
+
+    fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.quarantine.clone())
+    }
+
+    fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {
+        let fault = self.faults.commit.take();
+        if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
+            self.write(batch);
+        }
+        fault.map_or(Ok(()), |fault| Err(fault.error()))
+    }
+}
+
+/// What a server keeps.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServerDisk {
+    pub(crate) file: ServerFile,
+    pub(crate) faults: Faults,
+    /// Planted: commits are acknowledged at once, and the last is lost in a crash.
+    pub(crate) lazy: bool,
+    before_last: Option<Box<ServerFile>>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServerFile {
+    pub(crate) meta: ServerMeta,
+    pub(crate) records: BTreeMap<ScanPlace, (Sequence, Edit)>,
+    pub(crate) tables: BTreeMap<RecordId, TableName>,
+    pub(crate) log: Vec<LogEntry>,
+    pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
+    codes: BTreeMap<[u8; 8], PublicKey>,
+    standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
+    refused: Vec<RefusedEdit>,
+}
+
+impl ServerFile {
+    pub(crate) fn confirmed(&self) -> impl Iterator<Item = Confirmed> {
+        self.records.values().map(|(version, edit)| Confirmed::from_stored(*version, edit).unwrap())
+    }
+
+    fn write(&mut self, commit: Commit) {
+        self.meta = commit.meta;
+        for operation in commit.operations {
+            match operation {
+                Operation::Append { entry, record } => {
+                    let place = ScanPlace { table: record.table().clone(), record: record.id() };
+                    self.tables.insert(place.record, place.table.clone());
+                    let confirmed = record.into_confirmed();
+                    self.records.insert(place, (confirmed.version(), confirmed.to_edit()));
+                    self.log.push(*entry);
+                }
+                Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::PutDevice(device) => {
+                    self.devices.insert(device.number, device);
+                }
+                Operation::UseCode { nonce, key } => {
+                    self.codes.insert(nonce, key);
+                }
+                Operation::PutStanding { device, digest, standing } => {
+                    self.standings.insert((device, digest), standing);
+                }
+            }
+        }
+    }
+}
+
+impl ServerDisk {
+    /// The machine is gone, with what was never written.
+    pub(crate) fn crash(&mut self) {
+        if let Some(file) = self.before_last.take() {
+            self.file = *file;
+        }
+    }
+}
+
+impl ServerStore for ServerDisk {
+    fn meta(&self) -> Result<ServerMeta, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.meta.clone())
+    }
+
+    fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError> {
+        self.faults.read()?;
+        let Some(table) = self.file.tables.get(&record).cloned() else { return Ok(None) };
+        let found = self.file.records.get(&ScanPlace { table, record });
+        found
+            .map(|(version, edit)| Confirmed::from_stored(*version, edit))
+            .transpose()
+            .map_err(damaged)
+    }
+
+    fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
+        self.faults.read()?;
+        let found = self.file.log.iter().find(|entry| entry.edit.id == edit);
+        Ok(found.map(|entry| entry.sequence))
+    }
+
+    fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.faults.read()?;
+        let later = self.file.log.iter().filter(|entry| entry.sequence > after);
+        Ok(later.take(limit).cloned().collect())
+    }
+
+    fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
+        self.faults.read()?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let found = self.file.records.range((from, Bound::Unbounded)).take(limit);
+        found
+            .map(|(_, (version, edit))| Confirmed::from_stored(*version, edit))
+            .collect::<Result<_, _>>()
+            .map_err(damaged)
+    }
+
+    fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.devices.get(&number).cloned())
+    }
+
+    fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.devices.values().find(|device| device.key == *key).cloned())
+    }
+
+    fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.codes.get(&nonce).copied())
+    }
+
+    fn standing(
+        &self,
+        device: DeviceNumber,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.standings.get(&(device, digest)).cloned())
+    }
+
+    fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.refused.iter().take(limit).cloned().collect())
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
+        let fault = self.faults.commit.take();
+        if self.file.meta != commit.expected {
+            return Err(StoreError::Conflict);
+        }
+        if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
+            if self.lazy {
+                self.before_last = Some(Box::new(self.file.clone()));
+            }
+            self.file.write(commit);
+        }
+        fault.map_or(Ok(()), |fault| Err(fault.error()))
+    }
+}

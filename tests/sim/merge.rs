@@ -1,0 +1,194 @@
+//! A naive model of what changes make of a record, written from Automerge's rules for maps: a
+//! change overwrites what it saw, of concurrent values the one with the highest operation number
+//! wins, then the highest actor; nothing of `tidegate::crdt` is used.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate::model::{
+    BusinessUnitId, Change, ChangeRef, Columns, Edit, Op, Owner, RecordState, Section, TableName,
+    Value,
+};
+
+/// A record by its changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Naive {
+    pub(crate) table: TableName,
+    sections: BTreeMap<Section, Vec<Change>>,
+    /// What the sections say, once asked.
+    header: Option<(Option<(Owner, BusinessUnitId)>, RecordState)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Cell {
+    Value(Value),
+    Own(Owner, BusinessUnitId),
+    State(RecordState),
+}
+
+#[derive(Debug)]
+struct Done {
+    /// All changes that it builds on, itself too.
+    past: BTreeSet<ChangeRef>,
+    /// The number of its last operation, or of the last before it.
+    last: u64,
+    /// Operations: key, number, value, and what they overwrite.
+    ops: Vec<(String, u64, Cell, Vec<OpId>)>,
+}
+
+type OpId = (u64, ChangeRef);
+
+impl Naive {
+    pub(crate) fn new(table: TableName) -> Self {
+        Self { table, sections: BTreeMap::new(), header: None }
+    }
+
+    pub(crate) fn of(edit: &Edit) -> Self {
+        let mut record = Self::new(edit.table.clone());
+        record.add(edit);
+        record
+    }
+
+    /// Adds the changes that are not there yet.
+    pub(crate) fn add(&mut self, edit: &Edit) {
+        for change in &edit.changes {
+            let section = self.sections.entry(change.section.clone()).or_default();
+            if !section.iter().any(|held| held.id == change.id) {
+                section.push(change.clone());
+            }
+        }
+        self.header = None;
+        let cells = self.cells(&Section::Header).unwrap_or_default();
+        let owner = cells.get("owner").and_then(|cell| match cell {
+            Cell::Own(owner, unit) => Some((owner.clone(), unit.clone())),
+            _ => None,
+        });
+        let state = match cells.get("state") {
+            Some(Cell::State(state)) => *state,
+            _ => RecordState::Active,
+        };
+        self.header = Some((owner, state));
+    }
+
+    /// Whether everything that the edit builds on is here.
+    pub(crate) fn fits(&self, edit: &Edit) -> bool {
+        edit.changes.iter().all(|change| {
+            let held = self.sections.get(&change.section).map_or(&[][..], Vec::as_slice);
+            let is_there = |id: &ChangeRef| held.iter().any(|change| change.id == *id);
+            let last = held.iter().filter(|it| it.id.actor == change.id.actor);
+            let next = 1 + last.map(|it| it.id.seq).max().unwrap_or(0);
+            is_there(&change.id) || (change.deps.iter().all(is_there) && change.id.seq == next)
+        })
+    }
+
+    /// Whether `later` knows `earlier`, where both change one section.
+    pub(crate) fn knows(&self, section: &Section, later: ChangeRef, earlier: ChangeRef) -> bool {
+        let changes = self.sections.get(section).map_or(&[][..], Vec::as_slice);
+        let mut open = vec![later];
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            if id == earlier {
+                return true;
+            }
+            if seen.insert(id) {
+                let found = changes.iter().find(|change| change.id == id);
+                open.extend(found.into_iter().flat_map(|change| change.deps.iter().copied()));
+            }
+        }
+        false
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.sections.contains_key(&Section::Header)
+    }
+
+    pub(crate) fn owned(&self) -> Option<(Owner, BusinessUnitId)> {
+        self.header.as_ref().and_then(|(owner, _)| owner.clone())
+    }
+
+    pub(crate) fn state(&self) -> RecordState {
+        self.header.as_ref().map_or(RecordState::Active, |(_, state)| *state)
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.exists() && self.state() == RecordState::Active
+    }
+
+    pub(crate) fn sections(&self) -> impl Iterator<Item = &Section> {
+        self.sections.keys()
+    }
+
+    pub(crate) fn columns(&self) -> Columns {
+        let mut columns = Columns::new();
+        for section in self.sections.keys().filter(|section| **section != Section::Header) {
+            for (key, cell) in self.cells(section).unwrap_or_default() {
+                if let Cell::Value(value) = cell {
+                    columns.insert(key.parse().unwrap(), value);
+                }
+            }
+        }
+        columns
+    }
+
+    fn cells(&self, section: &Section) -> Option<BTreeMap<String, Cell>> {
+        let changes = self.sections.get(section)?;
+        let mut done: BTreeMap<ChangeRef, Done> = BTreeMap::new();
+        for change in changes {
+            let mut past = BTreeSet::from([change.id]);
+            let mut last = 0;
+            for dep in &change.deps {
+                let dep = done.get(dep)?;
+                past.extend(dep.past.iter().copied());
+                last = last.max(dep.last);
+            }
+            let mut ops = Vec::new();
+            for op in &change.ops {
+                let (key, cell) = key_and_cell(op);
+                let seen = live(&done, &past, &key);
+                let same = seen.len() == 1 && seen.values().all(|held| *held == cell);
+                // Writing what is there already is no operation.
+                if !same {
+                    last += 1;
+                    ops.push((key, last, cell, seen.into_keys().collect()));
+                }
+            }
+            done.insert(change.id, Done { past, last, ops });
+        }
+        let all: BTreeSet<_> = done.keys().copied().collect();
+        let keys: BTreeSet<_> =
+            done.values().flat_map(|done| done.ops.iter().map(|(key, ..)| key.clone())).collect();
+        let winner = |key: String| {
+            let cell = live(&done, &all, &key).into_iter().next_back()?.1;
+            Some((key, cell))
+        };
+        keys.into_iter().map(winner).collect()
+    }
+}
+
+/// The values of a key that nothing among `past` overwrote; the last one wins.
+fn live(
+    done: &BTreeMap<ChangeRef, Done>,
+    past: &BTreeSet<ChangeRef>,
+    wanted: &str,
+) -> BTreeMap<OpId, Cell> {
+    let mut values = BTreeMap::new();
+    let mut overwritten = BTreeSet::new();
+    for (id, change) in done.iter().filter(|(id, _)| past.contains(id)) {
+        for (_, number, cell, over) in change.ops.iter().filter(|(key, ..)| key == wanted) {
+            values.insert((*number, *id), cell.clone());
+            overwritten.extend(over.iter().copied());
+        }
+    }
+    values.retain(|id, _| !overwritten.contains(id));
+    values
+}
+
+fn key_and_cell(op: &Op) -> (String, Cell) {
+    match op {
+        Op::Put { column, value } => (column.to_string(), Cell::Value(value.clone())),
+        Op::Own { owner, business_unit } => {
+            ("owner".into(), Cell::Own(owner.clone(), business_unit.clone()))
+        }
+        Op::State(state) => ("state".into(), Cell::State(*state)),
+        Op::Share { .. } => unreachable!("these worlds have no shares"),
+    }
+}

@@ -1,0 +1,352 @@
+//! What must be true of a world: all along, and when nothing moves any more.
+
+use std::collections::BTreeMap;
+
+use tidegate::codec::{Entry, Page};
+use tidegate::gate::Confirmed;
+use tidegate::model::{Columns, Edit, Op, RecordId, Section, Sequence};
+use tidegate::sync::StoredRow;
+use tidegate::sync::replica::Event;
+
+use crate::app::quarantined_ops;
+use crate::judge::Judge;
+use crate::memory::Key;
+use crate::merge::Naive;
+use crate::people::SECURED;
+use crate::world::{Check, World};
+
+/// Rounds after which a world that still moves never settles.
+const ROUNDS_MAX: usize = 300;
+
+impl World {
+    pub(crate) fn event(&mut self, at: usize, event: Event) -> Check {
+        self.note(&format!("device {at} tells {event:?}"));
+        let device = &mut self.devices[at];
+        match event {
+            Event::Admitted { edit, sequence } => {
+                self.figures.admitted += 1;
+                device.admitted.push((edit, sequence));
+            }
+            Event::Denied(entry) => {
+                self.figures.denied += 1;
+                if !device.disk.file.quarantine.contains(&entry) {
+                    return Err(format!("{} is refused and not in quarantine", entry.edit));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// No more faults; everyone is connected until nothing moves.
+    pub(crate) fn settle(&mut self) -> Check {
+        self.note("settle");
+        self.calm = true;
+        self.disarm_faults();
+        for _ in 0..ROUNDS_MAX {
+            self.now += 100;
+            if self.server.is_none() {
+                self.open_server()?;
+            }
+            let mut moves = self.deliver_all()?;
+            self.rule()?;
+            for at in 0..self.devices.len() {
+                if self.devices[at].link.is_none() && self.may_connect(at) {
+                    moves = true;
+                    self.connect(at)?;
+                }
+            }
+            moves |= self.deliver_all()?;
+            if !moves {
+                self.calm = false;
+                return self.check_settled();
+            }
+        }
+        Err("it never settles".into())
+    }
+
+    /// A user who is disabled cannot enrol.
+    fn may_connect(&self, at: usize) -> bool {
+        let device = &self.devices[at];
+        device.disk.file.meta.enrolment.is_some()
+            || !self.people.organization.users[&device.user].disabled
+    }
+
+    fn check_settled(&self) -> Check {
+        for (at, device) in self.devices.iter().enumerate().filter(|(at, _)| self.may_connect(*at))
+        {
+            let machine = device.machine.as_ref().unwrap();
+            if !machine.is_up_to_date() {
+                return Err(format!("device {at} waits for ever"));
+            }
+            if let Some(edit) = device.disk.file.pending.values().next() {
+                return Err(format!("device {at}: {} stays pending", edit.id));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_all(&mut self) -> Check {
+        let judge = self.check_log()?;
+        for at in 0..self.devices.len() {
+            self.check_convergence(at, &judge)?;
+            self.check_nothing_lost(at).map_err(|e| format!("device {at}: {e}"))?;
+            for key in self.devices[at].disk.file.rows.keys().cloned().collect::<Vec<_>>() {
+                self.check_row(at, &key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The log has no gaps and each edit once; each was allowed where it stands; the records are
+    /// what the log makes of them; what was acknowledged is in it.
+    fn check_log(&self) -> Check<Judge> {
+        let mut judge = Judge::default();
+        for (place, entry) in (1..).zip(&self.disk.file.log) {
+            if entry.sequence != Sequence(place) {
+                return Err(format!("place {place} of the log holds {}", entry.sequence));
+            }
+            let device = self.disk.file.devices.get(&entry.edit.id.device);
+            let user = &device.ok_or("an edit of no device")?.user;
+            let epoch = entry.epoch.0;
+            let truth = self.truths.get(&epoch);
+            let truth = truth.ok_or_else(|| format!("{place}: no policy of epoch {epoch}"))?;
+            judge
+                .admit(truth, user, entry.sequence, &entry.edit)
+                .map_err(|e| format!("log {place}, edit {} of {user}: {e}", entry.edit.id))?;
+        }
+        for group in self.disk.file.log.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+            let all = group[0].edit.atomic.max(1) as usize;
+            let in_order = (0..).zip(group).all(|(part, entry)| entry.edit.id.part == part);
+            if group[0].edit.atomic > 0 && (group.len() != all || !in_order) {
+                return Err(format!("{} of {all} parts of {}", group.len(), group[0].edit.id));
+            }
+        }
+        for confirmed in self.disk.file.confirmed() {
+            let record = confirmed.record();
+            let naive = judge.record(record.id()).ok_or("a record that the log does not know")?;
+            same_record(&confirmed, naive).map_err(|e| format!("server, {}: {e}", record.id()))?;
+        }
+        for device in &self.devices {
+            for (edit, sequence) in &device.admitted {
+                if judge.place(*edit) != Some(*sequence) {
+                    return Err(format!("{edit} was acknowledged at {sequence}, and is not there"));
+                }
+            }
+        }
+        judge.check_order(|id| {
+            let found = self.devices.iter().find_map(|device| device.made.get(&id));
+            found.is_some_and(|made| made.creates)
+        })?;
+        Ok(judge)
+    }
+
+    /// The device holds exactly what its user may read, as it is on the server.
+    fn check_convergence(&self, at: usize, judge: &Judge) -> Check {
+        let device = &self.devices[at];
+        if device.disk.file.meta.enrolment.is_none() {
+            return Ok(());
+        }
+        let (people, user) = (&self.people, &device.user);
+        let mut held: BTreeMap<_, _> = device.disk.file.confirmed.clone();
+        for theirs in self.disk.file.confirmed() {
+            let record = theirs.record();
+            let (table, owned) = (record.table().as_str(), record.header().owner.clone());
+            let key = (record.table().clone(), record.id());
+            let readable = people.reads(user, table, &owned);
+            let Some((version, edit)) = held.remove(&key) else {
+                if readable {
+                    return Err(format!("device {at} of {user} lacks {key:?}"));
+                }
+                continue;
+            };
+            if !readable {
+                return Err(format!("device {at} holds {key:?}, which {user} may not read"));
+            }
+            let ours = Confirmed::from_stored(version, &edit).map_err(|e| e.to_string())?;
+            let reads = |column: &str| {
+                !(table == "order" && SECURED.contains(&column))
+                    || people.reads_column(user, table, column, &owned)
+            };
+            same_for_reader(&ours, &theirs, reads)
+                .map_err(|e| format!("device {at} of {user}, {key:?}: {e}"))?;
+        }
+        if let Some(key) = held.keys().next() {
+            return Err(format!("device {at} holds {key:?}, which is nowhere"));
+        }
+        let _ = judge;
+        Ok(())
+    }
+
+    /// Each operation that was made is in the log, in quarantine, or was thrown away.
+    fn check_nothing_lost(&self, at: usize) -> Check {
+        let device = &self.devices[at];
+        for (id, made) in &device.made {
+            let logged = self.disk.file.log.iter().find(|entry| entry.edit.id == *id);
+            let quarantined = quarantined_ops(&device.disk.file.quarantine, *id);
+            let mut left = made.ops.clone();
+            let logged = logged.into_iter().flat_map(|entry| entry.edit.ops());
+            for op in logged.chain(&quarantined).chain(&made.dealt_with) {
+                match left.iter().position(|it| it == op) {
+                    Some(at) => drop(left.remove(at)),
+                    None => return Err(format!("{id}: {op:?} appears from nowhere, or twice")),
+                }
+            }
+            // Of a record that others created under the same key the header is theirs.
+            left.retain(|op| !made.creates || matches!(op, Op::Put { .. }));
+            if !left.is_empty() {
+                return Err(format!("{id}: {left:?} is lost"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last commit touched shows confirmed and pending.
+    pub(crate) fn check_touched(&mut self, at: usize) -> Check {
+        for key in std::mem::take(&mut self.devices[at].disk.touched) {
+            self.check_row(at, &key)?;
+        }
+        Ok(())
+    }
+
+    fn check_row(&self, at: usize, key: &Key) -> Check {
+        let file = &self.devices[at].disk.file;
+        let confirmed = file.confirmed.get(key);
+        let pending: Vec<&Edit> =
+            file.pending.values().filter(|edit| edit.record == key.1).collect();
+        let mut base = Naive::new(key.0.clone());
+        if let Some((_, edit)) = confirmed {
+            base.add(edit);
+        }
+        let mut shown = base.clone();
+        for edit in &pending {
+            if !shown.fits(edit) {
+                // What does not fit (yet) is not shown.
+                shown = base;
+                break;
+            }
+            shown.add(edit);
+        }
+        let is_pending = !pending.is_empty();
+        let version = confirmed.map(|(version, _)| *version).unwrap_or_default();
+        let row = file.rows.get(key);
+        let fits = match row {
+            None => !shown.is_active(),
+            Some(StoredRow { header, columns, pending, version: own }) => {
+                shown.is_active()
+                    && header.owner == shown.owned()
+                    && header.state == shown.state()
+                    && *columns == shown.columns()
+                    && *pending == is_pending
+                    && *own == version
+            }
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(format!(
+            "device {at} shows {row:?} of {key:?}, not {:?} with {:?} ({is_pending}, {version})",
+            shown.owned(),
+            shown.columns()
+        ))
+    }
+
+    /// No message holds what its reader may not read at this moment.
+    pub(crate) fn check_page(&mut self, at: usize, page: &Page) -> Check {
+        let (people, user) = (&self.people, &self.devices[at].user);
+        for entry in &page.entries {
+            let (edit, after) = match entry {
+                Entry::Edit { sequence, edit } => (edit, self.header_at(*sequence)),
+                Entry::Whole { record, .. } => (record, Some(Naive::of(record))),
+                Entry::Own { .. } => continue,
+                Entry::Gone { table, record, .. } => {
+                    if !self.could_ever_read(at, *record) {
+                        return Err(format!("{user} is told of {table} {record}"));
+                    }
+                    continue;
+                }
+            };
+            let after = after.ok_or("a page of an entry that is not in the log")?;
+            let (table, owned) = (edit.table.as_str(), after.owned());
+            if !people.reads(user, table, &owned) {
+                return Err(format!("{user} is sent {table} {}", edit.record));
+            }
+            for change in &edit.changes {
+                if let Section::Secured(column) = &change.section
+                    && !people.reads_column(user, table, column.as_str(), &owned)
+                {
+                    return Err(format!("{user} is sent {column} of {table} {}", edit.record));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The record as the log has it after this place.
+    fn header_at(&self, sequence: Sequence) -> Option<Naive> {
+        let log = &self.disk.file.log;
+        let entry = log.iter().find(|entry| entry.sequence == sequence)?;
+        let mut record = Naive::new(entry.edit.table.clone());
+        let own = log.iter().filter(|it| it.edit.record == entry.edit.record);
+        for entry in own.take_while(|entry| entry.sequence <= sequence) {
+            record.add(&entry.edit);
+        }
+        Some(record)
+    }
+
+    /// Whether the device asked for the record itself, or its user could read it once, as the
+    /// record was at any time and by any policy there was.
+    fn could_ever_read(&self, at: usize, record: RecordId) -> bool {
+        let device = &self.devices[at];
+        let file = &device.disk.file;
+        let user = &device.user;
+        let asked = file.confirmed.keys().any(|(_, id)| *id == record)
+            || file.meta.wanted.iter().any(|(_, id)| *id == record);
+        let log = || self.disk.file.log.iter().filter(|it| it.edit.record == record);
+        let own = file.meta.enrolment.as_ref().map(|it| it.device);
+        let wrote = log().any(|entry| Some(entry.edit.id.device) == own);
+        let truths = || self.truths.values().chain([&self.people]);
+        let read = log().any(|entry| {
+            truths().any(|it| it.reads(user, entry.edit.table.as_str(), &entry.after.owner))
+        });
+        asked || wrote || read
+    }
+}
+
+fn same_record(confirmed: &Confirmed, naive: &Naive) -> Check {
+    let record = confirmed.record();
+    if record.header().owner != naive.owned() || record.header().state != naive.state() {
+        return Err(format!("header {:?}, not {:?}", record.header(), naive.owned()));
+    }
+    if *record.columns() != naive.columns() {
+        return Err(format!("columns {:?}, not {:?}", record.columns(), naive.columns()));
+    }
+    Ok(())
+}
+
+fn same_for_reader(ours: &Confirmed, theirs: &Confirmed, reads: impl Fn(&str) -> bool) -> Check {
+    if ours.record().header() != theirs.record().header() {
+        let (ours, theirs) = (ours.record().header(), theirs.record().header());
+        return Err(format!("header {ours:?}, not {theirs:?}"));
+    }
+    let seen = |confirmed: &Confirmed| -> Columns {
+        let columns = confirmed.record().columns().iter();
+        let columns = columns.filter(|(column, _)| reads(column.as_str()));
+        columns.map(|(column, value)| (column.clone(), value.clone())).collect()
+    };
+    if seen(ours) != seen(theirs) {
+        return Err(format!("columns {:?}, not {:?}", seen(ours), seen(theirs)));
+    }
+    let heads = |confirmed: &Confirmed| {
+        let mut heads = confirmed.record().document_heads().map_err(|e| e.to_string())?;
+        heads.retain(|section, _| match section {
+            Section::Secured(column) => reads(column.as_str()),
+            _ => true,
+        });
+        Ok::<_, String>(heads)
+    };
+    if heads(ours)? != heads(theirs)? {
+        return Err("other heads".into());
+    }
+    Ok(())
+}

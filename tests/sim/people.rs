@@ -1,0 +1,234 @@
+//! The tables, and who may do what with them: drawn at random, and changed at random.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidegate::gate::Roster;
+use tidegate::model::{
+    BusinessUnit, BusinessUnitId, Column, ColumnPermissions, ColumnSecurity, ColumnSecurityId,
+    ColumnType, Depth, Inheritance, Organization, Ownership, Policy, Right, Role, RoleId,
+    SYSTEM_ADMINISTRATOR, Schema, Table, TableName, Team, TeamId, TeamKind, User, UserId,
+};
+use tidegate::sync::server::Rules;
+
+use crate::rng::Rng;
+
+pub(crate) const USERS: [&str; 4] = ["ann", "ben", "cem", "dia"];
+pub(crate) const UNITS: [(&str, Option<&str>); 4] =
+    [("root", None), ("north", Some("root")), ("south", Some("root")), ("east", Some("north"))];
+pub(crate) const ROLES: [&str; 4] = ["worker", "lead", "clerk", "crew"];
+pub(crate) const TEAMS: [&str; 2] = ["gold", "iron"];
+pub(crate) const TABLES: [&str; 3] = ["customer", "order", "place"];
+/// The secured columns of `order`.
+pub(crate) const SECURED: [&str; 2] = ["cost", "margin"];
+
+pub(crate) fn name<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().unwrap()
+}
+
+fn column(id: &str, column_type: ColumnType) -> Column {
+    Column {
+        id: name(id),
+        column_type,
+        required: false,
+        secured: false,
+        choices: Vec::new(),
+        lookup: None,
+    }
+}
+
+/// `customer` and `place` have keys, `order` looks up customers and has secured columns, `place`
+/// belongs to the organization.
+pub(crate) fn schema() -> Schema {
+    let text = |id| column(id, ColumnType::Text);
+    let secured = |id| Column { secured: true, ..text(id) };
+    let required = |id| Column { required: true, ..text(id) };
+    let lookup =
+        Column { lookup: Some(name("customer")), ..column("customer", ColumnType::Lookup) };
+    let table = |id, ownership, columns, key: &[&str]| {
+        let key = key.iter().map(|id| name(id)).collect();
+        let table = Table { id: name(id), ownership, columns, key };
+        (table.id.clone(), table)
+    };
+    let order = vec![text("title"), text("note"), secured("cost"), secured("margin"), lookup];
+    Schema {
+        tables: BTreeMap::from([
+            table(
+                "customer",
+                Ownership::UserOwned,
+                vec![required("code"), text("note")],
+                &["code"],
+            ),
+            table("order", Ownership::UserOwned, order, &[]),
+            table(
+                "place",
+                Ownership::OrganizationOwned,
+                vec![text("code"), text("note")],
+                &["code"],
+            ),
+        ]),
+    }
+}
+
+/// Policy and organization: what is true, whatever a server believes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct People {
+    pub(crate) policy: Policy,
+    pub(crate) organization: Organization,
+}
+
+impl People {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let units = UNITS.map(|(id, parent)| (name(id), BusinessUnit { parent: parent.map(name) }));
+        let user = |id: &str, rng: &mut Rng| {
+            let user = User {
+                business_unit: unit(rng),
+                manager: None,
+                position: None,
+                roles: BTreeSet::from([name("worker")]),
+                disabled: false,
+            };
+            (name::<UserId>(id), user)
+        };
+        let users = USERS.iter().map(|id| user(id, rng)).collect();
+        let teams = TEAMS.iter().map(|id| (name::<TeamId>(id), team(rng))).collect();
+        let organization = Organization {
+            business_units: BTreeMap::from(units),
+            positions: BTreeMap::new(),
+            users,
+            teams,
+        };
+        let mut people = Self { policy: Policy::default(), organization };
+        for id in ROLES {
+            people.policy.roles.insert(name(id), role(id, rng));
+        }
+        for id in ["payroll", "sales"] {
+            let security = security(rng);
+            people.policy.column_security.insert(name::<ColumnSecurityId>(id), security);
+        }
+        for _ in 0..3 {
+            people.change(rng);
+        }
+        people
+    }
+
+    /// One thing is administered otherwise.
+    pub(crate) fn change(&mut self, rng: &mut Rng) -> &'static str {
+        let user: UserId = name(rng.pick(&USERS).unwrap());
+        let user = self.organization.users.get_mut(&user).unwrap();
+        let role_name = *rng.pick(&ROLES).unwrap();
+        match rng.weighted(&[20, 15, 8, 15, 15, 15, 10, 3]) {
+            0 => {
+                let role = self.policy.roles.get_mut(&name::<RoleId>(role_name)).unwrap();
+                let table = *rng.pick(&TABLES).unwrap();
+                let rights = role.rights.entry(name(table)).or_default();
+                rights.insert(*rng.pick(&Right::ALL).unwrap(), depth(table, rng));
+                "a depth"
+            }
+            1 => {
+                user.business_unit = unit(rng);
+                "a user moves"
+            }
+            2 => {
+                user.disabled = !user.disabled;
+                "a user is disabled or enabled"
+            }
+            3 => {
+                if !user.roles.remove(&name::<RoleId>(role_name)) {
+                    user.roles.insert(name(role_name));
+                }
+                "a role is given or taken"
+            }
+            4 => {
+                let id: TeamId = name(rng.pick(&TEAMS).unwrap());
+                self.organization.teams.insert(id, team(rng));
+                "a team"
+            }
+            5 => {
+                let id = *rng.pick(&["payroll", "sales"]).unwrap();
+                self.policy.column_security.insert(name(id), security(rng));
+                "column security"
+            }
+            6 => {
+                let role = role(role_name, rng);
+                self.policy.roles.insert(name(role_name), role);
+                "a role"
+            }
+            _ => {
+                if !user.roles.remove(&name::<RoleId>(SYSTEM_ADMINISTRATOR)) {
+                    user.roles.insert(name(SYSTEM_ADMINISTRATOR));
+                }
+                "an administrator comes or goes"
+            }
+        }
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        let roster =
+            Roster::new(Arc::new(self.policy.clone()), Arc::new(self.organization.clone()));
+        Rules::new(schema(), roster).unwrap()
+    }
+
+    /// The same people, all of whom may do everything: the rules of a server with a planted bug.
+    pub(crate) fn permissive(&self) -> Self {
+        let mut people = self.clone();
+        for user in people.organization.users.values_mut() {
+            user.disabled = false;
+            user.roles.insert(name(SYSTEM_ADMINISTRATOR));
+        }
+        people
+    }
+}
+
+fn unit(rng: &mut Rng) -> BusinessUnitId {
+    name(rng.pick(&UNITS).unwrap().0)
+}
+
+fn team(rng: &mut Rng) -> Team {
+    let roles = [("crew", 70), ("clerk", 20)];
+    let roles = roles.iter().filter(|(_, percent)| rng.chance(*percent)).map(|(id, _)| name(id));
+    let roles = roles.collect();
+    let members = USERS.iter().filter(|_| rng.chance(40)).map(|id| name(id)).collect();
+    Team { kind: TeamKind::Owner { business_unit: unit(rng), roles }, members }
+}
+
+fn role(id: &str, rng: &mut Rng) -> Role {
+    let inheritance = if rng.chance(50) { Inheritance::Direct } else { Inheritance::TeamOnly };
+    let mut rights: BTreeMap<TableName, BTreeMap<Right, Depth>> = BTreeMap::new();
+    for table in TABLES {
+        for right in Right::ALL {
+            // Most of what most people try should be allowed, or nothing is put to the test.
+            if id == "worker" || rng.chance(40) {
+                rights.entry(name(table)).or_default().insert(right, depth(table, rng));
+            }
+        }
+    }
+    Role { inheritance, rights }
+}
+
+fn depth(table: &str, rng: &mut Rng) -> Depth {
+    let depths =
+        [Depth::None, Depth::User, Depth::BusinessUnit, Depth::ParentChild, Depth::Organization];
+    let weights = if table == "place" { [10, 2, 2, 2, 84] } else { [6, 14, 20, 20, 40] };
+    depths[rng.weighted(&weights)]
+}
+
+fn security(rng: &mut Rng) -> ColumnSecurity {
+    let mut columns = BTreeMap::new();
+    for id in SECURED {
+        let permissions = ColumnPermissions {
+            read: rng.chance(70),
+            create: rng.chance(70),
+            update: rng.chance(70),
+        };
+        columns.insert(name(id), permissions);
+    }
+    ColumnSecurity {
+        users: USERS.iter().filter(|_| rng.chance(40)).map(|id| name(id)).collect(),
+        teams: TEAMS.iter().filter(|_| rng.chance(30)).map(|id| name(id)).collect(),
+        columns: BTreeMap::from([(name("order"), columns)]),
+    }
+}
