@@ -9,7 +9,7 @@ use super::forks::Forks;
 use super::write::{self, OWNER, SHARE, STATE};
 use super::{CrdtError, scalar};
 use crate::model::{
-    ActorId, Change, ChangeRef, ColumnName, ColumnType, Columns, Header, Section, Value,
+    ActorId, Change, ChangeRef, ColumnName, ColumnType, Columns, Header, Op, Section, Value,
 };
 
 /// Automerge's hash of a change.
@@ -25,6 +25,8 @@ pub struct Document {
     /// The containers that are in it.
     born: BTreeSet<Container>,
     forks: Forks,
+    /// What its operations take, roughly.
+    weight: usize,
 }
 
 impl Document {
@@ -34,7 +36,7 @@ impl Document {
         let encoding = automerge::TextEncoding::UnicodeCodePoint;
         let doc = Automerge::new_with_encoding(encoding);
         let (hashes, born, forks) = Default::default();
-        Self { section, doc, hashes, born, forks }
+        Self { section, doc, hashes, born, forks, weight: 0 }
     }
 
     /// The document that these changes make, each after those it builds on.
@@ -50,6 +52,18 @@ impl Document {
             document.apply(change)?;
         }
         Ok(document)
+    }
+
+    pub(super) fn section(&self) -> &Section {
+        &self.section
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    pub(super) fn changes(&self) -> impl Iterator<Item = ChangeRef> {
+        self.hashes.keys().copied()
     }
 
     /// Whether the document holds this change.
@@ -84,6 +98,7 @@ impl Document {
         };
         self.born.extend(containers);
         self.hashes.insert(change.id, hash);
+        self.weight += change.ops.iter().map(Op::size).sum::<usize>();
         Ok(ChangeHash(hash.0))
     }
 

@@ -5,6 +5,7 @@
 
 mod container;
 mod document;
+mod documents;
 mod error;
 mod forks;
 mod history;
@@ -15,6 +16,7 @@ mod view;
 mod write;
 
 pub use document::{ChangeHash, Document};
+pub use documents::Documents;
 pub use error::CrdtError;
 pub use history::History;
 pub use rebase::{Fate, Rebase, Translated};

@@ -2,4 +2,5 @@
 
 mod rebase;
 mod replicas;
+mod traces;
 mod types;

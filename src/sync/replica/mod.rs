@@ -13,6 +13,7 @@ mod session;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::codec::SecretKey;
+use crate::crdt::Documents;
 use crate::gate::Standing;
 use crate::limits::PUSH_WINDOW_EDITS;
 use crate::model::{ActorId, DeviceNumber, Edit, EditId, RecordId, Sequence, TableName, UserId};
@@ -86,6 +87,8 @@ pub struct ReplicaMachine {
     /// they have to wait before they are written anew. Kept in memory alone: after a restart they
     /// keep their places as numbers.
     past: BTreeMap<RecordId, Vec<Edit>>,
+    /// Long texts that the user is editing.
+    documents: Documents,
     entropy: Entropy,
     session: Option<Session>,
     outputs: VecDeque<Output>,
@@ -110,6 +113,7 @@ impl ReplicaMachine {
             standing: None,
             actor: ActorId { device: DeviceNumber(0), incarnation: 0 },
             past: BTreeMap::new(),
+            documents: Documents::default(),
             entropy: Entropy::new(seed),
             session: None,
             outputs: VecDeque::new(),
