@@ -350,7 +350,7 @@ const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 19] = [
     ("key = [\"number\"]", "key = [\"status\"]", 4, &["`status` is not required"]),
     ("key = [\"number\"]", "key = [\"number\", \"number\"]", 4, &["`number` comes twice"]),
     (", required = true", ", required = true, secured = true", 4, &["`number` is secured"]),
-    ("\"integer\", required", "\"float\", required", 4, &["`number` is a lookup or a float"]),
+    ("\"integer\", required", "\"float\", required", 4, &["`number` is a lookup, a float"]),
     ("\"integer\"", "\"int\"", 6, &["`type` cannot be `int`", "integer"]),
     ("id = \"status\"", "id = \"number\"", 7, &["column `number`", "second time"]),
     ("id = \"status\"", "id = \"owner\"", 7, &["column `owner`", "choose another name"]),

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::desk::{Desk, is_create};
 use super::{Output, ReplicaMachine};
 use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
-use crate::crdt::{ChangeHash, Document};
+use crate::crdt::{ChangeHash, Document, Documents};
 use crate::limits::{ATOMIC_PARTS_MAX, CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
 use crate::model::{Edit, EditId, RecordId, Section, TableName, Timestamp};
 use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
@@ -134,13 +134,13 @@ impl ReplicaMachine {
     }
 
     fn sign<S: ReplicaStore>(
-        &self,
+        &mut self,
         store: &S,
         edits: Vec<Pending>,
     ) -> Result<Vec<SignedChangeSet>, StoreError> {
         let Some(enrolment) = &self.meta.enrolment else { return Ok(Vec::new()) };
         let mut sets = Vec::new();
-        let mut rebuild = Rebuild::new(store);
+        let mut rebuild = Rebuild::new(store, std::mem::take(&mut self.documents));
         for edits in in_sets(edits) {
             let mut hashes = Vec::new();
             for edit in &edits {
@@ -155,6 +155,7 @@ impl ReplicaMachine {
             let signed = set.sign(&self.key);
             sets.push(signed.map_err(|error| StoreError::Damaged(error.to_string()))?);
         }
+        self.documents = rebuild.finish();
         Ok(sets)
     }
 }
@@ -241,23 +242,28 @@ fn in_sets(edits: Vec<Pending>) -> Vec<Vec<Edit>> {
 
 /// What an edit takes at the most, roughly.
 fn edit_bytes(edit: &Edit) -> usize {
-    use crate::model::{Op, Value};
-    let op = |op: &Op| match op {
-        Op::Put { value: Value::Text(text) | Value::Choice(text), .. } => 64 + text.len(),
-        _ => 64,
-    };
-    64 + 64 * edit.changes.len() + edit.ops().map(op).sum::<usize>()
+    64 + 64 * edit.changes.len() + edit.ops().map(|op| 48 + op.size()).sum::<usize>()
 }
 
 /// Rebuilds changes as the server will, so that a mismatch is found here, where it was made.
 struct Rebuild<'a, S> {
     store: &'a S,
     documents: BTreeMap<(RecordId, Section), Document>,
+    /// From pushes before.
+    kept: Documents,
 }
 
 impl<'a, S: ReplicaStore> Rebuild<'a, S> {
-    fn new(store: &'a S) -> Self {
-        Self { store, documents: BTreeMap::new() }
+    fn new(store: &'a S, kept: Documents) -> Self {
+        Self { store, documents: BTreeMap::new(), kept }
+    }
+
+    /// What to keep for the next push.
+    fn finish(mut self) -> Documents {
+        for ((record, _), document) in &self.documents {
+            self.kept.keep(*record, document);
+        }
+        self.kept
     }
 
     fn hashes(&mut self, edit: &Edit) -> Result<Vec<ChangeHash>, StoreError> {
@@ -281,14 +287,17 @@ impl<'a, S: ReplicaStore> Rebuild<'a, S> {
     }
 
     /// The section with all that is pending on it before the edit.
-    fn before(&self, edit: &Edit, section: &Section) -> Result<Document, StoreError> {
+    fn before(&mut self, edit: &Edit, section: &Section) -> Result<Document, StoreError> {
         let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
         let confirmed = self.store.confirmed(&edit.table, edit.record)?;
-        let mut document = match confirmed {
-            Some(confirmed) => confirmed.record().document(section).map_err(damaged)?,
-            None => Document::new(section.clone()),
+        let history = confirmed.as_ref().and_then(|it| it.record().sections().get(section));
+        let pending = self.store.pending_on(edit.record)?;
+        let is_pending = |id| {
+            pending.iter().any(|it| it.edit.change(section).is_some_and(|change| change.id == id))
         };
-        for Pending { edit: earlier, .. } in self.store.pending_on(edit.record)? {
+        let document = self.kept.take(edit.record, section, history, is_pending);
+        let mut document = document.map_err(damaged)?;
+        for Pending { edit: earlier, .. } in pending {
             if earlier.id == edit.id {
                 break;
             }

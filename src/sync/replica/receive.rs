@@ -147,7 +147,7 @@ impl ReplicaMachine {
         let folder = desk.folder(table, record)?;
         let mut entries = Vec::new();
         for denial in columns {
-            let taken = take_column(&mut folder.pending, id, &denial);
+            let taken = folder.take_column(id, &denial);
             entries.extend(taken.map(|(edit, ops)| quarantined(&edit, ops, denial, epoch, now)));
         }
         let edit = folder.pending.iter().find(|pending| pending.edit.id == id);
@@ -169,10 +169,17 @@ impl ReplicaMachine {
         store: &mut S,
         prepared: Prepared,
     ) -> Result<(), StoreError> {
-        let Prepared { mut batch, changed, admitted, unwritten } = prepared;
+        let Prepared { mut batch, changed, admitted, unwritten, past } = prepared;
         batch.meta = Some(self.meta.clone());
         let refused = batch.quarantine.clone();
         self.keep(store, batch)?;
+        for (record, past) in past {
+            match past {
+                Some(past) if past.is_empty() => {}
+                Some(past) => self.past.entry(record).or_default().extend(past),
+                None => drop(self.past.remove(&record)),
+            }
+        }
         if unwritten {
             self.actor = self.fresh_actor();
         }
@@ -201,12 +208,16 @@ impl ReplicaMachine {
         while let Some((table, record)) = records.pop() {
             let actor = self.fresh_actor();
             let folder = desk.folder(&table, record)?;
+            folder.past.extend(self.past.remove(&record).unwrap_or_default());
             let rebased = folder.rebase((&table, record), &self.meta.schema, actor, asked);
-            let rebased = rebased.map_err(damaged)?;
             let again = |pending: &&Pending| rebased.again.contains(&pending.edit.id);
             let pending: Vec<_> = folder.pending.iter().filter(again).cloned().collect();
             desk.batch.pending.extend(pending);
             desk.batch.settled.extend(rebased.void);
+            for (edit, ops, denial) in rebased.parts {
+                let entry = quarantined(&edit, ops, denial, PolicyEpoch::default(), now);
+                desk.batch.quarantine.push(entry);
+            }
             for (edit, denial) in rebased.impossible {
                 records.extend(park(desk, &edit, &denial, now)?);
             }
@@ -467,21 +478,4 @@ pub(super) fn quarantined(
     let (table, record) = (edit.table.clone(), edit.record);
     let (id, atomic) = (edit.id, edit.atomic);
     Quarantined { edit: id, table, record, atomic, ops, denial, epoch, at }
-}
-
-/// Takes a refused column out of a pending edit.
-fn take_column(
-    pending: &mut [crate::sync::Pending],
-    id: EditId,
-    denial: &Denial,
-) -> Option<(Edit, Vec<Op>)> {
-    let edit = &mut pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
-    let refused = denial.column.as_ref()?;
-    let is_refused = |op: &Op| matches!(op, Op::Put { column, .. } if column == refused);
-    let mut taken = Vec::new();
-    for change in &mut edit.changes {
-        taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());
-        change.ops.retain(|op| !is_refused(op));
-    }
-    Some((edit.clone(), taken))
 }

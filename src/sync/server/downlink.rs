@@ -6,7 +6,7 @@ use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
 use crate::limits::ATOMIC_PARTS_MAX;
-use crate::model::{Edit, EditId, Op, RecordId, Schema, TableName, Value, Verdict};
+use crate::model::{Edit, EditId, Op, RecordId, Schema, TableName, Verdict};
 use crate::sync::{LogEntry, ServerStore, StoreError};
 
 /// Pages of a scan that are looked through before an empty one is sent as a sign of life.
@@ -244,9 +244,5 @@ impl Device {
 
 /// What an edit takes in a page, roughly.
 fn edit_bytes(edit: &Edit) -> usize {
-    let op = |op: &Op| match op {
-        Op::Put { value: Value::Text(text) | Value::Choice(text), .. } => 16 + text.len(),
-        _ => 16,
-    };
-    32 + 16 * edit.changes.len() + edit.ops().map(op).sum::<usize>()
+    32 + 16 * edit.changes.len() + edit.ops().map(Op::size).sum::<usize>()
 }
