@@ -37,6 +37,7 @@ impl World {
             Err(error) => return self.edit_refused(at, error),
         };
         self.note(|| format!("made {ids:?}"));
+        self.check_actors(at)?;
         let made = self.adopt_new(at);
         if made != ids {
             return Err(format!("device {at} made {made:?} and says {ids:?}"));

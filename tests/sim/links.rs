@@ -207,12 +207,15 @@ impl World {
         self.links.retain(|id, link| !link.is_over(devices[link.device].link == Some(*id)));
     }
 
+    /// No two changes of a section have one actor and number.
+    pub(crate) fn check_actors(&mut self, at: usize) -> Check {
+        let violation = self.devices[at].disk.violation.take();
+        violation.map_or(Ok(()), |text| Err(format!("device {at}: {text}")))
+    }
+
     /// Takes what the device wants sent and told.
     pub(crate) fn drain_device(&mut self, at: usize) -> Check {
-        let device = &mut self.devices[at];
-        if let Some(violation) = device.disk.violation.take() {
-            return Err(format!("device {at}: {violation}"));
-        }
+        self.check_actors(at)?;
         while let Some(output) = self.devices[at].machine.as_mut().and_then(|it| it.poll_output()) {
             match output {
                 Output::Send(message) => {

@@ -26,7 +26,7 @@ pub(crate) enum Planted {
     AcknowledgesBeforeCommit,
     /// The server lets everyone do everything.
     SkipsTheGate,
-    /// A device is opened with the same entropy each time, and its file put back from a copy.
+    /// A device is put back to a copy of its file, and draws the same entropy again.
     ReusesActors,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Device {
     pub(crate) link: Option<u64>,
     pub(crate) made: BTreeMap<EditId, Made>,
     pub(crate) admitted: Vec<(EditId, Sequence)>,
-    /// Planted: the entropy of every life, and a copy of its file.
+    /// Planted: the entropy of every life, and a copy of the file.
     frozen: Option<([u8; 32], ReplicaFile)>,
 }
 
@@ -127,7 +127,8 @@ impl World {
             ServerCertificate::issue(&organization, key.public(), tls, 1, start).to_bytes();
         let identity = Identity { organization: organization.public(), key, certificate };
         let people = People::draw(&mut rng);
-        let wildness = [0, 20, 50, 100][rng.below(4)];
+        let drawn = [0, 20, 50, 100][rng.below(4)];
+        let wildness = if planted.is_some() { 100 } else { drawn };
         let mut world = Self {
             rng,
             now: START_MILLIS,
@@ -359,11 +360,7 @@ impl World {
         let device = &mut self.devices[at];
         device.machine = None;
         if let Some((_, copy)) = &mut device.frozen {
-            if self.rng.chance(50) {
-                device.disk.file = copy.clone();
-            } else {
-                *copy = device.disk.file.clone();
-            }
+            std::mem::swap(copy, &mut device.disk.file);
         }
         if self.rng.chance(70) { self.open_device(at) } else { Ok(()) }
     }
