@@ -15,11 +15,8 @@ const CODES: [&str; 4] = ["k0", "k1", "k2", "k3"];
 
 impl World {
     pub(crate) fn app_edits(&mut self, at: usize) -> Check {
-        let enrolled = |world: &Self| {
-            let machine = world.devices[at].machine.as_ref();
-            machine.is_some_and(|machine| machine.meta().enrolment.is_some())
-        };
-        if !enrolled(self) {
+        let machine = self.devices[at].machine.as_ref();
+        if machine.is_none_or(|machine| machine.meta().schema.tables.is_empty()) {
             return Ok(());
         }
         let count = if self.rng.chance(25) { 2 + self.rng.below(2) } else { 1 };
@@ -30,7 +27,7 @@ impl World {
         if drafts.is_empty() {
             return Ok(());
         }
-        self.note(&format!("device {at} edits {drafts:?}"));
+        self.note(|| format!("device {at} edits {drafts:?}"));
         let (time, atomic) = (self.device_time(at), self.rng.chance(40));
         let device = &mut self.devices[at];
         let result =
@@ -39,7 +36,8 @@ impl World {
             Ok(ids) => ids,
             Err(error) => return self.edit_refused(at, error),
         };
-        self.note(&format!("made {ids:?}"));
+        self.note(|| format!("made {ids:?}"));
+        self.check_actors(at)?;
         let made = self.adopt_new(at);
         if made != ids {
             return Err(format!("device {at} made {made:?} and says {ids:?}"));
@@ -63,8 +61,34 @@ impl World {
         new
     }
 
+    /// What was made before enrolment is an edit of the user's now, under the device's number.
+    pub(crate) fn follow_enrolment(&mut self, at: usize) -> Check {
+        let device = &mut self.devices[at];
+        let file = &device.disk.file;
+        let Some(number) = file.meta.enrolment.as_ref().map(|it| it.device) else { return Ok(()) };
+        if file.meta.grant.is_none() || file.pending.values().any(is_local) {
+            return Ok(());
+        }
+        let local: Vec<_> = device.made.keys().filter(|id| id.device.0 == 0).copied().collect();
+        for id in local {
+            let mut made = device.made.remove(&id).unwrap();
+            let own = EditId { device: number, ..id };
+            let pending = file.pending.values().find(|edit| edit.id == own);
+            let mut ops = quarantined_ops(&file.quarantine, own);
+            ops.extend(pending.into_iter().flat_map(|edit| edit.ops().cloned()));
+            // Another owner is all that may have changed.
+            let puts = |ops: &[Op]| ops.iter().filter(|op| put(op).is_some()).count();
+            if ops.len() != made.ops.len() || puts(&ops) != puts(&made.ops) {
+                return Err(format!("device {at}: {id} was {:?} and became {ops:?}", made.ops));
+            }
+            made.ops = ops;
+            device.made.insert(own, made);
+        }
+        Ok(())
+    }
+
     fn edit_refused(&mut self, at: usize, error: EditError) -> Check {
-        self.note(&format!("not made: {error}"));
+        self.note(|| format!("not made: {error}"));
         match error {
             EditError::Store(StoreError::Damaged(_)) | EditError::Damaged(_) => {
                 Err(format!("device {at} cannot edit: {error}"))
@@ -223,7 +247,7 @@ impl World {
         } else {
             machine.discard(&mut device.disk, id).map_err(EditError::from)
         };
-        self.note(&format!("device {at} retries ({retries}) {id}: {result:?}"));
+        self.note(|| format!("device {at} retries ({retries}) {id}: {result:?}"));
         // Whatever was answered: what counts is what is there still.
         let device = &mut self.devices[at];
         let after = &device.disk.file.quarantine;
@@ -254,6 +278,10 @@ impl World {
 
 pub(crate) fn quarantined_ops(quarantine: &[tidegate::sync::Quarantined], id: EditId) -> Vec<Op> {
     quarantine.iter().filter(|entry| entry.edit == id).flat_map(|it| it.ops.clone()).collect()
+}
+
+fn is_local(edit: &Edit) -> bool {
+    edit.id.device.0 == 0
 }
 
 fn creates(edit: &Edit) -> bool {

@@ -73,7 +73,7 @@ impl World {
 
     pub(crate) fn cut_somewhere(&mut self) -> Check {
         if let Some(id) = self.link_with(|link| !link.up_ends || !link.down_ends) {
-            self.note(&format!("link {id} is cut"));
+            self.note(|| format!("link {id} is cut"));
             self.figures.cuts += 1;
             let link = self.links.get_mut(&id).unwrap();
             link.up.truncate(self.rng.below(link.up.len() + 1));
@@ -140,8 +140,8 @@ impl World {
         };
         let message: ToServer = decode_message(&bytes).map_err(|e| format!("to server: {e}"))?;
         self.figures.messages += 1;
-        self.note(&format!("{id} up {}", up_text(&message)));
-        self.trace.update(&bytes);
+        self.note(|| format!("{id} up {}", up_text(&message)));
+        self.digest(&bytes);
         let server = self.server.as_mut().unwrap();
         let result = server.received(&mut self.disk, time, ConnectionId(id), message);
         self.server_result(result)
@@ -163,8 +163,8 @@ impl World {
         };
         let message: ToDevice = decode_message(&bytes).map_err(|e| format!("to device: {e}"))?;
         self.figures.messages += 1;
-        self.note(&format!("{id} down to {at} {}", down_text(&message)));
-        self.trace.update(&bytes);
+        self.note(|| format!("{id} down to {at} {}", down_text(&message)));
+        self.digest(&bytes);
         let device = &mut self.devices[at];
         let Some(machine) = &mut device.machine else { return Ok(()) };
         // An error is told as the last output as well.
@@ -173,7 +173,7 @@ impl World {
     }
 
     fn session_error(&mut self, at: usize, error: &SessionError) -> Check {
-        self.note(&format!("device {at} ends its session: {error}"));
+        self.note(|| format!("device {at} ends its session: {error}"));
         match error {
             // In calm it is one that was on its way.
             SessionError::Refused(Refusal::Trouble(_) | Refusal::NoSuchUser(_)) => Ok(()),
@@ -207,12 +207,15 @@ impl World {
         self.links.retain(|id, link| !link.is_over(devices[link.device].link == Some(*id)));
     }
 
+    /// No two changes of a section have one actor and number.
+    pub(crate) fn check_actors(&mut self, at: usize) -> Check {
+        let violation = self.devices[at].disk.violation.take();
+        violation.map_or(Ok(()), |text| Err(format!("device {at}: {text}")))
+    }
+
     /// Takes what the device wants sent and told.
     pub(crate) fn drain_device(&mut self, at: usize) -> Check {
-        let device = &mut self.devices[at];
-        if let Some(violation) = device.disk.violation.take() {
-            return Err(format!("device {at}: {violation}"));
-        }
+        self.check_actors(at)?;
         while let Some(output) = self.devices[at].machine.as_mut().and_then(|it| it.poll_output()) {
             match output {
                 Output::Send(message) => {
@@ -231,14 +234,15 @@ impl World {
                 Output::Event(event) => self.event(at, event)?,
             }
         }
-        self.check_touched(at)
+        self.check_touched(at)?;
+        self.follow_enrolment(at)
     }
 
     /// As the shell does: after a failure of the store all devices are sent away.
     pub(crate) fn server_result(&mut self, result: Result<(), StoreError>) -> Check {
         self.drain_server()?;
         let Err(error) = result else { return Ok(()) };
-        self.note(&format!("server: {error}"));
+        self.note(|| format!("server: {error}"));
         if self.calm || matches!(error, StoreError::Damaged(_)) {
             return Err(format!("the server fails: {error}"));
         }

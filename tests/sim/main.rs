@@ -18,6 +18,7 @@ mod memory;
 mod merge;
 mod oracle;
 mod people;
+mod planted;
 mod privileges;
 mod rng;
 mod world;

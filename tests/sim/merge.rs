@@ -113,10 +113,6 @@ impl Naive {
         self.exists() && self.state() == RecordState::Active
     }
 
-    pub(crate) fn sections(&self) -> impl Iterator<Item = &Section> {
-        self.sections.keys()
-    }
-
     pub(crate) fn columns(&self) -> Columns {
         let mut columns = Columns::new();
         for section in self.sections.keys().filter(|section| **section != Section::Header) {

@@ -20,7 +20,7 @@ const ROUNDS_MAX: usize = 300;
 
 impl World {
     pub(crate) fn event(&mut self, at: usize, event: Event) -> Check {
-        self.note(&format!("device {at} tells {event:?}"));
+        self.note(|| format!("device {at} tells {event:?}"));
         let device = &mut self.devices[at];
         match event {
             Event::Admitted { edit, sequence } => {
@@ -40,7 +40,7 @@ impl World {
 
     /// No more faults; everyone is connected until nothing moves.
     pub(crate) fn settle(&mut self) -> Check {
-        self.note("settle");
+        self.note(|| "settle".into());
         self.calm = true;
         self.disarm_faults();
         for _ in 0..ROUNDS_MAX {
@@ -186,7 +186,10 @@ impl World {
             let quarantined = quarantined_ops(&device.disk.file.quarantine, *id);
             let mut left = made.ops.clone();
             let logged = logged.into_iter().flat_map(|entry| entry.edit.ops());
-            for op in logged.chain(&quarantined).chain(&made.dealt_with) {
+            // A device that could not enrol keeps what it has.
+            let pending = device.disk.file.pending.values().filter(|edit| edit.id == *id);
+            let kept = logged.chain(pending.flat_map(Edit::ops));
+            for op in kept.chain(&quarantined).chain(&made.dealt_with) {
                 match left.iter().position(|it| it == op) {
                     Some(at) => drop(left.remove(at)),
                     None => return Err(format!("{id}: {op:?} appears from nowhere, or twice")),

@@ -10,7 +10,7 @@ use tidegate::sync::server::{ConnectionId, Identity, PageBounds, ServerMachine};
 
 use crate::links::Link;
 use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
-use crate::people::{People, USERS, name};
+use crate::people::{People, USERS, name, schema};
 use crate::rng::Rng;
 
 pub(crate) type Check<T = ()> = Result<T, String>;
@@ -26,7 +26,7 @@ pub(crate) enum Planted {
     AcknowledgesBeforeCommit,
     /// The server lets everyone do everything.
     SkipsTheGate,
-    /// A device is opened with the same entropy each time, and its file put back from a copy.
+    /// A device is put back to a copy of its file, and draws the same entropy again.
     ReusesActors,
 }
 
@@ -79,6 +79,8 @@ pub(crate) struct Device {
     pub(crate) user: UserId,
     pub(crate) key: SecretKey,
     code: EnrollCode,
+    /// Whether it works before it is enrolled.
+    starts_alone: bool,
     /// How far its clock is off.
     skew: i64,
     pub(crate) disk: ReplicaDisk,
@@ -86,7 +88,7 @@ pub(crate) struct Device {
     pub(crate) link: Option<u64>,
     pub(crate) made: BTreeMap<EditId, Made>,
     pub(crate) admitted: Vec<(EditId, Sequence)>,
-    /// Planted: the entropy of every life, and a copy of its file.
+    /// Planted: the entropy of every life, and a copy of the file.
     frozen: Option<([u8; 32], ReplicaFile)>,
 }
 
@@ -103,7 +105,8 @@ pub(crate) struct World {
     pub(crate) devices: Vec<Device>,
     pub(crate) links: BTreeMap<u64, Link>,
     next_link: u64,
-    pub(crate) trace: blake3::Hasher,
+    trace: blake3::Hasher,
+    prints: bool,
     pub(crate) figures: Figures,
     planted: Option<Planted>,
     /// No more faults: all is to settle.
@@ -124,7 +127,8 @@ impl World {
             ServerCertificate::issue(&organization, key.public(), tls, 1, start).to_bytes();
         let identity = Identity { organization: organization.public(), key, certificate };
         let people = People::draw(&mut rng);
-        let wildness = [0, 20, 50, 100][rng.below(4)];
+        let drawn = [0, 20, 50, 100][rng.below(4)];
+        let wildness = if planted.is_some() { 100 } else { drawn };
         let mut world = Self {
             rng,
             now: START_MILLIS,
@@ -138,6 +142,7 @@ impl World {
             links: BTreeMap::new(),
             next_link: 0,
             trace: blake3::Hasher::new(),
+            prints: std::env::var_os("TIDEGATE_SIM_TRACE").is_some(),
             figures: Figures::default(),
             planted,
             calm: false,
@@ -170,6 +175,7 @@ impl World {
             user,
             key: SecretKey::from_seed(self.rng.seed()),
             code: EnrollCode::mint(&self.identity.key, terms).unwrap(),
+            starts_alone: self.rng.chance(30),
             skew: i64::try_from(self.rng.below(7_200_000)).unwrap() - 3_600_000,
             disk: ReplicaDisk::default(),
             machine: None,
@@ -200,11 +206,17 @@ impl World {
         self.trace.finalize().to_hex().to_string()
     }
 
-    pub(crate) fn note(&mut self, text: &str) {
-        self.trace.update(text.as_bytes());
-        if std::env::var_os("TIDEGATE_SIM_TRACE").is_some() {
-            println!("{} {text}", self.now - START_MILLIS);
+    /// Prints what happens, where that is wanted.
+    pub(crate) fn note(&self, text: impl FnOnce() -> String) {
+        if self.prints {
+            println!("{} {}", self.now - START_MILLIS, text());
         }
+    }
+
+    /// Adds to the digest of all that happens.
+    pub(crate) fn digest(&mut self, bytes: &[u8]) {
+        self.trace.update(&self.now.to_le_bytes());
+        self.trace.update(bytes);
     }
 
     pub(crate) fn time(&self) -> Timestamp {
@@ -292,7 +304,7 @@ impl World {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
                 server.set_page_bounds(PageBounds { looks, bytes: 100 << self.rng.below(8) });
-                self.note(&format!("server opens at {:?}", server.meta()));
+                self.note(|| format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);
                 self.note_truth()
             }
@@ -302,7 +314,7 @@ impl World {
     }
 
     pub(crate) fn crash_server(&mut self) -> Check {
-        self.note("server crashes");
+        self.note(|| "server crashes".into());
         self.figures.crashes += 1;
         self.server = None;
         self.disk.crash();
@@ -324,7 +336,7 @@ impl World {
     fn change_rules(&mut self) -> Check {
         let mut next = self.people.clone();
         let what = next.change(&mut self.rng);
-        self.note(&format!("rules: {what}"));
+        self.note(|| format!("rules: {what}"));
         self.figures.rule_changes += 1;
         let (time, given) = (self.time(), self.rules_for(&next));
         let Some(server) = &mut self.server else {
@@ -342,17 +354,13 @@ impl World {
     }
 
     pub(crate) fn crash_device(&mut self, at: usize) -> Check {
-        self.note(&format!("device {at} crashes"));
+        self.note(|| format!("device {at} crashes"));
         self.figures.crashes += 1;
         self.drop_link(at);
         let device = &mut self.devices[at];
         device.machine = None;
         if let Some((_, copy)) = &mut device.frozen {
-            if self.rng.chance(50) {
-                device.disk.file = copy.clone();
-            } else {
-                *copy = device.disk.file.clone();
-            }
+            std::mem::swap(copy, &mut device.disk.file);
         }
         if self.rng.chance(70) { self.open_device(at) } else { Ok(()) }
     }
@@ -367,6 +375,10 @@ impl World {
         match ReplicaMachine::open(&device.disk, device.key.clone(), seed) {
             Ok(mut machine) => {
                 machine.set_push_window([1, 3, 1_000][self.rng.below(3)]);
+                if device.starts_alone && machine.meta().enrolment.is_none() {
+                    // Where it cannot be written it is given again at the next start.
+                    let _ = machine.set_local_schema(&mut device.disk, schema());
+                }
                 device.machine = Some(machine);
             }
             Err(StoreError::Damaged(text)) => return Err(format!("device {at}: damaged: {text}")),
@@ -395,7 +407,7 @@ impl World {
         device.link = Some(id);
         server.connected(ConnectionId(id), device.key.public());
         self.links.insert(id, Link::new(at));
-        self.note(&format!("device {at} connects as {id}"));
+        self.note(|| format!("device {at} connects as {id}"));
         self.drain_server()
     }
 

@@ -44,7 +44,7 @@ impl ReplicaMachine {
             return Ok(());
         }
         self.meta.schema = schema;
-        store.commit(ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() })
+        self.keep(store, ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() })
     }
 
     /// Whom a new record belongs to where the app does not say: the user, or nobody yet.
@@ -62,7 +62,8 @@ impl ReplicaMachine {
         is_nobody.then(|| NOBODY_YET.parse().ok()).flatten()
     }
 
-    /// Writes what was made before enrolment anew, as the user's own; privileges are known now.
+    /// Writes what was made before enrolment anew, as the user's own, and with it what else this
+    /// machine knows by now; privileges are known.
     pub(super) fn adopt<S: ReplicaStore>(
         &mut self,
         store: &mut S,
@@ -71,9 +72,7 @@ impl ReplicaMachine {
         let all = store.pending_after(Turn::default(), usize::MAX)?;
         let local: Vec<_> =
             all.into_iter().filter(|it| it.edit.id.device == DeviceNumber(0)).collect();
-        let Some(enrolment) = self.meta.enrolment.clone().filter(|_| !local.is_empty()) else {
-            return Ok(());
-        };
+        let Some(enrolment) = self.meta.enrolment.clone() else { return Ok(()) };
         let unit = self.standing.as_ref().and_then(|standing| standing.business_unit()).cloned();
         let owner = unit.map(|unit| (Owner::User(enrolment.user), unit));
         let mut desk = Desk::new(&*store);

@@ -72,9 +72,11 @@ impl ReplicaMachine {
         self.meta.grant_digest = Some(grant.digest()?);
         self.meta.grant = Some(bytes);
         self.standing = grant.standing;
-        self.save(store)?;
+        // In one step: what was made before enrolment must never be on its way, or built on, as
+        // nobody's.
+        self.adopt(store, now)?;
         self.tell(Event::GrantChanged);
-        Ok(self.adopt(store, now)?)
+        Ok(())
     }
 
     /// Forgets all confirmed state, and keeps what is pending: the server cannot go on from here.

@@ -182,7 +182,9 @@ impl<'a, S: ServerStore> Session<'a, S> {
         }
         let broken = |verdict: &Verdict| !matches!(verdict, Verdict::Admitted(_));
         let first = verdicts.iter().map(|(_, verdict)| verdict).find(|it| broken(it)).cloned();
-        let first = if is_complete(parts) {
+        // Of parts that are all admitted already the device may know some, and ask for the rest.
+        let known = first.is_none() && verdicts.len() == parts.len();
+        let first = if known || is_complete(parts) {
             first
         } else {
             let denial = Denial::malformed("parts of an atomic commit are missing");
