@@ -5,7 +5,7 @@ use crate::gate::{Applied, Confirmed};
 use crate::model::{
     ActorId, Denial, Edit, EditId, Header, RecordId, Schema, Section, Sequence, TableName,
 };
-use crate::sync::{Pending, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
+use crate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
 /// Where a step of a replica is prepared: the records that it touches, read once, and changed in
 /// memory until all of it is written as one batch.
@@ -18,10 +18,7 @@ pub(super) struct Desk<'a, S> {
 }
 
 /// One record: its confirmed state, and what is pending on it, in order.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four marks that have nothing to do with each other"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "marks that have nothing to do with each other")]
 pub(super) struct Folder {
     pub(super) confirmed: Option<Confirmed>,
     pub(super) pending: Vec<Pending>,
@@ -29,12 +26,17 @@ pub(super) struct Folder {
     applied: Option<Applied>,
     visible: Option<Record>,
     had_row: bool,
+    /// Nothing confirmed was here before this step.
+    is_new: bool,
     dirty: bool,
     /// The confirmed state that the store has is to be removed.
     gone: bool,
     /// Changes of this device are no longer in the history that it sees.
     unwritten: bool,
 }
+
+/// Why a pending edit has no meaning: its record is gone, or not here.
+pub(super) const NOT_THERE: &str = "the record that it changes is not there (any more)";
 
 /// What a desk prepared.
 pub(super) struct Prepared {
@@ -88,6 +90,7 @@ fn stands(record: &mut Record, edit: &Edit) -> bool {
 impl Folder {
     fn new(confirmed: Option<Confirmed>, pending: Vec<Pending>, had_row: bool) -> Self {
         Self {
+            is_new: confirmed.is_none(),
             confirmed,
             pending,
             applied: None,
@@ -151,6 +154,19 @@ impl Folder {
         self.applied = None;
         self.unwritten = true;
         self.touch();
+    }
+
+    /// Takes back an edit that was confirmed, among the pending ones, in its turn.
+    pub(super) fn take_back(&mut self, pending: Pending) {
+        let at = self.pending.partition_point(|it| it.turn < pending.turn);
+        self.pending.insert(at, pending);
+        self.unwritten = true;
+        self.touch();
+    }
+
+    /// A pending edit.
+    pub(super) fn find(&self, edit: EditId) -> Option<Pending> {
+        self.pending.iter().find(|pending| pending.edit.id == edit).cloned()
     }
 
     /// Takes away a pending edit that is confirmed now.
@@ -219,8 +235,7 @@ impl Folder {
                 // Someone else created the record of this key: what was set here is set there.
                 edit.changes.retain(|change| change.section != Section::Header);
             } else if !is_create(&edit) && !record.exists() {
-                let denial =
-                    Denial::malformed("the record that it changes is not there (any more)");
+                let denial = Denial::malformed(NOT_THERE);
                 rebased.impossible.push((edit, denial));
                 continue;
             }
@@ -305,6 +320,17 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         let folder = self.folders.get(&(table.clone(), id))?;
         let visible = folder.visible.as_ref().filter(|record| record.is_active())?;
         Some(visible.header().clone())
+    }
+
+    /// The records that came, or came back, in this step.
+    pub(super) fn returned(&self) -> BTreeSet<(TableName, RecordId)> {
+        let returned = self.folders.iter().filter(|(_, it)| it.is_new && it.exists());
+        returned.map(|(place, _)| place.clone()).collect()
+    }
+
+    /// The refused edits, as they were before this step.
+    pub(super) fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.store.quarantine()
     }
 
     /// The records touched.

@@ -194,7 +194,7 @@ fn in_sets(edits: Vec<Pending>) -> Vec<Vec<Edit>> {
 }
 
 /// What an edit takes at the most, roughly.
-fn edit_bytes(edit: &Edit) -> usize {
+pub(super) fn edit_bytes(edit: &Edit) -> usize {
     use crate::model::{Op, Value};
     let op = |op: &Op| match op {
         Op::Put { value: Value::Text(text) | Value::Choice(text), .. } => 64 + text.len(),
