@@ -1,5 +1,15 @@
 //! Tidegate keeps an app's records on the device, lets people edit them with no connection, merges
 //! with everyone else's edits later, and lets a permission gate decide which merged edits count.
+//!
+//! An app embeds a `Replica` (feature `client`): it reads and edits records in one file, and syncs
+//! with a server whenever there is a connection. The README shows a whole program, which is
+//! `examples/quickstart.rs`. A `Server` (feature `server`) orders what the [gate] admits and sends
+//! each device what its user may read.
+//!
+//! Without features there is the pure core: [model], [policy], [gate], [crdt], [codec] and the
+//! machines of [sync], with no runtime, file or socket.
+//!
+//! What the words mean is in `docs/glossary.md`, where things are in `docs/architecture.md`.
 
 #![forbid(unsafe_code)]
 

@@ -13,7 +13,26 @@ pub const COLUMNS_MAX: usize = 1_000;
 /// Choices of a choice column.
 pub const CHOICES_MAX: usize = 10_000;
 /// Bytes in a text value.
-pub const TEXT_BYTES_MAX: usize = 1 << 20;
+pub const TEXT_BYTES_MAX: usize = 512 << 10;
+/// Bytes in a bytes value.
+pub const BYTES_MAX: usize = 512 << 10;
+/// Characters (Unicode scalar values) that a rich text holds when an edit adds to it.
+pub const RICH_TEXT_CHARS_MAX: usize = 1 << 20;
+/// Items that a list holds when an edit adds to it.
+pub const LIST_ITEMS_MAX: usize = 16_384;
+/// Entries that a map holds when an edit adds to it.
+pub const MAP_ENTRIES_MAX: usize = 16_384;
+/// Bytes in a key of a map.
+pub const MAP_KEY_BYTES_MAX: usize = 1 << 10;
+/// Bytes of a text or bytes value in a list or map.
+pub const ITEM_BYTES_MAX: usize = 64 << 10;
+/// The most that one increment adds to a counter, or takes from it. Eight million of them stay
+/// within 64 bits, beside the largest value set.
+pub const COUNTER_STEP_MAX: u64 = 1 << 40;
+/// The largest value that a counter is set to, and the largest below zero.
+pub const COUNTER_SET_MAX: u64 = 1 << 62;
+/// Bytes of all values in one edit, roughly: it must fit into a change set.
+pub const EDIT_BYTES_MAX: usize = 768 << 10;
 /// Shares on one record.
 pub const SHARES_MAX: usize = 1_000;
 /// Bytes of a message between device and server.
@@ -24,6 +43,8 @@ pub const CHANGE_SET_BYTES_MAX: usize = 1 << 20;
 pub const CHANGE_SET_EDITS_MAX: usize = 4_096;
 /// Operations in one change of a section.
 pub const CHANGE_OPS_MAX: usize = 10_000;
+/// Operations in a change set: a device keeps far below it, and a reader need not hold more.
+pub const CHANGE_SET_OPS_MAX: usize = 100_000;
 /// Sections that one edit may touch.
 pub const EDIT_SECTIONS_MAX: usize = 64;
 /// Dependencies of one change: more concurrent heads than this are not built upon.

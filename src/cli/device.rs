@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::output::{counted, print_quarantined};
+use super::output::{counted, print_quarantined, quarantined_json};
 use super::{CliError, wait};
 use crate::codec::{EnrollCode, Refusal};
 use crate::replica::{Event, Replica, SyncError, SyncOptions, SyncReport};
@@ -15,7 +15,7 @@ use crate::sync::replica::SessionError;
 #[derive(Debug, Args)]
 pub(super) struct ReplicaArg {
     /// The replica's file.
-    #[arg(long, env = "TIDEGATE_REPLICA", default_value = "tidegate.redb")]
+    #[arg(long, global = true, env = "TIDEGATE_REPLICA", default_value = "tidegate.redb")]
     pub(super) replica: PathBuf,
 }
 
@@ -171,20 +171,34 @@ impl SyncCommand {
     }
 
     fn show(&self, event: &Event) {
-        let (kind, text) = match event {
-            Event::Open => ("open", "connected".to_owned()),
-            Event::UpToDate => ("up_to_date", "up to date".to_owned()),
-            Event::Admitted { edit, sequence } => {
-                ("admitted", format!("edit {edit} at {sequence}"))
-            }
-            Event::Changed { table, record } => ("changed", format!("{table} {record}")),
-            Event::Denied(entry) => ("denied", format!("edit {}: {}", entry.edit, entry.denial)),
-            Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned()),
-            Event::GrantChanged => ("grant_changed", "privileges changed".to_owned()),
-            other => ("other", format!("{other:?}")),
+        let (kind, text, what) = match event {
+            Event::Open => ("open", "connected".to_owned(), json!({})),
+            Event::UpToDate => ("up_to_date", "up to date".to_owned(), json!({})),
+            Event::Admitted { edit, sequence } => (
+                "admitted",
+                format!("edit {edit} at {sequence}"),
+                json!({ "edit": edit.to_string(), "sequence": sequence.0 }),
+            ),
+            Event::Changed { table, record } => (
+                "changed",
+                format!("{table} {record}"),
+                json!({ "table": table.as_str(), "record": record.to_string() }),
+            ),
+            Event::Denied(entry) => (
+                "denied",
+                format!("edit {}: {}", entry.edit, entry.denial),
+                json!({ "edit": entry.edit.to_string(), "quarantined": quarantined_json(entry) }),
+            ),
+            Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned(), json!({})),
+            Event::GrantChanged => ("grant_changed", "privileges changed".to_owned(), json!({})),
+            other => ("other", format!("{other:?}"), json!({})),
         };
         if self.json {
-            println!("{}", json!({ "event": kind, "text": text }));
+            let mut line = json!({ "event": kind, "text": text });
+            if let (Some(line), serde_json::Value::Object(what)) = (line.as_object_mut(), what) {
+                line.extend(what);
+            }
+            println!("{line}");
         } else {
             println!("{kind}: {text}");
             if let Event::Denied(entry) = event {

@@ -110,6 +110,7 @@ impl CliError {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     log();
+    quiet_damage();
     let (result, as_json) = match cli.command {
         Command::Init(command) => (command.run(), command.json),
         Command::Serve(command) => (command.run(), command.json),
@@ -152,6 +153,19 @@ fn log() {
         Err(_) => filter,
     };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// On damaged pages redb may panic. The store turns that into an error that says what to do; the
+/// panic's own words would only bury it.
+fn quiet_damage() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.location().is_some_and(|it| it.file().contains("redb")) {
+            tracing::debug!(%panic, "redb gave up on a page");
+        } else {
+            usual(panic);
+        }
+    }));
 }
 
 /// Runs a future to its end.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{Op, TableName};
+use crate::model::{Op, TableName, Value};
 use crate::replica::Row;
 use crate::sync::Quarantined;
 
@@ -43,6 +43,17 @@ pub(super) fn op_text(op: &Op) -> String {
         Op::Own { owner, business_unit } => format!("owner = {owner} in {business_unit}"),
         Op::State(state) => format!("state = {state:?}").to_lowercase(),
         Op::Share { to, rights } => format!("share to {to}: {rights:?}"),
+        Op::Splice { column, at, delete, insert } => {
+            format!("{column}: {insert:?} in place of {delete} characters at {at}")
+        }
+        Op::Increment { column, by } => format!("{column}: {by:+}"),
+        Op::ListInsert { column, at, values } => {
+            format!("{column}: {} put in at {at}", Value::List(values.clone()))
+        }
+        Op::ListSet { column, at, value } => format!("{column}[{at}] = {value}"),
+        Op::ListRemove { column, at, count } => format!("{column}: {count} taken out at {at}"),
+        Op::MapPut { column, key, value } => format!("{column}[{key:?}] = {value}"),
+        Op::MapRemove { column, key } => format!("{column}[{key:?}] taken out"),
     }
 }
 

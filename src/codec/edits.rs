@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
-use crate::limits::{CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_EDITS_MAX, EDIT_SECTIONS_MAX};
+use crate::limits::{
+    CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_EDITS_MAX, CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
+};
 use crate::model::{
     ActorId, Change, ChangeRef, ColumnName, DeviceNumber, Edit, EditId, NameError, Op, Principal,
     RecordId, RecordState, Rights, Section, TableName, Timestamp, Value,
@@ -47,9 +49,40 @@ struct WireChange {
 #[derive(Serialize, Deserialize)]
 enum WireOp {
     Put(u32, Value),
-    Own { owner: u32, business_unit: u32 },
+    Own {
+        owner: u32,
+        business_unit: u32,
+    },
     State(RecordState),
-    Share { to: u32, rights: Rights },
+    Share {
+        to: u32,
+        rights: Rights,
+    },
+    /// Places are differences from where the operation before it on a text or list ended.
+    Splice {
+        column: u32,
+        from: i32,
+        delete: u32,
+        insert: String,
+    },
+    Increment(u32, i64),
+    ListInsert {
+        column: u32,
+        from: i32,
+        values: Vec<Value>,
+    },
+    ListSet {
+        column: u32,
+        from: i32,
+        value: Value,
+    },
+    ListRemove {
+        column: u32,
+        from: i32,
+        count: u32,
+    },
+    MapPut(u32, String, Value),
+    MapRemove(u32, String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,6 +117,29 @@ struct Writer {
     actors: Dictionary<ActorId>,
     counter: u64,
     time: i64,
+    place: Place,
+}
+
+/// Where the last operation on a text or list ended: who types goes on there.
+#[derive(Default)]
+struct Place(u32);
+
+impl Place {
+    /// A place as the difference from this one, which moves to `end`.
+    fn write(&mut self, at: u32, end: u32) -> i32 {
+        let from = at.wrapping_sub(self.0).cast_signed();
+        self.0 = end;
+        from
+    }
+
+    fn read(&self, from: i32) -> u32 {
+        self.0.wrapping_add_signed(from)
+    }
+
+    /// The end of something of `length` from `at` on.
+    fn end(at: u32, length: usize) -> u32 {
+        at.wrapping_add(u32::try_from(length).unwrap_or(u32::MAX))
+    }
 }
 
 impl Writer {
@@ -135,6 +191,32 @@ impl Writer {
             }
             Op::State(state) => WireOp::State(*state),
             Op::Share { to, rights } => WireOp::Share { to: self.name(to), rights: *rights },
+            Op::Splice { column, at, delete, insert } => WireOp::Splice {
+                column: self.name(column),
+                from: self.place.write(*at, Place::end(*at, insert.chars().count())),
+                delete: *delete,
+                insert: insert.clone(),
+            },
+            Op::Increment { column, by } => WireOp::Increment(self.name(column), *by),
+            Op::ListInsert { column, at, values } => WireOp::ListInsert {
+                column: self.name(column),
+                from: self.place.write(*at, Place::end(*at, values.len())),
+                values: values.clone(),
+            },
+            Op::ListSet { column, at, value } => WireOp::ListSet {
+                column: self.name(column),
+                from: self.place.write(*at, Place::end(*at, 1)),
+                value: value.clone(),
+            },
+            Op::ListRemove { column, at, count } => WireOp::ListRemove {
+                column: self.name(column),
+                from: self.place.write(*at, *at),
+                count: *count,
+            },
+            Op::MapPut { column, key, value } => {
+                WireOp::MapPut(self.name(column), key.clone(), value.clone())
+            }
+            Op::MapRemove { column, key } => WireOp::MapRemove(self.name(column), key.clone()),
         }
     }
 }
@@ -145,7 +227,7 @@ impl Writer {
 /// None in practice: the serializer can only fail on kinds of data that edits do not hold.
 pub fn encode_edits(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
     let (names, actors) = (Dictionary::new(), Dictionary::new());
-    let mut writer = Writer { names, actors, counter: 0, time: 0 };
+    let mut writer = Writer { names, actors, counter: 0, time: 0, place: Place::default() };
     let edits = edits.iter().map(|edit| writer.edit(edit)).collect();
     let wire = WireEdits { names: writer.names.things, actors: writer.actors.things, edits };
     Ok(postcard::to_stdvec(&wire)?)
@@ -156,6 +238,9 @@ struct Reader {
     actors: Vec<ActorId>,
     counter: u64,
     time: i64,
+    place: Place,
+    /// The columns that occurred: their operations share one name.
+    columns: BTreeMap<u32, ColumnName>,
     /// Whether an edit keeps to the bounds of one that a device may send.
     bounded: bool,
 }
@@ -218,16 +303,48 @@ impl Reader {
         })
     }
 
-    fn op(&self, wire: WireOp) -> Result<Op, DecodeError> {
+    fn column(&mut self, number: u32) -> Result<ColumnName, DecodeError> {
+        if let Some(known) = self.columns.get(&number) {
+            return Ok(known.clone());
+        }
+        let column: ColumnName = self.name(number)?;
+        self.columns.insert(number, column.clone());
+        Ok(column)
+    }
+
+    fn op(&mut self, wire: WireOp) -> Result<Op, DecodeError> {
         Ok(match wire {
-            WireOp::Put(column, value) => {
-                Op::Put { column: self.name::<ColumnName>(column)?, value }
-            }
+            WireOp::Put(column, value) => Op::Put { column: self.column(column)?, value },
             WireOp::Own { owner, business_unit } => {
                 Op::Own { owner: self.name(owner)?, business_unit: self.name(business_unit)? }
             }
             WireOp::State(state) => Op::State(state),
             WireOp::Share { to, rights } => Op::Share { to: self.name::<Principal>(to)?, rights },
+            WireOp::Splice { column, from, delete, insert } => {
+                let at = self.place.read(from);
+                self.place.0 = Place::end(at, insert.chars().count());
+                Op::Splice { column: self.column(column)?, at, delete, insert }
+            }
+            WireOp::Increment(column, by) => Op::Increment { column: self.column(column)?, by },
+            WireOp::ListInsert { column, from, values } => {
+                let at = self.place.read(from);
+                self.place.0 = Place::end(at, values.len());
+                Op::ListInsert { column: self.column(column)?, at, values }
+            }
+            WireOp::ListSet { column, from, value } => {
+                let at = self.place.read(from);
+                self.place.0 = Place::end(at, 1);
+                Op::ListSet { column: self.column(column)?, at, value }
+            }
+            WireOp::ListRemove { column, from, count } => {
+                let at = self.place.read(from);
+                self.place.0 = at;
+                Op::ListRemove { column: self.column(column)?, at, count }
+            }
+            WireOp::MapPut(column, key, value) => {
+                Op::MapPut { column: self.column(column)?, key, value }
+            }
+            WireOp::MapRemove(column, key) => Op::MapRemove { column: self.column(column)?, key },
         })
     }
 }
@@ -263,8 +380,14 @@ fn decode(bytes: &[u8], edits_max: usize, bounded: bool) -> Result<Vec<Edit>, De
         return Err(DecodeError::TrailingBytes(rest.len()));
     }
     DecodeError::bound("edits in a change set", wire.edits.len(), edits_max)?;
+    if bounded {
+        let changes = wire.edits.iter().flat_map(|edit| &edit.changes);
+        let ops = changes.map(|change| change.ops.len()).sum();
+        DecodeError::bound("operations in a change set", ops, CHANGE_SET_OPS_MAX)?;
+    }
     let WireEdits { names, actors, edits } = wire;
-    let mut reader = Reader { names, actors, counter: 0, time: 0, bounded };
+    let (place, columns) = Default::default();
+    let mut reader = Reader { names, actors, counter: 0, time: 0, place, columns, bounded };
     edits.into_iter().map(|edit| reader.edit(edit)).collect()
 }
 

@@ -54,6 +54,9 @@ pub struct ScanPlace {
 pub struct Scope {
     /// The standings under which the device may hold rows; none: it holds nothing.
     pub held: Vec<Digest>,
+    /// Whether there is one standing held, and the device holds all rows of it. What a scan that
+    /// was given up sent is a part only.
+    pub complete: bool,
     /// The standing that a scan under way goes towards, and how far it is.
     pub target: Option<(Digest, Option<ScanPlace>)>,
 }
@@ -66,10 +69,11 @@ impl Scope {
             Some((target, _)) if *target == standing => {}
             None if self.held == [standing] => {}
             _ => {
-                if let Some((target, _)) = self.target.take()
-                    && !self.held.contains(&target)
-                {
-                    self.held.push(target);
+                if let Some((target, _)) = self.target.take() {
+                    self.complete = false;
+                    if !self.held.contains(&target) {
+                        self.held.push(target);
+                    }
                 }
                 self.target = Some((standing, None));
             }
@@ -87,6 +91,7 @@ impl Scope {
     pub fn finish(&mut self) {
         if let Some((target, _)) = self.target.take() {
             self.held = vec![target];
+            self.complete = true;
         }
     }
 }
@@ -132,6 +137,9 @@ pub enum ToServer {
         /// Comes back in the answer.
         number: u32,
     },
+    /// Which of these edits of this device are admitted? [`ToDevice::Verdicts`] names them. Asked
+    /// about edits that cannot be sent again because their record is out of reach.
+    Ask(Vec<EditId>),
 }
 
 /// Why a server ends a session.

@@ -1,15 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::transaction::{CommitOptions, Transactable as _};
+use automerge::transaction::CommitOptions;
 use automerge::{Automerge, ROOT, ReadDoc as _, ScalarValue};
 use serde::{Deserialize, Serialize};
 
+use super::container::{self, Container};
+use super::forks::Forks;
+use super::write::{self, OWNER, SHARE, STATE};
 use super::{CrdtError, scalar};
-use crate::model::{ActorId, Change, ChangeRef, Columns, Header, Op, Section};
-
-const OWNER: &str = "owner";
-const STATE: &str = "state";
-const SHARE: &str = "share:";
+use crate::model::{
+    ActorId, Change, ChangeRef, ColumnName, ColumnType, Columns, Header, Op, Section, Value,
+};
 
 /// Automerge's hash of a change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -21,6 +22,11 @@ pub struct Document {
     section: Section,
     doc: Automerge,
     hashes: BTreeMap<ChangeRef, automerge::ChangeHash>,
+    /// The containers that are in it.
+    born: BTreeSet<Container>,
+    forks: Forks,
+    /// What its operations take, roughly.
+    weight: usize,
 }
 
 impl Document {
@@ -28,7 +34,9 @@ impl Document {
     #[must_use]
     pub fn new(section: Section) -> Self {
         let encoding = automerge::TextEncoding::UnicodeCodePoint;
-        Self { section, doc: Automerge::new_with_encoding(encoding), hashes: BTreeMap::new() }
+        let doc = Automerge::new_with_encoding(encoding);
+        let (hashes, born, forks) = Default::default();
+        Self { section, doc, hashes, born, forks, weight: 0 }
     }
 
     /// The document that these changes make, each after those it builds on.
@@ -44,6 +52,18 @@ impl Document {
             document.apply(change)?;
         }
         Ok(document)
+    }
+
+    pub(super) fn section(&self) -> &Section {
+        &self.section
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    pub(super) fn changes(&self) -> impl Iterator<Item = ChangeRef> {
+        self.hashes.keys().copied()
     }
 
     /// Whether the document holds this change.
@@ -62,21 +82,59 @@ impl Document {
     /// does not fit the section. The document is then as it was.
     pub fn apply(&mut self, change: &Change) -> Result<ChangeHash, CrdtError> {
         let deps = self.resolve(change)?;
+        let containers: BTreeSet<_> = change.ops.iter().filter_map(Container::of).collect();
+        let unborn = containers.iter().any(|it| !self.born.contains(it));
         let heads: BTreeSet<_> = self.doc.get_heads().into_iter().collect();
-        let hash = if deps == heads {
-            write(&mut self.doc, &self.section, change)?
-        } else {
-            let heads: Vec<_> = deps.into_iter().collect();
-            let mut fork = self.doc.fork_at(&heads)?;
-            let hash = write(&mut fork, &self.section, change)?;
-            let built = fork.get_change_by_hash(&hash).ok_or_else(|| {
-                CrdtError::Automerge("a change just made is not in its document".into())
-            })?;
-            self.doc.apply_changes([built])?;
+        let hash = if deps != heads {
+            self.merge(change, &deps, &containers)?
+        } else if unborn {
+            let mut doc = self.doc.clone();
+            bear(&mut doc, &containers)?;
+            let hash = write_change(&mut doc, &self.section, change)?;
+            self.doc = doc;
             hash
+        } else {
+            write_change(&mut self.doc, &self.section, change)?
         };
+        self.born.extend(containers);
         self.hashes.insert(change.id, hash);
+        self.weight += change.ops.iter().map(Op::size).sum::<usize>();
         Ok(ChangeHash(hash.0))
+    }
+
+    /// Executes a change on a fork at what it builds on, and merges it.
+    fn merge(
+        &mut self,
+        change: &Change,
+        deps: &BTreeSet<automerge::ChangeHash>,
+        containers: &BTreeSet<Container>,
+    ) -> Result<automerge::ChangeHash, CrdtError> {
+        let mut fork = self.forks.at(&self.doc, deps)?;
+        bear(&mut fork, containers)?;
+        let hash = write_change(&mut fork, &self.section, change)?;
+        let built = fork.get_change_by_hash(&hash).ok_or_else(|| {
+            CrdtError::Automerge("a change just made is not in its document".into())
+        })?;
+        bear(&mut self.doc, containers)?;
+        self.doc.apply_changes([built])?;
+        self.forks.keep(fork);
+        Ok(hash)
+    }
+
+    pub(super) fn automerge(&self) -> &Automerge {
+        &self.doc
+    }
+
+    /// The state at these changes.
+    pub(super) fn state_at(&mut self, changes: &[ChangeRef]) -> Result<Automerge, CrdtError> {
+        let hashes: BTreeSet<_> =
+            changes.iter().filter_map(|change| self.hashes.get(change)).copied().collect();
+        if hashes == self.doc.get_heads().into_iter().collect() {
+            return Ok(self.doc.clone());
+        }
+        let fork = self.forks.at(&self.doc, &hashes)?;
+        self.forks.keep(fork.clone());
+        Ok(fork)
     }
 
     fn resolve(&self, change: &Change) -> Result<BTreeSet<automerge::ChangeHash>, CrdtError> {
@@ -143,7 +201,42 @@ impl Document {
     /// # Errors
     /// The document holds something that Tidegate never writes.
     pub fn columns(&self) -> Result<Columns, CrdtError> {
-        self.entries(|key, scalar| Some((key.parse().ok()?, scalar::to_value(scalar)?)))
+        self.doc.keys(ROOT).map(|key| container::read(&self.doc, &key)).collect()
+    }
+
+    /// All values that a column holds that no other has replaced, with the changes that wrote
+    /// them; the one that counts comes first. More than one: a conflict.
+    ///
+    /// # Errors
+    /// The document holds something that Tidegate never writes.
+    pub fn values(
+        &self,
+        column: &ColumnName,
+        column_type: ColumnType,
+    ) -> Result<Vec<(Value, ChangeRef)>, CrdtError> {
+        let key = container::key(column, column_type);
+        let foreign = || CrdtError::ForeignValue { key: key.clone() };
+        let mut values = Vec::new();
+        // The last one is what reading gives.
+        for (value, id) in self.doc.get_all(ROOT, key.as_str())?.into_iter().rev() {
+            let value = value.as_scalar().and_then(scalar::to_value).ok_or_else(foreign)?;
+            // A counter that nobody set was born with its column.
+            if let Some(change) = self.author_of(&id) {
+                values.push((value, change));
+            }
+        }
+        Ok(values)
+    }
+
+    /// The change that wrote an operation.
+    fn author_of(&self, id: &automerge::ObjId) -> Option<ChangeRef> {
+        let automerge::ObjId::Id(number, author, _) = id else { return None };
+        let own = self.hashes.iter().filter(|(change, _)| actor(change.actor) == *author);
+        let wrote = |hash: &automerge::ChangeHash| {
+            let meta = self.doc.get_change_meta_by_hash(hash);
+            meta.is_some_and(|meta| (meta.start_op..=meta.max_op).contains(number))
+        };
+        own.into_iter().find(|(_, hash)| wrote(hash)).map(|(change, _)| *change)
     }
 
     /// What the header says.
@@ -152,7 +245,7 @@ impl Document {
     /// The document holds something that Tidegate never writes.
     pub fn header(&self) -> Result<Header, CrdtError> {
         let mut header = Header::default();
-        let entries: Vec<()> = self.entries(|key, value| {
+        let mut read = |key: &str, value: &ScalarValue| {
             if let Some(principal) = key.strip_prefix(SHARE) {
                 let (principal, rights) = (principal.parse().ok()?, scalar::to_rights(value)?);
                 if !rights.is_empty() {
@@ -166,35 +259,34 @@ impl Document {
                 }
             }
             Some(())
-        })?;
-        drop(entries);
-        Ok(header)
-    }
-
-    fn entries<T, C: FromIterator<T>>(
-        &self,
-        mut read: impl FnMut(&str, &ScalarValue) -> Option<T>,
-    ) -> Result<C, CrdtError> {
-        let entry = |key: String| {
+        };
+        for key in self.doc.keys(ROOT) {
             let found = self.doc.get(ROOT, key.as_str())?;
             let value = found.as_ref().and_then(|(value, _)| value.as_scalar());
-            let read = value.and_then(|value| read(&key, value));
-            read.ok_or(CrdtError::ForeignValue { key })
-        };
-        self.doc.keys(ROOT).map(entry).collect()
+            value.and_then(|value| read(&key, value)).ok_or(CrdtError::ForeignValue { key })?;
+        }
+        Ok(header)
     }
 }
 
-fn write(
+fn actor(id: ActorId) -> automerge::ActorId {
+    automerge::ActorId::from(id.to_bytes().as_slice())
+}
+
+fn bear(doc: &mut Automerge, containers: &BTreeSet<Container>) -> Result<(), CrdtError> {
+    containers.iter().try_for_each(|container| container.bear(doc))
+}
+
+fn write_change(
     doc: &mut Automerge,
     section: &Section,
     change: &Change,
 ) -> Result<automerge::ChangeHash, CrdtError> {
-    doc.set_actor(automerge::ActorId::from(change.id.actor.to_bytes().as_slice()));
+    doc.set_actor(actor(change.id.actor));
     let options = || CommitOptions::default().with_time(change.time.as_millis());
     let mut tx = doc.transaction();
     for op in &change.ops {
-        if let Err(error) = put(&mut tx, section, op) {
+        if let Err(error) = write::write(&mut tx, section, op) {
             tx.rollback();
             return Err(error);
         }
@@ -202,30 +294,4 @@ fn write(
     // Automerge leaves out what changes nothing; a change with nothing left is still a change.
     let (hash, _) = tx.commit_with(options());
     Ok(hash.unwrap_or_else(|| doc.empty_commit(options())))
-}
-
-fn put(
-    tx: &mut automerge::transaction::Transaction<'_>,
-    section: &Section,
-    op: &Op,
-) -> Result<(), CrdtError> {
-    let foreign = |op| Err(CrdtError::ForeignOp { section: section.clone(), op });
-    match (section, op) {
-        (Section::Header, Op::Own { owner, business_unit }) => {
-            tx.put(ROOT, OWNER, scalar::from_owner(owner, business_unit))?;
-        }
-        (Section::Header, Op::State(state)) => tx.put(ROOT, STATE, scalar::from_state(*state))?,
-        (Section::Header, Op::Share { to, rights }) => {
-            tx.put(ROOT, format!("{SHARE}{to}"), scalar::from_rights(*rights))?;
-        }
-        (Section::Secured(own), Op::Put { column, .. }) if own != column => return foreign("put"),
-        (Section::Main | Section::Secured(_), Op::Put { column, value }) => {
-            tx.put(ROOT, column.as_str(), scalar::from_value(value))?;
-        }
-        (_, Op::Put { .. }) => return foreign("put"),
-        (_, Op::Own { .. }) => return foreign("own"),
-        (_, Op::State(_)) => return foreign("state"),
-        (_, Op::Share { .. }) => return foreign("share"),
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-use crate::model::{ChangeRef, NameError, Section};
+use crate::model::{ChangeRef, MisfitOpError, NameError, Section};
 
 /// Why a change cannot be rebuilt on a section, or a document not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum CrdtError {
         /// The operation.
         op: &'static str,
     },
+    /// An operation does not fit the value that it was written on.
+    #[error(transparent)]
+    Misfit(#[from] MisfitOpError),
     /// Automerge refused.
     #[error("automerge: {0}")]
     Automerge(String),

@@ -2,9 +2,20 @@ use std::collections::BTreeMap;
 
 use super::{ChangeHash, CrdtError, Document, History};
 use crate::model::{
-    ActorId, Change, ChangeRef, Columns, DeviceNumber, Edit, EditId, Header, Op, RecordId,
-    RecordState, Section, Table, TableName, Timestamp,
+    ActorId, Change, ChangeRef, ColumnName, Columns, DeviceNumber, Edit, EditId, Header, Op,
+    RecordId, RecordState, Section, Table, TableName, Timestamp, Value,
 };
+
+/// One of several values that a column holds at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conflict {
+    /// The value.
+    pub value: Value,
+    /// The change that wrote it; its actor names the author's device.
+    pub change: ChangeRef,
+    /// When, by the author's clock.
+    pub time: Timestamp,
+}
 
 /// A record: the history of each section, and beside it what these say as plain values.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +49,7 @@ impl Record {
     #[must_use]
     pub fn to_edit(&self) -> Edit {
         let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
-        let changes = self.sections.values().flat_map(|it| it.changes().iter().cloned()).collect();
+        let changes = self.sections.values().flat_map(|it| it.changes().cloned()).collect();
         Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
     }
 
@@ -102,13 +113,13 @@ impl Record {
     /// A change of it does not fit; the record is then as it was.
     pub fn merge(&mut self, edit: &Edit) -> Result<(), CrdtError> {
         let mut next = self.clone();
-        for change in &edit.changes {
-            let section = &change.section;
+        for changes in edit.changes.chunk_by(|a, b| a.section == b.section) {
+            let Some(section) = changes.first().map(|change| &change.section) else { continue };
             let history = next.sections.entry(section.clone()).or_default();
             match section {
-                Section::Header => history.merge_header(change.clone(), &mut next.header)?,
+                Section::Header => history.merge_header(changes, &mut next.header)?,
                 Section::Main | Section::Secured(_) => {
-                    history.merge_columns(section, change.clone(), &mut next.columns)?;
+                    history.merge_columns(section, changes, &mut next.columns)?;
                 }
             }
         }
@@ -142,12 +153,37 @@ impl Record {
         Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
     }
 
-    /// Writes an edit anew on the record as it is now, under the same edit id; only its author may.
-    #[must_use]
-    pub fn reauthor(&self, table: &Table, edit: &Edit, actor: ActorId) -> Edit {
-        let time = edit.changes.first().map_or_else(Timestamp::default, |change| change.time);
-        let ops = edit.ops().cloned().collect();
-        Edit { atomic: edit.atomic, ..self.author(table, edit.id, actor, time, ops) }
+    /// The values of a column that were written side by side and of which none has replaced the
+    /// others, the one that counts first; none where there is nothing to choose. An edit that puts
+    /// one of them (or another) settles it.
+    ///
+    /// # Errors
+    /// A history is not one that Tidegate wrote.
+    pub fn conflicts(
+        &self,
+        table: &Table,
+        column: &ColumnName,
+    ) -> Result<Vec<Conflict>, CrdtError> {
+        let Some(declared) = table.column(column.as_str()) else { return Ok(Vec::new()) };
+        let section = declared.section();
+        let Some(history) = self.sections.get(&section).filter(|it| it.is_branched()) else {
+            return Ok(Vec::new());
+        };
+        let is_put = |op: &Op| matches!(op, Op::Put { .. }) && op.column() == Some(column);
+        if !history.changes().any(|change| change.ops.iter().any(is_put)) {
+            return Ok(Vec::new());
+        }
+        let values = history.document(section)?.values(column, declared.column_type)?;
+        if values.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let time = |id| history.changes().find(|change| change.id == id).map(|change| change.time);
+        let conflict = |(value, change): (Value, ChangeRef)| Conflict {
+            value,
+            change,
+            time: time(change).unwrap_or_default(),
+        };
+        Ok(values.into_iter().map(conflict).collect())
     }
 
     /// Automerge's heads of each section, computed by rebuilding the documents: two records are

@@ -12,6 +12,7 @@ const DECIMAL: u8 = b'm';
 const DATE: u8 = b'd';
 const CHOICE: u8 = b'c';
 const LOOKUP: u8 = b'l';
+const BYTES: u8 = b'b';
 
 fn tagged(tag: u8, payload: &[u8]) -> ScalarValue {
     let mut bytes = Vec::with_capacity(1 + payload.len());
@@ -20,8 +21,9 @@ fn tagged(tag: u8, payload: &[u8]) -> ScalarValue {
     ScalarValue::Bytes(bytes)
 }
 
-pub(super) fn from_value(value: &Value) -> ScalarValue {
-    match value {
+/// `None`: the value has parts, and lies in an object of its own.
+pub(super) fn from_value(value: &Value) -> Option<ScalarValue> {
+    Some(match value {
         Value::Null => ScalarValue::Null,
         Value::Text(text) => ScalarValue::Str(text.as_str().into()),
         Value::Integer(number) => ScalarValue::Int(*number),
@@ -38,7 +40,10 @@ pub(super) fn from_value(value: &Value) -> ScalarValue {
         Value::Date(date) => tagged(DATE, &date.as_days().to_be_bytes()),
         Value::Choice(choice) => tagged(CHOICE, choice.as_bytes()),
         Value::Lookup(id) => tagged(LOOKUP, id.as_bytes()),
-    }
+        Value::Bytes(bytes) => tagged(BYTES, bytes),
+        Value::Counter(number) => ScalarValue::counter(*number),
+        Value::RichText(_) | Value::List(_) | Value::Map(_) => return None,
+    })
 }
 
 pub(super) fn to_value(scalar: &ScalarValue) -> Option<Value> {
@@ -46,6 +51,7 @@ pub(super) fn to_value(scalar: &ScalarValue) -> Option<Value> {
         ScalarValue::Null => Value::Null,
         ScalarValue::Str(text) => Value::Text(text.to_string()),
         ScalarValue::Int(number) => Value::Integer(*number),
+        ScalarValue::Counter(counter) => Value::Counter(counter.into()),
         ScalarValue::F64(number) => Value::Float(*number),
         ScalarValue::Boolean(truth) => Value::Boolean(*truth),
         ScalarValue::Timestamp(millis) => Value::Timestamp(Timestamp::from_millis(*millis)?),
@@ -60,6 +66,7 @@ pub(super) fn to_value(scalar: &ScalarValue) -> Option<Value> {
                 Value::Date(Date::from_days(i32::from_be_bytes(rest.try_into().ok()?))?)
             }
             (&CHOICE, rest) => Value::Choice(String::from_utf8(rest.to_vec()).ok()?),
+            (&BYTES, rest) => Value::Bytes(rest.to_vec()),
             (&LOOKUP, rest) => Value::Lookup(RecordId::from_bytes(rest.try_into().ok()?)),
             _ => return None,
         },
@@ -117,8 +124,10 @@ mod tests {
             Value::Date(Date::from_days(-1).unwrap()),
             Value::Choice("open".into()),
             Value::Lookup(RecordId::from_bytes([7; 16])),
+            Value::Bytes(vec![0, 255]),
+            Value::Counter(-3),
         ] {
-            assert_eq!(to_value(&from_value(&value)), Some(value));
+            assert_eq!(from_value(&value).as_ref().and_then(to_value), Some(value));
         }
     }
 

@@ -62,5 +62,5 @@ pub use directory::{Directory, Knowledge};
 pub use facts::RecordFacts;
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
 pub use roster::Roster;
-pub use ruling::{Admissible, Court, Find, LookedUp, Ruling, rule};
+pub use ruling::{Admissible, Court, Find, LookedUp, Ruling, check, rule};
 pub use standing::Standing;

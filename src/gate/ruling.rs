@@ -1,14 +1,17 @@
 //! From an edit to a ruling: what its operations do to the record as it is, and whether its author
 //! may do that. Never from what the sender says that the edit does.
 
+use std::collections::BTreeSet;
+
 use super::{
     Action, Admitted, Directory, Judgement, LookupChange, RecordFacts, Standing, Target, can_read,
     judge, judge_columns,
 };
 use crate::crdt::Record;
+use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX};
 use crate::model::{
-    ColumnName, Denial, Edit, Header, Op, Owner, RecordId, RecordState, Schema, Section, Sequence,
-    Table, TableFacts, TableName, Value,
+    ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, RecordId,
+    RecordState, Schema, Section, Sequence, Table, TableFacts, TableName, Value,
 };
 
 /// What a lookup points at, as this court knows it.
@@ -81,6 +84,20 @@ fn absent() -> Denial {
     Denial::malformed("there is no such record, or it may not be read")
 }
 
+/// What can be said of an edit where nobody judges yet: whether it fits the schema, and the values
+/// that it was written on.
+///
+/// # Errors
+/// It does not.
+pub fn check(schema: &Schema, record: Option<&Record>, edit: &Edit) -> Result<(), Denial> {
+    let Some(table) = schema.table(edit.table.as_str()) else {
+        let detail = format!("table `{}` is not in the schema", edit.table);
+        return Err(Denial::malformed(detail));
+    };
+    let checked = check_form(table, edit);
+    checked.and_then(|()| check_places(record, edit)).map_err(|denial| *denial)
+}
+
 /// Rules on an edit of `record` (`None`: nothing is known of it).
 pub fn rule(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Ruling {
     let record = record.filter(|record| record.exists());
@@ -129,27 +146,81 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
     if sections.len() != edit.changes.len() || !sections.is_sorted() || sections.is_empty() {
         return refuse("an edit has one change for each section, in order, and at least one");
     }
-    let mut set: Vec<&ColumnName> = Vec::new();
+    if sections.len() > EDIT_SECTIONS_MAX {
+        return refuse(format!("an edit touches at most {EDIT_SECTIONS_MAX} sections"));
+    }
+    let bytes: usize = edit.ops().map(Op::size).sum();
+    if bytes > EDIT_BYTES_MAX {
+        return refuse(format!("an edit of {bytes} bytes, at most {EDIT_BYTES_MAX} are allowed"));
+    }
+    let mut put: BTreeSet<&ColumnName> = BTreeSet::new();
     for change in &edit.changes {
         if change.ops.is_empty() {
             return refuse("a change without operations");
+        }
+        if change.ops.len() > CHANGE_OPS_MAX {
+            return refuse(format!("a change has at most {CHANGE_OPS_MAX} operations"));
         }
         for op in &change.ops {
             if op.section(table) != change.section {
                 return refuse("an operation lies outside its section");
             }
-            let Op::Put { column, value } = op else { continue };
-            let Some(declared) = table.column(column.as_str()) else {
-                return refuse(format!("table `{}` has no column `{column}`", table.id));
-            };
-            declared.accepts(value).map_err(|misfit| {
-                let column = Some(column.clone());
-                Box::new(Denial { column, ..Denial::malformed(misfit.to_string()) })
-            })?;
-            if set.contains(&column) {
+            let Some(column) = op.column() else { continue };
+            check_op(table, column, op)?;
+            if matches!(op, Op::Put { .. }) && !put.insert(column) {
                 return refuse(format!("column `{column}` is set twice"));
             }
-            set.push(column);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the operation is one for the column's type, and keeps to its bounds.
+fn check_op(table: &Table, column: &ColumnName, op: &Op) -> Examined<()> {
+    let Some(declared) = table.column(column.as_str()) else {
+        return refuse(format!("table `{}` has no column `{column}`", table.id));
+    };
+    let of_column = |detail: String| {
+        Box::new(Denial { column: Some(column.clone()), ..Denial::malformed(detail) })
+    };
+    let merging = declared.column_type.merges().then_some(declared.column_type);
+    if op.merging_type() != merging {
+        let detail =
+            format!("column `{column}` holds {}: no {} there", declared.column_type, op.name());
+        // What is set has a type of its own to be named.
+        let misfit = match op {
+            Op::Put { value, .. } => declared.accepts(value).err().map(|misfit| misfit.to_string()),
+            _ => None,
+        };
+        return Err(of_column(misfit.unwrap_or(detail)));
+    }
+    if let Op::Put { value, .. } = op {
+        declared.accepts(value).map_err(|misfit| of_column(misfit.to_string()))?;
+    }
+    op.check().map_err(|misfit| of_column(misfit.to_string()))
+}
+
+/// Whether the operations fit the values that they were written on, where these are at hand: what
+/// builds on older ones is tried when it is merged.
+fn check_places(record: Option<&Record>, edit: &Edit) -> Examined<()> {
+    let nothing = Columns::new();
+    let columns = record.map_or(&nothing, Record::columns);
+    for change in &edit.changes {
+        let is_on_it = record.is_none_or(|record| change.deps == record.heads(&change.section));
+        if !is_on_it || change.ops.iter().all(|op| op.merging_type().is_none()) {
+            continue;
+        }
+        let mut trial = ColumnEdit::new(columns);
+        for op in &change.ops {
+            match trial.apply(op) {
+                // From a time when the column had another type: the document knows.
+                Ok(()) | Err(MisfitOpError::OtherKind { .. }) => {}
+                Err(misfit) => {
+                    let column = op.column().cloned();
+                    let denial = Denial { column, ..Denial::malformed(misfit.to_string()) };
+                    return Err(Box::new(denial));
+                }
+            }
         }
     }
     Ok(())
@@ -209,6 +280,7 @@ impl Case<'_> {
         let bare = Action::Create { columns: &[], lookups: &[] };
         let mut certain = self.judge(&bare, &facts)?;
         self.check_required()?;
+        check_places(None, self.edit)?;
         let mut denied = Vec::new();
         let parts = columns
             .iter()
@@ -234,9 +306,7 @@ impl Case<'_> {
     }
 
     fn check_required(&self) -> Examined<()> {
-        let is_set = |id: &ColumnName| {
-            self.edit.ops().any(|op| matches!(op, Op::Put { column, .. } if column == id))
-        };
+        let is_set = |id: &ColumnName| self.edit.ops().any(|op| op.column() == Some(id));
         match self.table.columns.iter().find(|column| column.required && !is_set(&column.id)) {
             Some(missing) => {
                 let column = Some(missing.id.clone());
@@ -276,7 +346,7 @@ impl Case<'_> {
                 Op::Share { to, rights } => {
                     self.judge(&Action::Share { to, rights: *rights }, &facts)?
                 }
-                Op::Put { .. } => return refuse("a column in the header"),
+                _ => return refuse("a column in the header"),
             };
             if header.apply(op).is_err() {
                 return refuse("a column in the header");
@@ -315,12 +385,13 @@ impl Case<'_> {
             Judgement::Denied(denial) => return Err(Box::new(denial)),
             Judgement::Allowed | Judgement::Unknown => {}
         }
+        check_places(Some(record), self.edit)?;
         let denied: Vec<_> = judged
             .denied
             .into_iter()
             .map(|(column, denial)| Denial { column: Some(column), ..denial })
             .collect();
-        let of_edit = self.edit.ops().count();
+        let of_edit = self.edit.ops().filter_map(Op::column).collect::<BTreeSet<_>>().len();
         match denied.first() {
             None => {
                 let certain = judged.unknown.is_empty() && judged.row == Judgement::Allowed;
@@ -334,10 +405,12 @@ impl Case<'_> {
     /// The columns that the edit sets, and the lookups among them that change.
     fn effects(&self, record: Option<&Record>) -> Effects<'_> {
         let mut effects = Effects { columns: Vec::new(), lookups: Vec::new() };
+        let mut seen = BTreeSet::new();
         for op in self.edit.ops() {
-            let Op::Put { column, value } = op else { continue };
+            let Some(column) = op.column().filter(|column| seen.insert(*column)) else { continue };
             let declared = self.table.column(column.as_str());
-            let Some(table) = declared.and_then(|column| column.lookup.as_ref()) else {
+            let table = declared.and_then(|column| column.lookup.as_ref());
+            let (Some(table), Op::Put { value, .. }) = (table, op) else {
                 effects.columns.push(column.clone());
                 continue;
             };

@@ -1,5 +1,7 @@
 //! Column values as people write them: cells of CSV files, arguments of commands, JSON.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
 use super::{Column, ColumnName, ColumnType, MisfitError, RecordId, Schema, Timestamp, Value};
@@ -31,7 +33,8 @@ impl Column {
     /// Reads a value of this column from a text; the empty text is null.
     ///
     /// Booleans are `true`/`false` or `1`/`0`; timestamps and dates are RFC 3339; a lookup is a
-    /// record's id, or the key of the record looked up where its table has one key column.
+    /// record's id, or the key of the record looked up where its table has one key column; bytes
+    /// are base64; lists and maps are JSON.
     ///
     /// # Errors
     /// The text does not have the form, or the value does not fit.
@@ -64,6 +67,12 @@ impl Column {
             (Json::String(text), ColumnType::Text) if text.is_empty() => {
                 Ok(Value::Text(String::new()))
             }
+            (Json::String(text), ColumnType::RichText) if text.is_empty() => {
+                Ok(Value::RichText(String::new()))
+            }
+            (Json::String(text), ColumnType::Bytes) if text.is_empty() => {
+                Ok(Value::Bytes(Vec::new()))
+            }
             (Json::String(text), _) => self.parse(schema, text),
             (other, _) => self.parse(schema, &other.to_string()),
         }
@@ -92,6 +101,19 @@ impl Column {
                 Ok(id) => id,
                 Err(_) => self.by_key(schema, text)?,
             }),
+            ColumnType::Bytes => Value::Bytes(data_encoding::BASE64.decode(text.as_bytes()).ok()?),
+            ColumnType::RichText => Value::RichText(text.to_owned()),
+            ColumnType::Counter => Value::Counter(text.parse().ok()?),
+            ColumnType::List => {
+                let items: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+                Value::List(items.iter().map(item).collect::<Option<_>>()?)
+            }
+            ColumnType::Map => {
+                let entries: BTreeMap<String, serde_json::Value> =
+                    serde_json::from_str(text).ok()?;
+                let entry = |(key, value)| Some((key, item(&value)?));
+                Value::Map(entries.into_iter().map(entry).collect::<Option<_>>()?)
+            }
         })
     }
 
@@ -108,25 +130,9 @@ impl Column {
     }
 }
 
-impl Value {
-    /// The value as JSON: numbers, booleans and null as such, decimals (which JSON numbers would
-    /// round), times and ids as texts. [`Column::parse_json`] reads it back.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        use serde_json::Value as Json;
-        match self {
-            Self::Null => Json::Null,
-            Self::Integer(number) => Json::from(*number),
-            Self::Float(number) if number.is_finite() => Json::from(*number),
-            Self::Boolean(truth) => Json::from(*truth),
-            other => Json::from(other.to_string()),
-        }
-    }
-}
-
 fn expected(column_type: ColumnType) -> &'static str {
     match column_type {
-        ColumnType::Text | ColumnType::Choice => "a text",
+        ColumnType::Text | ColumnType::Choice | ColumnType::RichText => "a text",
         ColumnType::Integer => "a whole number such as -12",
         ColumnType::Decimal => "a number of at most 28 digits such as 12.50",
         ColumnType::Float => "a number such as 0.25 or 1e6",
@@ -134,7 +140,86 @@ fn expected(column_type: ColumnType) -> &'static str {
         ColumnType::Timestamp => "a time such as 2026-11-20T09:30:00Z",
         ColumnType::Date => "a date such as 2026-11-20",
         ColumnType::Lookup => "a record's id, or its key where its table has one key column",
+        ColumnType::Bytes => "bytes in base64",
+        ColumnType::Counter => "a whole number such as 3",
+        ColumnType::List => "a JSON list such as [1, \"two\"]",
+        ColumnType::Map => "a JSON object such as {\"size\": 42}",
     }
+}
+
+impl Value {
+    /// The value as JSON. Numbers, booleans, null, lists and maps are such; the rest is a text, a
+    /// decimal too, since readers of JSON round numbers.
+    ///
+    /// In lists and maps, whose items no column declares, what JSON has no type for is an object of
+    /// one entry that names its type: `{"date": "2026-11-20"}`. So [`Column::parse_json`] reads the
+    /// same value back.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::{Value as Json, json};
+        let item = |value: &Self| match value {
+            Self::Text(text) => json!(text),
+            Self::Float(number) if number.is_finite() => json!(number),
+            Self::Null | Self::Integer(_) | Self::Boolean(_) => value.to_json(),
+            other => {
+                let name = other.column_type().map_or("null", ColumnType::as_str);
+                json!({ name: other.to_string() })
+            }
+        };
+        match self {
+            Self::Null => Json::Null,
+            Self::Integer(number) | Self::Counter(number) => json!(number),
+            Self::Float(number) if number.is_finite() => json!(number),
+            Self::Boolean(truth) => json!(truth),
+            Self::List(items) => items.iter().map(item).collect(),
+            Self::Map(entries) => {
+                entries.iter().map(|(key, value)| (key.clone(), item(value))).collect()
+            }
+            other => json!(other.to_string()),
+        }
+    }
+}
+
+/// Reads what a list or map holds: the inverse of [`Value::to_json`] there.
+fn item(json: &serde_json::Value) -> Option<Value> {
+    use serde_json::Value as Json;
+    Some(match json {
+        Json::Null => Value::Null,
+        Json::Bool(truth) => Value::Boolean(*truth),
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Integer(whole),
+            None => Value::Float(number.as_f64().filter(|_| number.is_f64())?),
+        },
+        Json::Object(object) => {
+            let mut entries = object.iter();
+            let (Some((name, Json::String(text))), None) = (entries.next(), entries.next()) else {
+                return None;
+            };
+            typed_item(name, text)?
+        }
+        Json::Array(_) => return None,
+    })
+}
+
+fn typed_item(name: &str, text: &str) -> Option<Value> {
+    let types = [
+        ColumnType::Float,
+        ColumnType::Decimal,
+        ColumnType::Timestamp,
+        ColumnType::Date,
+        ColumnType::Bytes,
+    ];
+    let column_type = types.into_iter().find(|it| it.as_str() == name)?;
+    let column = Column {
+        id: ColumnName::new("item").ok()?,
+        column_type,
+        required: false,
+        secured: false,
+        choices: Vec::new(),
+        lookup: None,
+    };
+    column.read(&Schema::default(), text)
 }
 
 #[cfg(test)]
@@ -168,6 +253,14 @@ mod tests {
             (ColumnType::Timestamp, "2007-12-04T00:00:00Z"),
             (ColumnType::Date, "1969-01-29"),
             (ColumnType::Lookup, "9aadcb0d-36cf-483f-84d8-585c2d4ec6e9"),
+            (ColumnType::Bytes, "AAH/"),
+            (ColumnType::RichText, "two\nlines"),
+            (ColumnType::Counter, "-3"),
+            (
+                ColumnType::List,
+                r#"[1,"two",0.5,null,true,{"date":"2026-11-20"},{"decimal":"1.50"}]"#,
+            ),
+            (ColumnType::Map, r#"{"a":1.0,"b":{"bytes":"AA=="},"c":{"float":"inf"}}"#),
         ] {
             let value = column(column_type).parse(&schema(), text).unwrap();
             assert_eq!(value.to_string(), text, "{column_type}");
@@ -184,6 +277,10 @@ mod tests {
             (ColumnType::Timestamp, "2007-12-04"),
             (ColumnType::Date, "2007-13-04"),
             (ColumnType::Lookup, "north"),
+            (ColumnType::Bytes, "?"),
+            (ColumnType::Counter, "many"),
+            (ColumnType::List, "[[1]]"),
+            (ColumnType::Map, r#"{"a":{"choice":"x"}}"#),
         ] {
             let error = column(column_type).parse(&schema(), text).unwrap_err().to_string();
             assert!(error.contains("`it`") && error.contains(text), "{error}");

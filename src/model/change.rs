@@ -5,10 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ActorId, BusinessUnitId, ColumnName, EditId, Owner, Principal, RecordId, Rights, Table,
-    TableName, Timestamp, Value,
-};
+use super::{ActorId, ColumnName, EditId, Op, RecordId, TableName, Timestamp};
 
 /// A part of a record that is one Automerge document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,48 +38,6 @@ pub enum RecordState {
     Active,
     /// It was deleted, and can be undeleted.
     Deleted,
-}
-
-/// One operation of a change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Op {
-    /// Header: the owner and that owner's business unit, together one value.
-    Own {
-        /// The new owner.
-        owner: Owner,
-        /// The owner's business unit.
-        business_unit: BusinessUnitId,
-    },
-    /// Header: the record is there, or deleted.
-    State(RecordState),
-    /// Header: what a principal may do with the record, replacing what it could; none ends it.
-    Share {
-        /// To whom.
-        to: Principal,
-        /// The rights given.
-        rights: Rights,
-    },
-    /// Columns: the column's value.
-    Put {
-        /// Which column.
-        column: ColumnName,
-        /// Its new value.
-        value: Value,
-    },
-}
-
-impl Op {
-    /// The section of a record of `table` that the operation belongs into.
-    #[must_use]
-    pub fn section(&self, table: &Table) -> Section {
-        match self {
-            Self::Own { .. } | Self::State(_) | Self::Share { .. } => Section::Header,
-            Self::Put { column, .. } => match table.column(column.as_str()) {
-                Some(declared) if declared.secured => Section::Secured(column.clone()),
-                _ => Section::Main,
-            },
-        }
-    }
 }
 
 /// One Automerge change of one section, by meaning.

@@ -2,8 +2,11 @@
 
 mod cell;
 mod change;
+mod column_edit;
+mod difference;
 mod id;
 pub mod name;
+mod op;
 mod organization;
 mod policy;
 mod principal;
@@ -16,7 +19,9 @@ mod value;
 mod verdict;
 
 pub use cell::CellError;
-pub use change::{Change, ChangeRef, Edit, Op, RecordState, Section};
+pub use change::{Change, ChangeRef, Edit, RecordState, Section};
+pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_splice, index};
+pub use column_edit::{ColumnEdit, MisfitOpError};
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
@@ -24,6 +29,7 @@ pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, NameError, PositionId, RoleId, TableName, TeamId,
     UserId,
 };
+pub use op::Op;
 pub use organization::{BusinessUnit, Organization, Position, Team, TeamKind, User};
 pub use policy::{
     ColumnPermission, ColumnPermissions, ColumnSecurity, ColumnShares, Hierarchy, HierarchyModel,

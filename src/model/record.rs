@@ -34,7 +34,7 @@ impl Header {
             Op::Share { to, rights } => {
                 self.shares.insert(to.clone(), *rights);
             }
-            Op::Put { .. } => return Err("put"),
+            other => return Err(other.name()),
         }
         Ok(())
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ColumnName, ColumnType, TableName, Value};
+use super::{
+    ColumnEdit, ColumnName, ColumnType, Columns, MisfitOpError, Op, Section, TableName, Value,
+};
 
 /// Whether records of a table belong to someone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,9 +73,18 @@ pub enum MisfitError {
     /// A float that is not a number.
     #[error("column `{0}` cannot hold NaN")]
     NotANumber(ColumnName),
+    /// A part of the value does not fit, or there are too many.
+    #[error(transparent)]
+    Part(#[from] MisfitOpError),
 }
 
 impl Column {
+    /// The section that holds it.
+    #[must_use]
+    pub fn section(&self) -> Section {
+        if self.secured { Section::Secured(self.id.clone()) } else { Section::Main }
+    }
+
     /// Checks that the column can hold `value`.
     ///
     /// # Errors
@@ -101,6 +112,16 @@ impl Column {
             }
             Value::Float(number) if number.is_nan() => {
                 Err(MisfitError::NotANumber(self.id.clone()))
+            }
+            Value::Bytes(bytes) => {
+                let (id, found) = (&self.id, bytes.len());
+                Ok(MisfitOpError::bound(id, "bytes", found, crate::limits::BYTES_MAX)?)
+            }
+            Value::RichText(_) | Value::Counter(_) | Value::List(_) | Value::Map(_) => {
+                let nothing = Columns::new();
+                let mut edit = ColumnEdit::new(&nothing);
+                let ops = Op::difference(&self.id, &Value::Null, value);
+                Ok(ops.iter().try_for_each(|op| edit.apply(op))?)
             }
             _ => Ok(()),
         }

@@ -1,5 +1,6 @@
 //! Values of columns.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use rust_decimal::Decimal;
@@ -80,6 +81,17 @@ pub enum ColumnType {
     Choice,
     /// The id of a record of the table that the column declares.
     Lookup,
+    /// Some bytes; the last write wins.
+    Bytes,
+    /// A text that several people can write at once: edits say where they put or take what, and
+    /// merge. Positions count Unicode scalar values.
+    RichText,
+    /// A whole number of which concurrent increments add up.
+    Counter,
+    /// A list of plain values ([`Value::is_item`]); concurrent edits of it merge.
+    List,
+    /// Plain values by text; concurrent edits of different keys merge.
+    Map,
 }
 
 impl ColumnType {
@@ -96,7 +108,19 @@ impl ColumnType {
             Self::Date => "date",
             Self::Choice => "choice",
             Self::Lookup => "lookup",
+            Self::Bytes => "bytes",
+            Self::RichText => "rich_text",
+            Self::Counter => "counter",
+            Self::List => "list",
+            Self::Map => "map",
         }
+    }
+
+    /// Whether edits of such a column say what they do to its value, and merge, where those of
+    /// others replace it.
+    #[must_use]
+    pub fn merges(self) -> bool {
+        matches!(self, Self::RichText | Self::Counter | Self::List | Self::Map)
     }
 }
 
@@ -130,6 +154,16 @@ pub enum Value {
     Choice(String),
     /// See [`ColumnType::Lookup`].
     Lookup(RecordId),
+    /// See [`ColumnType::Bytes`].
+    Bytes(Vec<u8>),
+    /// See [`ColumnType::RichText`].
+    RichText(String),
+    /// See [`ColumnType::Counter`].
+    Counter(i64),
+    /// See [`ColumnType::List`].
+    List(#[serde(deserialize_with = "item::list")] Vec<Value>),
+    /// See [`ColumnType::Map`].
+    Map(#[serde(deserialize_with = "item::map")] BTreeMap<String, Value>),
 }
 
 impl Value {
@@ -147,6 +181,11 @@ impl Value {
             Self::Date(_) => ColumnType::Date,
             Self::Choice(_) => ColumnType::Choice,
             Self::Lookup(_) => ColumnType::Lookup,
+            Self::Bytes(_) => ColumnType::Bytes,
+            Self::RichText(_) => ColumnType::RichText,
+            Self::Counter(_) => ColumnType::Counter,
+            Self::List(_) => ColumnType::List,
+            Self::Map(_) => ColumnType::Map,
         })
     }
 
@@ -155,6 +194,43 @@ impl Value {
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
+
+    /// Whether a list or map can hold it: null, texts, numbers, booleans, times and bytes. What a
+    /// column declares more about (choices, lookups) and what merges by itself is none.
+    #[must_use]
+    pub fn is_item(&self) -> bool {
+        match self {
+            Self::Float(number) => !number.is_nan(),
+            Self::Null
+            | Self::Text(_)
+            | Self::Integer(_)
+            | Self::Decimal(_)
+            | Self::Boolean(_)
+            | Self::Timestamp(_)
+            | Self::Date(_)
+            | Self::Bytes(_) => true,
+            Self::Choice(_)
+            | Self::Lookup(_)
+            | Self::RichText(_)
+            | Self::Counter(_)
+            | Self::List(_)
+            | Self::Map(_) => false,
+        }
+    }
+
+    /// What it takes in memory and on the wire, roughly.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Choice(text) | Self::RichText(text) => 16 + text.len(),
+            Self::Bytes(bytes) => 16 + bytes.len(),
+            Self::List(items) => 16 + items.iter().map(Self::size).sum::<usize>(),
+            Self::Map(entries) => {
+                16 + entries.iter().map(|(key, value)| key.len() + value.size()).sum::<usize>()
+            }
+            _ => 16,
+        }
+    }
 }
 
 /// The text that a cell of a CSV file holds for the value; null is the empty text.
@@ -162,14 +238,16 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => Ok(()),
-            Self::Text(text) | Self::Choice(text) => f.write_str(text),
-            Self::Integer(number) => number.fmt(f),
+            Self::Text(text) | Self::Choice(text) | Self::RichText(text) => f.write_str(text),
+            Self::Integer(number) | Self::Counter(number) => number.fmt(f),
             Self::Decimal(number) => number.fmt(f),
             Self::Float(number) => number.fmt(f),
             Self::Boolean(truth) => truth.fmt(f),
             Self::Timestamp(time) => time.fmt(f),
             Self::Date(date) => date.fmt(f),
             Self::Lookup(id) => id.fmt(f),
+            Self::Bytes(bytes) => f.write_str(&data_encoding::BASE64.encode(bytes)),
+            Self::List(_) | Self::Map(_) => self.to_json().fmt(f),
         }
     }
 }
@@ -186,5 +264,63 @@ mod decimal_parts {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
         let (digits, scale) = <(i128, u32)>::deserialize(from)?;
         Decimal::try_from_i128_with_scale(digits, scale).map_err(de::Error::custom)
+    }
+}
+
+/// Reads what a list or map holds: never another list or map, so that no bytes, whatever their
+/// length, make a reader call itself again and again.
+mod item {
+    use std::collections::BTreeMap;
+
+    use rust_decimal::Decimal;
+    use serde::{Deserialize, Deserializer};
+
+    use super::{Date, Timestamp, Value};
+    use crate::model::RecordId;
+
+    /// The first variants of [`Value`], in its order.
+    #[derive(Deserialize)]
+    #[serde(rename = "Value")]
+    enum Item {
+        Null,
+        Text(String),
+        Integer(i64),
+        Decimal(#[serde(with = "super::decimal_parts")] Decimal),
+        Float(f64),
+        Boolean(bool),
+        Timestamp(Timestamp),
+        Date(Date),
+        Choice(String),
+        Lookup(RecordId),
+        Bytes(Vec<u8>),
+    }
+
+    impl From<Item> for Value {
+        fn from(item: Item) -> Self {
+            match item {
+                Item::Null => Self::Null,
+                Item::Text(text) => Self::Text(text),
+                Item::Integer(number) => Self::Integer(number),
+                Item::Decimal(number) => Self::Decimal(number),
+                Item::Float(number) => Self::Float(number),
+                Item::Boolean(truth) => Self::Boolean(truth),
+                Item::Timestamp(time) => Self::Timestamp(time),
+                Item::Date(date) => Self::Date(date),
+                Item::Choice(choice) => Self::Choice(choice),
+                Item::Lookup(id) => Self::Lookup(id),
+                Item::Bytes(bytes) => Self::Bytes(bytes),
+            }
+        }
+    }
+
+    pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
+        Ok(Vec::<Item>::deserialize(from)?.into_iter().map(Value::from).collect())
+    }
+
+    pub(super) fn map<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<String, Value>, D::Error> {
+        let entries = BTreeMap::<String, Item>::deserialize(from)?;
+        Ok(entries.into_iter().map(|(key, item)| (key, item.into())).collect())
     }
 }

@@ -13,7 +13,7 @@ use super::{DocumentError, Fault, Noun};
 
 const COLUMN_KEYS: [&str; 6] = ["id", "type", "required", "secured", "choices", "table"];
 
-const TYPES: [(&str, ColumnType); 9] = [
+const TYPES: [(&str, ColumnType); 14] = [
     ("text", ColumnType::Text),
     ("integer", ColumnType::Integer),
     ("decimal", ColumnType::Decimal),
@@ -23,6 +23,11 @@ const TYPES: [(&str, ColumnType); 9] = [
     ("date", ColumnType::Date),
     ("choice", ColumnType::Choice),
     ("lookup", ColumnType::Lookup),
+    ("bytes", ColumnType::Bytes),
+    ("rich_text", ColumnType::RichText),
+    ("counter", ColumnType::Counter),
+    ("list", ColumnType::List),
+    ("map", ColumnType::Map),
 ];
 
 /// Reads and checks a schema document; whether it is JSON is told by the file's name.
@@ -110,6 +115,13 @@ fn read_column(id: ColumnName, object: Object<'_>) -> Read<Column> {
         return Err(mistake(field, Noun::Column, id.as_str(), Fault::NotSecurable(id.to_string())));
     }
     let required = object.flag("required")?;
+    if required
+        && column_type.merges()
+        && let Some(field) = object.get("required")
+    {
+        let why = format!("a {column_type} begins empty and cannot be required");
+        return wrong(field, &why);
+    }
     Ok(Column { id, column_type, required, secured, choices, lookup })
 }
 
@@ -158,8 +170,11 @@ fn read_key(table: &TableName, object: Object<'_>, columns: &[Column]) -> Read<V
             "is not required, and a key always has a value"
         } else if column.secured {
             "is secured, and a record's id would give it away"
-        } else if matches!(column.column_type, ColumnType::Lookup | ColumnType::Float) {
-            "is a lookup or a float, which cannot be in a key"
+        } else if matches!(
+            column.column_type,
+            ColumnType::Lookup | ColumnType::Float | ColumnType::Bytes
+        ) {
+            "is a lookup, a float or bytes, which cannot be in a key"
         } else if key.contains(&id) {
             "comes twice"
         } else {

@@ -153,7 +153,7 @@ impl Reader<'_> {
         let (mut id, mut owner, mut columns) = (None, None, Columns::new());
         for (field, cell) in cells {
             match (field, cell) {
-                (Field::Ignored, _) | (Field::Owner, Json::Null) => {}
+                (Field::Ignored, _) | (Field::Id | Field::Owner, Json::Null) => {}
                 (Field::Id, Json::String(text)) => {
                     let read = text.parse::<RecordId>();
                     id = Some(read.map_err(|_| format!("column `id`: `{text}` is no UUID"))?);
@@ -166,6 +166,10 @@ impl Reader<'_> {
                 }
                 (Field::Column(at), cell) => {
                     let Some(column) = self.table.columns.get(at) else { continue };
+                    if cell.is_array() || cell.is_object() {
+                        let id = &column.id;
+                        return Err(format!("column `{id}`: a list or an object is no value"));
+                    }
                     let value = column.parse_json(self.schema, &cell);
                     columns.insert(column.id.clone(), value.map_err(|error| error.to_string())?);
                 }

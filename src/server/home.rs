@@ -81,6 +81,12 @@ pub enum HomeError {
         /// What is wrong.
         error: CertificateError,
     },
+    /// The certificate is good, but names other keys.
+    #[error(
+        "{} is not for the keys in {SERVER_KEY} and {TLS_KEY}: restore all three from one backup",
+        .0.display()
+    )]
+    OtherKeys(PathBuf),
     /// Schema or policy have a mistake.
     #[error("{0}")]
     Document(Box<DocumentError>),
@@ -257,8 +263,12 @@ impl Home {
             _ => io(&path)(error),
         })?;
         let certificate = ServerCertificate::from_bytes(&bytes)
-            .and_then(|certificate| certificate.verify(&organization));
-        certificate.map_err(|error| HomeError::Certificate { path, error })?;
+            .and_then(|it| it.verify(&organization).map(|()| it))
+            .map_err(|error| HomeError::Certificate { path: path.clone(), error })?;
+        if (certificate.server_key(), certificate.tls_key()) != (server.public(), tls_key.public())
+        {
+            return Err(HomeError::OtherKeys(path));
+        }
         let dir = dir.to_owned();
         Ok(Self { dir, config, organization, key: server, tls_key, certificate: bytes })
     }

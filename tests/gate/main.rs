@@ -15,7 +15,9 @@ mod documents;
 mod edits;
 mod hostile;
 mod malformed;
+#[path = "../common/naive.rs"]
 mod naive;
+#[path = "../common/naive_structure.rs"]
 mod naive_structure;
 mod organization;
 mod random;

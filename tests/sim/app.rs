@@ -31,9 +31,10 @@ impl World {
             return Ok(());
         }
         self.note(&format!("device {at} edits {drafts:?}"));
-        let time = self.device_time(at);
+        let (time, atomic) = (self.device_time(at), self.rng.chance(40));
         let device = &mut self.devices[at];
-        let result = device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, false);
+        let result =
+            device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, atomic);
         let ids = match result {
             Ok(ids) => ids,
             Err(error) => return self.edit_refused(at, error),
@@ -215,7 +216,7 @@ impl World {
         let retries = self.rng.chance(60);
         let time = self.device_time(at);
         let device = &mut self.devices[at];
-        let ops = quarantined_ops(&device.disk.file.quarantine, id);
+        let before = device.disk.file.quarantine.clone();
         let machine = device.machine.as_mut().unwrap();
         let result = if retries {
             machine.retry(&mut device.disk, time, id).map(|_| ())
@@ -223,19 +224,20 @@ impl World {
             machine.discard(&mut device.disk, id).map_err(EditError::from)
         };
         self.note(&format!("device {at} retries ({retries}) {id}: {result:?}"));
-        // Whatever was answered: what counts is whether it is there still.
+        // Whatever was answered: what counts is what is there still.
         let device = &mut self.devices[at];
-        let is_there = device.disk.file.quarantine.iter().any(|entry| entry.edit == id);
-        if !is_there {
-            let made = device.made.get_mut(&id).ok_or("a stranger's edit in quarantine")?;
-            made.dealt_with.extend(ops);
+        let after = &device.disk.file.quarantine;
+        for entry in before.into_iter().filter(|entry| !after.contains(entry)) {
+            let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
+            made.dealt_with.extend(entry.ops);
         }
+        let is_there = after.iter().any(|entry| entry.edit == id);
         let new = self.adopt_new(at);
         match result {
             Ok(()) if is_there => Err(format!("{id} is in quarantine still")),
             Ok(()) if retries => {
                 self.figures.retried += 1;
-                if new.len() == 1 { self.drain_device(at) } else { Err("a retry vanished".into()) }
+                if new.is_empty() { Err("a retry vanished".into()) } else { self.drain_device(at) }
             }
             Ok(()) => self.drain_device(at),
             Err(error) if is_there || matches!(error, EditError::Store(_)) => match error {

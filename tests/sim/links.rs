@@ -176,12 +176,7 @@ impl World {
         self.note(&format!("device {at} ends its session: {error}"));
         match error {
             // In calm it is one that was on its way.
-            SessionError::Refused(Refusal::Trouble(_)) => Ok(()),
-            SessionError::Refused(Refusal::NoSuchUser(user))
-                if self.people.organization.users[user].disabled =>
-            {
-                Ok(())
-            }
+            SessionError::Refused(Refusal::Trouble(_) | Refusal::NoSuchUser(_)) => Ok(()),
             SessionError::Store(StoreError::Damaged(_)) => Err(format!("device {at}: {error}")),
             SessionError::Store(_) if !self.calm => {
                 if self.rng.chance(50) {

@@ -190,5 +190,6 @@ fn key_and_cell(op: &Op) -> (String, Cell) {
         }
         Op::State(state) => ("state".into(), Cell::State(*state)),
         Op::Share { .. } => unreachable!("these worlds have no shares"),
+        merging => unreachable!("these worlds have no {} yet", merging.name()),
     }
 }

@@ -115,6 +115,13 @@ impl World {
                 .admit(truth, user, entry.sequence, &entry.edit)
                 .map_err(|e| format!("log {place}, edit {} of {user}: {e}", entry.edit.id))?;
         }
+        for group in self.disk.file.log.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+            let all = group[0].edit.atomic.max(1) as usize;
+            let in_order = (0..).zip(group).all(|(part, entry)| entry.edit.id.part == part);
+            if group[0].edit.atomic > 0 && (group.len() != all || !in_order) {
+                return Err(format!("{} of {all} parts of {}", group.len(), group[0].edit.id));
+            }
+        }
         for confirmed in self.disk.file.confirmed() {
             let record = confirmed.record();
             let naive = judge.record(record.id()).ok_or("a record that the log does not know")?;

@@ -216,6 +216,7 @@ pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta 
             let (table, record) = rng.pick(&places());
             meta.scope = Scope {
                 held: vec![digest(rng.byte())],
+                complete: rng.byte() > 127,
                 target: Some((digest(rng.byte()), Some(ScanPlace { table, record }))),
             };
         }

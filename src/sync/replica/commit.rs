@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
 
 use super::ReplicaMachine;
+use super::column_ops;
 use super::desk::Desk;
 use super::directory::DeviceDirectory;
-use crate::crdt::{CrdtError, Record};
-use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, rule};
+use crate::crdt::{Conflict, CrdtError, Record};
+use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, check, rule};
 use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{
-    BusinessUnitId, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState, Rule, Table,
-    TableName, Timestamp, Value,
+    BusinessUnitId, ColumnName, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState,
+    Rule, Table, TableName, Timestamp,
 };
 use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
 
@@ -40,8 +41,11 @@ pub enum Intent {
         /// Its values.
         columns: Columns,
     },
-    /// Change columns.
+    /// Change columns: they shall hold these values.
     Set(Columns),
+    /// Carry out these operations on columns, one after another. A put of a value that merges part
+    /// by part becomes the operations that lead there.
+    Ops(Vec<Op>),
     /// Delete the record.
     Delete,
     /// Bring a deleted record back.
@@ -186,8 +190,9 @@ impl ReplicaMachine {
             Intent::Put { owner, columns } if !record.exists() => {
                 self.create(table, owner, columns)?
             }
-            Intent::Put { columns, .. } => puts(record, columns),
-            Intent::Set(columns) if active => puts(record, columns),
+            Intent::Put { columns, .. } => column_ops::set(table, record.columns(), columns),
+            Intent::Set(columns) if active => column_ops::set(table, record.columns(), columns),
+            Intent::Ops(ops) if active => column_ops::carry_out(table, record.columns(), ops),
             Intent::Delete if active => vec![Op::State(RecordState::Deleted)],
             Intent::Undelete if record.exists() && !active => vec![Op::State(RecordState::Active)],
             Intent::Undelete if active => Vec::new(),
@@ -199,7 +204,11 @@ impl ReplicaMachine {
                 }
                 vec![Op::Own { owner: now.0, business_unit: now.1 }]
             }
-            Intent::Set(_) | Intent::Delete | Intent::Undelete | Intent::Assign(_) => {
+            Intent::Set(_)
+            | Intent::Ops(_)
+            | Intent::Delete
+            | Intent::Undelete
+            | Intent::Assign(_) => {
                 return missing();
             }
         })
@@ -217,10 +226,8 @@ impl ReplicaMachine {
         } else {
             Op::State(RecordState::Active)
         };
-        // A column that was never set is null already.
-        let set = columns.into_iter().filter(|(_, value)| !value.is_null());
-        let puts = set.map(|(column, value)| Op::Put { column, value });
-        Ok(std::iter::once(header).chain(puts).collect())
+        let set = column_ops::set(table, &Columns::new(), columns);
+        Ok(std::iter::once(header).chain(set).collect())
     }
 
     fn business_unit_of(&self, owner: &Owner) -> Result<BusinessUnitId, EditError> {
@@ -247,7 +254,7 @@ impl ReplicaMachine {
     ) -> Result<(), EditError> {
         // Before enrolment there is no policy; the server judges what is sent after it.
         if self.meta.enrolment.is_none() {
-            return Ok(());
+            return check(&self.meta.schema, Some(record), edit).map_err(EditError::Denied);
         }
         let nobody = Denial::of(Rule::NoPrivilege);
         let Some(standing) = &self.standing else { return Err(EditError::Denied(nobody)) };
@@ -272,6 +279,29 @@ impl ReplicaMachine {
                 "an edit made on this device's state does not fit it".into(),
             ))),
         }
+    }
+
+    /// The values that a column of a record holds at once, because they were written side by side;
+    /// see [`Record::conflicts`].
+    ///
+    /// # Errors
+    /// The table or record is not there, or the store cannot be read.
+    pub fn conflicts<S: ReplicaStore>(
+        &self,
+        store: &S,
+        name: &TableName,
+        record: RecordId,
+        column: &ColumnName,
+    ) -> Result<Vec<Conflict>, EditError> {
+        let Some(table) = self.meta.schema.table(name.as_str()) else {
+            return Err(EditError::NoSuchTable(name.clone()));
+        };
+        let mut desk = Desk::new(store);
+        let visible = desk.folder(name, record)?.visible(name, record)?;
+        if !visible.is_active() {
+            return Err(EditError::NoSuchRecord(name.clone(), record));
+        }
+        Ok(visible.conflicts(table, column)?)
     }
 
     /// Takes an entry out of quarantine for good.
@@ -343,10 +373,10 @@ impl ReplicaMachine {
         };
         let visible = Self::visible(desk, &name, record)?;
         let mut ops: Vec<_> = entries.into_iter().flat_map(|entry| entry.ops).collect();
-        let is_put = |op: &Op| matches!(op, Op::Put { .. });
-        if visible.exists() && ops.iter().any(is_put) {
+        let is_of_column = |op: &Op| op.column().is_some();
+        if visible.exists() && ops.iter().any(is_of_column) {
             // Someone else created the record meanwhile: what was set here is set there.
-            ops.retain(is_put);
+            ops.retain(is_of_column);
         }
         let edit = visible.author(table, id, self.actor, now, ops);
         self.preview(desk, store, &visible, &edit)?;
@@ -369,13 +399,4 @@ pub(super) fn parts_of(
         }
     }
     if parts.contains_key(&id) { parts } else { BTreeMap::new() }
-}
-
-/// The columns that change.
-fn puts(record: &Record, columns: Columns) -> Vec<Op> {
-    columns
-        .into_iter()
-        .filter(|(column, value)| record.columns().get(column).unwrap_or(&Value::Null) != value)
-        .map(|(column, value)| Op::Put { column, value })
-        .collect()
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
-    ActorId, Denial, Edit, EditId, Header, RecordId, Schema, Section, Sequence, TableName,
+    Change, Denial, Edit, EditId, Header, Op, RecordId, Section, Sequence, TableName,
 };
 use crate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
@@ -22,9 +22,11 @@ pub(super) struct Desk<'a, S> {
 pub(super) struct Folder {
     pub(super) confirmed: Option<Confirmed>,
     pub(super) pending: Vec<Pending>,
+    /// What was pending and is not any more, or not as it was: what later edits were written on.
+    pub(super) past: Vec<Edit>,
     /// New confirmed state, to be written.
     applied: Option<Applied>,
-    visible: Option<Record>,
+    pub(super) visible: Option<Record>,
     had_row: bool,
     /// Nothing confirmed was here before this step.
     is_new: bool,
@@ -32,11 +34,8 @@ pub(super) struct Folder {
     /// The confirmed state that the store has is to be removed.
     gone: bool,
     /// Changes of this device are no longer in the history that it sees.
-    unwritten: bool,
+    pub(super) unwritten: bool,
 }
-
-/// Why a pending edit has no meaning: its record is gone, or not here.
-pub(super) const NOT_THERE: &str = "the record that it changes is not there (any more)";
 
 /// What a desk prepared.
 pub(super) struct Prepared {
@@ -46,24 +45,21 @@ pub(super) struct Prepared {
     pub(super) changed: Vec<(TableName, RecordId)>,
     /// Edits that the server admitted.
     pub(super) admitted: Vec<(EditId, Sequence)>,
+    /// Of each record touched: what its pending edits were written on and is not there any more;
+    /// `None`: nothing is pending.
+    pub(super) past: Vec<(RecordId, Option<Vec<Edit>>)>,
     /// Whether changes of this device left the history that it sees: it would give their numbers
     /// again, so it must go on as another actor.
     pub(super) unwritten: bool,
 }
 
-/// What came of writing pending edits anew.
-#[derive(Default)]
-pub(super) struct Rebased {
-    /// Written anew, to be sent again.
-    pub(super) again: Vec<EditId>,
-    /// They have no meaning on what is confirmed now.
-    pub(super) impossible: Vec<(Edit, Denial)>,
-    /// They have no effect on what is confirmed now.
-    pub(super) void: Vec<EditId>,
-}
-
 pub(super) fn is_create(edit: &Edit) -> bool {
     edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
+}
+
+/// Why an edit cannot be written anew where its record is gone.
+pub(super) fn not_there() -> Denial {
+    Denial::malformed("the record that it changes is not there (any more)")
 }
 
 /// Adds what of an edit the record does not hold yet. It may hold some: an edit whose answer was
@@ -79,7 +75,7 @@ fn lay(record: &mut Record, edit: &Edit) -> Result<(), CrdtError> {
 }
 
 /// Adds an edit as it is, if the server would take it so on this record.
-fn stands(record: &mut Record, edit: &Edit) -> bool {
+pub(super) fn stands(record: &mut Record, edit: &Edit) -> bool {
     let header = edit.change(&Section::Header);
     let moved = header.is_some_and(|change| {
         change.deps != record.heads(&Section::Header) && !record.holds(&Section::Header, change.id)
@@ -93,6 +89,7 @@ impl Folder {
             is_new: confirmed.is_none(),
             confirmed,
             pending,
+            past: Vec::new(),
             applied: None,
             visible: None,
             had_row,
@@ -119,7 +116,7 @@ impl Folder {
         self.visible.as_ref().ok_or_else(|| CrdtError::Automerge("no record".into()))
     }
 
-    fn base(&self, table: &TableName, id: RecordId) -> Record {
+    pub(super) fn base(&self, table: &TableName, id: RecordId) -> Record {
         self.confirmed
             .as_ref()
             .map_or_else(|| Record::new(table.clone(), id), |it| it.record().clone())
@@ -173,7 +170,37 @@ impl Folder {
     pub(super) fn settle(&mut self, edit: EditId) -> Option<Edit> {
         let at = self.pending.iter().position(|pending| pending.edit.id == edit)?;
         self.touch();
-        Some(self.pending.remove(at).edit)
+        let edit = self.pending.remove(at).edit;
+        self.past.push(edit.clone());
+        Some(edit)
+    }
+
+    /// Takes a refused column out of a pending edit.
+    pub(super) fn take_column(&mut self, id: EditId, denial: &Denial) -> Option<(Edit, Vec<Op>)> {
+        let refused = denial.column.as_ref()?;
+        let edit = &mut self.pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
+        self.past.push(edit.clone());
+        let is_refused = |op: &Op| op.column() == Some(refused);
+        let mut taken = Vec::new();
+        for change in &mut edit.changes {
+            taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());
+            change.ops.retain(|op| !is_refused(op));
+        }
+        Some((edit.clone(), taken))
+    }
+
+    /// What later pending edits were written on, and is neither pending nor confirmed any more.
+    fn take_past(&mut self) -> Option<Vec<Edit>> {
+        let mut past = std::mem::take(&mut self.past);
+        if self.pending.is_empty() {
+            return None;
+        }
+        let confirmed = self.confirmed.as_ref().map(Confirmed::record);
+        let is_confirmed = |change: &Change| {
+            confirmed.is_some_and(|record| record.holds(&change.section, change.id))
+        };
+        past.retain(|edit| !edit.changes.iter().all(is_confirmed));
+        Some(past)
     }
 
     /// Takes away a pending edit that will never be.
@@ -182,7 +209,7 @@ impl Folder {
         self.settle(edit)
     }
 
-    fn touch(&mut self) {
+    pub(super) fn touch(&mut self) {
         self.visible = None;
         self.dirty = true;
     }
@@ -205,51 +232,6 @@ impl Folder {
         }
         let mut record = self.base(table, id);
         !self.pending.iter().all(|pending| stands(&mut record, &pending.edit))
-    }
-
-    /// Writes anew, under their edit ids, the pending edits that do not stand on what is
-    /// confirmed, and those `asked` for. The others stay as they are: the server may have admitted
-    /// them already.
-    pub(super) fn rebase(
-        &mut self,
-        (name, id): (&TableName, RecordId),
-        schema: &Schema,
-        actor: ActorId,
-        asked: &BTreeSet<EditId>,
-    ) -> Result<Rebased, CrdtError> {
-        let mut record = self.base(name, id);
-        let mut rebased = Rebased::default();
-        self.unwritten = true;
-        self.touch();
-        let Some(table) = schema.table(name.as_str()) else {
-            let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
-            rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
-            return Ok(rebased);
-        };
-        for Pending { turn, mut edit } in std::mem::take(&mut self.pending) {
-            if !asked.contains(&edit.id) && stands(&mut record, &edit) {
-                self.pending.push(Pending { turn, edit });
-                continue;
-            }
-            if is_create(&edit) && record.exists() {
-                // Someone else created the record of this key: what was set here is set there.
-                edit.changes.retain(|change| change.section != Section::Header);
-            } else if !is_create(&edit) && !record.exists() {
-                let denial = Denial::malformed(NOT_THERE);
-                rebased.impossible.push((edit, denial));
-                continue;
-            }
-            if edit.changes.iter().all(|change| change.ops.is_empty()) {
-                rebased.void.push(edit.id);
-                continue;
-            }
-            let edit = record.reauthor(table, &edit, actor);
-            record.merge(&edit)?;
-            rebased.again.push(edit.id);
-            self.pending.push(Pending { turn, edit });
-        }
-        self.visible = Some(record);
-        Ok(rebased)
     }
 
     fn row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
@@ -341,11 +323,13 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
     /// The batch that writes it all, and what is to be told afterwards.
     pub(super) fn finish(mut self) -> Prepared {
         let mut changed = Vec::new();
+        let mut past = Vec::new();
         let mut unwritten = false;
         for ((table, id), mut folder) in self.folders {
             if !folder.dirty {
                 continue;
             }
+            past.push((id, folder.take_past()));
             unwritten |= folder.unwritten;
             match folder.applied.take() {
                 Some(applied) => self.batch.confirmed.push(applied),
@@ -358,6 +342,6 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
                 changed.push((table, id));
             }
         }
-        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten }
+        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, past }
     }
 }

@@ -89,7 +89,7 @@ impl ReplicaMachine {
             let Some((owner, unit)) = &owner else {
                 let denial = Denial::of(Rule::DisabledUser);
                 let epoch = PolicyEpoch::default();
-                let entry = quarantined(&edit, edit.ops().cloned(), denial, epoch, now);
+                let entry = quarantined(&edit, edit.ops().cloned().collect(), denial, epoch, now);
                 desk.batch.quarantine.push(entry);
                 continue;
             };

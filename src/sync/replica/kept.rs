@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::commit::parts_of;
-use super::desk::{Desk, NOT_THERE};
+use super::desk::{Desk, not_there};
 use super::{Event, ReplicaMachine};
+use crate::crdt::Record;
 use crate::limits::{KEPT_BYTES_MAX, KEPT_EDITS_MAX};
-use crate::model::{Edit, EditId, LogEpoch, Sequence, Timestamp};
+use crate::model::{Edit, EditId, LogEpoch, RecordId, Sequence, TableName, Timestamp};
 use crate::sync::{
     Kept, KeptSize, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, Turn,
 };
@@ -156,10 +157,10 @@ impl ReplicaMachine {
         if returned.is_empty() {
             return Ok(());
         }
-        let quarantine = desk.quarantine()?;
+        let (quarantine, lost) = (desk.quarantine()?, not_there());
         let is_lost = |entry: &&Quarantined| {
             entry.edit.counter <= self.meta.restored
-                && entry.denial.detail.as_deref() == Some(NOT_THERE)
+                && entry.denial == lost
         };
         let is_back = |it: &&Quarantined| returned.contains(&(it.table.clone(), it.record));
         let lost: BTreeSet<_> =
@@ -173,28 +174,39 @@ impl ReplicaMachine {
         Ok(())
     }
 
+    /// Makes the parts of a refused edit pending again, under their edit ids, all or none.
     fn make_again<S: ReplicaStore>(
         &mut self,
         desk: &mut Desk<'_, S>,
         now: Timestamp,
         parts: BTreeMap<EditId, Vec<Quarantined>>,
     ) -> Result<(), StoreError> {
-        self.meta.counter += 1;
+        let counter = self.meta.counter + 1;
+        let mut made = Vec::new();
+        let mut seen: BTreeMap<(TableName, RecordId), Record> = BTreeMap::new();
         for (id, entries) in parts {
-            let Some(first) = entries.first() else { continue };
-            let (name, record, atomic) = (first.table.clone(), first.record, first.atomic);
-            let Some(table) = self.meta.schema.table(name.as_str()) else { continue };
-            let folder = desk.folder(&name, record)?;
-            // What is pending on it may have to be written anew first; then it is not seen yet.
-            let Ok(visible) = folder.visible(&name, record).cloned() else { continue };
+            let Some(first) = entries.first() else { return Ok(()) };
+            let (name, atomic) = (first.table.clone(), first.atomic);
+            let place = (name.clone(), first.record);
+            let visible = desk.folder(&name, first.record)?.visible(&name, first.record);
+            let (Some(table), Ok(visible)) = (self.meta.schema.table(name.as_str()), visible) else {
+                return Ok(());
+            };
+            let record = seen.entry(place).or_insert_with(|| visible.clone());
             let ops = entries.into_iter().flat_map(|entry| entry.ops).collect();
-            let edit = Edit { atomic, ..visible.author(table, id, self.actor, now, ops) };
-            let turn = Turn { counter: self.meta.counter, part: id.part };
-            let pending = Pending { turn, edit };
-            if folder.add(pending.clone()).is_ok() {
-                desk.batch.pending.push(pending);
-                desk.batch.released.push(id);
+            let edit = Edit { atomic, ..record.author(table, id, self.actor, now, ops) };
+            if record.merge(&edit).is_err() {
+                // What it meant is not there: it stays where the user finds it.
+                return Ok(());
             }
+            made.push(Pending { turn: Turn { counter, part: id.part }, edit });
+        }
+        self.meta.counter = counter;
+        for pending in made {
+            let folder = desk.folder(&pending.edit.table, pending.edit.record)?;
+            folder.add(pending.clone()).map_err(|error| StoreError::Damaged(error.to_string()))?;
+            desk.batch.released.push(pending.edit.id);
+            desk.batch.pending.push(pending);
         }
         Ok(())
     }

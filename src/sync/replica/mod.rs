@@ -1,20 +1,23 @@
 //! A device's side: local edits, and the session in which they are judged and others' arrive.
 
+mod column_ops;
 mod commit;
 mod desk;
 mod directory;
 mod enrolment;
 mod kept;
 mod push;
+mod rebase;
 mod receive;
 mod session;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::codec::SecretKey;
+use crate::crdt::Documents;
 use crate::gate::Standing;
 use crate::limits::PUSH_WINDOW_EDITS;
-use crate::model::{ActorId, DeviceNumber, EditId, RecordId, Sequence, TableName, UserId};
+use crate::model::{ActorId, DeviceNumber, Edit, EditId, RecordId, Sequence, TableName, UserId};
 use crate::sync::{
     Entropy, Grant, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
 };
@@ -90,6 +93,12 @@ pub struct ReplicaMachine {
     meta: ReplicaMeta,
     standing: Option<Standing>,
     actor: ActorId,
+    /// What pending edits of a record were written on and is not there any more: refused while
+    /// they have to wait before they are written anew. Kept in memory alone: after a restart they
+    /// keep their places as numbers.
+    past: BTreeMap<RecordId, Vec<Edit>>,
+    /// Long texts that the user is editing.
+    documents: Documents,
     entropy: Entropy,
     session: Option<Session>,
     outputs: VecDeque<Output>,
@@ -113,6 +122,8 @@ impl ReplicaMachine {
             meta: store.meta()?,
             standing: None,
             actor: ActorId { device: DeviceNumber(0), incarnation: 0 },
+            past: BTreeMap::new(),
+            documents: Documents::default(),
             entropy: Entropy::new(seed),
             session: None,
             outputs: VecDeque::new(),

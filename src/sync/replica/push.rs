@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desk::Desk;
+use super::desk::{Desk, is_create};
 use super::{Output, ReplicaMachine};
 use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
-use crate::crdt::{ChangeHash, Document};
+use crate::crdt::{ChangeHash, Document, Documents};
 use crate::limits::{ATOMIC_PARTS_MAX, CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
 use crate::model::{Edit, EditId, RecordId, Section, TableName, Timestamp};
 use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
@@ -28,13 +28,14 @@ impl ReplicaMachine {
         if !ready || self.meta.grant.is_none() {
             return Ok(());
         }
-        let waiting = self.mend(store, now)?;
+        let Waiting { edits: waiting, ask } = self.mend(store, now)?;
         let mut edits = self.unsent(store)?;
         let Some(session) = &mut self.session else { return Ok(()) };
         session.sent = edits.last().map_or(session.sent, |last| last.turn.max(session.sent));
         edits.retain(|pending| !waiting.contains(&pending.edit.id));
         session.again = waiting;
         let nothing_to_ask = edits.is_empty()
+            && ask.is_empty()
             && session.flush.0 > 0
             && session.later.is_empty()
             && self.meta.wanted.is_empty();
@@ -43,6 +44,10 @@ impl ReplicaMachine {
         }
         session.flush.0 += 1;
         let number = session.flush.0;
+        session.asked.extend(&ask);
+        if !ask.is_empty() {
+            self.outputs.push_back(Output::Send(ToServer::Ask(ask)));
+        }
         self.fetch(self.meta.wanted.clone());
         for set in self.sign(&*store, edits)? {
             self.outputs.push_back(Output::Send(ToServer::Push(set)));
@@ -77,10 +82,10 @@ impl ReplicaMachine {
         &mut self,
         store: &mut S,
         now: Timestamp,
-    ) -> Result<BTreeSet<EditId>, StoreError> {
+    ) -> Result<Waiting, StoreError> {
         loop {
             let mut desk = Desk::new(&*store);
-            let mut waiting = BTreeSet::new();
+            let mut waiting = Waiting::default();
             let edits = self.unsent(store)?.into_iter().map(|pending| pending.edit);
             let records: BTreeSet<_> = edits.map(|edit| (edit.table, edit.record)).collect();
             for (table, record) in records {
@@ -88,18 +93,32 @@ impl ReplicaMachine {
                 if !folder.is_stale(&table, record) {
                     continue;
                 }
-                if self.must_wait(&table, record, folder.exists()) {
-                    waiting.extend(folder.pending.iter().map(|pending| pending.edit.id));
+                let ids = folder.pending.iter().map(|pending| pending.edit.id);
+                let must_wait = self.must_wait(&table, record, folder.exists());
+                let ask = if folder.exists() { Vec::new() } else { self.unasked(&folder.pending) };
+                if must_wait || !ask.is_empty() {
+                    waiting.edits.extend(ids);
+                    waiting.ask.extend(ask.into_iter().filter(|_| !must_wait));
                 } else {
                     self.rebase(&mut desk, now, &table, record, &BTreeSet::new())?;
                 }
             }
             if desk.touched().is_empty() {
-                return with_bound(store, &waiting);
+                waiting.edits = with_followers(store, waiting.edits)?;
+                return Ok(waiting);
             }
             // What could not be written anew makes room for others.
             self.write(store, desk.finish())?;
         }
+    }
+
+    /// Edits of a record out of reach that may have been admitted in a session before, for all
+    /// that this device knows: after starting anew no notice tells.
+    fn unasked(&self, pending: &[Pending]) -> Vec<EditId> {
+        let Some(session) = &self.session else { return Vec::new() };
+        let changes = pending.iter().filter(|pending| !is_create(&pending.edit));
+        let ids = changes.map(|pending| pending.edit.id);
+        ids.filter(|id| !session.asked.contains(id)).collect()
     }
 
     /// Whether what pending edits of a record build on may be on its way still. On a record that
@@ -110,18 +129,18 @@ impl ReplicaMachine {
             .session
             .as_ref()
             .is_some_and(|session| session.flush.1 > 0 && session.flush.0 == session.flush.1);
-        let complete = self.meta.scope.target.is_none() && !self.meta.scope.held.is_empty();
+        let complete = self.meta.scope.target.is_none() && self.meta.scope.complete;
         self.is_wanted(table, record) || !(exists || (caught_up && complete))
     }
 
     fn sign<S: ReplicaStore>(
-        &self,
+        &mut self,
         store: &S,
         edits: Vec<Pending>,
     ) -> Result<Vec<SignedChangeSet>, StoreError> {
         let Some(enrolment) = &self.meta.enrolment else { return Ok(Vec::new()) };
         let mut sets = Vec::new();
-        let mut rebuild = Rebuild::new(store);
+        let mut rebuild = Rebuild::new(store, std::mem::take(&mut self.documents));
         for edits in in_sets(edits) {
             let mut hashes = Vec::new();
             for edit in &edits {
@@ -136,8 +155,17 @@ impl ReplicaMachine {
             let signed = set.sign(&self.key);
             sets.push(signed.map_err(|error| StoreError::Damaged(error.to_string()))?);
         }
+        self.documents = rebuild.finish();
         Ok(sets)
     }
+}
+
+/// Pending edits that cannot be sent.
+#[derive(Default)]
+struct Waiting {
+    edits: BTreeSet<EditId>,
+    /// Those of them about which the server is to be asked.
+    ask: Vec<EditId>,
 }
 
 /// These edits, and those that count together with one of them.
@@ -149,6 +177,25 @@ fn with_bound<S: ReplicaStore>(
     for id in edits {
         let atomic = store.pending(*id)?.map_or(0, |pending| pending.edit.atomic);
         all.extend((0..atomic).map(|part| EditId { part, ..*id }));
+    }
+    Ok(all)
+}
+
+/// These edits, and all that cannot go before them: those that count together with one of them,
+/// and later ones on the same records.
+fn with_followers<S: ReplicaStore>(
+    store: &S,
+    edits: BTreeSet<EditId>,
+) -> Result<BTreeSet<EditId>, StoreError> {
+    let mut all = BTreeSet::new();
+    let mut open: Vec<_> = edits.into_iter().collect();
+    while let Some(id) = open.pop() {
+        let Some(Pending { turn, edit }) = store.pending(id)?.filter(|_| all.insert(id)) else {
+            continue;
+        };
+        open.extend((0..edit.atomic).map(|part| EditId { part, ..id }));
+        let later = store.pending_on(edit.record)?.into_iter().filter(|it| it.turn > turn);
+        open.extend(later.map(|later| later.edit.id));
     }
     Ok(all)
 }
@@ -195,23 +242,28 @@ fn in_sets(edits: Vec<Pending>) -> Vec<Vec<Edit>> {
 
 /// What an edit takes at the most, roughly.
 pub(super) fn edit_bytes(edit: &Edit) -> usize {
-    use crate::model::{Op, Value};
-    let op = |op: &Op| match op {
-        Op::Put { value: Value::Text(text) | Value::Choice(text), .. } => 64 + text.len(),
-        _ => 64,
-    };
-    64 + 64 * edit.changes.len() + edit.ops().map(op).sum::<usize>()
+    64 + 64 * edit.changes.len() + edit.ops().map(|op| 48 + op.size()).sum::<usize>()
 }
 
 /// Rebuilds changes as the server will, so that a mismatch is found here, where it was made.
 struct Rebuild<'a, S> {
     store: &'a S,
     documents: BTreeMap<(RecordId, Section), Document>,
+    /// From pushes before.
+    kept: Documents,
 }
 
 impl<'a, S: ReplicaStore> Rebuild<'a, S> {
-    fn new(store: &'a S) -> Self {
-        Self { store, documents: BTreeMap::new() }
+    fn new(store: &'a S, kept: Documents) -> Self {
+        Self { store, documents: BTreeMap::new(), kept }
+    }
+
+    /// What to keep for the next push.
+    fn finish(mut self) -> Documents {
+        for ((record, _), document) in &self.documents {
+            self.kept.keep(*record, document);
+        }
+        self.kept
     }
 
     fn hashes(&mut self, edit: &Edit) -> Result<Vec<ChangeHash>, StoreError> {
@@ -235,14 +287,17 @@ impl<'a, S: ReplicaStore> Rebuild<'a, S> {
     }
 
     /// The section with all that is pending on it before the edit.
-    fn before(&self, edit: &Edit, section: &Section) -> Result<Document, StoreError> {
+    fn before(&mut self, edit: &Edit, section: &Section) -> Result<Document, StoreError> {
         let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
         let confirmed = self.store.confirmed(&edit.table, edit.record)?;
-        let mut document = match confirmed {
-            Some(confirmed) => confirmed.record().document(section).map_err(damaged)?,
-            None => Document::new(section.clone()),
+        let history = confirmed.as_ref().and_then(|it| it.record().sections().get(section));
+        let pending = self.store.pending_on(edit.record)?;
+        let is_pending = |id| {
+            pending.iter().any(|it| it.edit.change(section).is_some_and(|change| change.id == id))
         };
-        for Pending { edit: earlier, .. } in self.store.pending_on(edit.record)? {
+        let document = self.kept.take(edit.record, section, history, is_pending);
+        let mut document = document.map_err(damaged)?;
+        for Pending { edit: earlier, .. } in pending {
             if earlier.id == edit.id {
                 break;
             }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, Prepared, is_create};
+use super::desk::{Desk, Prepared, is_create, not_there};
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
 use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
@@ -104,7 +104,6 @@ impl ReplicaMachine {
         verdicts: Vec<(EditId, Verdict)>,
     ) -> Result<(), StoreError> {
         let mut desk = Desk::new(&*store);
-        let mut split = BTreeSet::new();
         let wanted = self.meta.wanted.clone();
         for (id, verdict) in verdicts {
             let Some(pending) = store.pending(id)? else { continue };
@@ -131,19 +130,13 @@ impl ReplicaMachine {
                 Verdict::Denied { denial, epoch } => {
                     if let Some(edit) = folder.withdraw(id) {
                         desk.batch.settled.push(id);
-                        let entry = quarantined(&edit, edit.ops().cloned(), denial, epoch, now);
+                        let entry =
+                            quarantined(&edit, edit.ops().cloned().collect(), denial, epoch, now);
                         desk.batch.quarantine.push(entry);
                     }
                 }
                 Verdict::Split { columns, epoch } => {
-                    split.insert(id);
-                    let entries = columns.into_iter().filter_map(|denial| {
-                        let (edit, ops) = take_column(&mut folder.pending, id, &denial)?;
-                        Some(quarantined(&edit, ops.into_iter(), denial, epoch, now))
-                    });
-                    let entries: Vec<_> = entries.collect();
-                    desk.batch.quarantine.extend(entries);
-                    self.rebase(&mut desk, now, &table, record, &split)?;
+                    self.split(&mut desk, now, id, (&table, record), columns, epoch)?;
                 }
             }
         }
@@ -153,16 +146,52 @@ impl ReplicaMachine {
         Ok(())
     }
 
+    /// Takes the refused columns out of an edit and writes the rest anew.
+    fn split<S: ReplicaStore>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        now: Timestamp,
+        id: EditId,
+        (table, record): (&TableName, RecordId),
+        columns: Vec<Denial>,
+        epoch: PolicyEpoch,
+    ) -> Result<(), StoreError> {
+        let folder = desk.folder(table, record)?;
+        let mut entries = Vec::new();
+        for denial in columns {
+            let taken = folder.take_column(id, &denial);
+            entries.extend(taken.map(|(edit, ops)| quarantined(&edit, ops, denial, epoch, now)));
+        }
+        let edit = folder.pending.iter().find(|pending| pending.edit.id == id);
+        let possible = folder.exists() || edit.is_none_or(|pending| is_create(&pending.edit));
+        // Where its record is out of reach by now the rest cannot be written anew.
+        let rest = if possible { None } else { folder.withdraw(id) };
+        if let Some(rest) = rest {
+            let ops = rest.ops().cloned().collect();
+            entries.push(quarantined(&rest, ops, not_there(), epoch, now));
+            desk.batch.settled.push(id);
+        }
+        desk.batch.quarantine.extend(entries);
+        if possible { self.rebase(desk, now, table, record, &BTreeSet::from([id])) } else { Ok(()) }
+    }
+
     /// Writes, then tells what came of it.
     pub(super) fn write<S: ReplicaStore>(
         &mut self,
         store: &mut S,
         prepared: Prepared,
     ) -> Result<(), StoreError> {
-        let Prepared { mut batch, changed, admitted, unwritten } = prepared;
+        let Prepared { mut batch, changed, admitted, unwritten, past } = prepared;
         batch.meta = Some(self.meta.clone());
         let refused = batch.quarantine.clone();
         self.keep(store, batch)?;
+        for (record, past) in past {
+            match past {
+                Some(past) if past.is_empty() => {}
+                Some(past) => self.past.entry(record).or_default().extend(past),
+                None => drop(self.past.remove(&record)),
+            }
+        }
         if unwritten {
             self.actor = self.fresh_actor();
         }
@@ -191,12 +220,16 @@ impl ReplicaMachine {
         while let Some((table, record)) = records.pop() {
             let actor = self.fresh_actor();
             let folder = desk.folder(&table, record)?;
+            folder.past.extend(self.past.remove(&record).unwrap_or_default());
             let rebased = folder.rebase((&table, record), &self.meta.schema, actor, asked);
-            let rebased = rebased.map_err(damaged)?;
             let again = |pending: &&Pending| rebased.again.contains(&pending.edit.id);
             let pending: Vec<_> = folder.pending.iter().filter(again).cloned().collect();
             desk.batch.pending.extend(pending);
             desk.batch.settled.extend(rebased.void);
+            for (edit, ops, denial) in rebased.parts {
+                let entry = quarantined(&edit, ops, denial, PolicyEpoch::default(), now);
+                desk.batch.quarantine.push(entry);
+            }
             for (edit, denial) in rebased.impossible {
                 records.extend(park(desk, &edit, &denial, now)?);
             }
@@ -220,7 +253,8 @@ impl ReplicaMachine {
             if !folder.is_stale(&table, record) {
                 continue;
             }
-            if self.must_wait(&table, record, folder.exists()) {
+            if !folder.exists() || self.must_wait(&table, record, true) {
+                // Sending looks after it, when all is answered.
                 let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
                 self.send_again(pending);
             } else {
@@ -390,10 +424,6 @@ impl ReplicaMachine {
         } else if !later.is_empty() {
             self.write_anew(store, now, &later)?;
         }
-        self.push(store, now)?;
-        if self.is_up_to_date() {
-            self.tell(Event::UpToDate);
-        }
         Ok(())
     }
 
@@ -415,7 +445,17 @@ impl ReplicaMachine {
             }
         }
         for (table, record) in records {
-            self.rebase(&mut desk, now, &table, record, asked)?;
+            let folder = desk.folder(&table, record)?;
+            if folder.exists() {
+                self.rebase(&mut desk, now, &table, record, asked)?;
+            } else {
+                let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
+                self.send_again(pending);
+            }
+        }
+        // This much is certain of what the server wants anew: it is not admitted.
+        if let Some(session) = &mut self.session {
+            session.asked.extend(asked);
         }
         self.write(store, desk.finish())
     }
@@ -431,7 +471,7 @@ fn park<S: ReplicaStore>(
 ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
     let keep = |edit: &Edit| {
         let epoch = PolicyEpoch::default();
-        quarantined(edit, edit.ops().cloned(), denial.clone(), epoch, now)
+        quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now)
     };
     let mut records = Vec::new();
     desk.batch.quarantine.push(keep(edit));
@@ -447,29 +487,12 @@ fn park<S: ReplicaStore>(
 
 pub(super) fn quarantined(
     edit: &Edit,
-    ops: impl Iterator<Item = Op>,
+    ops: Vec<Op>,
     denial: Denial,
     epoch: PolicyEpoch,
     at: Timestamp,
 ) -> Quarantined {
     let (table, record) = (edit.table.clone(), edit.record);
-    let (id, atomic, ops) = (edit.id, edit.atomic, ops.collect());
+    let (id, atomic) = (edit.id, edit.atomic);
     Quarantined { edit: id, table, record, atomic, ops, denial, epoch, at }
-}
-
-/// Takes a refused column out of a pending edit.
-fn take_column(
-    pending: &mut [crate::sync::Pending],
-    id: EditId,
-    denial: &Denial,
-) -> Option<(Edit, Vec<Op>)> {
-    let edit = &mut pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
-    let refused = denial.column.as_ref()?;
-    let is_refused = |op: &Op| matches!(op, Op::Put { column, .. } if column == refused);
-    let mut taken = Vec::new();
-    for change in &mut edit.changes {
-        taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());
-        change.ops.retain(|op| !is_refused(op));
-    }
-    Some((edit.clone(), taken))
 }

@@ -70,6 +70,8 @@ pub(super) struct Session {
     /// Edits that the server wants anew: sent at the next [`ToDevice::Flushed`], when what they
     /// lack has arrived.
     pub(super) later: BTreeSet<EditId>,
+    /// Edits on records out of reach, about which the server was asked whether they are admitted.
+    pub(super) asked: BTreeSet<EditId>,
     /// How often the server wanted something anew, one after the other.
     pub(super) retries: u32,
     /// Up to where a backup of the server holds the log; `None`: it makes none.
@@ -109,6 +111,7 @@ impl ReplicaMachine {
             sent: Turn::default(),
             again: BTreeSet::new(),
             later: BTreeSet::new(),
+            asked: BTreeSet::new(),
             retries: 0,
             backed_up: None,
             flush: (0, 0),
@@ -169,10 +172,13 @@ impl ReplicaMachine {
         now: crate::model::Timestamp,
         message: ToDevice,
     ) -> Result<(), SessionError> {
-        let Some(session) = &mut self.session else { return Ok(()) };
-        if let ToDevice::Refused(refusal) = message {
+        if self.session.is_some()
+            && let ToDevice::Refused(refusal) = message
+        {
             return Err(SessionError::Refused(refusal));
         }
+        let was_up_to_date = self.is_up_to_date();
+        let Some(session) = &mut self.session else { return Ok(()) };
         match (std::mem::replace(&mut session.stage, Stage::Connected), message) {
             (Stage::Connected, ToDevice::Greeting { certificate }) => self.greeted(&certificate),
             (
@@ -191,7 +197,12 @@ impl ReplicaMachine {
                 }
                 // Only now: what is sent depends on the stage.
                 result?;
-                self.push(store, now).map_err(SessionError::from)
+                self.push(store, now)?;
+                // So does whether all is settled.
+                if !was_up_to_date && self.is_up_to_date() {
+                    self.tell(Event::UpToDate);
+                }
+                Ok(())
             }
             (_, message) => Err(SessionError::Protocol(format!("out of turn: {message:.60?}"))),
         }

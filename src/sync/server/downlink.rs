@@ -6,7 +6,7 @@ use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
 use crate::limits::ATOMIC_PARTS_MAX;
-use crate::model::{Edit, Op, RecordId, Schema, TableName, Value};
+use crate::model::{Edit, EditId, Op, RecordId, Schema, TableName, Verdict};
 use crate::sync::{LogEntry, ServerStore, StoreError};
 
 /// Pages of a scan that are looked through before an empty one is sent as a sign of life.
@@ -69,6 +69,28 @@ impl ServerMachine {
         let gone = || Entry::Gone { sequence: head, table: table.clone(), record };
         let page = device.page(vec![entry.unwrap_or_else(gone)]);
         self.send(id, ToDevice::Page(page));
+        Ok(())
+    }
+}
+
+impl ServerMachine {
+    /// Says which of the device's own edits are admitted.
+    pub(super) fn ask<S: ServerStore>(
+        &mut self,
+        store: &S,
+        id: ConnectionId,
+        edits: Vec<EditId>,
+    ) -> Result<(), StoreError> {
+        let device = self.connections.get(&id).and_then(|it| it.device.as_ref());
+        let Some(number) = device.map(|device| device.number) else { return Ok(()) };
+        let mut verdicts = Vec::new();
+        for edit in edits.into_iter().filter(|edit| edit.device == number) {
+            let admitted = store.admitted(edit)?;
+            verdicts.extend(admitted.map(|sequence| (edit, Verdict::Admitted(sequence))));
+        }
+        if !verdicts.is_empty() {
+            self.send(id, ToDevice::Verdicts(verdicts));
+        }
         Ok(())
     }
 }
@@ -209,8 +231,9 @@ impl Device {
             let same = |held: &super::connection::Reader| {
                 held.same_columns(&self.reader, schema, table, header)
             };
-            // With several standings held it is not known which one a row came under.
-            let is_there = self.held.len() == 1 && had.clone().any(same);
+            // Of several standings held it is not known which one a row came under, or whether a
+            // scan came so far.
+            let is_there = self.scope.complete && had.clone().any(same);
             return if is_there { None } else { self.whole(confirmed) };
         }
         had.clone().next()?;
@@ -221,9 +244,5 @@ impl Device {
 
 /// What an edit takes in a page, roughly.
 fn edit_bytes(edit: &Edit) -> usize {
-    let op = |op: &Op| match op {
-        Op::Put { value: Value::Text(text) | Value::Choice(text), .. } => 16 + text.len(),
-        _ => 16,
-    };
-    32 + 16 * edit.changes.len() + edit.ops().map(op).sum::<usize>()
+    32 + 16 * edit.changes.len() + edit.ops().map(Op::size).sum::<usize>()
 }

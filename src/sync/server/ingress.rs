@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::{ConnectionId, Resolved, Rules, ServerMachine};
 use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
-use crate::crdt::{CrdtError, Document};
+use crate::crdt::{CrdtError, Document, Documents};
 use crate::gate::{Admissible, Confirmed, Court, LookedUp, Ruling, apply, rule};
 use crate::model::{
-    Denial, DeviceNumber, Edit, EditId, Op, PolicyEpoch, RecordId, Section, Sequence, TableName,
+    Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
 };
 use crate::sync::{LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore, StoreError};
@@ -41,7 +41,10 @@ impl ServerMachine {
         queue: &[(ConnectionId, SignedChangeSet)],
     ) -> Result<(), StoreError> {
         let (epoch, head) = (self.meta.policy_epoch, self.meta.head);
-        let mut session = Session::new(&*store, Arc::clone(&self.rules), now, epoch, head);
+        let rules = Arc::clone(&self.rules);
+        // Gone where an error ends this: they may know of what was never written.
+        let documents = std::mem::take(&mut self.documents);
+        let mut session = Session::new(&*store, rules, now, epoch, head, documents);
         let mut answers: Vec<(ConnectionId, Answer)> = Vec::new();
         for (id, signed) in queue {
             let answer = match self.open_set(&*store, signed)? {
@@ -53,11 +56,12 @@ impl ServerMachine {
             };
             answers.push((*id, answer));
         }
-        let Session { operations, head, .. } = session;
+        let Session { operations, head, documents, .. } = session;
         if !operations.is_empty() {
             let meta = ServerMeta { head, ..self.meta.clone() };
             self.commit(store, meta, operations)?;
         }
+        self.documents = documents;
         for (id, answer) in answers {
             match answer {
                 Ok(verdicts) if verdicts.is_empty() => {}
@@ -119,6 +123,8 @@ struct Session<'a, S> {
     records: BTreeMap<RecordId, Option<Confirmed>>,
     admitted: BTreeMap<EditId, Sequence>,
     operations: Vec<Operation>,
+    /// Of what is confirmed, and nothing else.
+    documents: Documents,
 }
 
 impl<'a, S: ServerStore> Session<'a, S> {
@@ -128,9 +134,10 @@ impl<'a, S: ServerStore> Session<'a, S> {
         now: Timestamp,
         epoch: PolicyEpoch,
         head: Sequence,
+        documents: Documents,
     ) -> Self {
         let (records, admitted, operations) = Default::default();
-        Self { store, rules, now, epoch, head, records, admitted, operations }
+        Self { store, rules, now, epoch, head, records, admitted, operations, documents }
     }
 
     /// Judges a change set. Returns what its device must know beside the log.
@@ -216,18 +223,17 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 let document = match documents.entry(key) {
                     Entry::Occupied(entry) => entry.into_mut(),
                     Entry::Vacant(entry) => {
-                        let document = match self.record(edit.record)? {
-                            Some(confirmed) => confirmed.record().document(&change.section),
-                            None => Ok(Document::new(change.section.clone())),
-                        };
-                        entry.insert(document.map_err(|e| StoreError::Damaged(e.to_string()))?)
+                        entry.insert(self.document(edit.record, &change.section)?)
                     }
                 };
                 match document.hash(change.id).map_or_else(|| document.apply(change), Ok) {
                     Ok(hash) => hashes.push(hash),
-                    Err(CrdtError::MissingDependency { .. } | CrdtError::WrongSeq { .. }) => {
-                        return Ok(Ok(()));
-                    }
+                    // What does not fit its values cannot be rebuilt by anyone: it is judged so.
+                    Err(
+                        CrdtError::MissingDependency { .. }
+                        | CrdtError::WrongSeq { .. }
+                        | CrdtError::Misfit(_),
+                    ) => return Ok(Ok(())),
                     Err(error) => return Ok(Err(Refusal::Protocol(error.to_string()))),
                 }
             }
@@ -239,6 +245,17 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 "the changes do not come out as their author's digest says".into(),
             ))
         })
+    }
+
+    /// The document of a section as it is confirmed.
+    fn document(&mut self, id: RecordId, section: &Section) -> Result<Document, StoreError> {
+        self.record(id)?;
+        let record = self.records.get(&id).and_then(Option::as_ref);
+        let history = record.and_then(|it| it.record().sections().get(section));
+        let document = self.documents.take(id, section, history, |_| false);
+        let document = document.map_err(|error| StoreError::Damaged(error.to_string()))?;
+        self.documents.keep(id, &document);
+        Ok(document)
     }
 
     fn edit(
@@ -269,7 +286,9 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 for denial in &columns {
                     let mut part = edit.clone();
                     for change in &mut part.changes {
-                        change.ops.retain(|op| matches!(op, Op::Put { column, .. } if Some(column) == denial.column.as_ref()));
+                        change.ops.retain(|op| {
+                            op.column().is_some() && op.column() == denial.column.as_ref()
+                        });
                     }
                     part.changes.retain(|change| !change.ops.is_empty());
                     self.keep_refused(part, user, denial.clone());

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
+use crate::crdt::Documents;
 use crate::gate::{Roster, Standing};
 use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, RESTORED_DEVICES_LEAP};
 use crate::model::{
@@ -118,6 +119,8 @@ pub struct ServerMachine {
     resolved: BTreeMap<UserId, Arc<Resolved>>,
     outputs: VecDeque<Output>,
     page_bounds: PageBounds,
+    /// Long texts that devices are editing.
+    documents: Documents,
 }
 
 /// How much the server looks at and sends at a time.
@@ -154,6 +157,7 @@ impl ServerMachine {
             queue: Vec::new(),
             resolved: BTreeMap::new(),
             outputs: VecDeque::new(),
+            documents: Documents::default(),
             page_bounds: PageBounds::default(),
         };
         machine.until_certain(|machine| {
@@ -348,6 +352,7 @@ impl ServerMachine {
                 self.pump(store, id)
             }
             (true, ToServer::Fetch { table, record }) => self.fetch(store, id, &table, record),
+            (true, ToServer::Ask(edits)) => self.ask(store, id, edits),
             (_, message) => {
                 let what = match message {
                     ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",

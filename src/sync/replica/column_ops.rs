@@ -1,0 +1,84 @@
+//! From what an app asks of columns to the operations that an edit carries.
+
+use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Op, Table, Value};
+
+/// The operations after which columns that hold `now` hold `columns`.
+pub(super) fn set(table: &Table, now: &Columns, columns: Columns) -> Vec<Op> {
+    let ops = columns.into_iter().flat_map(|(column, value)| {
+        let old = now.get(&column).unwrap_or(&Value::Null);
+        set_column(table, column, old, value)
+    });
+    ops.collect()
+}
+
+fn set_column(table: &Table, column: ColumnName, old: &Value, value: Value) -> Vec<Op> {
+    match table.column(column.as_str()) {
+        Some(declared) if is_for(declared.column_type, &value) => {
+            Op::difference(&column, old, &value)
+        }
+        _ if *old == value => Vec::new(),
+        _ => vec![Op::Put { column, value }],
+    }
+}
+
+/// A value of another type is passed on as it is, for the gate to refuse.
+fn is_for(column_type: ColumnType, value: &Value) -> bool {
+    value.column_type().is_none_or(|found| found == column_type)
+}
+
+/// The operations that an app asks for one after another, without those that change nothing, and
+/// with what was typed in one run as one operation.
+pub(super) fn carry_out(table: &Table, now: &Columns, asked: Vec<Op>) -> Vec<Op> {
+    let mut edit = ColumnEdit::new(now);
+    let mut ops: Vec<Op> = Vec::new();
+    for op in asked {
+        let parts = match op {
+            Op::Put { column, value } => {
+                let replaces = table.column(column.as_str()).is_none_or(|declared| {
+                    !declared.column_type.merges() || declared.column_type == ColumnType::Counter
+                });
+                if replaces {
+                    // It undoes what was asked of the column before.
+                    ops.retain(|earlier| earlier.column() != Some(&column));
+                    edit.restore(&column);
+                }
+                set_column(table, column.clone(), &edit.value(&column), value)
+            }
+            other if is_idle(&other) => Vec::new(),
+            other => vec![other],
+        };
+        for op in parts {
+            // What does not fit is passed on, for the gate to refuse.
+            let _ = edit.apply(&op);
+            if !ops.last_mut().is_some_and(|last| types_on(last, &op)) {
+                ops.push(op);
+            }
+        }
+    }
+    ops
+}
+
+fn is_idle(op: &Op) -> bool {
+    match op {
+        Op::Increment { by, .. } => *by == 0,
+        Op::ListRemove { count, .. } => *count == 0,
+        _ => false,
+    }
+}
+
+/// Takes `op` into `last` where it only goes on with the text that `last` put in.
+fn types_on(last: &mut Op, op: &Op) -> bool {
+    let Op::Splice { column, at, insert, .. } = last else { return false };
+    match op {
+        Op::Splice { column: same, at: from, delete: 0, insert: more }
+            if same == column
+                && !insert.is_empty()
+                && u32::try_from(insert.chars().count())
+                    .is_ok_and(|typed| at.checked_add(typed) == Some(*from)) =>
+        {
+            insert.push_str(more);
+            true
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,185 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::desk::{Folder, is_create, not_there, stands};
+use crate::crdt::{Fate, Rebase, Record, Translated};
+use crate::limits::CHANGE_OPS_MAX;
+use crate::model::{
+    ActorId, Change, Columns, Denial, Edit, EditId, Op, RecordId, Schema, Section, Table,
+    TableName, Timestamp,
+};
+use crate::sync::Pending;
+
+/// What came of writing pending edits anew.
+#[derive(Default)]
+pub(super) struct Rebased {
+    /// Written anew, to be sent again.
+    pub(super) again: Vec<EditId>,
+    /// They have no meaning on what is confirmed now.
+    pub(super) impossible: Vec<(Edit, Denial)>,
+    /// Operations that have none, of edits that have one without them.
+    pub(super) parts: Vec<(Edit, Vec<Op>, Denial)>,
+    /// They have no effect on what is confirmed now.
+    pub(super) void: Vec<EditId>,
+}
+
+/// What becomes of one edit.
+enum Anew {
+    Written(Edit),
+    Void,
+    Impossible(Denial),
+}
+
+impl Folder {
+    /// Writes anew, under their edit ids, the pending edits that do not stand on what is
+    /// confirmed, and those `asked` for. The others stay as they are: the server may have admitted
+    /// them already.
+    pub(super) fn rebase(
+        &mut self,
+        (name, id): (&TableName, RecordId),
+        schema: &Schema,
+        actor: ActorId,
+        asked: &BTreeSet<EditId>,
+    ) -> Rebased {
+        let mut record = self.base(name, id);
+        let mut rebased = Rebased::default();
+        self.unwritten = true;
+        self.touch();
+        let Some(table) = schema.table(name.as_str()) else {
+            let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
+            rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
+            return rebased;
+        };
+        let mut places = Places::new(&self.past, &self.pending, &record, actor);
+        for Pending { turn, edit } in std::mem::take(&mut self.pending) {
+            if !asked.contains(&edit.id) && stands(&mut record, &edit) {
+                places.stay(&edit);
+                self.pending.push(Pending { turn, edit });
+                continue;
+            }
+            match places.write_anew(&mut record, table, &edit, &mut rebased.parts) {
+                Anew::Written(edit) => {
+                    rebased.again.push(edit.id);
+                    self.pending.push(Pending { turn, edit });
+                }
+                Anew::Void => rebased.void.push(edit.id),
+                Anew::Impossible(denial) => rebased.impossible.push((edit, denial)),
+            }
+        }
+        self.visible = Some(record);
+        self.past.clear();
+        rebased
+    }
+}
+
+/// Keeps the places that edits of texts and lists meant, where what they were written on is known.
+struct Places<'a> {
+    /// What was pending, and is not any more or not as it was.
+    past: &'a [Edit],
+    pending: BTreeSet<EditId>,
+    actor: ActorId,
+    /// The sections in which places matter.
+    sections: BTreeMap<Section, Rebase>,
+}
+
+impl<'a> Places<'a> {
+    fn new(past: &'a [Edit], pending: &[Pending], base: &Record, actor: ActorId) -> Self {
+        let changes =
+            past.iter().chain(pending.iter().map(|it| &it.edit)).flat_map(|it| &it.changes);
+        let placed = changes.filter(|change| change.ops.iter().any(Op::is_positional));
+        let sections: BTreeSet<_> = placed.map(|change| &change.section).collect();
+        let rebase = |section: &Section| {
+            let document = base.document(section).ok()?;
+            Some((section.clone(), Rebase::new(document)))
+        };
+        let sections = sections.into_iter().filter_map(rebase).collect();
+        let pending = pending.iter().map(|pending| pending.edit.id).collect();
+        Self { past, pending, actor, sections }
+    }
+
+    /// An edit stays as it is.
+    fn stay(&mut self, edit: &Edit) {
+        for change in &edit.changes {
+            if let Some(rebase) = self.sections.get_mut(&change.section)
+                && rebase.stay(change).is_err()
+            {
+                self.sections.remove(&change.section);
+            }
+        }
+    }
+
+    fn write_anew(
+        &mut self,
+        record: &mut Record,
+        table: &Table,
+        edit: &Edit,
+        parts: &mut Vec<(Edit, Vec<Op>, Denial)>,
+    ) -> Anew {
+        let is_new = is_create(edit);
+        // Someone else created the record of this key: what was set here is set there.
+        let joins = is_new && record.exists();
+        if !is_new && !record.exists() {
+            return Anew::Impossible(not_there());
+        }
+        let mut ops = Vec::new();
+        let mut lost = Vec::new();
+        for change in edit.changes.iter().filter(|it| !(joins && it.section == Section::Header)) {
+            let now = joins.then_some(record.columns());
+            let translated = self.translate(edit.id, change, now);
+            ops.extend(translated.ops);
+            lost.extend(translated.impossible);
+        }
+        let denial = lost.first().map(|(_, why)| Denial::malformed(why.clone()));
+        let lost: Vec<_> = lost.into_iter().map(|(op, _)| op).collect();
+        if ops.is_empty() || (edit.atomic > 0 && denial.is_some()) {
+            return denial.map_or(Anew::Void, Anew::Impossible);
+        }
+        let time = edit.changes.first().map_or_else(Timestamp::default, |change| change.time);
+        let anew = record.author(table, edit.id, self.actor, time, ops);
+        let anew = Edit { atomic: edit.atomic, ..anew };
+        if anew.changes.iter().any(|change| change.ops.len() > CHANGE_OPS_MAX) {
+            self.sections.clear();
+            return Anew::Impossible(Denial::malformed("it falls into too many parts"));
+        }
+        if let Err(error) = record.merge(&anew) {
+            // What was thought to be there is not.
+            self.sections.clear();
+            return Anew::Impossible(Denial::malformed(error.to_string()));
+        }
+        parts.extend(denial.map(|denial| (edit.clone(), lost, denial)));
+        Anew::Written(anew)
+    }
+
+    /// The operations of a change on the state as it is now. Where what it was written on cannot be
+    /// told any more, they are taken as they are.
+    fn translate(&mut self, edit: EditId, change: &Change, joins: Option<&Columns>) -> Translated {
+        let as_it_is = || Translated { ops: change.ops.clone(), ..Translated::default() };
+        let Some(rebase) = self.sections.get_mut(&change.section) else { return as_it_is() };
+        let in_section = |past: &'a Edit| past.change(&change.section);
+        // A column that was refused is out of the change, and was in it when later ones were
+        // written.
+        let mut originals = self.past.iter().filter(|past| past.id == edit);
+        let original = originals.find_map(in_section).unwrap_or(change);
+        let mut gone: Vec<_> = self
+            .past
+            .iter()
+            .filter(|past| !self.pending.contains(&past.id))
+            .filter_map(in_section)
+            .collect();
+        while let Some(at) = gone.iter().position(|gone| rebase.can_follow(gone)) {
+            if rebase.drop(gone.swap_remove(at)).is_err() {
+                break;
+            }
+        }
+        if !rebase.can_follow(original) {
+            return as_it_is();
+        }
+        let columns: BTreeSet<_> = change.ops.iter().map(Op::column).collect();
+        let fate =
+            |op: &Op| if columns.contains(&op.column()) { Fate::Kept } else { Fate::Dropped };
+        let translated = match joins {
+            Some(now) => rebase.set(original, now, fate),
+            None => rebase.translate(original, fate),
+        };
+        translated.unwrap_or_else(|_| as_it_is())
+    }
+}

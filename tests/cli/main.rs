@@ -1,0 +1,29 @@
+//! The program as a user runs it: real processes, files and sockets of this machine.
+//!
+//! What a command prints is checked as JSON; what it complains of, by exit code and by the words
+//! that a newcomer needs.
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod adventure_works;
+mod data_mistakes;
+mod demo;
+mod file_mistakes;
+mod kill;
+mod live;
+#[path = "../common/naive.rs"]
+mod naive;
+#[path = "../common/naive_structure.rs"]
+mod naive_structure;
+mod network_mistakes;
+mod process;
+mod server_mistakes;
+mod table;
+mod walk;
+mod world;

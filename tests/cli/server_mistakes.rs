@@ -1,0 +1,209 @@
+//! What an administrator can get wrong.
+
+use std::fs;
+
+use crate::table::{Mistake, check};
+use crate::world::World;
+
+#[test]
+fn init_makes_a_whole_server_or_nothing() {
+    let world = World::new();
+    world.init("taken", &[]);
+    let before = world.files("taken");
+    world.write("schema.toml", "[[table]]\nid = \"customer\"\nownership = \"nobody\"\n");
+    world.write("good_schema.toml", world.read("taken/schema.toml"));
+    world.write("policy.toml", "[[role]]\nid = \"r\"\n[role.rights.ship]\nread = \"user\"\n");
+    world.write("no_people.toml", "[[role]]\nid = \"r\"\n");
+    world.write("units.csv", "id,parent\nroot,\n");
+    world.write("users.csv", "login,business_unit,manager,roles\nann,rot,,\n");
+    world.write("a_file", "");
+    let rows: &[Mistake<'_>] = &[
+        ("a taken folder", &["init", "taken"], 2, &["taken holds a server already"]),
+        ("a file", &["init", "a_file"], 2, &["a_file is a file, not a folder"]),
+        (
+            "a bad schema",
+            &["init", "new", "--schema", "schema.toml"],
+            2,
+            &["schema.toml:3", "`ownership` cannot be `nobody`", "user_owned, organization_owned"],
+        ),
+        ("no schema", &["init", "new", "--schema", "none.toml"], 2, &["none.toml", "No such file"]),
+        (
+            "a bad policy",
+            &["init", "new", "--policy", "policy.toml"],
+            2,
+            &["policy.toml", "`ship`"],
+        ),
+        (
+            "a policy without people",
+            &["init", "new", "--policy", "no_people.toml"],
+            2,
+            &["no_people.toml", "declares no organization", "tidegate init --help"],
+        ),
+        ("users without units", &["init", "new", "--users", "users.csv"], 2, &["--business-units"]),
+        (
+            "a mistake in a CSV file",
+            &["init", "new", "--business-units", "units.csv", "--users", "users.csv"],
+            2,
+            &["users.csv:2", "column `business_unit`", "`rot`"],
+        ),
+        (
+            "an unknown administrator",
+            &["init", "new", "--admin", "zoe"],
+            2,
+            &["no user `zoe`", "admin, alice, bob"],
+        ),
+        ("no socket address", &["init", "new", "--listen", "here"], 2, &["'here'", "--listen"]),
+        ("no address", &["init", "new", "--address", "here"], 2, &["`here`", "HOST:PORT"]),
+        (
+            "an address that is none",
+            &["init", "new", "--listen", "0.0.0.0:4747"],
+            2,
+            &["0.0.0.0:4747", "--address HOST:PORT"],
+        ),
+        ("no folder", &["init"], 2, &["<DIR>"]),
+        ("no server there", &["serve", "new"], 2, &["new holds no server", "tidegate init new"]),
+    ];
+    check(&world, rows);
+    assert!(!world.path("new").exists(), "a refused init leaves nothing");
+    assert_eq!(world.files("taken"), before);
+    world.run(&["init", "new", "--listen", "0.0.0.0:4747", "--address", "a.example:1"]).done();
+}
+
+/// A change of one of the server's files, and what `serve` says of it.
+type Change<'a> = (&'a str, &'a str, &'a str, &'a [&'a str]);
+
+const CHANGES: &[Change<'_>] = &[
+    (
+        "schema.toml",
+        "type = \"date\"",
+        "type = \"dat\"",
+        &["schema.toml:18", "`type` cannot be `dat`", "timestamp, date, choice"],
+    ),
+    ("schema.toml", "\"hours\"", "\"title\"", &["schema.toml:19", "column `title`", "second time"]),
+    (
+        "schema.toml",
+        "required = true",
+        "requird = true",
+        &["schema.toml:", "unknown key `requird`"],
+    ),
+    ("schema.toml", "required = true", "required = 1", &["`required` must be true or false"]),
+    (
+        "schema.toml",
+        "table = \"customer\"",
+        "table = \"custmer\"",
+        &["schema.toml:20", "column `customer`", "no table `custmer`"],
+    ),
+    ("schema.toml", "[[table]]", "[[table", &["schema.toml:"]),
+    (
+        "policy.toml",
+        "read = \"organization\"",
+        "read = \"all\"",
+        &["policy.toml:30", "`read` cannot be `all`", "business_unit, parent_child, organization"],
+    ),
+    (
+        "policy.toml",
+        "[\"technician\"]",
+        "[\"techician\"]",
+        &["policy.toml:20", "user `alice`", "`roles`", "no role `techician`"],
+    ),
+    (
+        "policy.toml",
+        "rights.work_order",
+        "rights.order",
+        &["policy.toml:32", "role `technician`", "no table `order`"],
+    ),
+    (
+        "policy.toml",
+        "parent = \"root\"",
+        "parent = \"rot\"",
+        &["policy.toml:10", "business unit `north`", "`parent`", "`rot`"],
+    ),
+    ("policy.toml", "create = ", "creat = ", &["policy.toml:33", "`creat`"]),
+    (
+        "tidegate.toml",
+        "listen = \"127.0.0.1",
+        "listen = \"localhost",
+        &["tidegate.toml:4", "`listen`", "socket address"],
+    ),
+    ("tidegate.toml", "listen = ", "lisen = ", &["tidegate.toml:4", "`lisen`", "`listen`"]),
+    ("tidegate.toml", "schema = \"schema.toml\"", "", &["tidegate.toml:", "`schema`"]),
+    ("tidegate.toml", "\"schema.toml\"", "\"schem.toml\"", &["schem.toml", "No such file"]),
+    ("tidegate.toml", "addresses = [", "addresses = [1, ", &["tidegate.toml:5", "`addresses[0]`"]),
+    ("tidegate.toml", "addresses = [", "addresses = ", &["tidegate.toml:5"]),
+    ("server.key", "tidegate-key-1", "tidegate-key-2", &["server.key", "no key file"]),
+];
+
+#[test]
+fn a_mistake_in_a_servers_file_is_named_with_file_line_and_key() {
+    let world = World::new();
+    world.init("acme", &[]);
+    world.init("other", &[]);
+    for (file, from, to, words) in CHANGES {
+        let path = format!("acme/{file}");
+        let good = world.read(&path);
+        world.replace(&path, from, to);
+        let bad = world.read(&path);
+        let what = format!("{file}: {to}");
+        check(&world, &[(&what, &["serve", "acme"], 2, words)]);
+        check(&world, &[(&what, &["enroll-code", "--dir", "acme", "--user", "bob"], 2, words)]);
+        assert_eq!(world.read(&path), bad, "{what}");
+        world.write(&path, good);
+    }
+    for file in ["organization.key", "server.key", "tls.key", "server.certificate"] {
+        let path = format!("acme/{file}");
+        let good = fs::read(world.path(&path)).unwrap();
+        fs::rename(world.path(&path), world.path("aside")).unwrap();
+        let rows: &[Mistake<'_>] =
+            &[(file, &["serve", "acme"], 2, &[&path, "is missing", "backup"])];
+        check(&world, rows);
+        fs::rename(world.path("aside"), world.path(&path)).unwrap();
+        assert_eq!(fs::read(world.path(&path)).unwrap(), good);
+    }
+    let certificate = fs::read(world.path("acme/server.certificate")).unwrap();
+    fs::copy(world.path("other/server.certificate"), world.path("acme/server.certificate"))
+        .unwrap();
+    let words = ["acme/server.certificate", "not signed by the organization key"];
+    check(&world, &[("another's certificate", &["serve", "acme"], 2, &words)]);
+    world.write("acme/server.certificate", certificate);
+    let key = fs::read(world.path("acme/server.key")).unwrap();
+    fs::copy(world.path("other/server.key"), world.path("acme/server.key")).unwrap();
+    let words = ["acme/server.certificate is not for the keys in server.key", "one backup"];
+    check(&world, &[("another's key", &["serve", "acme"], 2, &words)]);
+    world.write("acme/server.key", key);
+    // As it was: it serves.
+    let _server = world.serve("acme");
+}
+
+#[test]
+fn a_mistake_in_the_csv_files_of_people_is_named_with_line_and_column() {
+    let world = World::new();
+    world.write("units.csv", "id,parent\nroot,\nnorth,root\n");
+    world.write(
+        "users.csv",
+        "login,business_unit,manager,roles\nann,root,,clerk\nben,north,ann,clerk\n",
+    );
+    world.write(
+        "policy.toml",
+        "[[role]]\nid = \"clerk\"\n[role.rights.customer]\nread = \"user\"\n",
+    );
+    let people = ["--business-units", "units.csv", "--users", "users.csv"];
+    let more = [people.as_slice(), &["--policy", "policy.toml", "--admin", "boss"]].concat();
+    let made = world.init("acme", &more);
+    assert_eq!(made["administrator"], "boss");
+    let cases: [(&str, &str, &str, &[&str]); 5] = [
+        ("user.csv", "north,ann", "north,anne", &["user.csv:3", "column `manager`", "`anne`"]),
+        ("user.csv", "ann,root", "ann,rot", &["user.csv:2", "column `business_unit`", "`rot`"]),
+        ("user.csv", "ann,clerk", "ann,clark", &["user.csv:3", "column `roles`", "`clark`"]),
+        ("user.csv", "ben,", "ann,", &["user.csv:3", "column `login`", "second time"]),
+        ("business_unit.csv", "north,root", "north,", &["business_unit.csv", "second root"]),
+    ];
+    for (file, from, to, words) in cases {
+        let path = format!("acme/{file}");
+        let good = world.read(&path);
+        world.replace(&path, from, to);
+        check(&world, &[(to, &["serve", "acme"], 2, words)]);
+        world.write(&path, good);
+    }
+    let _server = world.serve("acme");
+    world.enroll("acme", "ben", "ben");
+}

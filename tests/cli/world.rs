@@ -1,0 +1,173 @@
+//! A folder with servers and replicas in it, and what one does with them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{Outcome, Running, run};
+
+/// Ports below those that systems give away by themselves, so that no client of another test sits
+/// on one while its server is down.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+pub(crate) fn free_port() -> u16 {
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    let size = PORTS.end - PORTS.start;
+    // Test programs that run side by side start far from each other.
+    let start = std::process::id().wrapping_mul(7_919) % u32::from(size);
+    loop {
+        let step = COUNT.fetch_add(1, Ordering::Relaxed);
+        let offset = (start + u32::from(step)) % u32::from(size);
+        let port = PORTS.start + u16::try_from(offset).unwrap();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+pub(crate) struct World {
+    dir: TempDir,
+}
+
+/// Rows by id.
+pub(crate) type Rows = BTreeMap<String, Value>;
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Changes one place of a text file.
+    #[track_caller]
+    pub(crate) fn replace(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert!(text.contains(from), "{name} has no {from:?}:\n{text}");
+        self.write(name, text.replacen(from, to, 1));
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
+        run(self.dir.path(), args)
+    }
+
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.dir.path(), args)
+    }
+
+    /// All files below the folder, with their contents.
+    pub(crate) fn files(&self, below: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let (mut found, mut open) = (BTreeMap::new(), vec![self.path(below)]);
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if let Ok(bytes) = fs::read(&path) {
+                found.insert(path, bytes);
+            }
+        }
+        found
+    }
+
+    // ---- servers
+
+    /// Makes a server in the folder `name`; `more` are arguments of `init`.
+    #[track_caller]
+    pub(crate) fn init(&self, name: &str, more: &[&str]) -> Value {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let args = [&["init", name, "--json", "--listen", &listen], more].concat();
+        self.run(&args).json()
+    }
+
+    /// Starts it and waits until it listens. A port that is taken is waited for: a server that was
+    /// killed a moment ago may still be going.
+    #[track_caller]
+    pub(crate) fn serve(&self, name: &str) -> Running {
+        for _ in 0..50 {
+            let mut server = self.start(&["serve", name, "--json"]);
+            if let Some(line) = server.next_line() {
+                let line: Value = serde_json::from_str(&line).unwrap();
+                assert!(line["listening"].is_string(), "{line}");
+                return server;
+            }
+            let stderr = server.stderr();
+            let passing = stderr.contains("is in use") || stderr.contains("another process");
+            assert!(passing, "{stderr}");
+        }
+        panic!("the server of {name} does not start")
+    }
+
+    #[track_caller]
+    pub(crate) fn code(&self, server: &str, user: &str) -> String {
+        let answer = self.run(&["enroll-code", "--dir", server, "--user", user, "--json"]).json();
+        assert_eq!(answer["user"], user);
+        answer["code"].as_str().unwrap().to_owned()
+    }
+
+    // ---- devices
+
+    /// Enrols `{name}.redb` as a device of `user`.
+    #[track_caller]
+    pub(crate) fn enroll(&self, server: &str, user: &str, name: &str) -> Value {
+        let code = self.code(server, user);
+        let answer = self.device(name, &["enroll", &code, "--json"]).json();
+        assert_eq!(answer["user"], user);
+        answer
+    }
+
+    /// Runs a command of a device.
+    pub(crate) fn device(&self, name: &str, args: &[&str]) -> Outcome {
+        let file = format!("{name}.redb");
+        self.run(&[args, &["--replica", &file]].concat())
+    }
+
+    pub(crate) fn start_device(&self, name: &str, args: &[&str]) -> Running {
+        let file = format!("{name}.redb");
+        self.start(&[args, &["--replica", &file]].concat())
+    }
+
+    #[track_caller]
+    pub(crate) fn sync(&self, name: &str) -> Value {
+        self.device(name, &["sync", "--json"]).json()
+    }
+
+    #[track_caller]
+    pub(crate) fn status(&self, name: &str) -> Value {
+        self.device(name, &["status", "--json"]).json()
+    }
+
+    /// All rows of a table on a device.
+    #[track_caller]
+    pub(crate) fn rows(&self, name: &str, table: &str) -> Rows {
+        let rows =
+            self.device(name, &["query", table, "--json", "--limit", "1000000"]).json_lines();
+        let id = |row: &Value| row["id"].as_str().unwrap().to_owned();
+        let count = rows.len();
+        let rows: Rows = rows.into_iter().map(|row| (id(&row), row)).collect();
+        assert_eq!(rows.len(), count, "an id twice");
+        rows
+    }
+
+    /// Edits, and returns the record and the edit.
+    #[track_caller]
+    pub(crate) fn edit(&self, name: &str, table: &str, id: &str, set: &[&str]) -> (String, String) {
+        let args = [&["edit", table, id, "--json"], set].concat();
+        let answer = self.device(name, &args).json();
+        let edit = answer["edits"][0].as_str().unwrap().to_owned();
+        (answer["record"].as_str().unwrap().to_owned(), edit)
+    }
+}

@@ -1,0 +1,6 @@
+//! What edits of every column type become when they merge: on every replica the same.
+
+mod rebase;
+mod replicas;
+mod traces;
+mod types;
