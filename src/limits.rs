@@ -106,3 +106,9 @@ pub const ENROLL_CODE_LASTS_MILLIS: i64 = 7 * 24 * 60 * 60 * 1_000;
 pub const ATOMIC_PARTS_MAX: usize = 1_000;
 /// Findings of a verification that are told one by one; all are counted.
 pub const FINDINGS_MAX: usize = 1_000;
+/// Numbers that a restored server leaves to devices that enrolled after the backup was made.
+pub const RESTORED_DEVICES_LEAP: u32 = 1_000;
+/// Own edits that a device keeps until the server states a backup that holds them.
+pub const KEPT_EDITS_MAX: u64 = 65_536;
+/// Bytes of these, roughly.
+pub const KEPT_BYTES_MAX: u64 = 64 << 20;

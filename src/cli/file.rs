@@ -1,4 +1,4 @@
-//! `verify`, `repair`.
+//! `verify`, `repair`, `backup`, `restore`.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,8 +11,8 @@ use serde_json::{Value as Json, json};
 use super::CliError;
 use super::output::op_text;
 use crate::model::Op;
-use crate::replica::{Repair, RepairError, Verification, repair, verify};
-use crate::server::Home;
+use crate::replica::{Repair, RepairError, Verification, backup, repair, verify};
+use crate::server::{BackupReport, Home, restore};
 use crate::sync::Pending;
 
 /// A bar on standard error, where somebody may look at it.
@@ -204,4 +204,91 @@ fn pending_json(pending: &Pending) -> Json {
         "set": set,
         "other": other,
     })
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupCommand {
+    /// What to copy: a server's folder, or the file of a replica. Nobody may have it open; a running
+    /// server makes backups itself, with `tidegate serve --backup-to`.
+    source: PathBuf,
+    /// Where to: for a server a folder, in which a new one is made; for a replica a new file.
+    to: PathBuf,
+    /// How many backups of a server to keep there; older ones are removed.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    keep: u16,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl BackupCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        if self.source.is_dir() {
+            let home = Home::open(&self.source).map_err(CliError::input)?;
+            let made = home.backup_into(&self.to, self.keep.into()).map_err(CliError::run)?;
+            print_backup(&made, self.json);
+            return Ok(());
+        }
+        backup(&self.source, &self.to).map_err(CliError::run)?;
+        let to = self.to.display();
+        if self.json {
+            println!("{}", json!({ "file": to.to_string() }));
+        } else {
+            println!("{} is copied to {to}.", self.source.display());
+            println!("Keep a copy of the key file {}.key beside it.", self.source.display());
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn print_backup(made: &BackupReport, json: bool) {
+    let folder = made.folder.display();
+    if json {
+        let removed: Vec<_> = made.removed.iter().map(|it| it.display().to_string()).collect();
+        let answer =
+            json!({ "backup": folder.to_string(), "head": made.head.0, "removed": removed });
+        println!("{answer}");
+        return;
+    }
+    println!(
+        "A backup of the log up to {} is in {folder}. It holds keys: keep it safe.",
+        made.head
+    );
+    for old in &made.removed {
+        println!("Removed the older {}.", old.display());
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreCommand {
+    /// The folder that a backup of a server made.
+    backup: PathBuf,
+    /// The server's folder; it may be empty. The server must not be running.
+    dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl RestoreCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let done = restore(&self.backup, &self.dir).map_err(CliError::run)?;
+        let replaced = done.replaced.as_ref().map(|path| path.display().to_string());
+        let added: Vec<_> = done.added.iter().map(|path| path.display().to_string()).collect();
+        if self.json {
+            let answer = json!({ "head": done.head.0, "replaced": replaced, "added": added });
+            println!("{answer}");
+            return Ok(());
+        }
+        let dir = self.dir.display();
+        println!("The server in {dir} is restored: its log ends at {}.", done.head);
+        for path in added {
+            println!("  {path} was missing, and is there again");
+        }
+        if let Some(path) = replaced {
+            println!("  what was there before is kept as {path}");
+        }
+        println!("Run it with `tidegate serve {dir}`: devices send again what the backup lacks.");
+        Ok(())
+    }
 }

@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use self::data::{EditCommand, ExportCommand, ImportCommand, QueryCommand, ShowCommand};
 use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
-use self::file::{RepairCommand, VerifyCommand};
+use self::file::{BackupCommand, RepairCommand, RestoreCommand, VerifyCommand};
 use self::gate::GateCommand;
 use self::quarantine::QuarantineCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
@@ -70,6 +70,10 @@ enum Command {
     Verify(VerifyCommand),
     /// Make a replica's damaged file whole; unsent edits are kept, the rest is fetched again.
     Repair(RepairCommand),
+    /// Copy a server that is not running, or a replica.
+    Backup(BackupCommand),
+    /// Put a server's backup back. Devices send again what it lacks.
+    Restore(RestoreCommand),
     /// See it all happen: a server and four devices in a temporary folder.
     Demo(DemoCommand),
     /// Test a policy.
@@ -122,6 +126,8 @@ pub fn run() -> ExitCode {
         Command::Quarantine(command) => (command.run(), command.json),
         Command::Verify(command) => (command.run(), command.json),
         Command::Repair(command) => (command.run(), command.json),
+        Command::Backup(command) => (command.run(), command.json),
+        Command::Restore(command) => (command.run(), command.json),
         Command::Demo(command) => (command.run(), command.json),
         Command::Gate(gate) => (gate.run(), gate.as_json()),
     };

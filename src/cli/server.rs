@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::file::print_backup;
 use super::{CliError, wait};
 use crate::limits::ENROLL_CODE_LASTS_MILLIS;
 use crate::model::UserId;
-use crate::server::{Home, InitOptions, OrganizationFiles};
+use crate::server::{Home, InitOptions, OrganizationFiles, Server};
 
 #[derive(Debug, Args)]
 pub(super) struct InitCommand {
@@ -99,6 +100,20 @@ impl InitCommand {
 pub(super) struct ServeCommand {
     /// The server's folder.
     dir: PathBuf,
+    /// Make backups in this folder while it runs. Devices keep their edits until one holds them.
+    #[arg(long, value_name = "DIR")]
+    backup_to: Option<PathBuf>,
+    /// How often.
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, requires = "backup_to",
+          value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    backup_every: u32,
+    /// How many backups to keep; older ones are removed.
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "backup_to",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    backup_keep: u16,
+    /// Say that no backups are made: devices then keep nothing for a restore.
+    #[arg(long, conflicts_with = "backup_to")]
+    no_backups: bool,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -116,10 +131,31 @@ impl ServeCommand {
             } else {
                 println!("Serving {} on {address} (UDP). Stop with Ctrl-C.", self.dir.display());
             }
-            stop_signal().await?;
+            server.set_makes_backups(!self.no_backups).await.map_err(CliError::run)?;
+            tokio::select! {
+                stop = stop_signal() => stop?,
+                () = self.make_backups(&server, &home) => {}
+            }
             server.stop().await;
             Ok(())
         })
+    }
+
+    /// Makes backups again and again: the first at once, so that a folder that cannot be written
+    /// shows before it is needed.
+    async fn make_backups(&self, server: &Server, home: &Home) {
+        let Some(into) = &self.backup_to else { return std::future::pending().await };
+        let minutes = std::time::Duration::from_secs(60 * u64::from(self.backup_every));
+        let mut times = tokio::time::interval(minutes);
+        times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            times.tick().await;
+            match server.backup_into(home, into, self.backup_keep.into()).await {
+                Ok(made) => print_backup(&made, self.json),
+                // The server goes on, and so do the attempts; devices keep their edits meanwhile.
+                Err(error) => tracing::error!(%error, folder = %into.display(), "no backup"),
+            }
+        }
     }
 }
 

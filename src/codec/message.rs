@@ -253,6 +253,11 @@ pub enum ToDevice {
         resumed: bool,
         /// The server's clock, for reporting skew.
         time: Timestamp,
+        /// Up to where a backup holds the log; `None`: no backups are made.
+        backed_up: Option<Sequence>,
+        /// Up to where the log is the one that the device knows: less than it has seen where the
+        /// server was restored.
+        common: Sequence,
     },
     /// The schema, because the device has another.
     Schema(Box<Schema>),
@@ -271,6 +276,8 @@ pub enum ToDevice {
     },
     /// The session ends.
     Refused(Refusal),
+    /// Up to where a backup holds the log now; `None`: no backups are made.
+    BackedUp(Option<Sequence>),
 }
 
 mod entries {

@@ -30,7 +30,10 @@ pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
 pub use error::{ReplicaOpenError, SyncError};
 pub use export::{ExportError, ExportFormat};
-pub use file::{FileKind, Finding, OpenError, Repair, RepairError, Verification, repair, verify};
+pub use file::{
+    BackupError, FileKind, Finding, OpenError, Repair, RepairError, Verification, backup, repair,
+    verify,
+};
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
 pub use live::{SyncGuard, SyncOptions};
 pub use read::{Row, Status};

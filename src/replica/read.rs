@@ -50,6 +50,8 @@ pub struct Status {
     pub pending: u64,
     /// Refused edits, or parts of edits.
     pub quarantined: u64,
+    /// Admitted edits that are kept until a backup of the server holds them.
+    pub kept: u64,
     /// How far in the server's log it is.
     pub watermark: Sequence,
     /// Whether a session is open and all is settled.
@@ -142,6 +144,7 @@ impl Replica {
             rows,
             pending,
             quarantined,
+            kept: meta.kept.edits,
             watermark: meta.watermark,
             up_to_date: core.machine.is_up_to_date(),
             turning: meta.scope.target.is_some(),

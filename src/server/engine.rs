@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outbound::Outbound;
 use crate::codec::{PublicKey, Refusal, ToServer};
+use crate::model::Sequence;
 use crate::net::system;
 use crate::sync::server::{ConnectionId, Output, Rules, ServerMachine};
 use crate::sync::{RefusedEdit, ServerMeta, ServerStore, StoreError};
@@ -23,6 +24,7 @@ pub(super) enum Event {
     Writable { id: ConnectionId },
     Disconnected { id: ConnectionId },
     SetRules { rules: Box<Rules>, done: oneshot::Sender<Result<(), StoreError>> },
+    SetBackedUp { backed_up: Option<Sequence>, done: oneshot::Sender<Result<(), StoreError>> },
     Ask(Question),
     Stop,
 }
@@ -89,6 +91,9 @@ impl<S: ServerStore> Engine<S> {
                 let result = self.machine.set_rules(&mut self.store, system::now(), *rules);
                 // Whoever asked may be gone.
                 let _ = done.send(result);
+            }
+            Event::SetBackedUp { backed_up, done } => {
+                let _ = done.send(self.machine.set_backed_up(&mut self.store, backed_up));
             }
             Event::Ask(Question::Status(answer)) => {
                 let meta = self.machine.meta().clone();

@@ -17,12 +17,12 @@ use crate::policy::{CsvError, DocumentError};
 use crate::sync::StoreError;
 use crate::sync::server::{Identity, Rules};
 
-const CONFIG: &str = "tidegate.toml";
-const ORGANIZATION_KEY: &str = "organization.key";
-const SERVER_KEY: &str = "server.key";
-const TLS_KEY: &str = "tls.key";
-const CERTIFICATE: &str = "server.certificate";
-const DATA: &str = "server.redb";
+pub(super) const CONFIG: &str = "tidegate.toml";
+pub(super) const ORGANIZATION_KEY: &str = "organization.key";
+pub(super) const SERVER_KEY: &str = "server.key";
+pub(super) const TLS_KEY: &str = "tls.key";
+pub(super) const CERTIFICATE: &str = "server.certificate";
+pub(super) const DATA: &str = "server.redb";
 
 /// Why a server's folder cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +140,7 @@ pub struct InitOptions {
 }
 
 /// A server's folder.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Home {
     dir: PathBuf,
     config: Config,
@@ -271,6 +271,11 @@ impl Home {
         }
         let dir = dir.to_owned();
         Ok(Self { dir, config, organization, key: server, tls_key, certificate: bytes })
+    }
+
+    /// The folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The configuration.

@@ -1,5 +1,6 @@
 //! The server role: the machine of [`crate::sync::server`] on a redb file behind a QUIC socket.
 
+mod backup;
 mod config;
 mod documents;
 mod engine;
@@ -16,12 +17,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::codec::{SecretKey, ToServer, decode_message};
 use crate::limits::ENGINE_EVENTS_MAX;
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
-use crate::store::{OpenError, RedbServer};
+use crate::store::{OpenError, RedbServer, ServerReader};
 use crate::sync::server::{ConnectionId, Identity, Rules, ServerMachine};
 use crate::sync::{RefusedEdit, StoreError};
 
 use engine::{Engine, Event, Question};
 
+pub use crate::store::BackupError;
+pub use backup::{BackupReport, RestoreReport, restore};
 pub use config::{Config, OrganizationFiles};
 pub use engine::Status;
 pub use home::{Home, HomeError, InitOptions};
@@ -42,6 +45,17 @@ pub enum ServerError {
     /// The system has no randomness or no thread to give.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+    /// A backup cannot be made.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The folder of a server or backup cannot be used.
+    #[error(transparent)]
+    Home(Box<HomeError>),
+    /// A backup belongs elsewhere.
+    #[error(
+        "{} is a backup of another organization than the server in {}", .0.display(), .1.display()
+    )]
+    OtherOrganization(std::path::PathBuf, std::path::PathBuf),
     /// It has stopped.
     #[error("the server has stopped")]
     Stopped,
@@ -66,6 +80,7 @@ pub struct ServerOptions<'a> {
 #[derive(Debug)]
 pub struct Server {
     endpoint: Arc<Endpoint>,
+    reader: ServerReader,
     events: mpsc::Sender<Event>,
     stopping: Arc<AtomicBool>,
     engine: Option<std::thread::JoinHandle<()>>,
@@ -79,7 +94,7 @@ impl Server {
     /// The file or the socket cannot be opened; the error names which and what to do.
     pub fn start(options: ServerOptions<'_>) -> Result<Self, ServerError> {
         let mut store = RedbServer::open_or_create(options.file)?;
-        let seed = system::seed()?;
+        let (seed, reader) = (system::seed()?, store.reader());
         let machine = ServerMachine::open(&mut store, options.identity, options.rules, seed)?;
         let transport = TransportOptions::server();
         let endpoint = Arc::new(Endpoint::server(options.listen, &options.tls_key, transport)?);
@@ -91,7 +106,7 @@ impl Server {
             .name("tidegate-server".into())
             .spawn(move || Engine::new(machine, store).run(inbox, &stop))?;
         let accepting = tokio::spawn(accept(Arc::clone(&endpoint), events.clone()));
-        Ok(Self { endpoint, events, stopping, engine: Some(engine), accepting })
+        Ok(Self { endpoint, reader, events, stopping, engine: Some(engine), accepting })
     }
 
     /// Where it listens.

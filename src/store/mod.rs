@@ -20,7 +20,7 @@ mod table;
 mod verify;
 
 pub use file::FileKind;
-pub use open_error::OpenError;
+pub use open_error::{BackupError, OpenError};
 pub use replica::{RedbReplica, Repair, RepairError, ReplicaReader, ReplicaSnapshot, Rows, repair};
 pub use server::{RedbServer, ServerReader, ServerSnapshot};
 pub use survey::{Finding, Verification};

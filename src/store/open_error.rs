@@ -105,6 +105,11 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// What the system said of a file.
+    pub(crate) fn of_io(path: &Path, action: &'static str, source: io::Error) -> Self {
+        Self::io(path, action, source)
+    }
+
     pub(super) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -140,5 +145,27 @@ impl OpenError {
             }
             other => Self::Io { path: path.to_owned(), action, source: io::Error::other(other) },
         }
+    }
+}
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// What was to be copied cannot be read.
+    #[error("it cannot be copied: {0}")]
+    Source(#[from] StoreError),
+    /// The copy cannot be written.
+    #[error(transparent)]
+    Copy(#[from] OpenError),
+}
+
+impl BackupError {
+    /// Damage that shows while a new file is filled is not in the new file.
+    pub(super) fn sort<T>(result: Result<T, OpenError>) -> Result<T, Self> {
+        result.map_err(|error| match error {
+            OpenError::Damaged { detail, .. } => Self::Source(StoreError::Damaged(detail)),
+            other => Self::Copy(other),
+        })
     }
 }

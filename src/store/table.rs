@@ -60,6 +60,22 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
         Ok(Opened { table: self, inner })
     }
 
+    /// Writes all entries of a snapshot into another file, each as it is; what is damaged is not
+    /// passed on.
+    pub(super) fn copy(
+        &'static self,
+        from: &ReadTransaction,
+        to: &WriteTransaction,
+    ) -> Result<(), StoreError> {
+        let (from, mut to) = (self.read(from)?, self.write(to)?);
+        let mut entries = from.all()?;
+        while let Some(entry) = entries.next_checked() {
+            let (key, value) = entry?;
+            to.inner.insert(key.value(), value.value()).map_err(fence::storage)?;
+        }
+        Ok(())
+    }
+
     fn checksum(&self, key: &[u8], payload: &[u8]) -> [u8; 4] {
         let hash_key =
             self.hash_key.get_or_init(|| blake3::derive_key(CHECKSUM_LABEL, self.name.as_bytes()));
@@ -289,6 +305,12 @@ where
         let key = key.to_bytes();
         let old = self.inner.remove(key.as_slice()).map_err(fence::storage)?;
         old.map(|old| self.table.decode(&key, old.value())).transpose()
+    }
+
+    /// Removes all entries up to `key`, it included.
+    pub(super) fn delete_up_to(&mut self, key: &K) -> Result<(), StoreError> {
+        let end = key.to_bytes();
+        self.inner.retain_in(..=end.as_slice(), |_, _| false).map_err(fence::storage)
     }
 
     /// As [`Self::remove`]; tells only whether there was one.

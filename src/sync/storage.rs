@@ -108,6 +108,32 @@ pub struct ReplicaMeta {
     pub wanted: Vec<(TableName, RecordId)>,
     /// Owners that this user may assign to, with their business units.
     pub owners: Vec<(Owner, BusinessUnitId)>,
+    /// Whether this is a copy that was not written to yet: the original, or another copy, may have
+    /// given the next edit ids already.
+    pub copied: bool,
+    /// Own edits that are kept until a backup of the server holds them.
+    pub kept: KeptSize,
+    /// Edits up to this counter were made before the server was restored: what they build on may
+    /// come back with what other devices send again.
+    pub restored: u64,
+}
+
+/// How many edits are kept, and how many bytes they are, roughly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KeptSize {
+    /// How many.
+    pub edits: u64,
+    /// Their bytes, roughly.
+    pub bytes: u64,
+}
+
+/// An own edit that counts, and that no backup of the server is known to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// Its place in the log.
+    pub sequence: Sequence,
+    /// The edit as it was pending.
+    pub pending: Pending,
 }
 
 impl ReplicaMeta {
@@ -152,6 +178,10 @@ pub struct ReplicaBatch {
     pub quarantine: Vec<Quarantined>,
     /// Refused edits that the user dealt with.
     pub released: Vec<EditId>,
+    /// Own edits that count, to be kept.
+    pub kept: Vec<Kept>,
+    /// Kept edits up to here, of those that were there before, are kept no longer.
+    pub forgotten: Option<Sequence>,
 }
 
 impl ReplicaBatch {
@@ -166,6 +196,8 @@ impl ReplicaBatch {
             && self.settled.is_empty()
             && self.quarantine.is_empty()
             && self.released.is_empty()
+            && self.kept.is_empty()
+            && self.forgotten.is_none()
     }
 }
 
@@ -222,6 +254,12 @@ pub trait ReplicaStore {
     /// # Errors
     /// The store cannot be read.
     fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError>;
+
+    /// Up to `limit` kept edits after `after`, in the order of the log.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError>;
 
     /// Writes a batch, durably and as a whole.
     ///
@@ -291,6 +329,30 @@ pub struct ServerMeta {
     pub policy_epoch: PolicyEpoch,
     /// Digest of the policy, organization and schema that this epoch stands for.
     pub rules: Option<Digest>,
+    /// Up to where a backup holds the log: devices keep their own edits behind it. `None`: no
+    /// backups are made, and devices need not keep anything.
+    pub backed_up: Option<Sequence>,
+    /// Earlier lives of the log, oldest first, and up to where each is in this one.
+    pub ended: Vec<(LogEpoch, Sequence)>,
+}
+
+impl ServerMeta {
+    /// Ends this life of the log: it goes on as another one, from a copy that ends here.
+    pub fn end_life(&mut self) {
+        self.ended.push((self.epoch, self.head));
+        self.epoch = LogEpoch::default();
+        self.backed_up = self.backed_up.map(|_| self.head);
+    }
+
+    /// Up to where the log of another life is the same as this one, as far as is known.
+    #[must_use]
+    pub fn common_with(&self, epoch: LogEpoch) -> Sequence {
+        if epoch == self.epoch {
+            return self.head;
+        }
+        let since = self.ended.iter().skip_while(|(ended, _)| *ended != epoch);
+        since.map(|(_, end)| *end).min().unwrap_or_default()
+    }
 }
 
 /// One write of a commit.

@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod backup;
 mod repair;
 mod verify;
 mod world;

@@ -66,6 +66,14 @@ impl World {
         self.server.take().unwrap().stop().await;
     }
 
+    pub(crate) fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
+    pub(crate) fn dir_of_server(&self) -> PathBuf {
+        self.path("server")
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -9,7 +9,7 @@ use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
 use tidegate::model::{Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName};
 use tidegate::sync::{
-    Commit, DeviceRow, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
+    Commit, DeviceRow, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
     ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
 };
 
@@ -77,6 +77,7 @@ pub(crate) struct ReplicaFile {
     pub(crate) confirmed: BTreeMap<Key, (Sequence, Edit)>,
     pub(crate) pending: BTreeMap<Turn, Edit>,
     pub(crate) quarantine: Vec<Quarantined>,
+    pub(crate) kept: BTreeMap<Sequence, Pending>,
 }
 
 impl ReplicaDisk {
@@ -92,8 +93,18 @@ impl ReplicaDisk {
     }
 
     fn write(&mut self, batch: ReplicaBatch) {
-        let ReplicaBatch { meta, confirmed, rows, gone, pending, settled, quarantine, released } =
-            batch;
+        let ReplicaBatch {
+            meta,
+            confirmed,
+            rows,
+            gone,
+            pending,
+            settled,
+            quarantine,
+            released,
+            kept,
+            forgotten,
+        } = batch;
         for Pending { edit, .. } in &pending {
             self.note(edit);
         }
@@ -127,6 +138,8 @@ impl ReplicaDisk {
         file.pending.retain(|_, edit| !settled.contains(&edit.id));
         file.quarantine.retain(|entry| !released.contains(&entry.edit));
         file.quarantine.extend(quarantine);
+        file.kept.retain(|at, _| forgotten.is_none_or(|up_to| *at > up_to));
+        file.kept.extend(kept.into_iter().map(|kept| (kept.sequence, kept.pending)));
     }
 }
 
@@ -185,6 +198,14 @@ impl ReplicaStore for ReplicaDisk {
     fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
         self.faults.read()?;
         Ok(self.file.quarantine.clone())
+    }
+
+    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+        self.faults.read()?;
+        let behind = self.file.kept.range((Bound::Excluded(after), Bound::Unbounded));
+        let kept =
+            |(at, pending): (&Sequence, &Pending)| Kept { sequence: *at, pending: pending.clone() };
+        Ok(behind.take(limit).map(kept).collect())
     }
 
     fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {

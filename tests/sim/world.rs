@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{EditId, LogEpoch, Op, Sequence, Timestamp, UserId};
+use tidegate::model::{EditId, Op, Sequence, Timestamp, UserId};
 use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
 use tidegate::sync::server::{ConnectionId, Identity, PageBounds, ServerMachine};
@@ -328,7 +328,7 @@ impl World {
     fn restore_server(&mut self) -> Check {
         self.crash_server()?;
         self.server = None;
-        self.disk.file.meta.epoch = LogEpoch(self.rng.next() | 1);
+        self.disk.file.meta.end_life();
         self.figures.log_epochs += 1;
         self.open_server()
     }

@@ -12,7 +12,7 @@ use tidegate::model::{
     Value,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, Enrolment, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
+    Commit, DeviceRow, Enrolment, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
     ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoredRow, Turn,
 };
 
@@ -260,7 +260,12 @@ pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
             2 => batch.gone.push((table.clone(), id)),
             _ => {
                 let turn = Turn { counter: 1 + rng.next() % 40, part: 0 };
-                batch.pending.push(Pending { turn, edit });
+                let pending = Pending { turn, edit };
+                if rng.one_in(3) {
+                    let sequence = Sequence(1 + rng.next() % 100);
+                    batch.kept.push(Kept { sequence, pending: pending.clone() });
+                }
+                batch.pending.push(pending);
             }
         }
         let row = (!rng.one_in(3)).then(|| row(&record, rng.one_in(2), rng.next() % 100));
@@ -271,6 +276,9 @@ pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
     }
     if rng.one_in(3) {
         batch.quarantine = (0..=rng.below(2)).map(|_| quarantined(rng)).collect();
+    }
+    if rng.one_in(4) {
+        batch.forgotten = Some(Sequence(rng.next() % 100));
     }
     if rng.one_in(4) {
         batch.released.push(edit_id(4, 1 + rng.next() % 5, 0));

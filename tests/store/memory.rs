@@ -1,12 +1,13 @@
 //! The same stores as plain lists, written to be obviously right.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
 use tidegate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
 use tidegate::sync::{
-    Commit, DeviceRow, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
+    Commit, DeviceRow, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
     ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
 };
 
@@ -20,6 +21,7 @@ pub(crate) struct MemoryReplica {
     pub(crate) confirmed: BTreeMap<Place, Confirmed>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) quarantine: Vec<Quarantined>,
+    pub(crate) kept: BTreeMap<Sequence, Pending>,
 }
 
 impl ReplicaStore for MemoryReplica {
@@ -59,6 +61,13 @@ impl ReplicaStore for MemoryReplica {
         Ok(self.quarantine.clone())
     }
 
+    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+        let behind = self.kept.range((Bound::Excluded(after), Bound::Unbounded));
+        let kept =
+            |(at, pending): (&Sequence, &Pending)| Kept { sequence: *at, pending: pending.clone() };
+        Ok(behind.take(limit).map(kept).collect())
+    }
+
     fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {
         if let Some(meta) = batch.meta {
             self.meta = meta;
@@ -84,6 +93,8 @@ impl ReplicaStore for MemoryReplica {
         self.pending.retain(|it| !batch.settled.contains(&it.edit.id));
         let again = |it: &Quarantined| batch.quarantine.contains(it);
         self.quarantine.retain(|it| !batch.released.contains(&it.edit) || again(it));
+        self.kept.retain(|at, _| batch.forgotten.is_none_or(|up_to| *at > up_to));
+        self.kept.extend(batch.kept.into_iter().map(|kept| (kept.sequence, kept.pending)));
         for entry in &batch.quarantine {
             if !self.quarantine.contains(entry) {
                 self.quarantine.push(entry.clone());
@@ -200,6 +211,8 @@ pub(crate) fn read_replica(
     }
     all.pending = store.pending_after(Turn::default(), usize::MAX)?;
     all.quarantine = store.quarantine()?;
+    let kept = store.kept_after(Sequence(0), usize::MAX)?;
+    all.kept = kept.into_iter().map(|kept| (kept.sequence, kept.pending)).collect();
     Ok(all)
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ReplicaSnapshot, rebuild};
 use super::tables::{
-    HISTORY, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT, ROW,
+    HISTORY, KEPT, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT, ROW,
 };
 use crate::model::TableName;
 use crate::store::fence::fenced;
@@ -18,7 +18,8 @@ pub(super) fn check(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
             rebuild(&table, record, &history)?;
         }
         pending(snapshot)?;
-        quarantine(snapshot)
+        quarantine(snapshot)?;
+        KEPT.read(snapshot.tx())?.all()?.try_for_each(|entry| entry.map(drop))
     })
 }
 

@@ -10,23 +10,34 @@ use std::collections::BTreeMap;
 use redb::WriteTransaction;
 
 use super::tables::{
-    HISTORY, History, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part, PendingEdit, QUARANTINE,
-    QUARANTINE_EDIT, ROW, ROW_COUNT,
+    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part,
+    PendingEdit, QUARANTINE, QUARANTINE_EDIT, ROW, ROW_COUNT,
 };
 use crate::gate::Applied;
-use crate::model::{EditId, RecordId, TableName};
-use crate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaMeta, StoreError, StoredRow};
+use crate::model::{EditId, RecordId, Sequence, TableName};
+use crate::sync::{Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, StoreError, StoredRow};
 
 pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), StoreError> {
-    let ReplicaBatch { meta, confirmed, rows, gone, pending, settled, quarantine, released } =
-        batch;
+    let ReplicaBatch {
+        meta,
+        confirmed,
+        rows,
+        gone,
+        pending,
+        settled,
+        quarantine,
+        released,
+        kept,
+        forgotten,
+    } = batch;
     if let Some(meta) = meta {
         write_meta(tx, meta)?;
     }
     write_history(tx, gone, confirmed)?;
     write_rows(tx, rows)?;
     write_pending(tx, pending, settled)?;
-    write_quarantine(tx, released, quarantine)
+    write_quarantine(tx, released, quarantine)?;
+    write_kept(tx, forgotten, kept)
 }
 
 fn write_meta(tx: &WriteTransaction, meta: ReplicaMeta) -> Result<(), StoreError> {
@@ -116,6 +127,25 @@ fn write_pending(
         if let Some(PendingEdit(edit)) = by_turn.remove(&turn)? {
             by_record.delete(&(edit.record, turn))?;
         }
+    }
+    Ok(())
+}
+
+fn write_kept(
+    tx: &WriteTransaction,
+    forgotten: Option<Sequence>,
+    kept: Vec<Kept>,
+) -> Result<(), StoreError> {
+    if kept.is_empty() && forgotten.is_none() {
+        return Ok(());
+    }
+    let mut table = KEPT.write(tx)?;
+    if let Some(up_to) = forgotten {
+        table.delete_up_to(&up_to)?;
+    }
+    for Kept { sequence, pending } in kept {
+        let Pending { turn, edit } = pending;
+        table.set(&sequence, &KeptEdit { turn, edit })?;
     }
     Ok(())
 }

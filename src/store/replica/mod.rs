@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use redb::StorageBackend;
 
-use super::OpenError;
-use super::file::{File, FileKind};
+use super::file::{self, File, FileKind};
 use super::survey::{Survey, Verification};
+use super::{BackupError, OpenError};
 use crate::gate::Confirmed;
-use crate::model::{EditId, RecordId, TableName};
+use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::sync::{
-    Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, StoredRow, Turn,
+    Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, StoredRow,
+    Turn,
 };
 
 pub use repair::{Repair, RepairError, repair};
@@ -103,6 +104,20 @@ impl RedbReplica {
 }
 
 impl ReplicaReader {
+    /// Copies the state of this moment into a new file, while others read and write.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the new file not be written; then there is none.
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<(), BackupError> {
+        let snapshot = self.snapshot()?;
+        BackupError::sort(file::create(to.as_ref(), FileKind::Replica, |tx| {
+            tables::copy(snapshot.tx(), tx)?;
+            let copied = tables::Part::Copied(true);
+            tables::META.write(tx)?.set(&copied.name().to_owned(), &copied)?;
+            Ok(())
+        }))
+    }
+
     /// Goes over all tables as they are at this moment, while others read and write: the checksum
     /// of each value, and whether what the tables say fits together. `progress` is told how many
     /// entries are done, and of how many.
@@ -160,6 +175,10 @@ impl ReplicaStore for RedbReplica {
 
     fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
         self.snapshot()?.quarantine()
+    }
+
+    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+        self.snapshot()?.kept_after(after, limit)
     }
 
     fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {

@@ -1,19 +1,19 @@
 //! From a damaged file of a replica to a whole one that the next sync fills.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
-use super::tables::{self, META, PENDING, Part, QUARANTINE};
+use super::tables::{self, KEPT, KeptEdit, META, PENDING, Part, QUARANTINE};
 use super::{commit, verify};
-use crate::model::{RecordId, TableName};
+use crate::model::{RecordId, Sequence, TableName};
 use crate::store::OpenError;
 use crate::store::fence::{self, fenced};
 use crate::store::file::{self, FileKind};
 use crate::store::survey::{Survey, Verification};
 use crate::sync::replica::replay;
-use crate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaMeta, Turn};
+use crate::sync::{Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, Turn};
 
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,7 @@ struct Saved {
     has_identity: bool,
     pending: BTreeMap<Turn, Pending>,
     quarantine: Vec<Quarantined>,
+    kept: BTreeMap<Sequence, Pending>,
 }
 
 /// Makes a damaged file whole: who the device is, its pending and its refused edits are kept, as far
@@ -122,6 +123,15 @@ fn save(tx: &ReadTransaction) -> Saved {
     survey.each(&PENDING, tx, |_, turn, kept| {
         pending.insert(turn, Pending { turn, edit: kept.0 });
     });
+    // Where all is fetched anew, the server is asked again about what it admitted last.
+    let sent: BTreeSet<_> = pending.values().map(|it: &Pending| it.edit.id).collect();
+    let mut kept = BTreeMap::new();
+    survey.each(&KEPT, tx, |_, sequence, edit| {
+        let KeptEdit { turn, edit } = edit;
+        if !sent.contains(&edit.id) {
+            kept.insert(sequence, Pending { turn, edit });
+        }
+    });
     let mut quarantine = BTreeMap::new();
     survey.each(&QUARANTINE, tx, |_, number, entry| {
         quarantine.insert(number, entry);
@@ -129,14 +139,21 @@ fn save(tx: &ReadTransaction) -> Saved {
     let quarantine: Vec<_> = quarantine.into_values().collect();
 
     let used = pending.values().map(|it: &Pending| it.turn.counter.max(it.edit.id.counter));
+    let used = used.chain(kept.values().map(|it| it.edit.id.counter));
     let used = used.chain(quarantine.iter().map(|entry| entry.edit.counter)).max();
     meta.counter = meta.counter.max(used.unwrap_or(0));
-    Saved { meta, has_identity, pending, quarantine }
+    // How many edits it made is not known: as if it were a copy.
+    meta.copied |= !has_place;
+    Saved { meta, has_identity, pending, quarantine, kept }
 }
 
 impl Saved {
     fn into_batch(mut self) -> ReplicaBatch {
         self.meta.forget_confirmed();
+        let entry = |(sequence, pending)| Kept { sequence, pending };
+        let kept: Vec<_> = std::mem::take(&mut self.kept).into_iter().map(entry).collect();
+        // The bytes are a rough figure, and right again when these are gone.
+        self.meta.kept.edits = kept.len() as u64;
         let mut by_record: BTreeMap<(TableName, RecordId), Vec<Pending>> = BTreeMap::new();
         for pending in self.pending.values() {
             let place = (pending.edit.table.clone(), pending.edit.record);
@@ -151,6 +168,7 @@ impl Saved {
             rows: by_record.into_iter().filter_map(row).collect(),
             pending: self.pending.into_values().collect(),
             quarantine: self.quarantine,
+            kept,
             ..ReplicaBatch::default()
         }
     }

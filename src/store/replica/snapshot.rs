@@ -3,14 +3,15 @@ use std::collections::BTreeMap;
 use redb::ReadTransaction;
 
 use super::tables::{
-    HISTORY, History, META, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, ROW, ROW_COUNT,
+    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, ROW,
+    ROW_COUNT,
 };
 use crate::gate::Confirmed;
-use crate::model::{ColumnName, EditId, RecordId, TableName, Value};
+use crate::model::{ColumnName, EditId, RecordId, Sequence, TableName, Value};
 use crate::store::fence::fenced;
 use crate::store::file::File;
 use crate::store::table::Entries;
-use crate::sync::{Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
+use crate::sync::{Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
 
 /// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
@@ -199,6 +200,21 @@ impl ReplicaSnapshot {
         fenced(|| {
             let Some(turn) = PENDING_EDIT.read(&self.tx)?.get(&edit)? else { return Ok(None) };
             Ok(Some(Pending { turn, edit: PENDING.read(&self.tx)?.expect(&turn)?.0 }))
+        })
+    }
+
+    /// Up to `limit` kept edits after `after`, in the order of the log.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+        fenced(|| {
+            let kept = KEPT.read(&self.tx)?;
+            let entry = |(sequence, KeptEdit { turn, edit })| Kept {
+                sequence,
+                pending: Pending { turn, edit },
+            };
+            kept.after(&after)?.take(limit).map(|kept| kept.map(entry)).collect()
         })
     }
 

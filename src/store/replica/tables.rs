@@ -1,6 +1,6 @@
 //! What the file of a replica holds. A change of a key or value takes a new name.
 
-use redb::WriteTransaction;
+use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, Scope};
@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
-use crate::sync::{Enrolment, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
+use crate::sync::{Enrolment, KeptSize, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
 
 /// What the device knows of itself, in parts, so that a commit writes only what it changes:
 /// name of the part -> [`Part`].
@@ -31,6 +31,9 @@ pub(super) static QUARANTINE: Table<u64, Quarantined> = Table::new("quarantine-1
 /// Where a refused edit is: (edit id, counter of [`QUARANTINE`]) -> nothing.
 pub(super) static QUARANTINE_EDIT: Table<(EditId, u64), ()> = Table::new("quarantine-edit-1");
 
+/// Own edits that count, and that no backup of the server is known to hold: sequence -> edit.
+pub(super) static KEPT: Table<Sequence, KeptEdit> = Table::new("kept-1");
+
 /// Makes all tables, so that a reader finds each.
 pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     META.write(tx)?;
@@ -42,6 +45,22 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     PENDING_RECORD.write(tx)?;
     QUARANTINE.write(tx)?;
     QUARANTINE_EDIT.write(tx)?;
+    KEPT.write(tx)?;
+    Ok(())
+}
+
+/// Copies all tables into another file.
+pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
+    META.copy(from, to)?;
+    ROW.copy(from, to)?;
+    ROW_COUNT.copy(from, to)?;
+    HISTORY.copy(from, to)?;
+    PENDING.copy(from, to)?;
+    PENDING_EDIT.copy(from, to)?;
+    PENDING_RECORD.copy(from, to)?;
+    QUARANTINE.copy(from, to)?;
+    QUARANTINE_EDIT.copy(from, to)?;
+    KEPT.copy(from, to)?;
     Ok(())
 }
 
@@ -56,6 +75,14 @@ pub(super) struct History {
 /// A pending edit as it is kept.
 #[derive(Serialize, Deserialize)]
 pub(super) struct PendingEdit(#[serde(with = "edit_bytes")] pub(super) Edit);
+
+/// A kept edit.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeptEdit {
+    pub(super) turn: Turn,
+    #[serde(with = "edit_bytes")]
+    pub(super) edit: Edit,
+}
 
 /// A part of a [`ReplicaMeta`].
 #[derive(Serialize, Deserialize)]
@@ -72,6 +99,10 @@ pub(super) enum Part {
     Grant(Option<Vec<u8>>, Option<Digest>),
     Wanted(Vec<(TableName, RecordId)>),
     Owners(Vec<(Owner, BusinessUnitId)>),
+    /// Whether this file is a copy that was not written to yet.
+    Copied(bool),
+    /// How many edits are kept, and which were made before the server was restored.
+    Kept(KeptSize, u64),
 }
 
 impl Part {
@@ -83,11 +114,13 @@ impl Part {
             Self::Grant(..) => "grant",
             Self::Wanted(_) => "wanted",
             Self::Owners(_) => "owners",
+            Self::Copied(_) => "copied",
+            Self::Kept(..) => "kept",
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 6] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 8] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -96,6 +129,8 @@ impl Part {
             Self::Grant(meta.grant, meta.grant_digest),
             Self::Wanted(meta.wanted),
             Self::Owners(meta.owners),
+            Self::Copied(meta.copied),
+            Self::Kept(meta.kept, meta.restored),
         ]
         .map(|part| (part.name(), part))
     }
@@ -120,6 +155,11 @@ impl Part {
             }
             Self::Wanted(wanted) => meta.wanted = wanted,
             Self::Owners(owners) => meta.owners = owners,
+            Self::Copied(copied) => meta.copied = copied,
+            Self::Kept(kept, restored) => {
+                meta.kept = kept;
+                meta.restored = restored;
+            }
         }
     }
 }

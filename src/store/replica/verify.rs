@@ -6,8 +6,8 @@ use redb::ReadTransaction;
 
 use super::snapshot::rebuild;
 use super::tables::{
-    HISTORY, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part, QUARANTINE, QUARANTINE_EDIT, ROW,
-    ROW_COUNT,
+    HISTORY, KEPT, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part, QUARANTINE, QUARANTINE_EDIT,
+    ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, TableName};
@@ -37,11 +37,13 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PENDING_RECORD, tx);
     survey.expect(&QUARANTINE, tx);
     survey.expect(&QUARANTINE_EDIT, tx);
+    survey.expect(&KEPT, tx);
     meta(tx, survey);
     let pending = pending(tx, survey);
     let held = history(tx, survey, &pending);
     rows(tx, survey, &pending, &held);
     quarantine(tx, survey);
+    kept(tx, survey);
 }
 
 fn meta(tx: &ReadTransaction, survey: &mut Survey<'_>) {
@@ -169,5 +171,19 @@ fn quarantine(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     });
     for (edit, number) in entries {
         survey.misfit(&QUARANTINE, &number, format!("it is not found by its edit id {edit}"));
+    }
+}
+
+fn kept(tx: &ReadTransaction, survey: &mut Survey<'_>) {
+    let mut found = 0;
+    survey.each(&KEPT, tx, |_, _, _| found += 1);
+    let mut told = 0;
+    let read = fenced(|| META.read(tx)?.get(&"kept".to_owned()));
+    if let Ok(Some(Part::Kept(kept, _))) = read {
+        told = kept.edits;
+    }
+    if found != told {
+        let problem = format!("`{}` says {told} edits, there are {found}", META.name());
+        survey.found(KEPT.name(), None, problem);
     }
 }

@@ -6,16 +6,16 @@ mod snapshot;
 mod tables;
 mod verify;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::StorageBackend;
 
-use super::OpenError;
-use super::file::{File, FileKind};
+use super::file::{self, File, FileKind};
+use super::{BackupError, OpenError};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
-use crate::model::{DeviceNumber, EditId, RecordId, Sequence};
+use crate::model::{DeviceNumber, EditId, LogEpoch, RecordId, Sequence};
 use crate::sync::{Commit, DeviceRow, LogEntry, RefusedEdit, ServerMeta, ServerStore, StoreError};
 
 pub use snapshot::ServerSnapshot;
@@ -69,6 +69,47 @@ impl RedbServer {
         File::on_backend(backend, FileKind::Server, tables::make).map(Self::new)
     }
 
+    /// Puts a backup in the place of a server's file, which is kept under another name. Returns the
+    /// last entry of the log in it, and that name.
+    ///
+    /// # Errors
+    /// Either file is in use, or the new one cannot be written; then all is as before.
+    pub fn restore(
+        from: &Path,
+        to: impl AsRef<Path>,
+    ) -> Result<(Sequence, Option<PathBuf>), BackupError> {
+        let to = to.as_ref();
+        let (database, kind) = file::open_to_look(from)?;
+        if kind != FileKind::Server {
+            let (path, found, wanted) = (from.to_owned(), kind, FileKind::Server);
+            return Err(OpenError::WrongKind { path, found, wanted }.into());
+        }
+        let snapshot = ServerSnapshot::of(&database)?;
+        let mut meta = snapshot.meta()?;
+        let head = meta.head;
+        // Also where somebody copied a file by hand: what comes now is another life of the log.
+        if meta.epoch != LogEpoch::default() {
+            meta.end_life();
+        }
+        let make = |tx: &redb::WriteTransaction| {
+            tables::copy(snapshot.tx(), tx)?;
+            tables::META.write(tx)?.set(&tables::META_KEY.to_owned(), &meta)?;
+            Ok(())
+        };
+        // It may be damaged, which is why it is replaced; but nobody may have it open.
+        match file::open_damaged(to) {
+            Err(OpenError::NotFound(_)) => {
+                BackupError::sort(file::create(to, FileKind::Server, make))?;
+                return Ok((head, None));
+            }
+            Err(error @ OpenError::InUse(_)) => return Err(error.into()),
+            _ => {}
+        }
+        let replaced = file::free_name(to, "replaced");
+        BackupError::sort(file::create_over(to, FileKind::Server, &replaced, make))?;
+        Ok((head, Some(replaced)))
+    }
+
     fn new(file: File) -> Self {
         Self { file: Arc::new(file) }
     }
@@ -99,6 +140,25 @@ impl RedbServer {
 }
 
 impl ServerReader {
+    /// Copies the state of this moment into a new file, while others read and write. The copy says
+    /// of itself that no life of the log has begun: a server that opens it begins one. Returns the
+    /// last entry of the log in it.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the new file not be written; then there is none.
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<Sequence, BackupError> {
+        let snapshot = self.snapshot()?;
+        let mut meta = snapshot.meta()?;
+        meta.end_life();
+        let head = meta.head;
+        BackupError::sort(file::create(to.as_ref(), FileKind::Server, |tx| {
+            tables::copy(snapshot.tx(), tx)?;
+            tables::META.write(tx)?.set(&tables::META_KEY.to_owned(), &meta)?;
+            Ok(())
+        }))?;
+        Ok(head)
+    }
+
     /// The state of this moment.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use redb::ReadTransaction;
+use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, META, META_KEY, PLACE, RECORD, REFUSED,
@@ -9,7 +9,7 @@ use super::tables::{
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
-use crate::store::fence::fenced;
+use crate::store::fence::{self, fenced};
 use crate::store::file::File;
 use crate::sync::{DeviceRow, LogEntry, RefusedEdit, ServerMeta, StoreError};
 
@@ -28,6 +28,10 @@ impl std::fmt::Debug for ServerSnapshot {
 impl ServerSnapshot {
     pub(super) fn new(file: &File) -> Result<Self, StoreError> {
         Ok(Self { tx: file.begin_read()? })
+    }
+
+    pub(super) fn of(database: &redb::Database) -> Result<Self, StoreError> {
+        Ok(Self { tx: fenced(|| database.begin_read().map_err(fence::transaction))? })
     }
 
     pub(super) fn tx(&self) -> &ReadTransaction {

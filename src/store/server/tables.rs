@@ -1,6 +1,6 @@
 //! What the file of a server holds. A change of a key or value takes a new name.
 
-use redb::WriteTransaction;
+use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, PublicKey};
@@ -51,6 +51,22 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     DEVICE_KEY.write(tx)?;
     CODE.write(tx)?;
     STANDING.write(tx)?;
+    Ok(())
+}
+
+/// Copies all tables into another file.
+pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
+    META.copy(from, to)?;
+    LOG.copy(from, to)?;
+    RECORD.copy(from, to)?;
+    PLACE.copy(from, to)?;
+    COUNT.copy(from, to)?;
+    ADMITTED.copy(from, to)?;
+    REFUSED.copy(from, to)?;
+    DEVICE.copy(from, to)?;
+    DEVICE_KEY.copy(from, to)?;
+    CODE.copy(from, to)?;
+    STANDING.copy(from, to)?;
     Ok(())
 }
 

@@ -387,7 +387,10 @@ impl ReplicaMachine {
 }
 
 /// The quarantine's entries of an edit, and of those that count together with it.
-fn parts_of(quarantine: Vec<Quarantined>, id: EditId) -> BTreeMap<EditId, Vec<Quarantined>> {
+pub(super) fn parts_of(
+    quarantine: Vec<Quarantined>,
+    id: EditId,
+) -> BTreeMap<EditId, Vec<Quarantined>> {
     let mut parts: BTreeMap<EditId, Vec<Quarantined>> = BTreeMap::new();
     for entry in quarantine {
         let same = (entry.edit.device, entry.edit.counter) == (id.device, id.counter);

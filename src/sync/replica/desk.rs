@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
     Change, Denial, Edit, EditId, Header, Op, RecordId, Section, Sequence, TableName,
 };
-use crate::sync::{Pending, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
+use crate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
 /// Where a step of a replica is prepared: the records that it touches, read once, and changed in
 /// memory until all of it is written as one batch.
@@ -18,10 +18,7 @@ pub(super) struct Desk<'a, S> {
 }
 
 /// One record: its confirmed state, and what is pending on it, in order.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four marks that have nothing to do with each other"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "marks that have nothing to do with each other")]
 pub(super) struct Folder {
     pub(super) confirmed: Option<Confirmed>,
     pub(super) pending: Vec<Pending>,
@@ -31,6 +28,8 @@ pub(super) struct Folder {
     applied: Option<Applied>,
     pub(super) visible: Option<Record>,
     had_row: bool,
+    /// Nothing confirmed was here before this step.
+    is_new: bool,
     dirty: bool,
     /// The confirmed state that the store has is to be removed.
     gone: bool,
@@ -87,6 +86,7 @@ pub(super) fn stands(record: &mut Record, edit: &Edit) -> bool {
 impl Folder {
     fn new(confirmed: Option<Confirmed>, pending: Vec<Pending>, had_row: bool) -> Self {
         Self {
+            is_new: confirmed.is_none(),
             confirmed,
             pending,
             past: Vec::new(),
@@ -151,6 +151,19 @@ impl Folder {
         self.applied = None;
         self.unwritten = true;
         self.touch();
+    }
+
+    /// Takes back an edit that was confirmed, among the pending ones, in its turn.
+    pub(super) fn take_back(&mut self, pending: Pending) {
+        let at = self.pending.partition_point(|it| it.turn < pending.turn);
+        self.pending.insert(at, pending);
+        self.unwritten = true;
+        self.touch();
+    }
+
+    /// A pending edit.
+    pub(super) fn find(&self, edit: EditId) -> Option<Pending> {
+        self.pending.iter().find(|pending| pending.edit.id == edit).cloned()
     }
 
     /// Takes away a pending edit that is confirmed now.
@@ -289,6 +302,17 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         let folder = self.folders.get(&(table.clone(), id))?;
         let visible = folder.visible.as_ref().filter(|record| record.is_active())?;
         Some(visible.header().clone())
+    }
+
+    /// The records that came, or came back, in this step.
+    pub(super) fn returned(&self) -> BTreeSet<(TableName, RecordId)> {
+        let returned = self.folders.iter().filter(|(_, it)| it.is_new && it.exists());
+        returned.map(|(place, _)| place.clone()).collect()
+    }
+
+    /// The refused edits, as they were before this step.
+    pub(super) fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.store.quarantine()
     }
 
     /// The records touched.

@@ -5,6 +5,7 @@ mod commit;
 mod desk;
 mod directory;
 mod enrolment;
+mod kept;
 mod push;
 mod rebase;
 mod receive;
@@ -27,6 +28,9 @@ pub use enrolment::SignOutError;
 pub use session::{Purpose, SessionError};
 
 use session::Session;
+
+/// How far a copy's edit ids are from the original's, at least: more than a device ever makes.
+const COPY_LEAP_MIN: u64 = 1 << 40;
 
 /// What the machine wants done, or tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +65,12 @@ pub enum Event {
     },
     /// An edit of this device, or part of it, does not count; it is in quarantine.
     Denied(Quarantined),
+    /// So many admitted edits are no longer kept although no backup of the server is known to hold
+    /// them: they would be lost if it were restored from an older one.
+    NotKept {
+        /// How many.
+        edits: u64,
+    },
     /// A row changed, came or went.
     Changed {
         /// Its table.
@@ -121,8 +131,18 @@ impl ReplicaMachine {
             push_window: PUSH_WINDOW_EDITS,
         };
         machine.take_grant()?;
+        machine.leave_copied_ids();
         machine.actor = machine.fresh_actor();
         Ok(machine)
+    }
+
+    /// A copy goes on far from where it was made, at a place that no other copy chooses: what the
+    /// original, or another copy, did since then has edit ids that must not be given again.
+    fn leave_copied_ids(&mut self) {
+        if std::mem::take(&mut self.meta.copied) {
+            let leap = COPY_LEAP_MIN + self.entropy.next_u64() % COPY_LEAP_MIN;
+            self.meta.counter = self.meta.counter.saturating_add(leap);
+        }
     }
 
     /// Sends at most so many edits before it waits for their verdicts, at least one.
@@ -173,6 +193,7 @@ impl ReplicaMachine {
         if self.doubtful {
             self.meta = store.meta()?;
             self.take_grant()?;
+            self.leave_copied_ids();
             self.actor = self.fresh_actor();
             self.doubtful = false;
         }

@@ -241,7 +241,7 @@ fn in_sets(edits: Vec<Pending>) -> Vec<Vec<Edit>> {
 }
 
 /// What an edit takes at the most, roughly.
-fn edit_bytes(edit: &Edit) -> usize {
+pub(super) fn edit_bytes(edit: &Edit) -> usize {
     64 + 64 * edit.changes.len() + edit.ops().map(|op| 48 + op.size()).sum::<usize>()
 }
 

@@ -7,8 +7,8 @@ use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_dige
 use crate::gate::{Attestation, apply};
 use crate::limits::SESSION_RETRIES_MAX;
 use crate::model::{
-    Denial, Edit, EditId, Op, PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp,
-    Verdict,
+    Denial, Edit, EditId, LogEpoch, Op, PolicyEpoch, RecordId, Schema, Sequence, TableName,
+    Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
 use crate::sync::{
@@ -38,6 +38,7 @@ impl ReplicaMachine {
             }
             ToDevice::Verdicts(verdicts) => Ok(self.verdicts(store, now, verdicts)?),
             ToDevice::Page(page) => Ok(self.page(store, now, word, page)?),
+            ToDevice::BackedUp(backed_up) => Ok(self.state_backed_up(store, backed_up)?),
             ToDevice::Flushed { number } => Ok(self.flushed(store, now, number)?),
             ToDevice::Greeting { .. } | ToDevice::Welcome { .. } | ToDevice::Refused(_) => {
                 Err(SessionError::Protocol(format!("out of turn: {message:.60?}")))
@@ -80,12 +81,21 @@ impl ReplicaMachine {
     }
 
     /// Forgets all confirmed state, and keeps what is pending: the server cannot go on from here.
-    pub(super) fn start_anew<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
+    /// The log is the one that the device knows up to `common`: own edits behind that are pending
+    /// again.
+    pub(super) fn start_anew<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        epoch: LogEpoch,
+        common: Sequence,
+    ) -> Result<(), StoreError> {
+        let is_other_life = self.note_epoch(epoch);
         self.meta.forget_confirmed();
         let mut desk = Desk::new(&*store);
         for (table, record) in store.confirmed_ids()? {
             desk.folder(&table, record)?.forget();
         }
+        self.take_back_kept(&*store, &mut desk, common, is_other_life)?;
         self.write(store, desk.finish())
     }
 
@@ -104,7 +114,9 @@ impl ReplicaMachine {
             match verdict {
                 Verdict::Admitted(sequence) if sequence <= self.meta.watermark => {
                     // Its notice passed before this device held the edit (again).
+                    let own = folder.find(id);
                     folder.withdraw(id);
+                    self.keep_admitted(&mut desk, own, sequence);
                     desk.batch.settled.push(id);
                     desk.admitted.push((id, sequence));
                     self.want(&table, record);
@@ -237,6 +249,7 @@ impl ReplicaMachine {
         desk: &mut Desk<'_, S>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.take_back_lost(desk, now)?;
         for (table, record) in desk.touched() {
             let folder = desk.folder(&table, record)?;
             if !folder.is_stale(&table, record) {
@@ -269,6 +282,7 @@ impl ReplicaMachine {
         self.meta.scope = page.scope;
         self.mend_touched(&mut desk, now)?;
         self.write(store, desk.finish())?;
+        self.bound_kept(store)?;
         self.fetch_new(&wanted);
         Ok(())
     }
@@ -331,7 +345,10 @@ impl ReplicaMachine {
         sequence: Sequence,
         check: Digest,
     ) -> Result<(), StoreError> {
-        let own = desk.folder(table, record)?.settle(id);
+        let folder = desk.folder(table, record)?;
+        let pending = folder.find(id);
+        let own = folder.settle(id);
+        self.keep_admitted(desk, pending, sequence);
         if own.is_some() {
             desk.batch.settled.push(id);
             desk.admitted.push((id, sequence));

@@ -5,7 +5,7 @@ use crate::codec::{
     CertificateError, EnrollCode, PublicKey, Refusal, Resume, ServerCertificate, ToDevice, ToServer,
 };
 use crate::gate::Attestation;
-use crate::model::EditId;
+use crate::model::{EditId, Sequence};
 use crate::sync::{Enrolment, GrantError, ReplicaStore, StoreError, Turn};
 
 /// What a session is opened for.
@@ -74,6 +74,8 @@ pub(super) struct Session {
     pub(super) asked: BTreeSet<EditId>,
     /// How often the server wanted something anew, one after the other.
     pub(super) retries: u32,
+    /// Up to where a backup of the server holds the log; `None`: it makes none.
+    pub(super) backed_up: Option<Sequence>,
     /// The last [`ToServer::Flush`] sent, and the last answered.
     pub(super) flush: (u32, u32),
 }
@@ -111,6 +113,7 @@ impl ReplicaMachine {
             later: BTreeSet::new(),
             asked: BTreeSet::new(),
             retries: 0,
+            backed_up: None,
             flush: (0, 0),
         });
         Ok(())
@@ -180,10 +183,12 @@ impl ReplicaMachine {
             (Stage::Connected, ToDevice::Greeting { certificate }) => self.greeted(&certificate),
             (
                 Stage::Checked { server, word },
-                ToDevice::Welcome { device, user, epoch, resumed, .. },
+                ToDevice::Welcome { device, user, epoch, resumed, backed_up, common, .. },
             ) => {
                 session.stage = Stage::Open { server, word };
-                self.welcomed(store, now, Enrolled { device, user }, epoch, resumed)
+                let log = Log { epoch, resumed, common };
+                self.welcomed(store, now, Enrolled { device, user }, log)?;
+                Ok(self.state_backed_up(store, backed_up)?)
             }
             (Stage::Open { server, word }, message) => {
                 let result = self.open_session(store, now, &server, &word, message);
@@ -239,8 +244,7 @@ impl ReplicaMachine {
         store: &mut S,
         now: crate::model::Timestamp,
         Enrolled { device, user }: Enrolled,
-        epoch: crate::model::LogEpoch,
-        resumed: bool,
+        log: Log,
     ) -> Result<(), SessionError> {
         let Some(session) = &self.session else { return Ok(()) };
         if let Purpose::Enroll { code, .. } = &session.purpose {
@@ -253,9 +257,8 @@ impl ReplicaMachine {
             self.actor = self.fresh_actor();
             self.tell(Event::Enrolled { device, user });
         }
-        self.meta.epoch = epoch;
-        if !resumed {
-            self.start_anew(store)?;
+        if !log.resumed {
+            self.start_anew(store, log.epoch, log.common)?;
         }
         let batch =
             crate::sync::ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() };
@@ -264,6 +267,13 @@ impl ReplicaMachine {
         self.push(store, now)?;
         Ok(())
     }
+}
+
+/// How the server's log stands to what the device has of it.
+struct Log {
+    epoch: crate::model::LogEpoch,
+    resumed: bool,
+    common: Sequence,
 }
 
 struct Enrolled {

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::crdt::Documents;
 use crate::gate::{Roster, Standing};
-use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
+use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, RESTORED_DEVICES_LEAP};
 use crate::model::{
-    BusinessUnitId, Denial, LogEpoch, Owner, PolicyEpoch, Schema, TeamKind, Timestamp, UserId,
+    BusinessUnitId, Denial, LogEpoch, Owner, PolicyEpoch, Schema, Sequence, TeamKind, Timestamp,
+    UserId,
 };
 use crate::sync::grant::{schema_digest, standing_digest};
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
@@ -165,6 +166,12 @@ impl ServerMachine {
                 return Ok(());
             }
             meta.epoch = LogEpoch(Entropy::new(seed).next_u64() | 1);
+            match meta.devices {
+                // New: who runs it has to say that no backups are made.
+                0 => meta.backed_up = Some(Sequence(0)),
+                // A backup: devices that enrolled after it was made have the next numbers.
+                given => meta.devices = given.saturating_add(RESTORED_DEVICES_LEAP),
+            }
             machine.commit(store, meta, Vec::new())
         })?;
         machine.note_rules(store)?;
@@ -180,6 +187,30 @@ impl ServerMachine {
     #[must_use]
     pub fn meta(&self) -> &ServerMeta {
         &self.meta
+    }
+
+    /// Notes up to where a backup holds the log, and tells all devices: they need not keep their
+    /// own edits up to there any more. `None`: no backups are made, they need not keep any.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn set_backed_up<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        backed_up: Option<Sequence>,
+    ) -> Result<(), StoreError> {
+        self.until_certain(|machine| {
+            if machine.meta.backed_up == backed_up {
+                return Ok(());
+            }
+            let meta = ServerMeta { backed_up, ..machine.meta.clone() };
+            machine.commit(store, meta, Vec::new())
+        })?;
+        let open = self.connections.iter().filter(|(_, it)| it.device.is_some());
+        for id in open.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.send(id, ToDevice::BackedUp(backed_up));
+        }
+        Ok(())
     }
 
     /// What it judges by.

@@ -84,6 +84,7 @@ impl ServerMachine {
         resume: Resume,
     ) -> Result<(), StoreError> {
         let resumed = self.can_resume(store, row.number, &resume)?;
+        let common = self.meta.common_with(resume.epoch);
         let (scope, watermark) = if resumed {
             (resume.scope, resume.watermark)
         } else {
@@ -103,8 +104,11 @@ impl ServerMachine {
         };
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         connection.device = Some(device);
-        let (epoch, device, user) = (self.meta.epoch, row.number, row.user);
-        self.send(id, ToDevice::Welcome { device, user, epoch, resumed, time: now });
+        let (device, user) = (row.number, row.user);
+        let (epoch, backed_up) = (self.meta.epoch, self.meta.backed_up);
+        let welcome =
+            ToDevice::Welcome { device, user, epoch, resumed, time: now, backed_up, common };
+        self.send(id, welcome);
         self.refresh(store, now, id)
     }
 
