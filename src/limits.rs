@@ -40,7 +40,7 @@ pub const FRAME_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a change set: it fits into a frame beside its signature.
 pub const CHANGE_SET_BYTES_MAX: usize = 1 << 20;
 /// Edits (of one record each) in a change set.
-pub const CHANGE_SET_EDITS_MAX: usize = 4_096;
+pub const CHANGE_SET_EDITS_MAX: usize = 1_024;
 /// Operations in one change of a section.
 pub const CHANGE_OPS_MAX: usize = 10_000;
 /// Operations in a change set: a device keeps far below it, and a reader need not hold more.
@@ -74,7 +74,7 @@ pub const CLOSE_REASON_BYTES_MAX: usize = 256;
 /// Sessions that a server remembers so that a device may resume one (some 300 bytes each).
 pub const RESUMABLE_SESSIONS_MAX: usize = 10_000;
 /// Pending edits that a device sends before it waits for their verdicts.
-pub const PUSH_WINDOW_EDITS: usize = 16_384;
+pub const PUSH_WINDOW_EDITS: usize = 4_096;
 /// Times in a row that a device writes edits anew in one session before it leaves the rest to the
 /// next.
 pub const SESSION_RETRIES_MAX: u32 = 32;

@@ -67,7 +67,7 @@ impl View {
             let place = self.place(range.start);
             let gone = self.old.get(range.clone()).unwrap_or_default().to_vec();
             let ops = replace(op, &self.runs(&gone), place);
-            self.follow(&ops, put_in.clone());
+            self.follow(&ops, &put_in);
             translated.ops.extend(ops);
         }
         self.old.splice(range, put_in);
@@ -80,7 +80,7 @@ impl View {
         for op in ops {
             let count = extent(op).map_or(0, |(_, _, _, insert)| insert);
             let put_in = names.fresh(count);
-            self.follow(std::slice::from_ref(op), put_in);
+            self.follow(std::slice::from_ref(op), &put_in);
         }
         self.old.clone_from(&self.new);
         self.touched.extend(&self.old);
@@ -88,15 +88,12 @@ impl View {
 
     fn set(&mut self, op: &Op, at: usize, translated: &mut Translated) {
         let place = self.old.get(at).copied().and_then(|element| self.find(element));
-        match (place, op) {
-            (Some(place), Op::ListSet { column, value, .. }) => {
-                let (column, value) = (column.clone(), value.clone());
-                translated.ops.push(Op::ListSet { column, at: to_place(place), value });
-            }
-            _ => {
-                let why = "the item that it replaces was taken out";
-                translated.impossible.push((op.clone(), why.into()));
-            }
+        if let (Some(place), Op::ListSet { column, value, .. }) = (place, op) {
+            let (column, value) = (column.clone(), value.clone());
+            translated.ops.push(Op::ListSet { column, at: to_place(place), value });
+        } else {
+            let why = "the item that it replaces was taken out";
+            translated.impossible.push((op.clone(), why.into()));
         }
     }
 
@@ -143,10 +140,10 @@ impl View {
     }
 
     /// Carries operations out on the new state; the last one puts these in.
-    fn follow(&mut self, ops: &[Op], put_in: Vec<Element>) {
+    fn follow(&mut self, ops: &[Op], put_in: &[Element]) {
         for op in ops {
             let Some((_, at, delete, insert)) = extent(op) else { continue };
-            let put_in = if insert == 0 { &[] } else { put_in.as_slice() };
+            let put_in = if insert == 0 { &[] } else { put_in };
             let range = index(at)..(index(at) + index(delete)).min(self.new.len());
             for gone in self.new.splice(range, put_in.iter().copied()) {
                 self.in_new.remove(&gone);

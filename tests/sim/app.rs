@@ -50,10 +50,10 @@ impl World {
         let device = &mut self.devices[at];
         let mut new = Vec::new();
         for edit in device.disk.file.pending.values() {
-            if !device.made.contains_key(&edit.id) {
+            if let std::collections::btree_map::Entry::Vacant(e) = device.made.entry(edit.id) {
                 let ops: Vec<Op> = edit.ops().cloned().collect();
                 let made = Made { ops, creates: creates(edit), dealt_with: Vec::new() };
-                device.made.insert(edit.id, made);
+                e.insert(made);
                 new.push(edit.id);
             }
         }

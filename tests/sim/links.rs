@@ -216,7 +216,11 @@ impl World {
     /// Takes what the device wants sent and told.
     pub(crate) fn drain_device(&mut self, at: usize) -> Check {
         self.check_actors(at)?;
-        while let Some(output) = self.devices[at].machine.as_mut().and_then(|it| it.poll_output()) {
+        while let Some(output) = self.devices[at]
+            .machine
+            .as_mut()
+            .and_then(tidegate::sync::replica::ReplicaMachine::poll_output)
+        {
             match output {
                 Output::Send(message) => {
                     let bytes = encode_message(&message).map_err(|e| e.to_string())?;
@@ -274,7 +278,9 @@ impl World {
 
     /// Takes what the server wants sent.
     pub(crate) fn drain_server(&mut self) -> Check {
-        while let Some(output) = self.server.as_mut().and_then(|it| it.poll_output()) {
+        while let Some(output) =
+            self.server.as_mut().and_then(tidegate::sync::server::ServerMachine::poll_output)
+        {
             match output {
                 ServerOutput::Send(ConnectionId(id), message) => {
                     let at = self.links.get(&id).map(|link| link.device);
@@ -290,7 +296,7 @@ impl World {
                     }
                 }
                 ServerOutput::Close(ConnectionId(id), refusal) => {
-                    self.server_closes(id, refusal)?
+                    self.server_closes(id, refusal)?;
                 }
             }
         }

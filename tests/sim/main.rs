@@ -8,7 +8,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking"
+    clippy::similar_names,
+    reason = "a test fails by panicking, and speaks of an owner who is owned"
 )]
 
 mod app;

@@ -158,10 +158,8 @@ impl ReplicaMachine {
             return Ok(());
         }
         let (quarantine, lost) = (desk.quarantine()?, not_there());
-        let is_lost = |entry: &&Quarantined| {
-            entry.edit.counter <= self.meta.restored
-                && entry.denial == lost
-        };
+        let is_lost =
+            |entry: &&Quarantined| entry.edit.counter <= self.meta.restored && entry.denial == lost;
         let is_back = |it: &&Quarantined| returned.contains(&(it.table.clone(), it.record));
         let lost: BTreeSet<_> =
             quarantine.iter().filter(is_lost).filter(is_back).map(|entry| entry.edit).collect();
@@ -189,7 +187,8 @@ impl ReplicaMachine {
             let (name, atomic) = (first.table.clone(), first.atomic);
             let place = (name.clone(), first.record);
             let visible = desk.folder(&name, first.record)?.visible(&name, first.record);
-            let (Some(table), Ok(visible)) = (self.meta.schema.table(name.as_str()), visible) else {
+            let (Some(table), Ok(visible)) = (self.meta.schema.table(name.as_str()), visible)
+            else {
                 return Ok(());
             };
             let record = seen.entry(place).or_insert_with(|| visible.clone());

@@ -270,6 +270,7 @@ impl ReplicaMachine {
 }
 
 /// How the server's log stands to what the device has of it.
+#[derive(Clone, Copy)]
 struct Log {
     epoch: crate::model::LogEpoch,
     resumed: bool,
