@@ -45,6 +45,9 @@ pub const CHANGE_SET_EDITS_MAX: usize = 1_024;
 pub const CHANGE_OPS_MAX: usize = 10_000;
 /// Operations in a change set: a device keeps far below it, and a reader need not hold more.
 pub const CHANGE_SET_OPS_MAX: usize = 100_000;
+/// Changes that a server replays to rebuild one change set (some 5 us each). A device that edits on
+/// what it has makes one or two states necessary for each section.
+pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;
 /// Sections that one edit may touch.
 pub const EDIT_SECTIONS_MAX: usize = 64;
 /// Dependencies of one change: more concurrent heads than this are not built upon.

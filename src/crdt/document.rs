@@ -58,6 +58,13 @@ impl Document {
         &self.section
     }
 
+    /// How many changes were replayed so far to make the states that concurrent changes were
+    /// written on: the work that such changes cost beyond their own.
+    #[must_use]
+    pub fn replayed(&self) -> usize {
+        self.forks.replayed()
+    }
+
     pub(super) fn weight(&self) -> usize {
         self.weight
     }

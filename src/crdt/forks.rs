@@ -17,7 +17,11 @@ const CATCH_UP_CHANGES_MAX: usize = 1_024;
 /// their own last change, so a fork is kept and brought up to date with what that author merged in
 /// between: a run costs what its changes cost.
 #[derive(Debug, Default)]
-pub(super) struct Forks(Vec<Automerge>);
+pub(super) struct Forks {
+    kept: Vec<Automerge>,
+    /// How many changes were replayed to make them.
+    replayed: usize,
+}
 
 /// A copy of a document has no use for them yet.
 impl Clone for Forks {
@@ -33,24 +37,31 @@ impl Forks {
         doc: &Automerge,
         deps: &BTreeSet<ChangeHash>,
     ) -> Result<Automerge, CrdtError> {
-        let found =
-            (0..self.0.len()).rev().find_map(|at| Some((at, lacking(doc, self.0.get(at)?, deps)?)));
+        let found = (0..self.kept.len())
+            .rev()
+            .find_map(|at| Some((at, lacking(doc, self.kept.get(at)?, deps)?)));
         if let Some((at, lacking)) = found {
-            let mut fork = self.0.remove(at);
+            let mut fork = self.kept.remove(at);
             let changes = lacking.iter().rev().filter_map(|hash| doc.get_change_by_hash(hash));
             fork.apply_changes(changes)?;
             return Ok(fork);
         }
         let deps: Vec<_> = deps.iter().copied().collect();
-        Ok(doc.fork_at(&deps)?)
+        let fork = doc.fork_at(&deps)?;
+        self.replayed += fork.get_changes_meta(&[]).len();
+        Ok(fork)
     }
 
     /// Keeps a fork for the next change.
     pub(super) fn keep(&mut self, fork: Automerge) {
-        if self.0.len() == FORKS_KEPT_MAX {
-            self.0.remove(0);
+        if self.kept.len() == FORKS_KEPT_MAX {
+            self.kept.remove(0);
         }
-        self.0.push(fork);
+        self.kept.push(fork);
+    }
+
+    pub(super) fn replayed(&self) -> usize {
+        self.replayed
     }
 }
 

@@ -5,9 +5,11 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails where it stands"
+    clippy::disallowed_methods,
+    reason = "a test fails where it stands; the traces tell how long they took"
 )]
 
+mod conflicts;
 mod rebase;
 mod replicas;
 mod traces;

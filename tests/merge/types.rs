@@ -48,7 +48,7 @@ fn converges(only: Option<&str>, seeds: u64, steps: usize) {
         // A whole record may have more sections' changes than an edit; it is read without bounds.
         let decoded =
             decoded.or_else(|_| tidegate::codec::decode_records_up_to(&bytes, 1)).unwrap();
-        assert_eq!(decoded, [whole.clone()], "seed {seed}");
+        assert_eq!(decoded, std::slice::from_ref(&whole), "seed {seed}");
         let rebuilt = Record::from_edit(&whole).unwrap();
         assert_eq!(rebuilt.columns(), a.record.columns(), "seed {seed}");
         assert_eq!(rebuilt.document_heads().unwrap(), heads, "seed {seed}");

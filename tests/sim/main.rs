@@ -9,6 +9,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::similar_names,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
     reason = "a test fails by panicking, and speaks of an owner who is owned"
 )]
 

@@ -9,6 +9,7 @@ use super::{ConnectionId, Resolved, Rules, ServerMachine};
 use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
 use crate::crdt::{CrdtError, Document, Documents};
 use crate::gate::{Admissible, Confirmed, Court, LookedUp, Ruling, apply, rule};
+use crate::limits::REPLAYED_CHANGES_MAX;
 use crate::model::{
     Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
@@ -218,6 +219,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
     /// to write it anew.
     fn check_rebuilt(&mut self, set: &ChangeSet) -> Result<Result<(), Refusal>, StoreError> {
         let mut documents: BTreeMap<(RecordId, &Section), Document> = BTreeMap::new();
+        let mut replayed = 0;
         let mut hashes = Vec::new();
         for edit in &set.edits {
             for change in &edit.changes {
@@ -228,7 +230,14 @@ impl<'a, S: ServerStore> Session<'a, S> {
                         entry.insert(self.document(edit.record, &change.section)?)
                     }
                 };
-                match document.hash(change.id).map_or_else(|| document.apply(change), Ok) {
+                let before = document.replayed();
+                let applied = document.hash(change.id).map_or_else(|| document.apply(change), Ok);
+                replayed += document.replayed() - before;
+                if replayed > REPLAYED_CHANGES_MAX {
+                    let why = "its changes build on too many different states of long histories";
+                    return Ok(Err(Refusal::Protocol(why.into())));
+                }
+                match applied {
                     Ok(hash) => hashes.push(hash),
                     // What does not fit its values cannot be rebuilt by anyone: it is judged so.
                     Err(

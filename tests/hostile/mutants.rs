@@ -1,0 +1,157 @@
+//! Valid change sets with something changed in them, signed again by the device that sent them.
+
+use tidegate::codec::{SignedChangeSet, decode_edits, encode_edits};
+use tidegate::limits::{CHANGE_OPS_MAX, CHANGE_SET_OPS_MAX};
+use tidegate::model::{Edit, EditId, Op, RecordState, Section, Verdict};
+
+use crate::replicas::{Replica, Rng, column, table};
+use crate::server::{Answer, Server, body_of, signed};
+
+const MUTANTS: usize = 10_000;
+
+/// What a device would send: a record, and edits of every kind on it.
+fn honest(rng: &mut Rng) -> Vec<Edit> {
+    let mut device = Replica::new(1);
+    let mut edits = Vec::new();
+    let mut write = |device: &mut Replica, ops: Vec<Op>| {
+        let counter = u64::try_from(edits.len()).unwrap() + 1;
+        let changes = device.write(ops);
+        let id = EditId { device: device.actor.device, counter, part: 0 };
+        let (table, record) = (table().id, device.record.id());
+        edits.push(Edit { id, table, record, atomic: 0, changes });
+    };
+    write(&mut device, vec![Op::State(RecordState::Active)]);
+    for _ in 0..12 {
+        let op = device.random_op(rng, None);
+        write(&mut device, vec![op]);
+    }
+    edits
+}
+
+fn mutant(rng: &mut Rng, bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=rng.below(3) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = rng.below(bytes.len());
+        let end = (at + rng.below(24)).min(bytes.len());
+        match rng.below(6) {
+            0 => bytes[at] ^= 1 << rng.below(8),
+            1 => bytes[at] = u8::try_from(rng.below(256)).unwrap(),
+            2 => bytes.truncate(at),
+            3 => drop(bytes.drain(at..end)),
+            4 => {
+                let piece = bytes[at..end].to_vec();
+                let to = rng.below(bytes.len());
+                bytes.splice(to..to, piece);
+            }
+            // A length or a number that lies.
+            _ => {
+                let lies: [&[u8]; 4] = [
+                    &[0xff, 0xff, 0xff, 0xff, 0x0f],
+                    &[0x80, 0x80, 0x40],
+                    &[0xff; 9],
+                    &[0xff, 0x7f],
+                ];
+                bytes.splice(at..=at, lies[rng.below(4)].iter().copied());
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn mutants_of_change_sets_are_refused_or_judged() {
+    let mut rng = Rng(11);
+    let mut server = Server::new();
+    let organization = tidegate::codec::SecretKey::from_seed([1; 32]);
+    let (mut unread, mut refused, mut judged, mut admitted) = (0, 0, 0, 0);
+    let mut seeds = Vec::new();
+    for number in 0..MUTANTS {
+        if number % 500 == 0 {
+            let edits = honest(&mut rng);
+            server = Server::new();
+            let answer = server.push_edits(edits[..6].to_vec());
+            assert!(matches!(answer, Answer::Judged(none) if none.is_empty()));
+            assert_eq!(server.store.log.len(), 6);
+            seeds = edits;
+        }
+        let bytes = encode_edits(&seeds[6..]).unwrap();
+        // A third in the envelope, the rest in the edits, which the attacker's digest then fits.
+        if rng.below(3) == 0 {
+            let body = mutant(&mut rng, &body_of(&organization, &bytes));
+            match server.push(signed(&server.key, body)) {
+                Answer::Refused => refused += 1,
+                Answer::Judged(_) => judged += 1,
+            }
+            continue;
+        }
+        let Ok(edits) = decode_edits(&mutant(&mut rng, &bytes)) else {
+            unread += 1;
+            continue;
+        };
+        let ops: usize = edits.iter().map(|edit| edit.ops().count()).sum();
+        assert!(ops <= CHANGE_SET_OPS_MAX);
+        let before = server.store.log.len();
+        match server.push_edits(edits) {
+            Answer::Refused => refused += 1,
+            Answer::Judged(_) => judged += 1,
+        }
+        admitted += server.store.log.len() - before;
+    }
+    println!("{unread} unread, {refused} refused, {judged} judged, {admitted} edits admitted");
+    assert!(unread > 1_000 && refused > 1_000 && judged > 500, "the mutants became too alike");
+    // What was admitted is whole: it reads back, and every document is what its values say.
+    for confirmed in server.store.records.values() {
+        let read = tidegate::crdt::Record::from_edit(&confirmed.to_edit()).unwrap();
+        assert_eq!(read.columns(), confirmed.record().columns());
+        for section in read.sections().keys().filter(|it| **it != Section::Header) {
+            let columns = read.document(section).unwrap().columns().unwrap();
+            assert!(columns.iter().all(|(name, value)| read.columns()[name] == *value));
+        }
+    }
+}
+
+#[test]
+fn mutants_of_signed_bytes_never_verify() {
+    let mut rng = Rng(12);
+    let mut server = Server::new();
+    let organization = tidegate::codec::SecretKey::from_seed([1; 32]);
+    let edits = encode_edits(&honest(&mut rng)).unwrap();
+    let whole = postcard::to_stdvec(&signed(&server.key, body_of(&organization, &edits))).unwrap();
+    for _ in 0..2_000 {
+        let bytes = mutant(&mut rng, &whole);
+        let Ok((set, rest)) = postcard::take_from_bytes::<SignedChangeSet>(&bytes) else {
+            continue;
+        };
+        if bytes[..bytes.len() - rest.len()] != whole {
+            assert!(matches!(server.push(set), Answer::Refused));
+        }
+    }
+    assert!(server.store.log.is_empty());
+}
+
+#[test]
+fn what_does_not_fit_its_value_is_malformed() {
+    let mut server = Server::new();
+    let mut device = Replica::new(1);
+    let mut counter = 0;
+    let mut edit = |device: &Replica, ops: Vec<Op>| {
+        counter += 1;
+        let id = EditId { device: device.actor.device, counter, part: 0 };
+        device.record.author(&table(), id, device.actor, tidegate::model::Timestamp::default(), ops)
+    };
+    let create = edit(&device, vec![Op::State(RecordState::Active)]);
+    device.record.merge(&create).unwrap();
+    assert!(matches!(server.push_edits(vec![create]), Answer::Judged(none) if none.is_empty()));
+    for op in crate::bombs::misfits() {
+        let name = format!("{op:?}");
+        let answer = server.push_edits(vec![edit(&device, vec![op])]);
+        let Answer::Judged(verdicts) = answer else { panic!("{name}: {answer:?}") };
+        assert!(matches!(verdicts[..], [Verdict::Denied { .. }]), "{name:.200}: {verdicts:?}");
+    }
+    let many = vec![Op::Increment { column: column("visits"), by: 1 }; CHANGE_OPS_MAX + 1];
+    assert!(matches!(server.push_edits(vec![edit(&device, many)]), Answer::Refused));
+    assert_eq!(server.store.log.len(), 1);
+}
