@@ -1,5 +1,7 @@
 //! What apps do: edits of every kind on what their device shows, and what users make of refusals.
 
+use std::collections::btree_map::Entry;
+
 use tidegate::model::{
     ColumnName, Columns, Edit, EditId, Op, Owner, RecordId, RecordState, Section, TableName, Value,
 };
@@ -34,7 +36,7 @@ impl World {
             device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, atomic);
         let ids = match result {
             Ok(ids) => ids,
-            Err(error) => return self.edit_refused(at, error),
+            Err(error) => return self.edit_refused(at, &error),
         };
         self.note(|| format!("made {ids:?}"));
         self.check_actors(at)?;
@@ -50,10 +52,9 @@ impl World {
         let device = &mut self.devices[at];
         let mut new = Vec::new();
         for edit in device.disk.file.pending.values() {
-            if let std::collections::btree_map::Entry::Vacant(e) = device.made.entry(edit.id) {
-                let ops: Vec<Op> = edit.ops().cloned().collect();
-                let made = Made { ops, creates: creates(edit), dealt_with: Vec::new() };
-                e.insert(made);
+            if let Entry::Vacant(entry) = device.made.entry(edit.id) {
+                let ops = edit.ops().cloned().collect();
+                entry.insert(Made { ops, creates: creates(edit), dealt_with: Vec::new() });
                 new.push(edit.id);
             }
         }
@@ -87,7 +88,7 @@ impl World {
         Ok(())
     }
 
-    fn edit_refused(&mut self, at: usize, error: EditError) -> Check {
+    fn edit_refused(&mut self, at: usize, error: &EditError) -> Check {
         self.note(|| format!("not made: {error}"));
         match error {
             EditError::Store(StoreError::Damaged(_)) | EditError::Damaged(_) => {

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use tidegate::codec::{Refusal, ToDevice, ToServer, decode_message, encode_message};
 use tidegate::sync::StoreError;
-use tidegate::sync::replica::{Output, SessionError};
-use tidegate::sync::server::{ConnectionId, Output as ServerOutput};
+use tidegate::sync::replica::{Output, ReplicaMachine, SessionError};
+use tidegate::sync::server::{ConnectionId, Output as ServerOutput, ServerMachine};
 
 use crate::rng::Rng;
 use crate::world::{Check, World};
@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    pub(crate) fn cut_somewhere(&mut self) -> Check {
+    pub(crate) fn cut_somewhere(&mut self) {
         if let Some(id) = self.link_with(|link| !link.up_ends || !link.down_ends) {
             self.note(|| format!("link {id} is cut"));
             self.figures.cuts += 1;
@@ -80,7 +80,6 @@ impl World {
             link.down.truncate(self.rng.below(link.down.len() + 1));
             (link.up_ends, link.down_ends) = (true, true);
         }
-        Ok(())
     }
 
     /// Everything that is under way, in turn; whether there was anything.
@@ -216,10 +215,8 @@ impl World {
     /// Takes what the device wants sent and told.
     pub(crate) fn drain_device(&mut self, at: usize) -> Check {
         self.check_actors(at)?;
-        while let Some(output) = self.devices[at]
-            .machine
-            .as_mut()
-            .and_then(tidegate::sync::replica::ReplicaMachine::poll_output)
+        while let Some(output) =
+            self.devices[at].machine.as_mut().and_then(ReplicaMachine::poll_output)
         {
             match output {
                 Output::Send(message) => {
@@ -244,6 +241,7 @@ impl World {
 
     /// As the shell does: after a failure of the store all devices are sent away.
     pub(crate) fn server_result(&mut self, result: Result<(), StoreError>) -> Check {
+        self.follow_epoch()?;
         self.drain_server()?;
         let Err(error) = result else { return Ok(()) };
         self.note(|| format!("server: {error}"));
@@ -278,9 +276,7 @@ impl World {
 
     /// Takes what the server wants sent.
     pub(crate) fn drain_server(&mut self) -> Check {
-        while let Some(output) =
-            self.server.as_mut().and_then(tidegate::sync::server::ServerMachine::poll_output)
-        {
+        while let Some(output) = self.server.as_mut().and_then(ServerMachine::poll_output) {
             match output {
                 ServerOutput::Send(ConnectionId(id), message) => {
                     let at = self.links.get(&id).map(|link| link.device);
@@ -295,9 +291,7 @@ impl World {
                         }
                     }
                 }
-                ServerOutput::Close(ConnectionId(id), refusal) => {
-                    self.server_closes(id, refusal)?;
-                }
+                ServerOutput::Close(id, refusal) => self.server_closes(id.0, refusal)?,
             }
         }
         Ok(())

@@ -143,6 +143,7 @@ impl ReplicaDisk {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
 fn damaged(error: impl ToString) -> StoreError {
     StoreError::Damaged(error.to_string())
 }

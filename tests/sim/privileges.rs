@@ -50,14 +50,14 @@ impl People {
         if depth == Depth::None {
             return false;
         }
-        let Some((owner, unit)) = owned else { return depth == Depth::Organization };
+        let Some((holder, unit)) = owned else { return depth == Depth::Organization };
         // Way 1.
-        let mine = match owner {
-            Owner::User(owner) => owner == user,
-            Owner::Team(owner) => self.owner_teams_of(user).iter().any(|(team, ..)| *team == owner),
+        let mine = match holder {
+            Owner::User(id) => id == user,
+            Owner::Team(id) => self.owner_teams_of(user).iter().any(|(team, ..)| *team == id),
         };
         let by_owner = match (team, role.inheritance) {
-            (Some(team), Inheritance::TeamOnly) => *owner == Owner::Team(team.clone()),
+            (Some(team), Inheritance::TeamOnly) => *holder == Owner::Team(team.clone()),
             _ => mine,
         };
         // Way 2.
@@ -239,7 +239,7 @@ impl People {
         let owned = old.owned();
         need(self.may(user, Right::Create, old.table.as_str(), &owned), "create to undelete")?;
         match &owned {
-            Some((owner, unit)) => need(self.unit_of(owner) == Some(unit), "business unit"),
+            Some((of, unit)) => need(self.unit_of(of) == Some(unit), "business unit"),
             None => Ok(()),
         }
     }

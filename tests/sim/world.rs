@@ -17,7 +17,7 @@ pub(crate) type Check<T = ()> = Result<T, String>;
 
 /// 2026-01-01.
 const START_MILLIS: i64 = 1_767_225_600_000;
-const STEPS: usize = 400;
+const STEPS: usize = 350;
 
 /// A bug put into a world from outside, to see whether the oracles find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,7 @@ pub(crate) struct World {
     pub(crate) people: People,
     /// What was true under each policy epoch.
     pub(crate) truths: BTreeMap<u64, People>,
+    last_epoch: u64,
     pub(crate) server: Option<ServerMachine>,
     pub(crate) disk: ServerDisk,
     identity: Identity,
@@ -134,6 +135,7 @@ impl World {
             now: START_MILLIS,
             people,
             truths: BTreeMap::new(),
+            last_epoch: 0,
             server: None,
             disk: ServerDisk::default(),
             identity,
@@ -243,7 +245,10 @@ impl World {
             3 => self.rule(),
             4 => self.writable_somewhere(),
             5 => self.connect(device),
-            6 => self.cut_somewhere(),
+            6 => {
+                self.cut_somewhere();
+                Ok(())
+            }
             7 => self.crash_device(device),
             8 => self.crash_server(),
             9 => self.change_rules(),
@@ -285,9 +290,16 @@ impl World {
         }
     }
 
+    /// The server may have found that another policy epoch stands for its rules.
+    pub(crate) fn follow_epoch(&mut self) -> Check {
+        let epoch = self.server.as_ref().map(|server| server.meta().policy_epoch.0);
+        if epoch.is_none_or(|epoch| epoch == self.last_epoch) { Ok(()) } else { self.note_truth() }
+    }
+
     fn note_truth(&mut self) -> Check {
         let Some(server) = &self.server else { return Ok(()) };
         let epoch = server.meta().policy_epoch.0;
+        self.last_epoch = epoch;
         match self.truths.insert(epoch, self.people.clone()) {
             Some(known) if known != self.people => {
                 Err(format!("policy epoch {epoch} stands for two policies"))

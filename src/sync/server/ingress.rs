@@ -32,7 +32,10 @@ impl ServerMachine {
         }
         let queue = std::mem::take(&mut self.queue);
         // What was written after all is known by its edit ids.
-        self.until_certain(|machine| machine.rule_once(store, now, &queue))
+        self.until_certain(|machine| {
+            machine.note_rules(store)?;
+            machine.rule_once(store, now, &queue)
+        })
     }
 
     fn rule_once<S: ServerStore>(

@@ -250,7 +250,8 @@ impl ServerMachine {
         Ok(())
     }
 
-    /// Makes sure that the policy epoch of the store stands for the present rules.
+    /// Makes sure that the policy epoch of the store stands for the present rules. What was looked
+    /// up after a doubtful write may be of rules that were never in force here.
     fn note_rules<S: ServerStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
         self.until_certain(|machine| {
             let mut meta = machine.meta.clone();

@@ -143,6 +143,7 @@ impl ServerMachine {
             return Ok(());
         };
         let (number, user) = (device.number, device.user.clone());
+        self.note_rules(store)?;
         let resolved = self.resolve(&user)?;
         if store.standing(number, resolved.digest)?.is_none() {
             let (digest, standing) = (resolved.digest, resolved.bytes.clone());
