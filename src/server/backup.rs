@@ -188,13 +188,16 @@ fn sync_folder(folder: &Path) -> Result<(), BackupError> {
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
 }
 
-/// A name by which backups sort by their time.
+/// A name by which backups sort by their time, also several of one second: behind all that are
+/// there, since the first of these may have been removed already.
 fn free_name(into: &Path, now: Timestamp) -> String {
     let time = jiff::Timestamp::from_millisecond(now.as_millis()).unwrap_or_default();
-    let name = format!("{NAME}{}", time.strftime("%Y%m%dT%H%M%SZ"));
-    let numbered = (2_u32..).map(|number| format!("{name}-{number:04}"));
-    let mut names = std::iter::once(name.clone()).chain(numbered);
-    names.find(|name| !into.join(name).exists()).unwrap_or(name)
+    let name = format!("{NAME}{}-", time.strftime("%Y%m%dT%H%M%SZ"));
+    let number = |entry: std::io::Result<fs::DirEntry>| {
+        entry.ok()?.file_name().to_str()?.strip_prefix(&name)?.parse::<u32>().ok()
+    };
+    let last = fs::read_dir(into).ok().and_then(|entries| entries.filter_map(number).max());
+    format!("{name}{:04}", last.unwrap_or(0) + 1)
 }
 
 /// Removes all but the newest backups. What is not the name of one is left alone.

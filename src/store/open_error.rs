@@ -106,6 +106,7 @@ pub enum OpenError {
 
 impl OpenError {
     /// What the system said of a file.
+    #[cfg(feature = "server")]
     pub(crate) fn of_io(path: &Path, action: &'static str, source: io::Error) -> Self {
         Self::io(path, action, source)
     }
