@@ -213,6 +213,39 @@ fn names<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
 impl Replica {
     /// Imports rows, a thousand in a durable step. `progress` is told the number of lines done.
     ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("field.redb");
+    /// # let schema = tidegate::read_schema(
+    /// #     r#"
+    /// #     [[table]]
+    /// #     id = "part"
+    /// #     ownership = "user_owned"
+    /// #     key = ["number"]
+    /// #     columns = [
+    /// #       { id = "number", type = "integer", required = true },
+    /// #       { id = "name", type = "text" },
+    /// #     ]
+    /// #     "#,
+    /// #     "schema.toml",
+    /// # )?;
+    /// # let app = tidegate::Replica::builder(path).schema(schema).open()?;
+    /// use tidegate::replica::{ExportFormat, Import, ImportSource};
+    ///
+    /// let file = "number,name\n1,pump\n2,seal\nthree,hose\n";
+    /// let import = Import { table: "part".parse()?, rename: [].into(), ignore: vec![] };
+    /// let report = app.import(&import, ImportSource::Csv(file.as_bytes()), |_| {}).await?;
+    /// assert_eq!((report.changed, report.bad), (2, 1));
+    /// assert_eq!(report.bad_lines[0].line, 4);
+    ///
+    /// let mut lines = Vec::new();
+    /// assert_eq!(app.export(&import.table, ExportFormat::JsonLines, &mut lines)?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// A bad line is reported and left out; the others go in. A row that the user may not write is
     /// a bad line.
     ///
