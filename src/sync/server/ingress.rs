@@ -33,7 +33,7 @@ impl ServerMachine {
         let queue = std::mem::take(&mut self.queue);
         // What was written after all is known by its edit ids.
         self.until_certain(|machine| {
-            machine.note_rules(store)?;
+            machine.note_rules(store, now)?;
             machine.rule_once(store, now, &queue)
         })
     }
