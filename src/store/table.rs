@@ -43,10 +43,7 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     /// The table in a snapshot.
-    pub(super) fn read(
-        &'static self,
-        tx: &ReadTransaction,
-    ) -> Result<Opened<K, V, ReadOnlyTable<Bytes, Bytes>>, StoreError> {
+    pub(super) fn read(&'static self, tx: &ReadTransaction) -> Result<Reading<K, V>, StoreError> {
         let inner = tx.open_table(self.definition()).map_err(fence::table)?;
         Ok(Opened { table: self, inner })
     }
@@ -136,6 +133,9 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
 
 /// A table within a write transaction.
 pub(super) type Writing<'t, K, V> = Opened<K, V, redb::Table<'t, Bytes, Bytes>>;
+
+/// A table within a snapshot.
+pub(super) type Reading<K, V> = Opened<K, V, ReadOnlyTable<Bytes, Bytes>>;
 
 /// A table within a transaction.
 pub(super) struct Opened<K: 'static, V: 'static, T> {

@@ -110,6 +110,7 @@ impl ReplicaMachine {
         }
         let counter = self.meta.counter + 1;
         let mut desk = Desk::new(&*store);
+        desk.fetch(drafts.iter().map(|draft| (draft.table.clone(), draft.record)))?;
         let mut ids = Vec::new();
         for draft in drafts {
             let part = u32::try_from(ids.len()).unwrap_or(u32::MAX);
@@ -150,33 +151,37 @@ impl ReplicaMachine {
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
-        let visible = Self::visible(desk, &name, record)?;
-        let ops = self.ops(table, &visible, intent)?;
+        let (shared, visible) = Self::visible(desk, &name, record)?;
+        let ops = self.ops(table, visible, intent)?;
         if ops.is_empty() {
             return Ok(None);
         }
         let edit = visible.author(table, id, self.actor, now, ops);
-        self.preview(desk, store, &visible, &edit)?;
+        self.preview(shared, store, visible, &edit)?;
         let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
         Ok(Some(edit))
     }
 
-    /// The record as the app sees it, to build an edit on.
-    fn visible<S: ReplicaStore>(
-        desk: &mut Desk<'_, S>,
+    /// The record as the app sees it, to build an edit on. The desk is shared from then on: judging
+    /// looks at other records of the step.
+    fn visible<'d, S: ReplicaStore>(
+        desk: &'d mut Desk<'_, S>,
         table: &TableName,
         record: RecordId,
-    ) -> Result<Record, EditError> {
+    ) -> Result<(&'d Desk<'d, S>, &'d Record), EditError> {
+        let none = || EditError::NoSuchRecord(table.clone(), record);
         let folder = desk.folder(table, record)?;
         let is_pending = !folder.pending.is_empty();
         match folder.visible(table, record) {
-            Ok(visible) => Ok(visible.clone()),
+            Ok(_) => {}
             // What is pending builds on something that is to come (again): until then the record
             // is not shown, or not as the user left it.
-            Err(_) if is_pending => Err(EditError::NoSuchRecord(table.clone(), record)),
-            Err(error) => Err(error.into()),
+            Err(_) if is_pending => return Err(none()),
+            Err(error) => return Err(error.into()),
         }
+        let desk: &Desk<'_, S> = desk;
+        Ok((desk, desk.shown(table, record).ok_or_else(none)?))
     }
 
     fn ops(&self, table: &Table, record: &Record, intent: Intent) -> Result<Vec<Op>, EditError> {
@@ -371,7 +376,7 @@ impl ReplicaMachine {
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
-        let visible = Self::visible(desk, &name, record)?;
+        let (shared, visible) = Self::visible(desk, &name, record)?;
         let mut ops: Vec<_> = entries.into_iter().flat_map(|entry| entry.ops).collect();
         let is_of_column = |op: &Op| op.column().is_some();
         if visible.exists() && ops.iter().any(is_of_column) {
@@ -379,7 +384,7 @@ impl ReplicaMachine {
             ops.retain(is_of_column);
         }
         let edit = visible.author(table, id, self.actor, now, ops);
-        self.preview(desk, store, &visible, &edit)?;
+        self.preview(shared, store, visible, &edit)?;
         let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
         Ok(edit)

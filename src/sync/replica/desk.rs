@@ -5,7 +5,7 @@ use crate::gate::{Applied, Confirmed};
 use crate::model::{
     Change, Denial, Edit, EditId, Header, Op, RecordId, Section, Sequence, TableName,
 };
-use crate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
+use crate::sync::{Held, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
 /// Where a step of a replica is prepared: the records that it touches, read once, and changed in
 /// memory until all of it is written as one batch.
@@ -237,17 +237,19 @@ impl Folder {
     fn row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
         let version = self.version().unwrap_or_default();
         let pending = !self.pending.is_empty();
-        // What does not fit (yet) is not shown; the confirmed state still is.
-        let record = match self.visible(table, id) {
-            Ok(record) => record.clone(),
-            Err(_) => self.base(table, id),
+        let row = |record: &Record| {
+            record.is_active().then(|| StoredRow {
+                header: record.header().clone(),
+                columns: record.columns().clone(),
+                pending,
+                version,
+            })
         };
-        record.is_active().then(|| StoredRow {
-            header: record.header().clone(),
-            columns: record.columns().clone(),
-            pending,
-            version,
-        })
+        // What does not fit (yet) is not shown; the confirmed state still is.
+        match self.visible(table, id) {
+            Ok(record) => row(record),
+            Err(_) => row(&self.base(table, id)),
+        }
     }
 }
 
@@ -262,6 +264,21 @@ pub fn replay(
     let (confirmed, pending) = (confirmed.cloned(), pending.to_vec());
     let mut folder = Folder::new(confirmed, pending, false);
     folder.row(table, id)
+}
+
+fn open_folder<S: ReplicaStore>(
+    store: &S,
+    table: &TableName,
+    id: RecordId,
+    held: Held,
+) -> Result<Folder, StoreError> {
+    let Held { confirmed, pending } = held;
+    let had_row = if pending.is_empty() {
+        confirmed.as_ref().is_some_and(|confirmed| confirmed.record().is_active())
+    } else {
+        store.row(table, id)?.is_some()
+    };
+    Ok(Folder::new(confirmed, pending, had_row))
 }
 
 impl<'a, S: ReplicaStore> Desk<'a, S> {
@@ -279,12 +296,35 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         use std::collections::btree_map::Entry;
         Ok(match self.folders.entry((table.clone(), id)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Folder::new(
-                self.store.confirmed(table, id)?,
-                self.store.pending_on(id)?,
-                self.store.row(table, id)?.is_some(),
-            )),
+            Entry::Vacant(entry) => {
+                let held = Held {
+                    confirmed: self.store.confirmed(table, id)?,
+                    pending: self.store.pending_on(id)?,
+                };
+                entry.insert(open_folder(self.store, table, id, held)?)
+            }
         })
+    }
+
+    /// Reads the folders of many records at one moment.
+    pub(super) fn fetch(
+        &mut self,
+        places: impl IntoIterator<Item = (TableName, RecordId)>,
+    ) -> Result<(), StoreError> {
+        let places: BTreeSet<_> = places.into_iter().collect();
+        let places: Vec<_> =
+            places.into_iter().filter(|place| !self.folders.contains_key(place)).collect();
+        let held = self.store.held(&places)?;
+        for ((table, id), held) in places.into_iter().zip(held) {
+            let folder = open_folder(self.store, &table, id, held)?;
+            self.folders.insert((table, id), folder);
+        }
+        Ok(())
+    }
+
+    /// The record as it is visible, where its folder was read and what is pending on it fits.
+    pub(super) fn shown(&self, table: &TableName, id: RecordId) -> Option<&Record> {
+        self.folders.get(&(table.clone(), id))?.visible.as_ref()
     }
 
     /// Takes a pending edit away, wherever it is.
@@ -299,8 +339,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
 
     /// The header of a record as this step has changed it so far; `None` where it has not.
     pub(super) fn header(&self, table: &TableName, id: RecordId) -> Option<Header> {
-        let folder = self.folders.get(&(table.clone(), id))?;
-        let visible = folder.visible.as_ref().filter(|record| record.is_active())?;
+        let visible = self.shown(table, id).filter(|record| record.is_active())?;
         Some(visible.header().clone())
     }
 
