@@ -106,12 +106,12 @@ impl Column {
             ColumnType::Counter => Value::Counter(text.parse().ok()?),
             ColumnType::List => {
                 let items: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
-                Value::List(items.iter().map(item).collect::<Option<_>>()?)
+                Value::List(items.iter().map(Value::item_of_json).collect::<Option<_>>()?)
             }
             ColumnType::Map => {
                 let entries: BTreeMap<String, serde_json::Value> =
                     serde_json::from_str(text).ok()?;
-                let entry = |(key, value)| Some((key, item(&value)?));
+                let entry = |(key, value)| Some((key, Value::item_of_json(&value)?));
                 Value::Map(entries.into_iter().map(entry).collect::<Option<_>>()?)
             }
         })
@@ -180,26 +180,31 @@ impl Value {
     }
 }
 
-/// Reads what a list or map holds: the inverse of [`Value::to_json`] there.
-fn item(json: &serde_json::Value) -> Option<Value> {
-    use serde_json::Value as Json;
-    Some(match json {
-        Json::Null => Value::Null,
-        Json::Bool(truth) => Value::Boolean(*truth),
-        Json::String(text) => Value::Text(text.clone()),
-        Json::Number(number) => match number.as_i64() {
-            Some(whole) => Value::Integer(whole),
-            None => Value::Float(number.as_f64().filter(|_| number.is_f64())?),
-        },
-        Json::Object(object) => {
-            let mut entries = object.iter();
-            let (Some((name, Json::String(text))), None) = (entries.next(), entries.next()) else {
-                return None;
-            };
-            typed_item(name, text)?
-        }
-        Json::Array(_) => return None,
-    })
+impl Value {
+    /// Reads what a list or map holds: the inverse of [`Self::to_json`] there. `None`: they hold
+    /// no such thing.
+    #[must_use]
+    pub fn item_of_json(json: &serde_json::Value) -> Option<Self> {
+        use serde_json::Value as Json;
+        Some(match json {
+            Json::Null => Value::Null,
+            Json::Bool(truth) => Value::Boolean(*truth),
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Number(number) => match number.as_i64() {
+                Some(whole) => Value::Integer(whole),
+                None => Value::Float(number.as_f64().filter(|_| number.is_f64())?),
+            },
+            Json::Object(object) => {
+                let mut entries = object.iter();
+                let (Some((name, Json::String(text))), None) = (entries.next(), entries.next())
+                else {
+                    return None;
+                };
+                typed_item(name, text)?
+            }
+            Json::Array(_) => return None,
+        })
+    }
 }
 
 fn typed_item(name: &str, text: &str) -> Option<Value> {

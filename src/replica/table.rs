@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use super::shape::fields_of;
-use super::{Draft, EditError, Intent, Receipt, Replica, Row};
+use super::{Draft, EditBuilder, EditError, Intent, Receipt, Replica, Row};
 use crate::model::{ColumnName, Columns, Denial, Owner, RecordId, Schema, Table, TableName, Value};
 use crate::sync::StoreError;
 
@@ -142,6 +142,13 @@ pub(super) fn column_value(
     Ok((found.id.clone(), value))
 }
 
+/// Reads one item of a list or map that an app gives.
+pub(super) fn item_value(column: &ColumnName, value: &impl Serialize) -> Result<Value, EditError> {
+    let json = serde_json::to_value(value).map_err(malformed)?;
+    let no_item = || malformed(format!("column `{column}`: a list or map cannot hold {json}"));
+    Value::item_of_json(&json).ok_or_else(no_item)
+}
+
 /// Reads a whole row that an app gives.
 pub(super) fn row_columns(
     schema: &Schema,
@@ -219,6 +226,30 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
         self.replica.delete(&self.name, id).await
     }
 
+    /// Brings a deleted record back, with the values that it had.
+    ///
+    /// # Errors
+    /// The gate refuses it, or the record was never here.
+    pub async fn undelete(&self, id: RecordId) -> Result<Receipt, EditError> {
+        self.replica.undelete(&self.name, id).await
+    }
+
+    /// Gives a record another owner.
+    ///
+    /// # Errors
+    /// The gate refuses it, the record is not here, or the device does not know the owner.
+    pub async fn assign(&self, id: RecordId, to: Owner) -> Result<Receipt, EditError> {
+        self.replica.assign(&self.name, id, to).await
+    }
+
+    /// The row of this id as the server has confirmed it; `None` where it has confirmed none.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_confirmed(&self, id: RecordId) -> Result<Option<T>, TableError> {
+        self.replica.get_confirmed(&self.name, id)?.map(|row| self.read(&row)).transpose()
+    }
+
     fn read(&self, row: &Row) -> Result<T, TableError> {
         let columns = row.columns.iter();
         let fields: Map<_, _> =
@@ -228,65 +259,5 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
             row: row.id,
             error: error.to_string(),
         })
-    }
-}
-
-/// An edit of one record, being put together.
-#[derive(Debug)]
-#[must_use = "nothing happens before `commit`"]
-pub struct EditBuilder {
-    replica: Replica,
-    table: TableName,
-    record: RecordId,
-    schema: Schema,
-    columns: Columns,
-    error: Option<EditError>,
-}
-
-impl Replica {
-    /// Begins an edit of one record; nothing happens before [`EditBuilder::commit`].
-    pub fn edit(&self, table: &TableName, record: RecordId) -> EditBuilder {
-        EditBuilder {
-            replica: self.clone(),
-            table: table.clone(),
-            record,
-            schema: self.schema(),
-            columns: Columns::new(),
-            error: None,
-        }
-    }
-}
-
-impl EditBuilder {
-    /// Sets a column. `value` is anything that serializes to the column's kind of value: a text, a
-    /// number, a date as text, an `Option` of these.
-    pub fn set(mut self, column: &str, value: impl Serialize) -> Self {
-        match column_value(&self.schema, &self.table, column, &value) {
-            Ok((column, value)) => {
-                self.columns.insert(column, value);
-            }
-            Err(error) => {
-                self.error.get_or_insert(error);
-            }
-        }
-        self
-    }
-
-    pub(super) fn draft(self) -> Result<Draft, EditError> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        Ok(Draft { table: self.table, record: self.record, intent: Intent::Set(self.columns) })
-    }
-
-    /// Makes the edit: durable when the future is ready, pending until the server rules. Not
-    /// cancelled by dropping the future.
-    ///
-    /// # Errors
-    /// The gate refuses it, the record is not here, or a value does not fit its column: nothing is
-    /// stored.
-    pub async fn commit(self) -> Result<Receipt, EditError> {
-        let replica = self.replica.clone();
-        replica.commit(vec![self.draft()?]).await
     }
 }

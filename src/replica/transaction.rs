@@ -6,8 +6,7 @@ use std::pin::Pin;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::table::{EditBuilder, TypedTable};
-use super::{Draft, EditError, Intent, Receipt, Replica};
+use super::{Draft, EditBuilder, EditError, Intent, Receipt, Replica, TypedTable};
 use crate::model::{Owner, RecordId};
 
 /// Collects the edits of one step. See [`Replica::transaction`].

@@ -9,6 +9,7 @@
 )]
 
 mod atomic;
+mod edits;
 mod embed;
 mod enrolment;
 mod handles;

@@ -22,6 +22,16 @@ columns = [
   { id = "amount", type = "integer", required = true },
   { id = "from", type = "lookup", table = "account" },
 ]
+[[table]]
+id = "visit"
+ownership = "user_owned"
+columns = [
+  { id = "place", type = "text" },
+  { id = "notes", type = "rich_text" },
+  { id = "photos", type = "counter" },
+  { id = "parts", type = "list" },
+  { id = "readings", type = "map" },
+]
 "#;
 
 pub(crate) const POLICY: &str = r#"
@@ -47,6 +57,11 @@ read = "organization"
 write = "organization"
 delete = "user"
 append_to = "organization"
+[role.rights.visit]
+create = "user"
+read = "organization"
+write = "organization"
+delete = "user"
 [role.rights.transfer]
 create = "user"
 read = "organization"

@@ -1,5 +1,6 @@
 //! From what an app asks of columns to the operations that an edit carries.
 
+use crate::crdt::{CrdtError, Record};
 use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Op, Table, Value};
 
 /// The operations after which columns that hold `now` hold `columns`.
@@ -27,9 +28,14 @@ fn is_for(column_type: ColumnType, value: &Value) -> bool {
 }
 
 /// The operations that an app asks for one after another, without those that change nothing, and
-/// with what was typed in one run as one operation.
-pub(super) fn carry_out(table: &Table, now: &Columns, asked: Vec<Op>) -> Vec<Op> {
-    let mut edit = ColumnEdit::new(now);
+/// with what was typed in one run as one operation. A put of what a column holds already changes
+/// something where the column holds other values beside it: it settles that conflict.
+pub(super) fn carry_out(
+    table: &Table,
+    record: &Record,
+    asked: Vec<Op>,
+) -> Result<Vec<Op>, CrdtError> {
+    let mut edit = ColumnEdit::new(record.columns());
     let mut ops: Vec<Op> = Vec::new();
     for op in asked {
         let parts = match op {
@@ -42,7 +48,13 @@ pub(super) fn carry_out(table: &Table, now: &Columns, asked: Vec<Op>) -> Vec<Op>
                     ops.retain(|earlier| earlier.column() != Some(&column));
                     edit.restore(&column);
                 }
-                set_column(table, column.clone(), &edit.value(&column), value)
+                let parts = set_column(table, column.clone(), &edit.value(&column), value.clone());
+                let settles = replaces && parts.is_empty();
+                if settles && !record.conflicts(table, &column)?.is_empty() {
+                    vec![Op::Put { column, value }]
+                } else {
+                    parts
+                }
             }
             other if is_idle(&other) => Vec::new(),
             other => vec![other],
@@ -55,7 +67,7 @@ pub(super) fn carry_out(table: &Table, now: &Columns, asked: Vec<Op>) -> Vec<Op>
             }
         }
     }
-    ops
+    Ok(ops)
 }
 
 fn is_idle(op: &Op) -> bool {
