@@ -17,6 +17,9 @@ use crate::model::{
     RecordId, RecordState, Rights, Section, TableName, Timestamp, Value,
 };
 
+/// Made room for when an edit is written: most are not larger.
+const ROOM: usize = 512;
+
 /// Borrows while it is written, and owns what was read.
 #[derive(Serialize, Deserialize)]
 struct WireEdits<'a> {
@@ -239,7 +242,7 @@ pub fn encode_edits(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
     let mut writer = Writer { names, actors, counter: 0, time: 0, place: Place::default() };
     let edits = edits.iter().map(|edit| writer.edit(edit)).collect();
     let wire = WireEdits { names: writer.names.things, actors: writer.actors.things, edits };
-    Ok(postcard::to_stdvec(&wire)?)
+    Ok(postcard::to_extend(&wire, Vec::with_capacity(ROOM * wire.edits.len()))?)
 }
 
 struct Reader {

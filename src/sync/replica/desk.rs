@@ -13,8 +13,28 @@ pub(super) struct Desk<'a, S> {
     store: &'a S,
     folders: BTreeMap<(TableName, RecordId), Folder>,
     pub(super) batch: ReplicaBatch,
+    /// The edits in the folders that this step made, and that are to be written.
+    pub(super) made: Option<Made>,
     /// Edits that the server admitted: told once this is written.
     pub(super) admitted: Vec<(EditId, Sequence)>,
+}
+
+/// Edits that the app made in one commit.
+pub(super) struct Made {
+    /// Their number.
+    pub(super) counter: u64,
+    /// Of how many parts it consists that count together; 0: each counts for itself.
+    pub(super) atomic: u32,
+}
+
+impl Made {
+    fn take(&self, pending: Vec<Pending>) -> impl Iterator<Item = Pending> {
+        let made = pending.into_iter().filter(|it| it.turn.counter == self.counter);
+        made.map(|Pending { turn, edit }| Pending {
+            turn,
+            edit: Edit { atomic: self.atomic, ..edit },
+        })
+    }
 }
 
 /// One record: its confirmed state, and what is pending on it, in order.
@@ -234,22 +254,17 @@ impl Folder {
         !self.pending.iter().all(|pending| stands(&mut record, &pending.edit))
     }
 
-    fn row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
-        let version = self.version().unwrap_or_default();
-        let pending = !self.pending.is_empty();
-        let row = |record: &Record| {
-            record.is_active().then(|| StoredRow {
-                header: record.header().clone(),
-                columns: record.columns().clone(),
-                pending,
-                version,
-            })
-        };
+    /// The row as the app reads it. It takes the visible record with it.
+    fn take_row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
         // What does not fit (yet) is not shown; the confirmed state still is.
-        match self.visible(table, id) {
-            Ok(record) => row(record),
-            Err(_) => row(&self.base(table, id)),
-        }
+        let fits = self.visible(table, id).is_ok();
+        let visible = self.visible.take().filter(|_| fits);
+        let record = visible.unwrap_or_else(|| self.base(table, id));
+        let (pending, version) = (!self.pending.is_empty(), self.version().unwrap_or_default());
+        record.is_active().then(|| {
+            let (header, columns) = record.into_values();
+            StoredRow { header, columns, pending, version }
+        })
     }
 }
 
@@ -263,7 +278,7 @@ pub fn replay(
 ) -> Option<StoredRow> {
     let (confirmed, pending) = (confirmed.cloned(), pending.to_vec());
     let mut folder = Folder::new(confirmed, pending, false);
-    folder.row(table, id)
+    folder.take_row(table, id)
 }
 
 fn open_folder<S: ReplicaStore>(
@@ -283,8 +298,8 @@ fn open_folder<S: ReplicaStore>(
 
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
-        let (folders, batch, admitted) = Default::default();
-        Self { store, folders, batch, admitted }
+        let (folders, batch, made, admitted) = Default::default();
+        Self { store, folders, batch, made, admitted }
     }
 
     /// The record's folder, read on first use.
@@ -375,11 +390,17 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
                 None if folder.gone => self.batch.gone.push((table.clone(), id)),
                 None => {}
             }
-            let row = folder.row(&table, id);
+            let row = folder.take_row(&table, id);
+            if let Some(made) = &self.made {
+                self.batch.pending.extend(made.take(folder.pending));
+            }
             if row.is_some() || folder.had_row {
                 self.batch.rows.push((table.clone(), id, row));
                 changed.push((table, id));
             }
+        }
+        if self.made.is_some() {
+            self.batch.pending.sort_by_key(|pending| pending.turn);
         }
         Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, past }
     }
