@@ -3,6 +3,7 @@
 mod check;
 mod commit;
 mod repair;
+mod row_reader;
 mod snapshot;
 mod tables;
 mod verify;

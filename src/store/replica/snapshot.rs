@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use redb::ReadTransaction;
 
+use super::row_reader::RowReader;
 use super::tables::{
     HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, PendingEdit,
     QUARANTINE, QUARANTINE_RECORD, ROW, ROW_COUNT,
@@ -94,7 +95,7 @@ impl ReplicaSnapshot {
         fenced(|| {
             let after = after.map(|after| (table.clone(), after));
             let entries = ROW.read(&self.tx)?.owned_starting_with(table, after.as_ref())?;
-            Ok(Rows { entries: Some(entries) })
+            Ok(Rows { entries: Some(entries), reader: RowReader::default() })
         })
     }
 
@@ -304,6 +305,7 @@ pub(super) fn rebuild(
 /// Rows of a table as they are read. After an error there are no more.
 pub struct Rows {
     entries: Option<Entries<'static, (TableName, RecordId), StoredRow>>,
+    reader: RowReader,
 }
 
 impl std::fmt::Debug for Rows {
@@ -317,7 +319,8 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         let entries = self.entries.as_mut()?;
-        let next = fenced(|| entries.next().transpose());
+        let reader = &mut self.reader;
+        let next = fenced(|| entries.next_by(|payload| reader.read(payload)).transpose());
         if !matches!(next, Ok(Some(_))) {
             self.entries = None;
         }
