@@ -88,6 +88,8 @@ enum WireOp<'a> {
     },
     MapPut(u32, Cow<'a, str>, Cow<'a, Value>),
     MapRemove(u32, Cow<'a, str>),
+    JsonPut(u32, Cow<'a, str>, Cow<'a, str>),
+    JsonRemove(u32, Cow<'a, str>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -229,6 +231,12 @@ impl<'a> Writer<'a> {
             Op::MapRemove { column, key } => {
                 WireOp::MapRemove(self.name(column.as_str()), key.into())
             }
+            Op::JsonPut { column, path, leaf } => {
+                WireOp::JsonPut(self.name(column.as_str()), path.into(), leaf.into())
+            }
+            Op::JsonRemove { column, path } => {
+                WireOp::JsonRemove(self.name(column.as_str()), path.into())
+            }
         }
     }
 }
@@ -364,6 +372,13 @@ impl Reader {
             }
             WireOp::MapRemove(column, key) => {
                 Op::MapRemove { column: self.column(column)?, key: key.into_owned() }
+            }
+            WireOp::JsonPut(column, path, leaf) => {
+                let (path, leaf) = (path.into_owned(), leaf.into_owned());
+                Op::JsonPut { column: self.column(column)?, path, leaf }
+            }
+            WireOp::JsonRemove(column, path) => {
+                Op::JsonRemove { column: self.column(column)?, path: path.into_owned() }
             }
         })
     }

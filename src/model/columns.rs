@@ -1,5 +1,6 @@
 use std::borrow::Borrow;
 use std::fmt;
+use std::ops::Index;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -121,6 +122,18 @@ impl Columns {
     /// The values, in the order of the names.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
         self.list.iter().map(|(_, value)| value)
+    }
+}
+
+/// A column that was never set is null.
+impl<Q: Ord + ?Sized> Index<&Q> for Columns
+where
+    ColumnName: Borrow<Q>,
+{
+    type Output = Value;
+
+    fn index(&self, column: &Q) -> &Value {
+        self.get(column).unwrap_or(&Value::Null)
     }
 }
 

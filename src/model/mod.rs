@@ -6,6 +6,7 @@ mod column_edit;
 mod columns;
 mod difference;
 mod id;
+mod json;
 pub mod name;
 mod op;
 mod organization;
@@ -27,6 +28,7 @@ pub use columns::Columns;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
+pub use json::{Json, JsonError, json_path};
 pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, NameError, PositionId, RoleId, TableName, TeamId,
     UserId,
@@ -40,7 +42,7 @@ pub use policy::{
 pub use principal::{Owner, Principal, PrincipalError};
 pub use record::Header;
 pub use right::{Depth, Right, Rights};
-pub use schema::{Column, MisfitError, Ownership, Schema, Table};
+pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
 pub use table_facts::TableFacts;
 pub use time::{TimeRangeError, Timestamp};
 pub use value::{ColumnType, Date, Value};
