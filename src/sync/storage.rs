@@ -65,6 +65,15 @@ pub struct Pending {
     pub edit: Edit,
 }
 
+/// What a device holds of a record.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The confirmed state.
+    pub confirmed: Option<Confirmed>,
+    /// The edits pending on it, in the order in which they were made.
+    pub pending: Vec<Pending>,
+}
+
 /// A refused edit, or part of one, kept with its values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quarantined {
@@ -235,6 +244,19 @@ pub trait ReplicaStore {
     /// # Errors
     /// The store cannot be read.
     fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError>;
+
+    /// What is held of each of these records: [`Self::confirmed`] and [`Self::pending_on`] of many,
+    /// which a store may read at once.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn held(&self, places: &[(TableName, RecordId)]) -> Result<Vec<Held>, StoreError> {
+        let held = |(table, record): &(TableName, RecordId)| {
+            let confirmed = self.confirmed(table, *record)?;
+            Ok(Held { confirmed, pending: self.pending_on(*record)? })
+        };
+        places.iter().map(held).collect()
+    }
 
     /// Up to `limit` pending edits after `after`, in the order in which they were made.
     ///
