@@ -9,8 +9,10 @@
 )]
 
 mod atomic;
+mod edits;
 mod embed;
 mod enrolment;
 mod handles;
 mod office;
+mod open;
 mod rows;
