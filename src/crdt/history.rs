@@ -163,8 +163,8 @@ impl History {
             }
         }
         let joins = done > 0 && changes.get(done - 1).is_some_and(|last| last.deps.len() > 1);
-        let changed = edit.finish();
-        columns.extend(changed);
+        let values = edit.finish();
+        columns.extend(values);
         if joins {
             self.note(columns);
         }
@@ -182,7 +182,7 @@ impl History {
     /// line again, from the last place where it was. Returns how many; 0, with nothing changed,
     /// where it takes the document to merge them.
     fn weave(&mut self, section: &Section, changes: &[Change], columns: &mut Columns) -> usize {
-        let fits = |change: &Change| {
+        let is_text = |change: &Change| {
             let is_own = |op: &Op| match section {
                 Section::Secured(own) => op.column() == Some(own),
                 _ => true,
@@ -192,7 +192,7 @@ impl History {
         let mut heads = self.heads.clone();
         let mut count = 0;
         for change in changes {
-            if !fits(change) {
+            if !is_text(change) {
                 return 0;
             }
             heads.retain(|head| !change.deps.contains(head));
@@ -204,17 +204,19 @@ impl History {
         }
         let new = changes.get(..count).unwrap_or_default();
         let Some((from, base)) = self.place_before(new, &heads, columns) else { return 0 };
-        let since: Vec<_> = self.changes.iter().skip(from).cloned().collect();
-        let mut weave = Weave::default();
-        for change in since.iter().map(AsRef::as_ref).chain(new) {
-            if weave.write(change, &base, |dep| self.holds(dep)).is_none() {
+        let later: Vec<_> = self.changes.iter().skip(from).cloned().collect();
+        let mut woven = Weave::default();
+        for change in later.iter().map(AsRef::as_ref).chain(new) {
+            if woven.write(change, &base, |dep| self.holds(dep)).is_none() {
                 return 0;
             }
         }
         self.noted.0.retain(|note| note.0 > from);
         self.noted.add(from, base);
-        columns.extend(weave.finish());
-        new.iter().for_each(|change| self.push(change));
+        columns.extend(woven.finish());
+        for change in new {
+            self.push(change);
+        }
         self.note(columns);
         count
     }

@@ -51,8 +51,9 @@ struct Run {
 
 impl Run {
     fn is_visible(&self, seen: &Seen) -> bool {
-        let sees = |change: &ChangeRef| seen.get(&change.actor).is_some_and(|at| *at >= change.seq);
-        self.id.as_ref().is_none_or(|(_, change)| sees(change)) && !self.deleted.iter().any(sees)
+        let knows =
+            |change: &ChangeRef| seen.get(&change.actor).is_some_and(|at| *at >= change.seq);
+        self.id.as_ref().is_none_or(|(_, change)| knows(change)) && !self.deleted.iter().any(knows)
     }
 
     /// The part from `at` on, cut off.
