@@ -80,10 +80,10 @@ struct Burst {
 /// someone else saw.
 fn bursts(txns: &[Txn]) -> Vec<Burst> {
     let agent = |txn: &Txn| usize::try_from(txn.agent).unwrap();
-    let mut seen = vec![false; txns.len()];
+    let mut noticed = vec![false; txns.len()];
     for txn in txns {
         for parent in txn.parents.iter().filter(|it| txns[**it].agent != txn.agent) {
-            seen[*parent] = true;
+            noticed[*parent] = true;
         }
     }
     let mut bursts: Vec<Burst> = Vec::new();
@@ -91,7 +91,7 @@ fn bursts(txns: &[Txn]) -> Vec<Burst> {
     let mut last: BTreeMap<u32, usize> = BTreeMap::new();
     for (at, txn) in txns.iter().enumerate() {
         let own = last.insert(txn.agent, at);
-        let goes_on = own.filter(|own| txn.parents == [*own] && !seen[*own]);
+        let goes_on = own.filter(|own| txn.parents == [*own] && !noticed[*own]);
         let burst = goes_on.map_or(bursts.len(), |own| burst_of[own]);
         if burst == bursts.len() {
             let others = txn.parents.iter().filter(|it| txns[**it].agent != txn.agent);
@@ -99,7 +99,7 @@ fn bursts(txns: &[Txn]) -> Vec<Burst> {
             bursts.push(Burst { agent: agent(txn), ops: Vec::new(), sees, is_seen: false });
         }
         bursts[burst].ops.extend(splices(&txn.patches));
-        bursts[burst].is_seen |= seen[at];
+        bursts[burst].is_seen |= noticed[at];
         burst_of.push(burst);
     }
     bursts
