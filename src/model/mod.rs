@@ -34,7 +34,9 @@ pub use name::{
     UserId,
 };
 pub use op::Op;
-pub use organization::{BusinessUnit, Organization, Position, Team, TeamKind, User};
+pub use organization::{
+    BusinessUnit, Organization, OrganizationRow, Position, Team, TeamKind, User,
+};
 pub use policy::{
     ColumnPermission, ColumnPermissions, ColumnSecurity, ColumnShares, Hierarchy, HierarchyModel,
     Inheritance, Policy, Role, SYSTEM_ADMINISTRATOR,

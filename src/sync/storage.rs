@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
-    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op, Owner,
-    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op,
+    Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema, Sequence,
+    TableName, Timestamp, UserId,
 };
 
 /// Why a store could not do what was asked.
@@ -402,6 +403,10 @@ pub enum Operation {
         /// The key of the device that used it.
         key: PublicKey,
     },
+    /// Writes the policy.
+    SetPolicy(Box<Policy>),
+    /// Writes or removes rows of the organization.
+    SetOrganization(Vec<OrganizationRow>),
     /// Keeps the standing under which a device receives rows.
     PutStanding {
         /// The device.
@@ -476,6 +481,18 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError>;
+
+    /// The policy and the organization in force; `None`: none was ever written.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError>;
+
+    /// All devices, by number.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn devices(&self) -> Result<Vec<DeviceRow>, StoreError>;
 
     /// A standing under which a device received rows.
     ///
