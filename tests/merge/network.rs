@@ -106,7 +106,7 @@ impl Network {
             net.connect(at);
             net.settle();
         }
-        let create = Intent::Create { owner: None, columns: BTreeMap::new() };
+        let create = Intent::Create { owner: None, columns: tidegate::Columns::new() };
         net.commit(0, create);
         net.settle();
         (0..net.devices.len()).for_each(|at| net.part(at));
