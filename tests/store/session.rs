@@ -145,6 +145,10 @@ fn key(number: u8) -> SecretKey {
     SecretKey::from_seed([number; 32])
 }
 
+fn device_key(at: usize) -> SecretKey {
+    key(10 + u8::try_from(at).unwrap())
+}
+
 fn time(now: i64) -> Timestamp {
     Timestamp::from_millis(now).unwrap()
 }
@@ -276,7 +280,7 @@ impl World {
         } else {
             self.devices[part].open() && {
                 let store = &mut self.devices[part];
-                let machine = ReplicaMachine::open(store, key(10 + part as u8), seed);
+                let machine = ReplicaMachine::open(store, device_key(part), seed);
                 self.machines[part] = machine.ok();
                 self.machines[part].as_mut().is_some_and(|machine| {
                     let is_new = machine.meta().enrolment.is_none();
@@ -295,9 +299,9 @@ impl World {
         if dark {
             self.close(part);
             if part == SERVER {
-                self.server.power_on()
+                self.server.power_on();
             } else {
-                self.devices[part].power_on()
+                self.devices[part].power_on();
             }
             self.open(part);
         }
@@ -358,7 +362,7 @@ impl World {
             Purpose::Enroll { code: Box::new(code(at)), name: USERS[at].into() }
         };
         machine.connected(purpose, tls()).unwrap();
-        self.judge.as_mut().unwrap().connected(id, key(10 + at as u8).public());
+        self.judge.as_mut().unwrap().connected(id, device_key(at).public());
         while self.goes_on(at, id) {}
         // Whoever lost its power has forgotten the connection.
         if let Some(machine) = &mut self.machines[at] {
@@ -485,7 +489,7 @@ fn code(at: usize) -> EnrollCode {
         addresses: vec!["server.example:4433".into()],
         organization: key(1).public(),
         user: USERS[at].parse().unwrap(),
-        nonce: [at as u8; 8],
+        nonce: u64::try_from(at).unwrap().to_le_bytes(),
         expires: time(START_MILLIS * 2),
     };
     EnrollCode::mint(&key(2), terms).unwrap()
