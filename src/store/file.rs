@@ -317,6 +317,13 @@ fn fenced_open<T>(
 
 fn open(path: &Path, kind: FileKind) -> Result<Database, OpenError> {
     check_magic(path, true)?;
+    // redb repairs what it opens. So the file is looked at first: what is damaged, or another's,
+    // is refused as it was found.
+    let (looked_at, found) = open_to_look(path)?;
+    close(Some(looked_at));
+    if found != kind {
+        return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted: kind });
+    }
     let database = fenced_open(path, || {
         builder(kind).open(path).map_err(|error| OpenError::redb(path, "open it", error))
     })?;
