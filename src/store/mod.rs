@@ -19,6 +19,7 @@ mod survey;
 mod table;
 mod verify;
 
+pub use fence::is_fenced;
 pub use file::FileKind;
 pub use open_error::{BackupError, OpenError};
 pub use replica::{RedbReplica, Repair, RepairError, ReplicaReader, ReplicaSnapshot, Rows, repair};
