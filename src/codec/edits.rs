@@ -79,6 +79,8 @@ pub(super) enum WireOp {
     },
     MapPut(u32, String, Value),
     MapRemove(u32, String),
+    JsonPut(u32, String, String),
+    JsonRemove(u32, String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -216,6 +218,10 @@ impl Writer {
                 WireOp::MapPut(self.name(column), key.clone(), value.clone())
             }
             Op::MapRemove { column, key } => WireOp::MapRemove(self.name(column), key.clone()),
+            Op::JsonPut { column, path, leaf } => {
+                WireOp::JsonPut(self.name(column), path.clone(), leaf.clone())
+            }
+            Op::JsonRemove { column, path } => WireOp::JsonRemove(self.name(column), path.clone()),
         }
     }
 }

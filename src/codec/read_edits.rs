@@ -187,6 +187,12 @@ impl<'a> Reader<'a> {
                 Op::MapPut { column: self.column(column)?, key, value }
             }
             WireOp::MapRemove(column, key) => Op::MapRemove { column: self.column(column)?, key },
+            WireOp::JsonPut(column, path, leaf) => {
+                Op::JsonPut { column: self.column(column)?, path, leaf }
+            }
+            WireOp::JsonRemove(column, path) => {
+                Op::JsonRemove { column: self.column(column)?, path }
+            }
         })
     }
 }

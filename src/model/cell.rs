@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::{Column, ColumnName, ColumnType, MisfitError, RecordId, Schema, Timestamp, Value};
+use super::{
+    Column, ColumnName, ColumnType, MisfitError, MisfitOpError, RecordId, Schema, Timestamp, Value,
+};
 
 /// Why a text is no value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +65,14 @@ impl Column {
         use serde_json::Value as Json;
         match (json, self.column_type) {
             (Json::Null, _) => self.parse(schema, ""),
+            // Any JSON is one, a text that looks like JSON too.
+            (any, ColumnType::Json) => match super::Json::new(any) {
+                Ok(json) => Ok(Value::Json(json)),
+                Err(error) => {
+                    let column = self.id.clone();
+                    Err(MisfitError::Part(MisfitOpError::Json { column, error }).into())
+                }
+            },
             // The empty text is a value in JSON, where null says nothing.
             (Json::String(text), ColumnType::Text) if text.is_empty() => {
                 Ok(Value::Text(String::new()))
@@ -108,6 +118,9 @@ impl Column {
                 let items: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
                 Value::List(items.iter().map(Value::item_of_json).collect::<Option<_>>()?)
             }
+            ColumnType::Json => {
+                Value::Json(super::Json::new(&serde_json::from_str(text).ok()?).ok()?)
+            }
             ColumnType::Map => {
                 let entries: BTreeMap<String, serde_json::Value> =
                     serde_json::from_str(text).ok()?;
@@ -144,6 +157,7 @@ fn expected(column_type: ColumnType) -> &'static str {
         ColumnType::Counter => "a whole number such as 3",
         ColumnType::List => "a JSON list such as [1, \"two\"]",
         ColumnType::Map => "a JSON object such as {\"size\": 42}",
+        ColumnType::Json => "JSON of a moderate depth and size",
     }
 }
 
@@ -171,6 +185,7 @@ impl Value {
             Self::Integer(number) | Self::Counter(number) => json!(number),
             Self::Float(number) if number.is_finite() => json!(number),
             Self::Boolean(truth) => json!(truth),
+            Self::Json(json) => json.to_value(),
             Self::List(items) => items.iter().map(item).collect(),
             Self::Map(entries) => {
                 entries.iter().map(|(key, value)| (key.clone(), item(value))).collect()
@@ -243,7 +258,7 @@ mod tests {
         let id: super::super::TableName = "territory".parse().unwrap();
         let key = vec![number.id.clone()];
         let ownership = Ownership::OrganizationOwned;
-        let table = Table { id: id.clone(), ownership, columns: vec![number], key };
+        let table = Table { id: id.clone(), ownership, columns: vec![number], open: false, key };
         Schema { tables: [(id, table)].into() }
     }
 

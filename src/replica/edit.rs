@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::table::{column_value, item_value};
 use super::{Draft, EditError, Intent, Receipt, Replica};
-use crate::model::{ColumnName, Denial, Op, RecordId, Schema, TableName};
+use crate::model::{ColumnName, ColumnType, Denial, Op, RecordId, Schema, TableName, json_path};
 
 /// A part of a list or of a map: a place, or a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,15 +113,23 @@ impl EditBuilder {
     /// that lead there from what it is now; edits of others beside it merge with those.
     ///
     /// Putting one of several [conflicting](Replica::conflicts) values settles the conflict.
+    ///
+    /// In an open table, a name that is no column is an entry of its own; null takes it away.
     pub fn set(self, column: &str, value: impl Serialize) -> Self {
-        let read = column_value(&self.schema, &self.table, column, &value);
-        self.step(read.map(|(column, value)| Op::Put { column, value }))
+        let op = self.target(column).and_then(|target| {
+            if let Some(path) = target.json {
+                return json_op(target.column, path, &value);
+            }
+            let (column, value) = column_value(&self.schema, &self.table, column, &value)?;
+            Ok(Op::Put { column, value })
+        });
+        self.step(op)
     }
 
     /// Rich text: takes the characters of `range` out and puts `insert` in their place. Places
     /// count Unicode scalar values (`char`s).
     pub fn splice(self, column: &str, range: Range<usize>, insert: &str) -> Self {
-        let op = self.column(column).and_then(|column| {
+        let op = self.plain(column).and_then(|column| {
             let delete = range.end.checked_sub(range.start);
             let delete = delete.ok_or_else(|| malformed("the range ends before it begins"))?;
             let (at, delete) = (place(range.start)?, place(delete)?);
@@ -132,42 +140,49 @@ impl EditBuilder {
 
     /// Counter: adds to it, or takes from it. Concurrent increments add up.
     pub fn increment(self, column: &str, by: i64) -> Self {
-        let op = self.column(column).map(|column| Op::Increment { column, by });
+        let op = self.plain(column).map(|column| Op::Increment { column, by });
         self.step(op)
     }
 
-    /// List: puts an item in at a place. Map: gives a key a value.
+    /// List: puts an item in at a place. Map: gives a key a value. JSON: gives an entry a value;
+    /// the key is its name, or a JSON pointer such as `/address/street`.
     pub fn insert(self, column: &str, part: impl Into<Part>, value: impl Serialize) -> Self {
-        let op = self.column(column).and_then(|column| {
+        let plain = |column: ColumnName, part| {
             let value = item_value(&column, &value)?;
-            Ok(match part.into() {
+            Ok(match part {
                 Part::Place(at) => Op::ListInsert { column, at: place(at)?, values: vec![value] },
                 Part::Key(key) => Op::MapPut { column, key, value },
             })
-        });
+        };
+        let json = |column, path| json_op(column, path, &value);
+        let op = self.part(column, part.into(), plain, json);
         self.step(op)
     }
 
-    /// List: puts an item in the place of another. Map: as [`Self::insert`].
+    /// List: puts an item in the place of another. Map and JSON: as [`Self::insert`].
     pub fn replace(self, column: &str, part: impl Into<Part>, value: impl Serialize) -> Self {
-        let op = self.column(column).and_then(|column| {
+        let plain = |column: ColumnName, part| {
             let value = item_value(&column, &value)?;
-            Ok(match part.into() {
+            Ok(match part {
                 Part::Place(at) => Op::ListSet { column, at: place(at)?, value },
                 Part::Key(key) => Op::MapPut { column, key, value },
             })
-        });
+        };
+        let json = |column, path| json_op(column, path, &value);
+        let op = self.part(column, part.into(), plain, json);
         self.step(op)
     }
 
-    /// List: takes the item of a place out. Map: takes a key away.
+    /// List: takes the item of a place out. Map: takes a key away. JSON: takes an entry away.
     pub fn remove(self, column: &str, part: impl Into<Part>) -> Self {
-        let op = self.column(column).and_then(|column| {
-            Ok(match part.into() {
+        let plain = |column, part| {
+            Ok(match part {
                 Part::Place(at) => Op::ListRemove { column, at: place(at)?, count: 1 },
                 Part::Key(key) => Op::MapRemove { column, key },
             })
-        });
+        };
+        let json = |column, path| Ok(Op::JsonRemove { column, path });
+        let op = self.part(column, part.into(), plain, json);
         self.step(op)
     }
 
@@ -194,12 +209,45 @@ impl EditBuilder {
         Ok(Draft { table: self.table, record: self.record, intent: Intent::Ops(self.ops) })
     }
 
-    fn column(&self, name: &str) -> Result<ColumnName, EditError> {
+    fn target(&self, name: &str) -> Result<Target, EditError> {
         let table = self.schema.table(self.table.as_str());
         let table = table.ok_or_else(|| EditError::NoSuchTable(self.table.clone()))?;
-        match table.column(name) {
-            Some(column) => Ok(column.id.clone()),
-            None => Err(malformed(format!("table `{}` has no column `{name}`", self.table))),
+        if let Some(column) = table.column(name) {
+            let json = (column.column_type == ColumnType::Json).then(String::new);
+            return Ok(Target { column: column.id.clone(), json });
+        }
+        let open = table
+            .open_column()
+            .ok_or_else(|| malformed(format!("table `{}` has no column `{name}`", self.table)))?;
+        Ok(Target { column: open.id.clone(), json: Some(json_path("", name)) })
+    }
+
+    /// A column that is not JSON.
+    fn plain(&self, name: &str) -> Result<ColumnName, EditError> {
+        let target = self.target(name)?;
+        match target.json {
+            None => Ok(target.column),
+            Some(_) => Err(malformed(format!("`{name}` is JSON: it can be set, and its entries"))),
+        }
+    }
+
+    fn part(
+        &self,
+        name: &str,
+        part: Part,
+        plain: impl FnOnce(ColumnName, Part) -> Result<Op, EditError>,
+        json: impl FnOnce(ColumnName, String) -> Result<Op, EditError>,
+    ) -> Result<Op, EditError> {
+        let Target { column, json: above } = self.target(name)?;
+        match (above, part) {
+            (None, part) => plain(column, part),
+            (Some(above), Part::Key(pointer)) if pointer.starts_with('/') => {
+                json(column, above + &pointer)
+            }
+            (Some(above), Part::Key(name)) => json(column, json_path(&above, &name)),
+            (Some(_), Part::Place(_)) => {
+                Err(malformed(format!("`{name}` is JSON: a list in it is set as a whole")))
+            }
         }
     }
 
@@ -212,6 +260,22 @@ impl EditBuilder {
         }
         self
     }
+}
+
+/// What a step is about.
+struct Target {
+    column: ColumnName,
+    /// The JSON pointer of what is meant in it, where the column is JSON.
+    json: Option<String>,
+}
+
+/// An entry of JSON, with all that is in it; null takes it away.
+fn json_op(column: ColumnName, path: String, value: &impl Serialize) -> Result<Op, EditError> {
+    let value = serde_json::to_value(value).map_err(|error| malformed(error.to_string()))?;
+    if value.is_null() {
+        return Ok(Op::JsonRemove { column, path });
+    }
+    Ok(Op::JsonPut { column, path, leaf: value.to_string() })
 }
 
 fn place(index: usize) -> Result<u32, EditError> {

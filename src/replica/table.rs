@@ -8,7 +8,10 @@ use serde_json::{Map, Value as Json};
 
 use super::shape::fields_of;
 use super::{Draft, EditBuilder, EditError, Intent, Receipt, Replica, Row};
-use crate::model::{ColumnName, Columns, Denial, Owner, RecordId, Schema, Table, TableName, Value};
+use crate::model::{
+    self, Column, ColumnName, Columns, Denial, JsonError, OPEN_COLUMN, Owner, RecordId, Schema,
+    Table, TableName, Value, json_path,
+};
 use crate::sync::StoreError;
 
 /// Why a type does not fit a table, or a row not a type.
@@ -103,7 +106,7 @@ impl Replica {
 }
 
 fn check_fields(table: &Table, fields: &[&str]) -> Result<(), TableError> {
-    let is_column = |field: &&&str| table.column(field).is_some();
+    let is_column = |field: &&&str| table.open || table.column(field).is_some();
     if let Some(field) = fields.iter().find(|field| !is_column(field)) {
         return Err(TableError::UnknownField {
             field: (*field).to_owned(),
@@ -149,19 +152,64 @@ pub(super) fn item_value(column: &ColumnName, value: &impl Serialize) -> Result<
     Value::item_of_json(&json).ok_or_else(no_item)
 }
 
-/// Reads a whole row that an app gives.
+/// Reads a whole row that an app gives. What is no column of an open table is an entry of its own.
 pub(super) fn row_columns(
     schema: &Schema,
     table: &TableName,
     row: &impl Serialize,
 ) -> Result<Columns, EditError> {
+    let declared = schema.table(table.as_str());
+    let declared = declared.ok_or_else(|| EditError::NoSuchTable(table.clone()))?;
+    let (mut columns, mut others) = (Columns::new(), Map::new());
     match serde_json::to_value(row).map_err(malformed)? {
         Json::Object(fields) => {
-            let read = |(name, json): (&String, &Json)| column_value(schema, table, name, json);
-            fields.iter().map(read).collect()
+            for (name, json) in fields {
+                if declared.open && declared.column(&name).is_none() {
+                    others.extend((!json.is_null()).then_some((name, json)));
+                } else {
+                    columns.extend([column_value(schema, table, &name, &json)?]);
+                }
+            }
         }
-        other => Err(malformed(format!("a row is an object with named fields, not {other}"))),
+        other => {
+            return Err(malformed(format!("a row is an object with named fields, not {other}")));
+        }
     }
+    if let Some(open) = declared.open_column().filter(|_| !others.is_empty()) {
+        add_entries(&mut columns, open, others).map_err(malformed)?;
+    }
+    Ok(columns)
+}
+
+/// Puts entries into the column of an open table that holds what no other column declares.
+pub(super) fn add_entries(
+    columns: &mut Columns,
+    open: &Column,
+    entries: Map<String, Json>,
+) -> Result<(), JsonError> {
+    let held = columns.entry(open.id.clone()).or_default();
+    let mut json = match std::mem::take(held) {
+        Value::Json(json) => json,
+        _ => model::Json::default(),
+    };
+    for (name, value) in entries {
+        json = json.with(&json_path("", &name), &value)?;
+    }
+    *held = Value::Json(json);
+    Ok(())
+}
+
+/// A row's values by name, those that no column of an open table declares among them.
+pub(super) fn row_fields(row: &Row) -> Map<String, Json> {
+    let (mut fields, mut declared) = (Map::new(), Map::new());
+    for (column, value) in &row.columns {
+        match value.to_json() {
+            Json::Object(entries) if column.as_str() == OPEN_COLUMN => fields = entries,
+            json => declared.extend([(column.to_string(), json)]),
+        }
+    }
+    fields.extend(declared);
+    fields
 }
 
 impl<T: Serialize + DeserializeOwned> TypedTable<T> {
@@ -251,9 +299,7 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
     }
 
     fn read(&self, row: &Row) -> Result<T, TableError> {
-        let columns = row.columns.iter();
-        let fields: Map<_, _> =
-            columns.map(|(column, value)| (column.to_string(), value.to_json())).collect();
+        let fields = row_fields(row);
         serde_path_to_error::deserialize(Json::Object(fields)).map_err(|error| TableError::Row {
             table: self.name.clone(),
             row: row.id,

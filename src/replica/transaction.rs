@@ -87,6 +87,35 @@ impl Replica {
     ///
     /// The server rules on each record's edit, unless the transaction is
     /// [`atomic`](PreparedTransaction::atomic).
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("field.redb");
+    /// # let schema = tidegate::read_schema(
+    /// #     r#"
+    /// #     [[table]]
+    /// #     id = "account"
+    /// #     ownership = "user_owned"
+    /// #     columns = [{ id = "balance", type = "counter" }]
+    /// #     "#,
+    /// #     "schema.toml",
+    /// # )?;
+    /// # let app = tidegate::Replica::builder(path).schema(schema).open()?;
+    /// let accounts = app.table::<serde_json::Value>("account")?;
+    /// let cash = accounts.insert(&serde_json::json!({ "balance": 10 })).await?.id();
+    /// let bank = accounts.insert(&serde_json::json!({ "balance": 0 })).await?.id();
+    /// let transfer = app.transaction(|tx| {
+    ///     tx.edit(accounts.edit(cash).increment("balance", -4))?;
+    ///     tx.edit(accounts.edit(bank).increment("balance", 4))?;
+    ///     Ok(())
+    /// });
+    /// transfer.atomic().await?;
+    /// assert_eq!(accounts.get(bank)?, Some(serde_json::json!({ "balance": 4 })));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn transaction(
         &self,
         collect: impl FnOnce(&mut Transaction) -> Result<(), EditError>,

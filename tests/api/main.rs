@@ -14,4 +14,5 @@ mod embed;
 mod enrolment;
 mod handles;
 mod office;
+mod open;
 mod rows;

@@ -32,6 +32,11 @@ columns = [
   { id = "parts", type = "list" },
   { id = "readings", type = "map" },
 ]
+[[table]]
+id = "thing"
+ownership = "organization_owned"
+open = true
+columns = [{ id = "name", type = "text", required = true }]
 "#;
 
 pub(crate) const POLICY: &str = r#"
@@ -62,6 +67,10 @@ create = "user"
 read = "organization"
 write = "organization"
 delete = "user"
+[role.rights.thing]
+create = "organization"
+read = "organization"
+write = "organization"
 [role.rights.transfer]
 create = "user"
 read = "organization"

@@ -1,7 +1,7 @@
 //! From what an app asks of columns to the operations that an edit carries.
 
 use crate::crdt::{CrdtError, Record};
-use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Op, Table, Value};
+use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Json, Op, Table, Value};
 
 /// The operations after which columns that hold `now` hold `columns`.
 pub(super) fn set(table: &Table, now: &Columns, columns: Columns) -> Vec<Op> {
@@ -56,6 +56,7 @@ pub(super) fn carry_out(
                     parts
                 }
             }
+            Op::JsonPut { .. } | Op::JsonRemove { .. } => json_ops(&edit, op),
             other if is_idle(&other) => Vec::new(),
             other => vec![other],
         };
@@ -68,6 +69,29 @@ pub(super) fn carry_out(
         }
     }
     Ok(ops)
+}
+
+/// A part of a JSON value, with all that is below it, as the leaves that change.
+fn json_ops(edit: &ColumnEdit<'_>, op: Op) -> Vec<Op> {
+    let (Op::JsonPut { column, path, .. } | Op::JsonRemove { column, path }) = &op else {
+        return vec![op];
+    };
+    let old = match edit.value(column) {
+        Value::Json(json) => json,
+        _ => Json::default(),
+    };
+    let new = match &op {
+        Op::JsonPut { leaf, .. } => {
+            let value = serde_json::from_str(leaf).ok();
+            value.and_then(|value| old.with(path, &value).ok())
+        }
+        _ => Some(old.without(path)),
+    };
+    match new {
+        Some(new) => Op::difference(column, &Value::Json(old), &Value::Json(new)),
+        // What does not fit is passed on, for the gate to refuse.
+        None => vec![op],
+    }
 }
 
 fn is_idle(op: &Op) -> bool {
