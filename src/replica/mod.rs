@@ -30,6 +30,7 @@ use crate::sync::ReplicaStore as _;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
+pub use crate::store::is_fenced;
 pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
 pub use conflict::Conflict;
 pub use edit::{EditBuilder, Part};
