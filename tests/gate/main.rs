@@ -13,6 +13,7 @@ mod compare;
 mod device;
 mod documents;
 mod edits;
+mod explain;
 mod hostile;
 mod malformed;
 #[path = "../common/naive.rs"]

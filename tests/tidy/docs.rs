@@ -31,6 +31,7 @@ const NOUNS: &[&str] = &[
     "Edit",
     "Edit id",
     "Effect",
+    "Explanation",
     "Folder",
     "Frame",
     "Gate",
@@ -59,7 +60,9 @@ const NOUNS: &[&str] = &[
     "Receipt",
     "Record",
     "Replica",
+    "Remedy",
     "Repair",
+    "Requirement",
     "Retry",
     "Right",
     "Roster",
@@ -84,6 +87,7 @@ const NOUNS: &[&str] = &[
     "Version",
     "Wanted",
     "Watermark",
+    "Way",
     "Window",
 ];
 
