@@ -1,6 +1,7 @@
 //! The handle that an app embeds: reads are local and synchronous, edits are durable when their
 //! future is ready, and sync goes on beside both.
 
+mod can;
 mod error;
 mod export;
 mod file;
@@ -28,6 +29,7 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
+pub use can::{Ability, Lack, Wish};
 pub use error::{ReplicaOpenError, SyncError};
 pub use export::{ExportError, ExportFormat};
 pub use file::{

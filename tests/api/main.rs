@@ -9,6 +9,7 @@
 )]
 
 mod atomic;
+mod can;
 mod embed;
 mod enrolment;
 mod handles;

@@ -8,6 +8,7 @@ use crate::{File, assert_one, assert_tidy, file, files};
 
 /// The nouns that the code and the documents use in one meaning each.
 const NOUNS: &[&str] = &[
+    "Ability",
     "Actor",
     "Adopt",
     "Applied",
@@ -89,6 +90,7 @@ const NOUNS: &[&str] = &[
     "Watermark",
     "Way",
     "Window",
+    "Wish",
 ];
 
 /// Fewer words do not explain a noun.
