@@ -6,6 +6,30 @@
 //! `examples/quickstart.rs`. A `Server` (feature `server`) orders what the [gate] admits and sends
 //! each device what its user may read.
 //!
+#![cfg_attr(feature = "client", doc = "```")]
+#![cfg_attr(not(feature = "client"), doc = "```ignore")]
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("field.redb");
+//! let schema = tidegate::read_schema(
+//!     r#"
+//!     [[table]]
+//!     id = "note"
+//!     ownership = "user_owned"
+//!     columns = [{ id = "text", type = "text", required = true }]
+//!     "#,
+//!     "schema.toml",
+//! )?;
+//! let app = tidegate::Replica::builder(path).schema(schema).open()?;
+//! let notes = app.table::<serde_json::Value>("note")?;
+//! let receipt = notes.insert(&serde_json::json!({ "text": "The pump leaks" })).await?;
+//! notes.edit(receipt.id()).set("text", "The pump does not leak").commit().await?;
+//! assert_eq!(notes.rows()?.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Without features there is the pure core: [model], [policy], [gate], [crdt], [codec] and the
 //! machines of [sync], with no runtime, file or socket.
 //!

@@ -26,6 +26,8 @@ pub const MAP_ENTRIES_MAX: usize = 16_384;
 pub const MAP_KEY_BYTES_MAX: usize = 1 << 10;
 /// Bytes of a text or bytes value in a list or map.
 pub const ITEM_BYTES_MAX: usize = 64 << 10;
+/// Objects and lists in each other in a JSON column.
+pub const JSON_DEPTH_MAX: usize = 32;
 /// The most that one increment adds to a counter, or takes from it. Eight million of them stay
 /// within 64 bits, beside the largest value set.
 pub const COUNTER_STEP_MAX: u64 = 1 << 40;

@@ -54,6 +54,8 @@ pub(super) fn op_text(op: &Op) -> String {
         Op::ListRemove { column, at, count } => format!("{column}: {count} taken out at {at}"),
         Op::MapPut { column, key, value } => format!("{column}[{key:?}] = {value}"),
         Op::MapRemove { column, key } => format!("{column}[{key:?}] taken out"),
+        Op::JsonPut { column, path, leaf } => format!("{column}{path} = {leaf}"),
+        Op::JsonRemove { column, path } => format!("{column}{path} taken out"),
     }
 }
 

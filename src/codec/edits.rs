@@ -83,6 +83,8 @@ enum WireOp {
     },
     MapPut(u32, String, Value),
     MapRemove(u32, String),
+    JsonPut(u32, String, String),
+    JsonRemove(u32, String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -217,6 +219,10 @@ impl Writer {
                 WireOp::MapPut(self.name(column), key.clone(), value.clone())
             }
             Op::MapRemove { column, key } => WireOp::MapRemove(self.name(column), key.clone()),
+            Op::JsonPut { column, path, leaf } => {
+                WireOp::JsonPut(self.name(column), path.clone(), leaf.clone())
+            }
+            Op::JsonRemove { column, path } => WireOp::JsonRemove(self.name(column), path.clone()),
         }
     }
 }
@@ -345,6 +351,12 @@ impl Reader {
                 Op::MapPut { column: self.column(column)?, key, value }
             }
             WireOp::MapRemove(column, key) => Op::MapRemove { column: self.column(column)?, key },
+            WireOp::JsonPut(column, path, leaf) => {
+                Op::JsonPut { column: self.column(column)?, path, leaf }
+            }
+            WireOp::JsonRemove(column, path) => {
+                Op::JsonRemove { column: self.column(column)?, path }
+            }
         })
     }
 }

@@ -231,6 +231,8 @@ pub struct Page {
     pub watermark: Sequence,
     /// What the device's rows answer to after this page.
     pub scope: Scope,
+    /// Whose devices wrote what is in it, of those that the session has not named yet.
+    pub authors: Vec<(DeviceNumber, UserId)>,
 }
 
 /// From the server to a device.
@@ -389,7 +391,8 @@ mod tests {
             changes: (1..).map(change).take(EDIT_SECTIONS_MAX + 1).collect(),
         };
         let entries = vec![Entry::Whole { version: Sequence(9), record }];
-        let page = Page { entries, watermark: Sequence(9), scope: Scope::default() };
+        let authors = vec![(DeviceNumber(1), UserId::new("ann").unwrap())];
+        let page = Page { entries, watermark: Sequence(9), scope: Scope::default(), authors };
         let bytes = encode_message(&ToDevice::Page(page.clone())).unwrap();
         assert_eq!(decode_message::<ToDevice>(&bytes), Ok(ToDevice::Page(page)));
     }

@@ -10,7 +10,7 @@ use automerge::transaction::{CommitOptions, Transactable as _};
 use automerge::{ActorId, Automerge, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 
 use super::{CrdtError, scalar};
-use crate::model::{ColumnName, ColumnType, Op, Value};
+use crate::model::{ColumnName, ColumnType, Json, Op, Value};
 
 /// The part of a document that holds a column's value of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,7 @@ pub(super) struct Container {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Counter,
+    Json,
     List,
     Map,
     Text,
@@ -31,11 +32,12 @@ enum Kind {
 const MARK: char = '\n';
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Counter, Self::List, Self::Map, Self::Text];
+    const ALL: [Self; 5] = [Self::Counter, Self::Json, Self::List, Self::Map, Self::Text];
 
     fn of(column_type: ColumnType) -> Option<Self> {
         Some(match column_type {
             ColumnType::Counter => Self::Counter,
+            ColumnType::Json => Self::Json,
             ColumnType::List => Self::List,
             ColumnType::Map => Self::Map,
             ColumnType::RichText => Self::Text,
@@ -50,6 +52,7 @@ impl Kind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
+            Self::Json => "json",
             Self::List => "list",
             Self::Map => "map",
             Self::Text => "text",
@@ -83,7 +86,7 @@ impl Container {
         match self.kind {
             Kind::Counter => tx.put(ROOT, key, ScalarValue::counter(0))?,
             Kind::List => drop(tx.put_object(ROOT, key, ObjType::List)?),
-            Kind::Map => drop(tx.put_object(ROOT, key, ObjType::Map)?),
+            Kind::Json | Kind::Map => drop(tx.put_object(ROOT, key, ObjType::Map)?),
             Kind::Text => drop(tx.put_object(ROOT, key, ObjType::Text)?),
         }
         tx.commit_with(CommitOptions::default().with_time(0));
@@ -133,6 +136,14 @@ pub(super) fn read(doc: &impl ReadDoc, key: &str) -> Result<(ColumnName, Value),
         Kind::Text => Value::RichText(doc.text(&id)?),
         Kind::List => {
             Value::List(doc.list_range(&id, ..).map(|it| item(it.value)).collect::<Result<_, _>>()?)
+        }
+        Kind::Json => {
+            let leaf = |it: automerge::iter::MapRangeItem<'_>| match item(it.value)? {
+                Value::Text(leaf) => Ok((it.key.into_owned(), leaf)),
+                _ => Err(foreign()),
+            };
+            let leaves = doc.map_range(&id, ..).map(leaf).collect::<Result<_, CrdtError>>()?;
+            Value::Json(Json::of_leaves(leaves))
         }
         Kind::Map => Value::Map(
             doc.map_range(&id, ..)

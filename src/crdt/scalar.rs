@@ -42,7 +42,7 @@ pub(super) fn from_value(value: &Value) -> Option<ScalarValue> {
         Value::Lookup(id) => tagged(LOOKUP, id.as_bytes()),
         Value::Bytes(bytes) => tagged(BYTES, bytes),
         Value::Counter(number) => ScalarValue::counter(*number),
-        Value::RichText(_) | Value::List(_) | Value::Map(_) => return None,
+        Value::RichText(_) | Value::List(_) | Value::Map(_) | Value::Json(_) => return None,
     })
 }
 

@@ -95,7 +95,13 @@ fn write_part(tx: &mut Transaction<'_>, object: &ObjId, op: &Op) -> Result<(), C
             }
             tx.put(object, key.as_str(), item(column, value)?)?;
         }
-        Op::MapRemove { key, .. } => {
+        Op::JsonPut { column, path, leaf } => {
+            if tx.get(object, path.as_str())?.is_none() {
+                check_splice(column, tx.length(object), (0, 0, 1), ENTRIES)?;
+            }
+            tx.put(object, path.as_str(), leaf.as_str())?;
+        }
+        Op::MapRemove { key, .. } | Op::JsonRemove { path: key, .. } => {
             if tx.get(object, key.as_str())?.is_some() {
                 tx.delete(object, key.as_str())?;
             }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::{Column, ColumnName, ColumnType, MisfitError, RecordId, Schema, Timestamp, Value};
+use super::{
+    Column, ColumnName, ColumnType, MisfitError, MisfitOpError, RecordId, Schema, Timestamp, Value,
+};
 
 /// Why a text is no value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +65,14 @@ impl Column {
         use serde_json::Value as Json;
         match (json, self.column_type) {
             (Json::Null, _) => self.parse(schema, ""),
+            // Any JSON is one, a text that looks like JSON too.
+            (any, ColumnType::Json) => match super::Json::new(any) {
+                Ok(json) => Ok(Value::Json(json)),
+                Err(error) => {
+                    let column = self.id.clone();
+                    Err(MisfitError::Part(MisfitOpError::Json { column, error }).into())
+                }
+            },
             // The empty text is a value in JSON, where null says nothing.
             (Json::String(text), ColumnType::Text) if text.is_empty() => {
                 Ok(Value::Text(String::new()))
@@ -106,12 +116,15 @@ impl Column {
             ColumnType::Counter => Value::Counter(text.parse().ok()?),
             ColumnType::List => {
                 let items: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
-                Value::List(items.iter().map(item).collect::<Option<_>>()?)
+                Value::List(items.iter().map(Value::item_of_json).collect::<Option<_>>()?)
+            }
+            ColumnType::Json => {
+                Value::Json(super::Json::new(&serde_json::from_str(text).ok()?).ok()?)
             }
             ColumnType::Map => {
                 let entries: BTreeMap<String, serde_json::Value> =
                     serde_json::from_str(text).ok()?;
-                let entry = |(key, value)| Some((key, item(&value)?));
+                let entry = |(key, value)| Some((key, Value::item_of_json(&value)?));
                 Value::Map(entries.into_iter().map(entry).collect::<Option<_>>()?)
             }
         })
@@ -144,6 +157,7 @@ fn expected(column_type: ColumnType) -> &'static str {
         ColumnType::Counter => "a whole number such as 3",
         ColumnType::List => "a JSON list such as [1, \"two\"]",
         ColumnType::Map => "a JSON object such as {\"size\": 42}",
+        ColumnType::Json => "JSON of a moderate depth and size",
     }
 }
 
@@ -171,6 +185,7 @@ impl Value {
             Self::Integer(number) | Self::Counter(number) => json!(number),
             Self::Float(number) if number.is_finite() => json!(number),
             Self::Boolean(truth) => json!(truth),
+            Self::Json(json) => json.to_value(),
             Self::List(items) => items.iter().map(item).collect(),
             Self::Map(entries) => {
                 entries.iter().map(|(key, value)| (key.clone(), item(value))).collect()
@@ -180,26 +195,31 @@ impl Value {
     }
 }
 
-/// Reads what a list or map holds: the inverse of [`Value::to_json`] there.
-fn item(json: &serde_json::Value) -> Option<Value> {
-    use serde_json::Value as Json;
-    Some(match json {
-        Json::Null => Value::Null,
-        Json::Bool(truth) => Value::Boolean(*truth),
-        Json::String(text) => Value::Text(text.clone()),
-        Json::Number(number) => match number.as_i64() {
-            Some(whole) => Value::Integer(whole),
-            None => Value::Float(number.as_f64().filter(|_| number.is_f64())?),
-        },
-        Json::Object(object) => {
-            let mut entries = object.iter();
-            let (Some((name, Json::String(text))), None) = (entries.next(), entries.next()) else {
-                return None;
-            };
-            typed_item(name, text)?
-        }
-        Json::Array(_) => return None,
-    })
+impl Value {
+    /// Reads what a list or map holds: the inverse of [`Self::to_json`] there. `None`: they hold
+    /// no such thing.
+    #[must_use]
+    pub fn item_of_json(json: &serde_json::Value) -> Option<Self> {
+        use serde_json::Value as Json;
+        Some(match json {
+            Json::Null => Value::Null,
+            Json::Bool(truth) => Value::Boolean(*truth),
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Number(number) => match number.as_i64() {
+                Some(whole) => Value::Integer(whole),
+                None => Value::Float(number.as_f64().filter(|_| number.is_f64())?),
+            },
+            Json::Object(object) => {
+                let mut entries = object.iter();
+                let (Some((name, Json::String(text))), None) = (entries.next(), entries.next())
+                else {
+                    return None;
+                };
+                typed_item(name, text)?
+            }
+            Json::Array(_) => return None,
+        })
+    }
 }
 
 fn typed_item(name: &str, text: &str) -> Option<Value> {
@@ -238,7 +258,7 @@ mod tests {
         let id: super::super::TableName = "territory".parse().unwrap();
         let key = vec![number.id.clone()];
         let ownership = Ownership::OrganizationOwned;
-        let table = Table { id: id.clone(), ownership, columns: vec![number], key };
+        let table = Table { id: id.clone(), ownership, columns: vec![number], open: false, key };
         Schema { tables: [(id, table)].into() }
     }
 

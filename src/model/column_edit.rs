@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ColumnName, ColumnType, Columns, Op, Value};
+use super::{ColumnName, ColumnType, Columns, Json, JsonError, Op, Value, json};
 use crate::limits::{
     COUNTER_SET_MAX, COUNTER_STEP_MAX, ITEM_BYTES_MAX, LIST_ITEMS_MAX, MAP_ENTRIES_MAX,
     MAP_KEY_BYTES_MAX, RICH_TEXT_CHARS_MAX,
@@ -58,6 +58,14 @@ pub enum MisfitOpError {
         /// The operation.
         op: &'static str,
     },
+    /// It names or holds something that is no part of a JSON value.
+    #[error("column `{column}`: {error}")]
+    Json {
+        /// The column.
+        column: ColumnName,
+        /// What is wrong.
+        error: JsonError,
+    },
     /// It is not an operation on a column.
     #[error("the operation {0} is not one on a column")]
     Header(&'static str),
@@ -112,6 +120,11 @@ impl Op {
                 item(column, value)
             }
             Self::MapRemove { column, key: name } => key(column, name),
+            Self::JsonPut { column, path, leaf } => json::check_path(path)
+                .and_then(|()| json::check_leaf(path, leaf))
+                .map_err(|error| MisfitOpError::Json { column: column.clone(), error }),
+            Self::JsonRemove { column, path } => json::check_path(path)
+                .map_err(|error| MisfitOpError::Json { column: column.clone(), error }),
             Self::Put { .. }
             | Self::Splice { .. }
             | Self::ListRemove { .. }
@@ -175,6 +188,8 @@ enum Working {
     Text(Vec<char>, Vec<char>),
     List(Vec<Value>),
     Map(BTreeMap<String, Value>),
+    /// The leaves.
+    Json(BTreeMap<String, String>),
 }
 
 impl<'a> ColumnEdit<'a> {
@@ -230,12 +245,14 @@ impl Working {
             Some(Value::RichText(text)) => Self::Text(text.chars().collect(), Vec::new()),
             Some(Value::List(items)) => Self::List(items.clone()),
             Some(Value::Map(entries)) => Self::Map(entries.clone()),
+            Some(Value::Json(json)) => Self::Json(json.leaves().clone()),
             Some(plain) => Self::Plain(plain.clone()),
             None => match op.merging_type() {
                 Some(ColumnType::RichText) => Self::Text(Vec::new(), Vec::new()),
                 Some(ColumnType::Counter) => Self::Counter(0),
                 Some(ColumnType::List) => Self::List(Vec::new()),
                 Some(ColumnType::Map) => Self::Map(BTreeMap::new()),
+                Some(ColumnType::Json) => Self::Json(BTreeMap::new()),
                 _ => Self::Plain(Value::Null),
             },
         }
@@ -250,6 +267,7 @@ impl Working {
             }
             Self::List(items) => Value::List(items),
             Self::Map(entries) => Value::Map(entries),
+            Self::Json(leaves) => Value::Json(Json::of_leaves(leaves)),
         }
     }
 
@@ -303,6 +321,16 @@ impl Working {
             }
             (Self::Map(entries), Op::MapRemove { key, .. }) => {
                 entries.remove(key);
+            }
+            (Self::Json(leaves), Op::JsonPut { path, leaf, .. }) => {
+                if !leaves.contains_key(path) {
+                    let (what, max) = ENTRIES;
+                    MisfitOpError::bound(column, what, leaves.len() + 1, max)?;
+                }
+                leaves.insert(path.clone(), leaf.clone());
+            }
+            (Self::Json(leaves), Op::JsonRemove { path, .. }) => {
+                leaves.remove(path);
             }
             _ => {
                 return Err(MisfitOpError::OtherKind { column: column.clone(), op: op.name() });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ColumnName, Op, Value};
+use super::{ColumnName, Json, Op, Value};
 
 impl Op {
     /// The operations after which a column that holds `old` holds `new`; none where it does
@@ -34,6 +34,12 @@ impl Op {
             }
             (Value::Null, Value::Map(new)) => map(column, &BTreeMap::new(), new),
             (Value::Map(old), Value::Null) => map(column, old, &BTreeMap::new()),
+            (Value::Json(old), Value::Json(new)) => json(column, old, new),
+            (Value::Null, Value::Json(new)) if new.leaves().is_empty() => {
+                vec![Op::JsonRemove { column: column.clone(), path: String::new() }]
+            }
+            (Value::Null, Value::Json(new)) => json(column, &Json::default(), new),
+            (Value::Json(old), Value::Null) => json(column, old, &Json::default()),
             (Value::Counter(0), Value::Null) => Vec::new(),
             (Value::Counter(_), Value::Null) => {
                 vec![Op::Put { column: column.clone(), value: Value::Counter(0) }]
@@ -91,6 +97,18 @@ fn map(
     let puts = changed.map(|(key, value)| {
         let (column, key, value) = (column.clone(), key.clone(), value.clone());
         Op::MapPut { column, key, value }
+    });
+    removes.chain(puts).collect()
+}
+
+fn json(column: &ColumnName, old: &Json, new: &Json) -> Vec<Op> {
+    let (old, new) = (old.leaves(), new.leaves());
+    let gone = old.keys().filter(|path| !new.contains_key(*path));
+    let removes = gone.map(|path| Op::JsonRemove { column: column.clone(), path: path.clone() });
+    let changed = new.iter().filter(|(path, leaf)| old.get(*path) != Some(leaf));
+    let puts = changed.map(|(path, leaf)| {
+        let (column, path, leaf) = (column.clone(), path.clone(), leaf.clone());
+        Op::JsonPut { column, path, leaf }
     });
     removes.chain(puts).collect()
 }

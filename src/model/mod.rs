@@ -5,6 +5,7 @@ mod change;
 mod column_edit;
 mod difference;
 mod id;
+mod json;
 pub mod name;
 mod op;
 mod organization;
@@ -25,6 +26,7 @@ pub use column_edit::{ColumnEdit, MisfitOpError};
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
+pub use json::{Json, JsonError, json_path};
 pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, NameError, PositionId, RoleId, TableName, TeamId,
     UserId,
@@ -38,7 +40,7 @@ pub use policy::{
 pub use principal::{Owner, Principal, PrincipalError};
 pub use record::{Columns, Header};
 pub use right::{Depth, Right, Rights};
-pub use schema::{Column, MisfitError, Ownership, Schema, Table};
+pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
 pub use table_facts::TableFacts;
 pub use time::{TimeRangeError, Timestamp};
 pub use value::{ColumnType, Date, Value};

@@ -95,6 +95,23 @@ pub enum Op {
         /// The key.
         key: String,
     },
+    /// JSON: a leaf. What an app asks for may be any value: it becomes leaves.
+    JsonPut {
+        /// Which column.
+        column: ColumnName,
+        /// Its JSON pointer.
+        path: String,
+        /// Its text.
+        leaf: String,
+    },
+    /// JSON: takes a leaf away; nothing where it is not there. What an app asks for may be an
+    /// object: it goes with all that is in it.
+    JsonRemove {
+        /// Which column.
+        column: ColumnName,
+        /// Its JSON pointer.
+        path: String,
+    },
 }
 
 impl Op {
@@ -119,7 +136,9 @@ impl Op {
             | Self::ListSet { column, .. }
             | Self::ListRemove { column, .. }
             | Self::MapPut { column, .. }
-            | Self::MapRemove { column, .. } => Some(column),
+            | Self::MapRemove { column, .. }
+            | Self::JsonPut { column, .. }
+            | Self::JsonRemove { column, .. } => Some(column),
         }
     }
 
@@ -136,6 +155,7 @@ impl Op {
                 Some(ColumnType::List)
             }
             Self::MapPut { .. } | Self::MapRemove { .. } => Some(ColumnType::Map),
+            Self::JsonPut { .. } | Self::JsonRemove { .. } => Some(ColumnType::Json),
             Self::Put { .. } | Self::Own { .. } | Self::State(_) | Self::Share { .. } => None,
         }
     }
@@ -161,6 +181,8 @@ impl Op {
             Self::ListRemove { .. } => "list remove",
             Self::MapPut { .. } => "map put",
             Self::MapRemove { .. } => "map remove",
+            Self::JsonPut { .. } => "json put",
+            Self::JsonRemove { .. } => "json remove",
         }
     }
 
@@ -173,6 +195,8 @@ impl Op {
             Self::ListInsert { values, .. } => values.iter().map(Value::size).sum(),
             Self::MapPut { key, value, .. } => key.len() + value.size(),
             Self::MapRemove { key, .. } => key.len(),
+            Self::JsonPut { path, leaf, .. } => path.len() + leaf.len(),
+            Self::JsonRemove { path, .. } => path.len(),
             Self::Own { .. }
             | Self::State(_)
             | Self::Share { .. }

@@ -117,7 +117,11 @@ impl Column {
                 let (id, found) = (&self.id, bytes.len());
                 Ok(MisfitOpError::bound(id, "bytes", found, crate::limits::BYTES_MAX)?)
             }
-            Value::RichText(_) | Value::Counter(_) | Value::List(_) | Value::Map(_) => {
+            Value::RichText(_)
+            | Value::Counter(_)
+            | Value::List(_)
+            | Value::Map(_)
+            | Value::Json(_) => {
                 let nothing = Columns::new();
                 let mut edit = ColumnEdit::new(&nothing);
                 let ops = Op::difference(&self.id, &Value::Null, value);
@@ -128,6 +132,10 @@ impl Column {
     }
 }
 
+/// The column of an open table that holds what no other column declares; no other table has one of
+/// this name.
+pub const OPEN_COLUMN: &str = "open_fields";
+
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
@@ -137,6 +145,9 @@ pub struct Table {
     pub ownership: Ownership,
     /// Its columns, in the order declared.
     pub columns: Vec<Column>,
+    /// Whether its records may hold what no column declares: the table has a column
+    /// [`OPEN_COLUMN`] then, an object whose entries are read and written like columns.
+    pub open: bool,
     /// The columns whose values make a record's id, so that importing again updates; empty: ids
     /// are random or given.
     pub key: Vec<ColumnName>,
@@ -147,6 +158,12 @@ impl Table {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.id.as_str() == name)
+    }
+
+    /// The column that holds what no other declares, where the table is open.
+    #[must_use]
+    pub fn open_column(&self) -> Option<&Column> {
+        self.column(OPEN_COLUMN).filter(|_| self.open)
     }
 
     /// Whether its records have an owner.

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::time::TimeRangeError;
-use super::{RecordId, Timestamp};
+use super::{Json, RecordId, Timestamp};
 
 /// A calendar date: days since 1970-01-01.
 #[derive(
@@ -92,6 +92,8 @@ pub enum ColumnType {
     List,
     /// Plain values by text; concurrent edits of different keys merge.
     Map,
+    /// Any JSON value; concurrent edits of different entries of its objects merge.
+    Json,
 }
 
 impl ColumnType {
@@ -113,6 +115,7 @@ impl ColumnType {
             Self::Counter => "counter",
             Self::List => "list",
             Self::Map => "map",
+            Self::Json => "json",
         }
     }
 
@@ -120,7 +123,7 @@ impl ColumnType {
     /// others replace it.
     #[must_use]
     pub fn merges(self) -> bool {
-        matches!(self, Self::RichText | Self::Counter | Self::List | Self::Map)
+        matches!(self, Self::RichText | Self::Counter | Self::List | Self::Map | Self::Json)
     }
 }
 
@@ -164,6 +167,8 @@ pub enum Value {
     List(#[serde(deserialize_with = "item::list")] Vec<Value>),
     /// See [`ColumnType::Map`].
     Map(#[serde(deserialize_with = "item::map")] BTreeMap<String, Value>),
+    /// See [`ColumnType::Json`].
+    Json(Json),
 }
 
 impl Value {
@@ -186,6 +191,7 @@ impl Value {
             Self::Counter(_) => ColumnType::Counter,
             Self::List(_) => ColumnType::List,
             Self::Map(_) => ColumnType::Map,
+            Self::Json(_) => ColumnType::Json,
         })
     }
 
@@ -214,7 +220,8 @@ impl Value {
             | Self::RichText(_)
             | Self::Counter(_)
             | Self::List(_)
-            | Self::Map(_) => false,
+            | Self::Map(_)
+            | Self::Json(_) => false,
         }
     }
 
@@ -228,6 +235,7 @@ impl Value {
             Self::Map(entries) => {
                 16 + entries.iter().map(|(key, value)| key.len() + value.size()).sum::<usize>()
             }
+            Self::Json(json) => 16 + json.size(),
             _ => 16,
         }
     }
@@ -248,6 +256,7 @@ impl fmt::Display for Value {
             Self::Lookup(id) => id.fmt(f),
             Self::Bytes(bytes) => f.write_str(&data_encoding::BASE64.encode(bytes)),
             Self::List(_) | Self::Map(_) => self.to_json().fmt(f),
+            Self::Json(json) => json.fmt(f),
         }
     }
 }

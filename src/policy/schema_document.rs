@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::limits::{CHOICES_MAX, COLUMNS_MAX, TABLES_MAX};
-use crate::model::{Column, ColumnName, ColumnType, Schema, Table, TableName};
+use crate::model::{Column, ColumnName, ColumnType, OPEN_COLUMN, Schema, Table, TableName};
 
 use super::check::RESERVED_COLUMNS;
 use super::document::{Format, Tree, parse};
@@ -13,7 +13,9 @@ use super::{DocumentError, Fault, Noun};
 
 const COLUMN_KEYS: [&str; 6] = ["id", "type", "required", "secured", "choices", "table"];
 
-const TYPES: [(&str, ColumnType); 14] = [
+const TABLE_KEYS: [&str; 5] = ["id", "ownership", "open", "key", "columns"];
+
+const TYPES: [(&str, ColumnType); 15] = [
     ("text", ColumnType::Text),
     ("integer", ColumnType::Integer),
     ("decimal", ColumnType::Decimal),
@@ -28,6 +30,7 @@ const TYPES: [(&str, ColumnType); 14] = [
     ("counter", ColumnType::Counter),
     ("list", ColumnType::List),
     ("map", ColumnType::Map),
+    ("json", ColumnType::Json),
 ];
 
 /// Reads and checks a schema document; whether it is JSON is told by the file's name.
@@ -47,13 +50,17 @@ pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, 
     let document = Object::document(&tree, &["table"])?;
     let mut declared = Declared::new(file);
     let mut tables = BTreeMap::new();
-    for object in document.objects("table", &["id", "ownership", "key", "columns"])? {
+    for object in document.objects("table", &TABLE_KEYS)? {
         let id: TableName = object.name("id")?;
         declared.add(Noun::Table, id.as_str(), object)?;
         let ownership = read_ownership(object.require("ownership")?)?;
-        let columns = read_columns(&id, object)?;
+        let mut columns = read_columns(&id, object)?;
+        let open = object.flag("open")?;
+        if open {
+            columns.push(open_column(object)?);
+        }
         let key = read_key(&id, object, &columns)?;
-        tables.insert(id.clone(), Table { id, ownership, columns, key });
+        tables.insert(id.clone(), Table { id, ownership, columns, open, key });
     }
     if let Some(field) = document.get("table")
         && tables.len() > TABLES_MAX
@@ -89,9 +96,31 @@ fn read_columns(table: &TableName, object: Object<'_>) -> Read<Vec<Column>> {
             let why = "every record has this column: choose another name";
             return Err(other(object.require("id")?, Noun::Column, id.as_str(), why));
         }
+        if id.as_str() == OPEN_COLUMN {
+            let why = "open tables have this column: say `open = true`, or choose another name";
+            return Err(other(object.require("id")?, Noun::Column, id.as_str(), why));
+        }
         columns.push(read_column(id, object)?);
     }
     Ok(columns)
+}
+
+/// The column that makes a table an open one.
+fn open_column(table: Object<'_>) -> Read<Column> {
+    let field = table.require("open")?;
+    let id: ColumnName = OPEN_COLUMN.parse().map_err(|error| DocumentError::Name {
+        place: field.place.clone(),
+        key: field.key.to_owned(),
+        error,
+    })?;
+    Ok(Column {
+        id,
+        column_type: ColumnType::Json,
+        required: false,
+        secured: false,
+        choices: Vec::new(),
+        lookup: None,
+    })
 }
 
 fn read_column(id: ColumnName, object: Object<'_>) -> Read<Column> {
@@ -188,7 +217,7 @@ fn read_key(table: &TableName, object: Object<'_>, columns: &[Column]) -> Read<V
 
 /// Once all tables are known: each lookup points at one.
 fn check_lookups(document: Object<'_>, tables: &BTreeMap<TableName, Table>) -> Read<()> {
-    for table in document.objects("table", &["id", "ownership", "key", "columns"])? {
+    for table in document.objects("table", &TABLE_KEYS)? {
         for column in table.objects("columns", &COLUMN_KEYS)? {
             let Some(field) = column.get("table") else { continue };
             let target: TableName = field.name()?;

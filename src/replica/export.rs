@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
+use super::table::row_fields;
 use super::{Replica, Row};
 use crate::model::{Table, TableName};
 use crate::sync::StoreError;
@@ -78,11 +79,9 @@ impl Replica {
 
     fn export_json(&self, table: &Table, mut to: impl Write) -> Result<u64, ExportError> {
         let rows = self.each(&table.id, |row| {
-            let mut object = Map::new();
+            let mut object = row_fields(&row);
             object.insert("id".into(), Json::from(row.id.to_string()));
             object.extend(owner_text(&row).map(|owner| ("owner".into(), Json::from(owner))));
-            let columns = row.columns.iter();
-            object.extend(columns.map(|(id, value)| (id.to_string(), value.to_json())));
             writeln!(to, "{}", Json::Object(object))?;
             Ok(())
         })?;

@@ -5,9 +5,10 @@ use std::io::BufRead;
 
 use serde_json::Value as Json;
 
+use super::table::add_entries;
 use super::{Draft, EditError, Intent, Replica};
 use crate::limits::{IMPORT_BAD_LINES_MAX, IMPORT_LINE_BYTES_MAX};
-use crate::model::{Columns, Owner, RecordId, Schema, Table, TableName};
+use crate::model::{ColumnType, Columns, Owner, RecordId, Schema, Table, TableName};
 use crate::sync::StoreError;
 
 /// Rows of one durable step.
@@ -114,6 +115,8 @@ enum Field {
     Id,
     Owner,
     Column(usize),
+    /// What no column of an open table declares.
+    Open(String),
     Ignored,
 }
 
@@ -135,6 +138,7 @@ impl Reader<'_> {
         match here {
             "id" => Ok(Field::Id),
             "owner" if self.table.is_user_owned() => Ok(Field::Owner),
+            other if self.table.open => Ok(Field::Open(other.to_owned())),
             _ => Err(ImportError::UnknownColumn {
                 line,
                 table: self.table.id.clone(),
@@ -151,9 +155,10 @@ impl Reader<'_> {
         cells: impl IntoIterator<Item = (Field, Json)>,
     ) -> Result<Draft, String> {
         let (mut id, mut owner, mut columns) = (None, None, Columns::new());
+        let mut others = serde_json::Map::new();
         for (field, cell) in cells {
             match (field, cell) {
-                (Field::Ignored, _) | (Field::Id | Field::Owner, Json::Null) => {}
+                (Field::Ignored, _) | (Field::Id | Field::Owner | Field::Open(_), Json::Null) => {}
                 (Field::Id, Json::String(text)) => {
                     let read = text.parse::<RecordId>();
                     id = Some(read.map_err(|_| format!("column `id`: `{text}` is no UUID"))?);
@@ -164,9 +169,14 @@ impl Reader<'_> {
                 (Field::Owner, other) => {
                     return Err(format!("column `owner`: `{other}` is no user or team"));
                 }
+                (Field::Open(name), cell) => others.extend([(name, cell)]),
                 (Field::Column(at), cell) => {
                     let Some(column) = self.table.columns.get(at) else { continue };
-                    if cell.is_array() || cell.is_object() {
+                    let has_parts = matches!(
+                        column.column_type,
+                        ColumnType::List | ColumnType::Map | ColumnType::Json
+                    );
+                    if !has_parts && (cell.is_array() || cell.is_object()) {
                         let id = &column.id;
                         return Err(format!("column `{id}`: a list or an object is no value"));
                     }
@@ -174,6 +184,9 @@ impl Reader<'_> {
                     columns.insert(column.id.clone(), value.map_err(|error| error.to_string())?);
                 }
             }
+        }
+        if let Some(open) = self.table.open_column().filter(|_| !others.is_empty()) {
+            add_entries(&mut columns, open, others).map_err(|error| error.to_string())?;
         }
         let record = match id {
             Some(id) => id,
@@ -199,6 +212,39 @@ fn names<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
 
 impl Replica {
     /// Imports rows, a thousand in a durable step. `progress` is told the number of lines done.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("field.redb");
+    /// # let schema = tidegate::read_schema(
+    /// #     r#"
+    /// #     [[table]]
+    /// #     id = "part"
+    /// #     ownership = "user_owned"
+    /// #     key = ["number"]
+    /// #     columns = [
+    /// #       { id = "number", type = "integer", required = true },
+    /// #       { id = "name", type = "text" },
+    /// #     ]
+    /// #     "#,
+    /// #     "schema.toml",
+    /// # )?;
+    /// # let app = tidegate::Replica::builder(path).schema(schema).open()?;
+    /// use tidegate::replica::{ExportFormat, Import, ImportSource};
+    ///
+    /// let file = "number,name\n1,pump\n2,seal\nthree,hose\n";
+    /// let import = Import { table: "part".parse()?, rename: [].into(), ignore: vec![] };
+    /// let report = app.import(&import, ImportSource::Csv(file.as_bytes()), |_| {}).await?;
+    /// assert_eq!((report.changed, report.bad), (2, 1));
+    /// assert_eq!(report.bad_lines[0].line, 4);
+    ///
+    /// let mut lines = Vec::new();
+    /// assert_eq!(app.export(&import.table, ExportFormat::JsonLines, &mut lines)?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// A bad line is reported and left out; the others go in. A row that the user may not write is
     /// a bad line.
@@ -265,7 +311,8 @@ impl Replica {
                 Ok(true) if row.iter().eq([CSV_END]) => return Ok(()),
                 Ok(true) => {
                     last = row.position().map_or(last, csv::Position::line);
-                    let draft = csv_cells(&fields, &row).and_then(|it| reader.draft(self, it));
+                    let draft = csv_cells(reader.table, &fields, &row)
+                        .and_then(|it| reader.draft(self, it));
                     batch.add(last, draft).await?;
                 }
                 Err(error) if !error.is_io_error() => {
@@ -323,7 +370,11 @@ const CSV_END: &str = "\u{1f}end of file\u{1f}";
 const UNCLOSED: &str = "a quote is not closed before the file ends: is it cut short?";
 
 /// The cells of a row with what they are here.
-fn csv_cells(fields: &[Field], row: &csv::StringRecord) -> Result<Vec<(Field, Json)>, String> {
+fn csv_cells(
+    table: &Table,
+    fields: &[Field],
+    row: &csv::StringRecord,
+) -> Result<Vec<(Field, Json)>, String> {
     if row.iter().any(|cell| cell.contains(CSV_END)) {
         return Err(UNCLOSED.into());
     }
@@ -334,8 +385,17 @@ fn csv_cells(fields: &[Field], row: &csv::StringRecord) -> Result<Vec<(Field, Js
         ));
     }
     // The empty cell is null, also where the empty text would be a value.
-    let cell = |text: &str| if text.is_empty() { Json::Null } else { Json::from(text) };
-    Ok(fields.iter().cloned().zip(row.iter().map(cell)).collect())
+    let cell = |(field, text): (&Field, &str)| {
+        let column = if let Field::Column(at) = field { table.columns.get(*at) } else { None };
+        let cell = match column {
+            _ if text.is_empty() => Json::Null,
+            Some(column) if column.column_type == ColumnType::Json => serde_json::from_str(text)
+                .map_err(|error| format!("column `{}`: it is not JSON: {error}", column.id))?,
+            _ => Json::from(text),
+        };
+        Ok((field.clone(), cell))
+    };
+    fields.iter().zip(row).map(cell).collect()
 }
 
 fn csv_problem(error: &csv::Error) -> String {

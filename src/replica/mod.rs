@@ -2,10 +2,13 @@
 //! future is ready, and sync goes on beside both.
 
 mod can;
+mod conflict;
+mod edit;
 mod error;
 mod export;
 mod file;
 mod import;
+mod listen;
 mod live;
 mod read;
 mod receipt;
@@ -21,7 +24,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::codec::{EnrollCode, SecretKey};
 use crate::limits::EVENTS_KEPT_MAX;
-use crate::model::{ColumnName, Columns, EditId, RecordId, Schema, TableName, Value};
+use crate::model::{ColumnName, Columns, EditId, Owner, RecordId, Schema, TableName, Value};
 use crate::net::system;
 use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
@@ -30,6 +33,8 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
 pub use can::{Ability, Lack, Wish};
+pub use conflict::Conflict;
+pub use edit::{EditBuilder, Part};
 pub use error::{ReplicaOpenError, SyncError};
 pub use export::{ExportError, ExportFormat};
 pub use file::{
@@ -37,13 +42,15 @@ pub use file::{
     verify,
 };
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
+pub use listen::Subscription;
 pub use live::{SyncGuard, SyncOptions};
-pub use read::{Row, Status};
+pub use read::{Row, RowState, Status};
 pub use receipt::{Receipt, Settled};
 pub use session::{SyncReport, Totals};
-pub use table::{EditBuilder, TableError, TypedTable};
+pub use table::{TableError, TypedTable};
 pub use transaction::{PreparedTransaction, Transaction};
 
+use listen::Listeners;
 use session::Until;
 
 /// An app's records on this device. Cheap to clone; all clones are one.
@@ -65,6 +72,7 @@ struct Shared {
     reader: crate::store::ReplicaReader,
     key: SecretKey,
     events: broadcast::Sender<Event>,
+    listeners: Listeners,
     /// What happened since the replica was opened.
     totals: Mutex<Totals>,
     /// Counts steps of the machine: whoever waits for something looks again.
@@ -135,6 +143,7 @@ impl ReplicaBuilder {
             core: Mutex::new(Core { machine, store }),
             key,
             events: broadcast::Sender::new(EVENTS_KEPT_MAX),
+            listeners: Listeners::default(),
             totals: Mutex::default(),
             changed: watch::Sender::new(0),
             edited: Notify::new(),
@@ -245,6 +254,33 @@ impl Replica {
     /// As [`Self::commit`].
     pub async fn delete(&self, table: &TableName, record: RecordId) -> Result<Receipt, EditError> {
         self.commit(vec![Draft { table: table.clone(), record, intent: Intent::Delete }]).await
+    }
+
+    /// Brings a deleted record back, with the values that it had.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn undelete(
+        &self,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<Receipt, EditError> {
+        let intent = Intent::Undelete;
+        self.commit(vec![Draft { table: table.clone(), record, intent }]).await
+    }
+
+    /// Gives a record another owner.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; or the device does not know where the owner belongs.
+    pub async fn assign(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        to: Owner,
+    ) -> Result<Receipt, EditError> {
+        let intent = Intent::Assign(to);
+        self.commit(vec![Draft { table: table.clone(), record, intent }]).await
     }
 
     /// The id for a new record of `table` with these values: derived from its key columns, or
@@ -386,6 +422,7 @@ impl Shared {
     fn publish(&self, events: Vec<Event>) {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).count(&events);
         for event in events {
+            self.listeners.tell(&event);
             // Nobody needs to listen.
             let _ = self.events.send(event);
         }

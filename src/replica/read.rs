@@ -39,6 +39,18 @@ impl Row {
     }
 }
 
+/// How the server has taken what this device did to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowState {
+    /// All that is shown counts.
+    Confirmed,
+    /// Something that is shown is not ruled on yet.
+    Pending,
+    /// Something was refused and is not shown: it is in [quarantine](Replica::quarantined), until
+    /// it is retried or discarded. More may be pending.
+    Denied,
+}
+
 /// How a replica is doing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
@@ -119,6 +131,28 @@ impl Replica {
     /// As [`Self::get`].
     pub fn count(&self, table: &TableName) -> Result<u64, StoreError> {
         self.shared.reader.snapshot()?.row_count(table)
+    }
+
+    /// How the server has taken what this device did to a record: also of one that is no row, as
+    /// where its creation was refused.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn row_state(&self, id: RecordId) -> Result<RowState, StoreError> {
+        let snapshot = self.shared.reader.snapshot()?;
+        if snapshot.is_refused(id)? {
+            return Ok(RowState::Denied);
+        }
+        let pending = snapshot.pending_on(id)?;
+        Ok(if pending.is_empty() { RowState::Confirmed } else { RowState::Pending })
+    }
+
+    /// The refused edits of a record, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn quarantined(&self, id: RecordId) -> Result<Vec<Quarantined>, StoreError> {
+        self.shared.reader.snapshot()?.quarantine_of(id)
     }
 
     /// The refused edits, oldest first.

@@ -7,8 +7,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use super::shape::fields_of;
-use super::{Draft, EditError, Intent, Receipt, Replica, Row};
-use crate::model::{ColumnName, Columns, Denial, Owner, RecordId, Schema, Table, TableName, Value};
+use super::{Draft, EditBuilder, EditError, Intent, Receipt, Replica, Row};
+use crate::model::{
+    self, Column, ColumnName, Columns, Denial, JsonError, OPEN_COLUMN, Owner, RecordId, Schema,
+    Table, TableName, Value, json_path,
+};
 use crate::sync::StoreError;
 
 /// Why a type does not fit a table, or a row not a type.
@@ -103,7 +106,7 @@ impl Replica {
 }
 
 fn check_fields(table: &Table, fields: &[&str]) -> Result<(), TableError> {
-    let is_column = |field: &&&str| table.column(field).is_some();
+    let is_column = |field: &&&str| table.open || table.column(field).is_some();
     if let Some(field) = fields.iter().find(|field| !is_column(field)) {
         return Err(TableError::UnknownField {
             field: (*field).to_owned(),
@@ -142,19 +145,71 @@ pub(super) fn column_value(
     Ok((found.id.clone(), value))
 }
 
-/// Reads a whole row that an app gives.
+/// Reads one item of a list or map that an app gives.
+pub(super) fn item_value(column: &ColumnName, value: &impl Serialize) -> Result<Value, EditError> {
+    let json = serde_json::to_value(value).map_err(malformed)?;
+    let no_item = || malformed(format!("column `{column}`: a list or map cannot hold {json}"));
+    Value::item_of_json(&json).ok_or_else(no_item)
+}
+
+/// Reads a whole row that an app gives. What is no column of an open table is an entry of its own.
 pub(super) fn row_columns(
     schema: &Schema,
     table: &TableName,
     row: &impl Serialize,
 ) -> Result<Columns, EditError> {
+    let declared = schema.table(table.as_str());
+    let declared = declared.ok_or_else(|| EditError::NoSuchTable(table.clone()))?;
+    let (mut columns, mut others) = (Columns::new(), Map::new());
     match serde_json::to_value(row).map_err(malformed)? {
         Json::Object(fields) => {
-            let read = |(name, json): (&String, &Json)| column_value(schema, table, name, json);
-            fields.iter().map(read).collect()
+            for (name, json) in fields {
+                if declared.open && declared.column(&name).is_none() {
+                    others.extend((!json.is_null()).then_some((name, json)));
+                } else {
+                    columns.extend([column_value(schema, table, &name, &json)?]);
+                }
+            }
         }
-        other => Err(malformed(format!("a row is an object with named fields, not {other}"))),
+        other => {
+            return Err(malformed(format!("a row is an object with named fields, not {other}")));
+        }
     }
+    if let Some(open) = declared.open_column().filter(|_| !others.is_empty()) {
+        add_entries(&mut columns, open, others).map_err(malformed)?;
+    }
+    Ok(columns)
+}
+
+/// Puts entries into the column of an open table that holds what no other column declares.
+pub(super) fn add_entries(
+    columns: &mut Columns,
+    open: &Column,
+    entries: Map<String, Json>,
+) -> Result<(), JsonError> {
+    let held = columns.entry(open.id.clone()).or_default();
+    let mut json = match std::mem::take(held) {
+        Value::Json(json) => json,
+        _ => model::Json::default(),
+    };
+    for (name, value) in entries {
+        json = json.with(&json_path("", &name), &value)?;
+    }
+    *held = Value::Json(json);
+    Ok(())
+}
+
+/// A row's values by name, those that no column of an open table declares among them.
+pub(super) fn row_fields(row: &Row) -> Map<String, Json> {
+    let (mut fields, mut declared) = (Map::new(), Map::new());
+    for (column, value) in &row.columns {
+        match value.to_json() {
+            Json::Object(entries) if column.as_str() == OPEN_COLUMN => fields = entries,
+            json => declared.extend([(column.to_string(), json)]),
+        }
+    }
+    fields.extend(declared);
+    fields
 }
 
 impl<T: Serialize + DeserializeOwned> TypedTable<T> {
@@ -219,74 +274,36 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
         self.replica.delete(&self.name, id).await
     }
 
+    /// Brings a deleted record back, with the values that it had.
+    ///
+    /// # Errors
+    /// The gate refuses it, or the record was never here.
+    pub async fn undelete(&self, id: RecordId) -> Result<Receipt, EditError> {
+        self.replica.undelete(&self.name, id).await
+    }
+
+    /// Gives a record another owner.
+    ///
+    /// # Errors
+    /// The gate refuses it, the record is not here, or the device does not know the owner.
+    pub async fn assign(&self, id: RecordId, to: Owner) -> Result<Receipt, EditError> {
+        self.replica.assign(&self.name, id, to).await
+    }
+
+    /// The row of this id as the server has confirmed it; `None` where it has confirmed none.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_confirmed(&self, id: RecordId) -> Result<Option<T>, TableError> {
+        self.replica.get_confirmed(&self.name, id)?.map(|row| self.read(&row)).transpose()
+    }
+
     fn read(&self, row: &Row) -> Result<T, TableError> {
-        let columns = row.columns.iter();
-        let fields: Map<_, _> =
-            columns.map(|(column, value)| (column.to_string(), value.to_json())).collect();
+        let fields = row_fields(row);
         serde_path_to_error::deserialize(Json::Object(fields)).map_err(|error| TableError::Row {
             table: self.name.clone(),
             row: row.id,
             error: error.to_string(),
         })
-    }
-}
-
-/// An edit of one record, being put together.
-#[derive(Debug)]
-#[must_use = "nothing happens before `commit`"]
-pub struct EditBuilder {
-    replica: Replica,
-    table: TableName,
-    record: RecordId,
-    schema: Schema,
-    columns: Columns,
-    error: Option<EditError>,
-}
-
-impl Replica {
-    /// Begins an edit of one record; nothing happens before [`EditBuilder::commit`].
-    pub fn edit(&self, table: &TableName, record: RecordId) -> EditBuilder {
-        EditBuilder {
-            replica: self.clone(),
-            table: table.clone(),
-            record,
-            schema: self.schema(),
-            columns: Columns::new(),
-            error: None,
-        }
-    }
-}
-
-impl EditBuilder {
-    /// Sets a column. `value` is anything that serializes to the column's kind of value: a text, a
-    /// number, a date as text, an `Option` of these.
-    pub fn set(mut self, column: &str, value: impl Serialize) -> Self {
-        match column_value(&self.schema, &self.table, column, &value) {
-            Ok((column, value)) => {
-                self.columns.insert(column, value);
-            }
-            Err(error) => {
-                self.error.get_or_insert(error);
-            }
-        }
-        self
-    }
-
-    pub(super) fn draft(self) -> Result<Draft, EditError> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        Ok(Draft { table: self.table, record: self.record, intent: Intent::Set(self.columns) })
-    }
-
-    /// Makes the edit: durable when the future is ready, pending until the server rules. Not
-    /// cancelled by dropping the future.
-    ///
-    /// # Errors
-    /// The gate refuses it, the record is not here, or a value does not fit its column: nothing is
-    /// stored.
-    pub async fn commit(self) -> Result<Receipt, EditError> {
-        let replica = self.replica.clone();
-        replica.commit(vec![self.draft()?]).await
     }
 }

@@ -6,8 +6,7 @@ use std::pin::Pin;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::table::{EditBuilder, TypedTable};
-use super::{Draft, EditError, Intent, Receipt, Replica};
+use super::{Draft, EditBuilder, EditError, Intent, Receipt, Replica, TypedTable};
 use crate::model::{Owner, RecordId};
 
 /// Collects the edits of one step. See [`Replica::transaction`].
@@ -88,6 +87,35 @@ impl Replica {
     ///
     /// The server rules on each record's edit, unless the transaction is
     /// [`atomic`](PreparedTransaction::atomic).
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("field.redb");
+    /// # let schema = tidegate::read_schema(
+    /// #     r#"
+    /// #     [[table]]
+    /// #     id = "account"
+    /// #     ownership = "user_owned"
+    /// #     columns = [{ id = "balance", type = "counter" }]
+    /// #     "#,
+    /// #     "schema.toml",
+    /// # )?;
+    /// # let app = tidegate::Replica::builder(path).schema(schema).open()?;
+    /// let accounts = app.table::<serde_json::Value>("account")?;
+    /// let cash = accounts.insert(&serde_json::json!({ "balance": 10 })).await?.id();
+    /// let bank = accounts.insert(&serde_json::json!({ "balance": 0 })).await?.id();
+    /// let transfer = app.transaction(|tx| {
+    ///     tx.edit(accounts.edit(cash).increment("balance", -4))?;
+    ///     tx.edit(accounts.edit(bank).increment("balance", 4))?;
+    ///     Ok(())
+    /// });
+    /// transfer.atomic().await?;
+    /// assert_eq!(accounts.get(bank)?, Some(serde_json::json!({ "balance": 4 })));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn transaction(
         &self,
         collect: impl FnOnce(&mut Transaction) -> Result<(), EditError>,

@@ -1,4 +1,31 @@
 //! The server role: the machine of [`crate::sync::server`] on a redb file behind a QUIC socket.
+//!
+//! A [`Home`] is the folder that `tidegate init` makes; a [`Server`] runs in any process.
+//!
+#![cfg_attr(feature = "client", doc = "```")]
+#![cfg_attr(not(feature = "client"), doc = "```ignore")]
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! use tidegate::Replica;
+//! use tidegate::server::{Home, InitOptions};
+//!
+//! // The tables and people of the walk-through, on a free port.
+//! let listen = Some("127.0.0.1:0".parse()?);
+//! let options = InitOptions { listen, ..InitOptions::default() };
+//! let home = Home::init(&folder.path().join("server"), &options)?;
+//! let server = home.serve(home.rules()?)?;
+//!
+//! let administrator = home.administrators()?.pop().ok_or("there is one")?;
+//! let address = server.local_addr()?.to_string();
+//! let code = home.enroll_code_at(vec![address], &administrator, 60_000)?;
+//! let app = Replica::builder(folder.path().join("field.redb")).open()?;
+//! app.enroll(&code, "office").await?;
+//! assert_eq!(app.user(), Some(administrator));
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod backup;
 mod config;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use std::collections::BTreeMap;
+
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
@@ -108,6 +110,8 @@ pub struct ReplicaMeta {
     pub wanted: Vec<(TableName, RecordId)>,
     /// Owners that this user may assign to, with their business units.
     pub owners: Vec<(Owner, BusinessUnitId)>,
+    /// Whose devices wrote what is here.
+    pub authors: BTreeMap<DeviceNumber, UserId>,
     /// Whether this is a copy that was not written to yet: the original, or another copy, may have
     /// given the next edit ids already.
     pub copied: bool,

@@ -10,8 +10,10 @@
 
 mod atomic;
 mod can;
+mod edits;
 mod embed;
 mod enrolment;
 mod handles;
 mod office;
+mod open;
 mod rows;

@@ -22,6 +22,21 @@ columns = [
   { id = "amount", type = "integer", required = true },
   { id = "from", type = "lookup", table = "account" },
 ]
+[[table]]
+id = "visit"
+ownership = "user_owned"
+columns = [
+  { id = "place", type = "text" },
+  { id = "notes", type = "rich_text" },
+  { id = "photos", type = "counter" },
+  { id = "parts", type = "list" },
+  { id = "readings", type = "map" },
+]
+[[table]]
+id = "thing"
+ownership = "organization_owned"
+open = true
+columns = [{ id = "name", type = "text", required = true }]
 "#;
 
 pub(crate) const POLICY: &str = r#"
@@ -47,6 +62,15 @@ read = "organization"
 write = "organization"
 delete = "user"
 append_to = "organization"
+[role.rights.visit]
+create = "user"
+read = "organization"
+write = "organization"
+delete = "user"
+[role.rights.thing]
+create = "organization"
+read = "organization"
+write = "organization"
 [role.rights.transfer]
 create = "user"
 read = "organization"

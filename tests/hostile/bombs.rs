@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use tidegate::codec::{decode_edits, encode_edits};
 use tidegate::limits::{
-    BYTES_MAX, COUNTER_SET_MAX, COUNTER_STEP_MAX, ITEM_BYTES_MAX, LIST_ITEMS_MAX,
+    BYTES_MAX, COUNTER_SET_MAX, COUNTER_STEP_MAX, ITEM_BYTES_MAX, JSON_DEPTH_MAX, LIST_ITEMS_MAX,
     MAP_KEY_BYTES_MAX, RICH_TEXT_CHARS_MAX,
 };
-use tidegate::model::{EditId, Op, RecordState, Value};
+use tidegate::model::{EditId, Json, Op, RecordState, Value};
 
 use crate::replicas::{Replica, column, table};
 use crate::server::{Answer, Server};
@@ -37,6 +37,7 @@ pub(crate) fn misfits() -> Vec<Op> {
     };
     let insert = |at, values| Op::ListInsert { column: column("tags"), at, values };
     let put = |key: String, value| Op::MapPut { column: column("sizes"), key, value };
+    let json = |path: &str, leaf| Op::JsonPut { column: column("more"), path: path.into(), leaf };
     vec![
         splice(1, 0, "x"),
         splice(0, 1, ""),
@@ -69,6 +70,19 @@ pub(crate) fn misfits() -> Vec<Op> {
         put("k".repeat(MAP_KEY_BYTES_MAX + 1), Value::Null),
         put("k".into(), Value::Counter(1)),
         Op::MapRemove { column: column("tags"), key: "k".into() },
+        Op::MapPut { column: column("more"), key: "k".into(), value: Value::Null },
+        Op::Put { column: column("more"), value: Value::Json(Json::default()) },
+        json(&"/a".repeat(JSON_DEPTH_MAX + 1), "1".into()),
+        json(&format!("/{}", "k".repeat(MAP_KEY_BYTES_MAX)), "1".into()),
+        json("no pointer", "1".into()),
+        json("/a", "[".repeat(ITEM_BYTES_MAX)),
+        json("/a", format!("{}{}", "[".repeat(100), "]".repeat(100))),
+        json("/a", "{\"b\":1}".into()),
+        json("/a", "1e2".into()),
+        json("/a", format!("\"{}\"", "x".repeat(ITEM_BYTES_MAX))),
+        Op::JsonPut { column: column("sizes"), path: "/a".into(), leaf: "1".into() },
+        Op::JsonRemove { column: column("sizes"), path: "/a".into() },
+        Op::JsonRemove { column: column("more"), path: "~".into() },
         Op::State(RecordState::Active),
     ]
 }

@@ -6,13 +6,14 @@ use tidegate::model::{
     RecordId, Section, Table, TableName, Timestamp, Value,
 };
 
-pub(crate) const TYPES: [(&str, ColumnType); 7] = [
+pub(crate) const TYPES: [(&str, ColumnType); 8] = [
     ("name", ColumnType::Text),
     ("photo", ColumnType::Bytes),
     ("notes", ColumnType::RichText),
     ("visits", ColumnType::Counter),
     ("tags", ColumnType::List),
     ("sizes", ColumnType::Map),
+    ("more", ColumnType::Json),
     ("secret", ColumnType::RichText),
 ];
 
@@ -34,6 +35,7 @@ pub(crate) fn table() -> Table {
         id: TableName::new("visit").unwrap(),
         ownership: Ownership::OrganizationOwned,
         columns: TYPES.into_iter().map(column).collect(),
+        open: false,
         key: Vec::new(),
     }
 }
@@ -147,6 +149,13 @@ pub(crate) fn random_op(
             match rng.below(3) {
                 0 => Op::MapRemove { column, key },
                 _ => Op::MapPut { column, key, value: rng.item() },
+            }
+        }
+        ColumnType::Json => {
+            let path = ["", "/a", "/a/b", "/a/b/c", "/ü"][rng.below(5)].to_owned();
+            match rng.below(3) {
+                0 => Op::JsonRemove { column, path },
+                _ => Op::JsonPut { column, path, leaf: rng.item().to_json().to_string() },
             }
         }
         other => panic!("no {other} in the table"),

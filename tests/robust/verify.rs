@@ -96,7 +96,7 @@ async fn damage_in_each_table_is_found_and_named() {
             fs::write(&path, &whole).unwrap();
         }
     }
-    assert_eq!(tables, 23);
+    assert_eq!(tables, 24);
 }
 
 /// What a hand that knows the checksums has changed is found by its meaning.
@@ -122,6 +122,7 @@ async fn what_does_not_fit_together_is_found() {
         ("pending-record-1", "it is not found by its record"),
         ("quarantine-1", "it leads to no such refused edit"),
         ("quarantine-edit-1", "it is not found by its edit id"),
+        ("quarantine-record-1", "it is not found by its record"),
     ] {
         let found = missed(&replica, table);
         assert!(found.contains(told), "{table}: {found}");

@@ -50,7 +50,7 @@ pub(crate) fn schema() -> Schema {
         Column { lookup: Some(name("customer")), ..column("customer", ColumnType::Lookup) };
     let table = |id, ownership, columns, key: &[&str]| {
         let key = key.iter().map(|id| name(id)).collect();
-        let table = Table { id: name(id), ownership, columns, key };
+        let table = Table { id: name(id), ownership, columns, open: false, key };
         (table.id.clone(), table)
     };
     let order = vec![text("title"), text("note"), secured("cost"), secured("margin"), lookup];

@@ -181,6 +181,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
         lookup: None,
     };
     let made = |name: TableName| Table {
+        open: false,
         id: name,
         ownership: Ownership::UserOwned,
         columns: (0..columns).map(column).collect(),

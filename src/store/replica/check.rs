@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ReplicaSnapshot, rebuild};
 use super::tables::{
-    HISTORY, KEPT, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT, ROW,
+    HISTORY, KEPT, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT,
+    QUARANTINE_RECORD, ROW,
 };
 use crate::model::TableName;
 use crate::store::fence::fenced;
@@ -47,13 +48,17 @@ fn pending(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
 
 fn quarantine(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
     let by_edit = QUARANTINE_EDIT.read(snapshot.tx())?;
+    let by_record = QUARANTINE_RECORD.read(snapshot.tx())?;
     let mut count = 0;
     for entry in QUARANTINE.read(snapshot.tx())?.all()? {
         let (number, entry) = entry?;
         agree(by_edit.get(&(entry.edit, number))?.is_some(), "the refused edits by id")?;
+        let place = (entry.record, number);
+        agree(by_record.get(&place)?.is_some(), "the refused edits by record")?;
         count += 1;
     }
-    agree(by_edit.all()?.count() == count, "the number of refused edits by id")
+    agree(by_edit.all()?.count() == count, "the number of refused edits by id")?;
+    agree(by_record.all()?.count() == count, "the number of refused edits by record")
 }
 
 fn agree(holds: bool, what: &str) -> Result<(), StoreError> {

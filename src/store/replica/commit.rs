@@ -11,7 +11,7 @@ use redb::WriteTransaction;
 
 use super::tables::{
     HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part,
-    PendingEdit, QUARANTINE, QUARANTINE_EDIT, ROW, ROW_COUNT,
+    PendingEdit, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD, ROW, ROW_COUNT,
 };
 use crate::gate::Applied;
 use crate::model::{EditId, RecordId, Sequence, TableName};
@@ -160,14 +160,17 @@ fn write_quarantine(
     }
     let mut entries = QUARANTINE.write(tx)?;
     let mut by_edit = QUARANTINE_EDIT.write(tx)?;
+    let mut by_record = QUARANTINE_RECORD.write(tx)?;
     for id in released {
         let numbers: Result<Vec<_>, _> =
             by_edit.starting_with(&id)?.map(|entry| Ok(entry?.0.1)).collect();
         for number in numbers? {
             // Refused again the same way in this step, or this step is written again.
-            if quarantine.contains(&entries.expect(&number)?) {
+            let entry = entries.expect(&number)?;
+            if quarantine.contains(&entry) {
                 continue;
             }
+            by_record.delete(&(entry.record, number))?;
             entries.delete(&number)?;
             by_edit.delete(&(id, number))?;
         }
@@ -183,6 +186,7 @@ fn write_quarantine(
             let number = entries.last_key()?.map_or(1, |last| last + 1);
             entries.set(&number, &entry)?;
             by_edit.set(&(id, number), &())?;
+            by_record.set(&(entry.record, number), &())?;
         }
     }
     Ok(())

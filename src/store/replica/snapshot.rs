@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use redb::ReadTransaction;
 
 use super::tables::{
-    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, ROW,
-    ROW_COUNT,
+    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE,
+    QUARANTINE_RECORD, ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
 use crate::model::{ColumnName, EditId, RecordId, Sequence, TableName, Value};
@@ -224,6 +224,31 @@ impl ReplicaSnapshot {
     /// The store cannot be read.
     pub fn pending_count(&self) -> Result<u64, StoreError> {
         fenced(|| PENDING.read(&self.tx)?.len())
+    }
+
+    /// Whether an edit of a record, or a part of one, is refused and kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn is_refused(&self, record: RecordId) -> Result<bool, StoreError> {
+        fenced(|| {
+            let by_record = QUARANTINE_RECORD.read(&self.tx)?;
+            let found = by_record.starting_with(&record)?.next().transpose()?;
+            Ok(found.is_some())
+        })
+    }
+
+    /// The refused edits of a record, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn quarantine_of(&self, record: RecordId) -> Result<Vec<Quarantined>, StoreError> {
+        fenced(|| {
+            let entries = QUARANTINE.read(&self.tx)?;
+            let by_record = QUARANTINE_RECORD.read(&self.tx)?;
+            let numbers = by_record.starting_with(&record)?;
+            numbers.map(|number| entries.expect(&number?.0.1)).collect()
+        })
     }
 
     /// The refused edits, oldest first.

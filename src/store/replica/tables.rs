@@ -1,11 +1,14 @@
 //! What the file of a replica holds. A change of a key or value takes a new name.
 
+use std::collections::BTreeMap;
+
 use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, Scope};
 use crate::model::{
-    BusinessUnitId, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence, TableName,
+    BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
+    TableName, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -30,6 +33,8 @@ pub(super) static PENDING_RECORD: Table<(RecordId, Turn), ()> = Table::new("pend
 pub(super) static QUARANTINE: Table<u64, Quarantined> = Table::new("quarantine-1");
 /// Where a refused edit is: (edit id, counter of [`QUARANTINE`]) -> nothing.
 pub(super) static QUARANTINE_EDIT: Table<(EditId, u64), ()> = Table::new("quarantine-edit-1");
+/// What is refused of a record: (record id, counter of [`QUARANTINE`]) -> nothing.
+pub(super) static QUARANTINE_RECORD: Table<(RecordId, u64), ()> = Table::new("quarantine-record-1");
 
 /// Own edits that count, and that no backup of the server is known to hold: sequence -> edit.
 pub(super) static KEPT: Table<Sequence, KeptEdit> = Table::new("kept-1");
@@ -45,6 +50,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     PENDING_RECORD.write(tx)?;
     QUARANTINE.write(tx)?;
     QUARANTINE_EDIT.write(tx)?;
+    QUARANTINE_RECORD.write(tx)?;
     KEPT.write(tx)?;
     Ok(())
 }
@@ -60,6 +66,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     PENDING_RECORD.copy(from, to)?;
     QUARANTINE.copy(from, to)?;
     QUARANTINE_EDIT.copy(from, to)?;
+    QUARANTINE_RECORD.copy(from, to)?;
     KEPT.copy(from, to)?;
     Ok(())
 }
@@ -99,6 +106,7 @@ pub(super) enum Part {
     Grant(Option<Vec<u8>>, Option<Digest>),
     Wanted(Vec<(TableName, RecordId)>),
     Owners(Vec<(Owner, BusinessUnitId)>),
+    Authors(BTreeMap<DeviceNumber, UserId>),
     /// Whether this file is a copy that was not written to yet.
     Copied(bool),
     /// How many edits are kept, and which were made before the server was restored.
@@ -114,13 +122,14 @@ impl Part {
             Self::Grant(..) => "grant",
             Self::Wanted(_) => "wanted",
             Self::Owners(_) => "owners",
+            Self::Authors(_) => "authors",
             Self::Copied(_) => "copied",
             Self::Kept(..) => "kept",
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 8] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 9] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -129,6 +138,7 @@ impl Part {
             Self::Grant(meta.grant, meta.grant_digest),
             Self::Wanted(meta.wanted),
             Self::Owners(meta.owners),
+            Self::Authors(meta.authors),
             Self::Copied(meta.copied),
             Self::Kept(meta.kept, meta.restored),
         ]
@@ -155,6 +165,7 @@ impl Part {
             }
             Self::Wanted(wanted) => meta.wanted = wanted,
             Self::Owners(owners) => meta.owners = owners,
+            Self::Authors(authors) => meta.authors = authors,
             Self::Copied(copied) => meta.copied = copied,
             Self::Kept(kept, restored) => {
                 meta.kept = kept;

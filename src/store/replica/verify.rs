@@ -7,7 +7,7 @@ use redb::ReadTransaction;
 use super::snapshot::rebuild;
 use super::tables::{
     HISTORY, KEPT, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part, QUARANTINE, QUARANTINE_EDIT,
-    ROW, ROW_COUNT,
+    QUARANTINE_RECORD, ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, TableName};
@@ -37,6 +37,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PENDING_RECORD, tx);
     survey.expect(&QUARANTINE, tx);
     survey.expect(&QUARANTINE_EDIT, tx);
+    survey.expect(&QUARANTINE_RECORD, tx);
     survey.expect(&KEPT, tx);
     meta(tx, survey);
     let pending = pending(tx, survey);
@@ -160,9 +161,10 @@ fn rows(
 }
 
 fn quarantine(tx: &ReadTransaction, survey: &mut Survey<'_>) {
-    let mut entries = BTreeSet::new();
+    let (mut entries, mut places) = (BTreeSet::new(), BTreeSet::new());
     survey.each(&QUARANTINE, tx, |_, number, entry| {
         entries.insert((entry.edit, number));
+        places.insert((entry.record, number));
     });
     survey.each(&QUARANTINE_EDIT, tx, |survey, key, ()| {
         if !entries.remove(&key) {
@@ -171,6 +173,14 @@ fn quarantine(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     });
     for (edit, number) in entries {
         survey.misfit(&QUARANTINE, &number, format!("it is not found by its edit id {edit}"));
+    }
+    survey.each(&QUARANTINE_RECORD, tx, |survey, key, ()| {
+        if !places.remove(&key) {
+            survey.misfit(&QUARANTINE_RECORD, &key, "it leads to no such refused edit");
+        }
+    });
+    for (record, number) in places {
+        survey.misfit(&QUARANTINE, &number, format!("it is not found by its record {record}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! From what an app asks of columns to the operations that an edit carries.
 
-use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Op, Table, Value};
+use crate::crdt::{CrdtError, Record};
+use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Json, Op, Table, Value};
 
 /// The operations after which columns that hold `now` hold `columns`.
 pub(super) fn set(table: &Table, now: &Columns, columns: Columns) -> Vec<Op> {
@@ -27,9 +28,14 @@ fn is_for(column_type: ColumnType, value: &Value) -> bool {
 }
 
 /// The operations that an app asks for one after another, without those that change nothing, and
-/// with what was typed in one run as one operation.
-pub(super) fn carry_out(table: &Table, now: &Columns, asked: Vec<Op>) -> Vec<Op> {
-    let mut edit = ColumnEdit::new(now);
+/// with what was typed in one run as one operation. A put of what a column holds already changes
+/// something where the column holds other values beside it: it settles that conflict.
+pub(super) fn carry_out(
+    table: &Table,
+    record: &Record,
+    asked: Vec<Op>,
+) -> Result<Vec<Op>, CrdtError> {
+    let mut edit = ColumnEdit::new(record.columns());
     let mut ops: Vec<Op> = Vec::new();
     for op in asked {
         let parts = match op {
@@ -42,8 +48,15 @@ pub(super) fn carry_out(table: &Table, now: &Columns, asked: Vec<Op>) -> Vec<Op>
                     ops.retain(|earlier| earlier.column() != Some(&column));
                     edit.restore(&column);
                 }
-                set_column(table, column.clone(), &edit.value(&column), value)
+                let parts = set_column(table, column.clone(), &edit.value(&column), value.clone());
+                let settles = replaces && parts.is_empty();
+                if settles && !record.conflicts(table, &column)?.is_empty() {
+                    vec![Op::Put { column, value }]
+                } else {
+                    parts
+                }
             }
+            Op::JsonPut { .. } | Op::JsonRemove { .. } => json_ops(&edit, op),
             other if is_idle(&other) => Vec::new(),
             other => vec![other],
         };
@@ -55,7 +68,30 @@ pub(super) fn carry_out(table: &Table, now: &Columns, asked: Vec<Op>) -> Vec<Op>
             }
         }
     }
-    ops
+    Ok(ops)
+}
+
+/// A part of a JSON value, with all that is below it, as the leaves that change.
+fn json_ops(edit: &ColumnEdit<'_>, op: Op) -> Vec<Op> {
+    let (Op::JsonPut { column, path, .. } | Op::JsonRemove { column, path }) = &op else {
+        return vec![op];
+    };
+    let old = match edit.value(column) {
+        Value::Json(json) => json,
+        _ => Json::default(),
+    };
+    let new = match &op {
+        Op::JsonPut { leaf, .. } => {
+            let value = serde_json::from_str(leaf).ok();
+            value.and_then(|value| old.with(path, &value).ok())
+        }
+        _ => Some(old.without(path)),
+    };
+    match new {
+        Some(new) => Op::difference(column, &Value::Json(old), &Value::Json(new)),
+        // What does not fit is passed on, for the gate to refuse.
+        None => vec![op],
+    }
 }
 
 fn is_idle(op: &Op) -> bool {

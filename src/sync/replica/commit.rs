@@ -191,8 +191,11 @@ impl ReplicaMachine {
                 self.create(table, owner, columns)?
             }
             Intent::Put { columns, .. } => column_ops::set(table, record.columns(), columns),
-            Intent::Set(columns) if active => column_ops::set(table, record.columns(), columns),
-            Intent::Ops(ops) if active => column_ops::carry_out(table, record.columns(), ops),
+            Intent::Set(columns) if active => {
+                let put = |(column, value)| Op::Put { column, value };
+                column_ops::carry_out(table, record, columns.into_iter().map(put).collect())?
+            }
+            Intent::Ops(ops) if active => column_ops::carry_out(table, record, ops)?,
             Intent::Delete if active => vec![Op::State(RecordState::Deleted)],
             Intent::Undelete if record.exists() && !active => vec![Op::State(RecordState::Active)],
             Intent::Undelete if active => Vec::new(),

@@ -280,6 +280,7 @@ impl ReplicaMachine {
         }
         self.meta.watermark = page.watermark;
         self.meta.scope = page.scope;
+        self.meta.authors.extend(page.authors);
         self.mend_touched(&mut desk, now)?;
         self.write(store, desk.finish())?;
         self.bound_kept(store)?;

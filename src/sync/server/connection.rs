@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Resolved;
@@ -36,6 +37,8 @@ pub(super) struct Device {
     /// The schema and the grant that it has.
     pub(super) schema: Option<Digest>,
     pub(super) grant: Option<Digest>,
+    /// The devices whose users this session has named.
+    pub(super) named: BTreeSet<DeviceNumber>,
 }
 
 impl Connection {

@@ -6,7 +6,7 @@ use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
 use crate::limits::ATOMIC_PARTS_MAX;
-use crate::model::{Edit, EditId, Op, RecordId, Schema, TableName, Verdict};
+use crate::model::{DeviceNumber, Edit, EditId, Op, RecordId, Schema, TableName, UserId, Verdict};
 use crate::sync::{LogEntry, ServerStore, StoreError};
 
 /// Pages of a scan that are looked through before an empty one is sent as a sign of life.
@@ -30,7 +30,7 @@ impl ServerMachine {
             let entries = device.log_page(store, bounds)?;
             if !entries.is_empty() {
                 connection.writable = false;
-                let page = device.page(entries);
+                let page = device.page(store, entries)?;
                 self.send(id, ToDevice::Page(page));
                 return Ok(());
             }
@@ -38,7 +38,7 @@ impl ServerMachine {
         if device.is_turning() {
             connection.writable = false;
             let entries = device.scan_page(store, self.rules.schema(), bounds)?;
-            let page = device.page(entries);
+            let page = device.page(store, entries)?;
             self.send(id, ToDevice::Page(page));
             return Ok(());
         }
@@ -46,7 +46,7 @@ impl ServerMachine {
         if let Some(number) = connection.flush.filter(|_| !waits) {
             connection.flush = None;
             if device.told.0 + (bounds.looks as u64) < device.seen.0 {
-                let page = device.page(Vec::new());
+                let page = device.page(store, Vec::new())?;
                 self.send(id, ToDevice::Page(page));
             }
             self.send(id, ToDevice::Flushed { number });
@@ -67,7 +67,7 @@ impl ServerMachine {
         let found = store.record(record)?.filter(|found| found.record().table() == table);
         let entry = found.and_then(|found| device.whole(&found));
         let gone = || Entry::Gone { sequence: head, table: table.clone(), record };
-        let page = device.page(vec![entry.unwrap_or_else(gone)]);
+        let page = device.page(store, vec![entry.unwrap_or_else(gone)])?;
         self.send(id, ToDevice::Page(page));
         Ok(())
     }
@@ -96,9 +96,32 @@ impl ServerMachine {
 }
 
 impl Device {
-    fn page(&mut self, entries: Vec<Entry>) -> Page {
+    fn page<S: ServerStore>(&mut self, store: &S, entries: Vec<Entry>) -> Result<Page, StoreError> {
         self.told = self.seen;
-        Page { entries, watermark: self.seen, scope: self.scope.clone() }
+        let authors = self.authors(store, &entries)?;
+        Ok(Page { entries, watermark: self.seen, scope: self.scope.clone(), authors })
+    }
+
+    /// Whose devices wrote the entries, where the session has not said so yet.
+    fn authors<S: ServerStore>(
+        &mut self,
+        store: &S,
+        entries: &[Entry],
+    ) -> Result<Vec<(DeviceNumber, UserId)>, StoreError> {
+        let edits = entries.iter().filter_map(|entry| match entry {
+            Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => Some(edit),
+            Entry::Own { .. } | Entry::Gone { .. } => None,
+        });
+        let mut authors = Vec::new();
+        for change in edits.flat_map(|edit| &edit.changes) {
+            let device = change.id.actor.device;
+            if self.named.insert(device)
+                && let Some(row) = store.device(device)?
+            {
+                authors.push((device, row.user));
+            }
+        }
+        Ok(authors)
     }
 
     /// A record as the device may see it; `None`: not at all.

@@ -101,6 +101,8 @@ impl ServerMachine {
             reader,
             schema: resume.schema,
             grant: resume.grant,
+            // It knows itself.
+            named: [row.number].into(),
         };
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         connection.device = Some(device);
