@@ -22,4 +22,5 @@ mod naive;
 mod naive_structure;
 mod organization;
 mod random;
+mod situations;
 mod twins;
