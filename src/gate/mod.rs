@@ -50,6 +50,7 @@ mod confirmed;
 mod directory;
 mod explain;
 mod facts;
+mod follow;
 mod judge;
 mod requirement;
 mod roster;
@@ -65,6 +66,7 @@ pub use explain::{
     Explanation, Finding, Held, Remedy, Requirement, Step, Way, explain, explain_in_full,
 };
 pub use facts::RecordFacts;
+pub use follow::follow_owner;
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
 pub use roster::Roster;
 pub use ruling::{Admissible, Court, Find, LookedUp, Ruling, check, rule};
