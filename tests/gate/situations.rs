@@ -108,6 +108,8 @@ fn everyday() -> Vec<Situation> {
 fn changes_and_mistakes() -> Vec<Situation> {
     let (hers, another) = (order_of("user:erin0"), order_of("user:eric2"));
     let of_ben = order_of("user:ben0");
+    // The server moves the records of an owner who moves.
+    let followed = json!({"owner": "user:erin0", "business_unit": "sales"});
     let vendor = json!({"vendor": {"table": "vendor", "record": {}}});
     let revoked =
         situation("A revoked device", no_change, vec![(case("ben0", "write", &of_ben), "")]);
@@ -119,7 +121,8 @@ fn changes_and_mistakes() -> Vec<Situation> {
                 erin.business_unit = "sales".parse().unwrap();
             },
             vec![
-                (case("erin0", "write", &hers), ""),
+                (case("erin0", "write", &followed), ""),
+                (case("eric2", "read", &followed), "out_of_depth"),
                 (case("erin0", "read", &another), "out_of_depth"),
             ],
         ),
