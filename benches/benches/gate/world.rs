@@ -213,8 +213,13 @@ impl World {
         };
         let operations = self.devices.iter().map(row).collect();
         store.commit(Commit { expected, meta, operations })?;
-        let machine =
-            ServerMachine::open(&mut store, self.identity.clone(), self.rules()?, seed(1, 3))?;
+        let machine = ServerMachine::open(
+            &mut store,
+            self.identity.clone(),
+            self.rules()?,
+            now()?,
+            seed(1, 3),
+        )?;
         let mut engine = Engine { machine, store };
         for device in &self.devices {
             let id = ConnectionId(u64::from(device.number.0));
