@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Action, Admitted, Directory, Judgement, LookupChange, RecordFacts, Standing, Target, can_read,
+    Action, Admitted, Directory, Judgement, Knowledge, LookupChange, RecordFacts, Standing, Target, can_read,
     judge, judge_columns,
 };
 use crate::crdt::Record;
 use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX};
 use crate::model::{
-    ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, RecordId,
-    RecordState, Schema, Section, Sequence, Table, TableFacts, TableName, Value,
+    ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, Principal, RecordId,
+    RecordState, Right, Schema, Section, Sequence, Table, TableFacts, TableName, Value,
 };
 
 /// What a lookup points at, as this court knows it.
@@ -165,12 +165,27 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
             if op.section(table) != change.section {
                 return refuse("an operation lies outside its section");
             }
-            let Some(column) = op.column() else { continue };
+            let Some(column) = op.column() else {
+                check_header_op(table, op)?;
+                continue;
+            };
             check_op(table, column, op)?;
             if matches!(op, Op::Put { .. }) && !put.insert(column) {
                 return refuse(format!("column `{column}` is set twice"));
             }
         }
+    }
+    Ok(())
+}
+
+/// Whether records of the table can be shared so.
+fn check_header_op(table: &Table, op: &Op) -> Examined<()> {
+    let Op::Share { rights, .. } = op else { return Ok(()) };
+    if !table.is_user_owned() {
+        return refuse(format!("records of `{}` cannot be shared", table.id));
+    }
+    if rights.contains(Right::Create) {
+        return refuse("`create` cannot be shared");
     }
     Ok(())
 }
@@ -344,6 +359,7 @@ impl Case<'_> {
                 Op::State(RecordState::Deleted) => self.judge(&Action::Delete, &facts)?,
                 Op::State(RecordState::Active) => return refuse("the record is not deleted"),
                 Op::Share { to, rights } => {
+                    certain &= self.check_principal(to, rights.is_empty())?;
                     self.judge(&Action::Share { to, rights: *rights }, &facts)?
                 }
                 _ => return refuse("a column in the header"),
@@ -355,13 +371,21 @@ impl Case<'_> {
         Ok(self.admissible(certain))
     }
 
+    /// Nothing is given to someone who is not there. What was given is taken away all the same.
+    fn check_principal(&self, to: &Principal, takes_away: bool) -> Examined<bool> {
+        match self.court.directory.principal(to) {
+            Knowledge::Absent if !takes_away => refuse(format!("there is no `{to}`")),
+            Knowledge::Known(()) | Knowledge::Absent => Ok(true),
+            Knowledge::Unknown => Ok(takes_away),
+        }
+    }
+
     /// A new owner brings its own business unit: there is no other.
     fn check_owner(
         &self,
         owner: &Owner,
         business_unit: &crate::model::BusinessUnitId,
     ) -> Examined<()> {
-        use super::Knowledge;
         if !self.table.is_user_owned() {
             return refuse(format!("records of `{}` have no owner", self.table.id));
         }
