@@ -12,8 +12,8 @@ use crate::limits::{
     CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_EDITS_MAX, CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
 };
 use crate::model::{
-    ActorId, Change, ChangeRef, ColumnName, DeviceNumber, Edit, EditId, NameError, Op, Principal,
-    RecordId, RecordState, Rights, Section, TableName, Timestamp, Value,
+    ActorId, Change, ChangeRef, ColumnName, ColumnPermissions, DeviceNumber, Edit, EditId,
+    NameError, Op, Principal, RecordId, RecordState, Rights, Section, TableName, Timestamp, Value,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +85,11 @@ enum WireOp {
     MapRemove(u32, String),
     JsonPut(u32, String, String),
     JsonRemove(u32, String),
+    ShareColumn {
+        column: u32,
+        to: u32,
+        permissions: u8,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -223,6 +228,11 @@ impl Writer {
                 WireOp::JsonPut(self.name(column), path.clone(), leaf.clone())
             }
             Op::JsonRemove { column, path } => WireOp::JsonRemove(self.name(column), path.clone()),
+            Op::ShareColumn { column, to, permissions } => WireOp::ShareColumn {
+                column: self.name(column),
+                to: self.name(to),
+                permissions: permissions.bits(),
+            },
         }
     }
 }
@@ -357,6 +367,13 @@ impl Reader {
             WireOp::JsonRemove(column, path) => {
                 Op::JsonRemove { column: self.column(column)?, path }
             }
+            WireOp::ShareColumn { column, to, permissions } => Op::ShareColumn {
+                column: self.column(column)?,
+                to: self.name::<Principal>(to)?,
+                permissions: ColumnPermissions::from_bits(permissions).ok_or_else(|| {
+                    DecodeError::Value(format!("{permissions} stands for no column permissions"))
+                })?,
+            },
         })
     }
 }

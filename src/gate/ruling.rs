@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Action, Admitted, Directory, Judgement, Knowledge, LookupChange, RecordFacts, Standing, Target, can_read,
-    judge, judge_columns,
+    Action, Admitted, Directory, Judgement, Knowledge, LookupChange, RecordFacts, Standing, Target,
+    can_read, judge, judge_columns,
 };
 use crate::crdt::Record;
-use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX};
+use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX, SHARES_MAX};
 use crate::model::{
-    ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, Principal, RecordId,
-    RecordState, Right, Schema, Section, Sequence, Table, TableFacts, TableName, Value,
+    ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, Principal,
+    RecordId, RecordState, Right, Schema, Section, Sequence, Table, TableFacts, TableName, Value,
 };
 
 /// What a lookup points at, as this court knows it.
@@ -180,14 +180,23 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
 
 /// Whether records of the table can be shared so.
 fn check_header_op(table: &Table, op: &Op) -> Examined<()> {
-    let Op::Share { rights, .. } = op else { return Ok(()) };
-    if !table.is_user_owned() {
-        return refuse(format!("records of `{}` cannot be shared", table.id));
+    match op {
+        Op::Share { .. } if !table.is_user_owned() => {
+            refuse(format!("records of `{}` cannot be shared", table.id))
+        }
+        Op::Share { rights, .. } if rights.contains(Right::Create) => {
+            refuse("`create` cannot be shared")
+        }
+        Op::ShareColumn { permissions, .. } if permissions.create => {
+            refuse("`create` of a column cannot be shared")
+        }
+        Op::ShareColumn { column, .. }
+            if !table.column(column.as_str()).is_some_and(|column| column.secured) =>
+        {
+            refuse(format!("`{}` has no secured column `{column}` to share", table.id))
+        }
+        _ => Ok(()),
     }
-    if rights.contains(Right::Create) {
-        return refuse("`create` cannot be shared");
-    }
-    Ok(())
 }
 
 /// Whether the operation is one for the column's type, and keeps to its bounds.
@@ -362,10 +371,19 @@ impl Case<'_> {
                     certain &= self.check_principal(to, rights.is_empty())?;
                     self.judge(&Action::Share { to, rights: *rights }, &facts)?
                 }
+                Op::ShareColumn { column, to, permissions } => {
+                    certain &= self.check_principal(to, permissions.is_empty())?;
+                    let permissions = *permissions;
+                    self.judge(&Action::ShareColumn { to, column, permissions }, &facts)?
+                }
                 _ => return refuse("a column in the header"),
             };
             if header.apply(op).is_err() {
                 return refuse("a column in the header");
+            }
+            let shares = header.shares_len();
+            if shares > SHARES_MAX && shares > record.header().shares_len() {
+                return refuse(format!("a record has at most {SHARES_MAX} shares"));
             }
         }
         Ok(self.admissible(certain))
