@@ -55,7 +55,7 @@ impl Judge {
     }
 
     fn created(&self, people: &People, user: &UserId, edit: &Edit, new: &Naive) -> Check {
-        if !new.is_active() || (new.table.as_str() == "place") != new.owned().is_none() {
+        if !new.is_active() || (new.table.as_str() == "place") != new.facts().owned.is_none() {
             return Err("no way for a record to begin".into());
         }
         let is_code = |op| put(op).is_some_and(|(column, _)| column.as_str() == "code");
@@ -96,6 +96,10 @@ impl Judge {
             [Op::State(RecordState::Deleted)] => people.may_delete(user, old),
             [Op::Own { owner, business_unit }] => {
                 people.may_assign(user, old, owner, business_unit)
+            }
+            [Op::Share { to, rights }] => people.may_share(user, old, to, *rights),
+            [Op::ShareColumn { column, to, permissions }] => {
+                people.may_share_column(user, old, (column, to), *permissions)
             }
             other => Err(format!("no such edit of a header: {other:?}")),
         }
