@@ -122,7 +122,8 @@ impl Server {
     pub fn start(options: ServerOptions<'_>) -> Result<Self, ServerError> {
         let mut store = RedbServer::open_or_create(options.file)?;
         let (seed, reader) = (system::seed()?, store.reader());
-        let machine = ServerMachine::open(&mut store, options.identity, options.rules, seed)?;
+        let machine =
+            ServerMachine::open(&mut store, options.identity, options.rules, system::now(), seed)?;
         let transport = TransportOptions::server();
         let endpoint = Arc::new(Endpoint::server(options.listen, &options.tls_key, transport)?);
         // A full queue slows down those who fill it.

@@ -1,8 +1,9 @@
 //! Tables whose values carry a checksum.
 //!
-//! A value is four bytes of keyed BLAKE3 over (length of the key, key, payload), and then the
-//! payload, which is postcard. The hash's key is made from the table's name, so that an entry that
-//! strays into another table or under another key is found out too.
+//! A value is four bytes of CRC-32 over (table's name, length of the key, key, payload), and then
+//! the payload, which is postcard. An entry that strays into another table or under another key is
+//! found out too. A CRC is no defence against a forger, and none is needed: whoever can write the
+//! file can write a checksum.
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -20,18 +21,41 @@ use crate::sync::StoreError;
 
 type Bytes = &'static [u8];
 
+/// Made room for when a value is written: most are not larger.
+const VALUE_ROOM: usize = 512;
+
 const CHECKSUM_LABEL: &str = "tidegate 2026 checksum of a stored value";
+
+/// How values are checked; what depends on the table's name alone is computed once.
+enum Seal {
+    /// It costs little beside reading the value.
+    Crc(OnceLock<crc32fast::Hasher>),
+    /// What the first format had.
+    Keyed(OnceLock<[u8; 32]>),
+}
+
+fn crc_of(name: &str) -> crc32fast::Hasher {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(name.as_bytes());
+    crc.update(&[0]);
+    crc
+}
 
 /// A table: its name, and which keys and values it holds.
 pub(super) struct Table<K, V> {
     name: &'static str,
-    hash_key: OnceLock<[u8; 32]>,
+    seal: Seal,
     kinds: PhantomData<fn(K) -> V>,
 }
 
 impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     pub(super) const fn new(name: &'static str) -> Self {
-        Self { name, hash_key: OnceLock::new(), kinds: PhantomData }
+        Self { name, seal: Seal::Crc(OnceLock::new()), kinds: PhantomData }
+    }
+
+    /// The table that tells a file's format, and so is the same in all of them.
+    pub(super) const fn of_all_formats(name: &'static str) -> Self {
+        Self { name, seal: Seal::Keyed(OnceLock::new()), kinds: PhantomData }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -43,10 +67,7 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     /// The table in a snapshot.
-    pub(super) fn read(
-        &'static self,
-        tx: &ReadTransaction,
-    ) -> Result<Opened<K, V, ReadOnlyTable<Bytes, Bytes>>, StoreError> {
+    pub(super) fn read(&'static self, tx: &ReadTransaction) -> Result<Reading<K, V>, StoreError> {
         let inner = tx.open_table(self.definition()).map_err(fence::table)?;
         Ok(Opened { table: self, inner })
     }
@@ -77,14 +98,25 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn checksum(&self, key: &[u8], payload: &[u8]) -> [u8; 4] {
-        let hash_key =
-            self.hash_key.get_or_init(|| blake3::derive_key(CHECKSUM_LABEL, self.name.as_bytes()));
-        let mut hasher = blake3::Hasher::new_keyed(hash_key);
-        hasher.update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
-        hasher.update(key);
-        hasher.update(payload);
-        let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
-        [a, b, c, d]
+        let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes();
+        match &self.seal {
+            Seal::Crc(begun) => {
+                let mut crc = begun.get_or_init(|| crc_of(self.name)).clone();
+                crc.update(&length);
+                crc.update(key);
+                crc.update(payload);
+                crc.finalize().to_le_bytes()
+            }
+            Seal::Keyed(hash_key) => {
+                let derive = || blake3::derive_key(CHECKSUM_LABEL, self.name.as_bytes());
+                let mut hasher = blake3::Hasher::new_keyed(hash_key.get_or_init(derive));
+                hasher.update(&length);
+                hasher.update(key);
+                hasher.update(payload);
+                let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
+                [a, b, c, d]
+            }
+        }
     }
 
     fn damaged(&self, key: &[u8], what: impl std::fmt::Display) -> StoreError {
@@ -104,7 +136,17 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn parse(&self, key: &[u8], payload: &[u8]) -> Result<V, StoreError> {
-        match postcard::take_from_bytes(payload) {
+        self.parse_by(key, payload, postcard::take_from_bytes)
+    }
+
+    /// As [`Self::parse`], by a reader that knows more; it returns what it left over, too.
+    fn parse_by<'b>(
+        &self,
+        key: &[u8],
+        payload: &'b [u8],
+        read: impl FnOnce(&'b [u8]) -> Result<(V, &'b [u8]), postcard::Error>,
+    ) -> Result<V, StoreError> {
+        match read(payload) {
             Ok((value, [])) => Ok(value),
             Ok((_, rest)) => Err(self.damaged(key, format_args!("{} bytes too many", rest.len()))),
             Err(error) => Err(self.damaged(key, error)),
@@ -112,7 +154,9 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn encode(&self, key: &[u8], value: &V) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = postcard::to_extend(value, vec![0; 4])
+        let mut bytes = Vec::with_capacity(VALUE_ROOM);
+        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = postcard::to_extend(value, bytes)
             .map_err(|error| self.damaged(key, format_args!("cannot be written: {error}")))?;
         if let Some((checksum, payload)) = bytes.split_first_chunk_mut::<4>() {
             *checksum = self.checksum(key, payload);
@@ -136,6 +180,9 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
 
 /// A table within a write transaction.
 pub(super) type Writing<'t, K, V> = Opened<K, V, redb::Table<'t, Bytes, Bytes>>;
+
+/// A table within a snapshot.
+pub(super) type Reading<K, V> = Opened<K, V, ReadOnlyTable<Bytes, Bytes>>;
 
 /// A table within a transaction.
 pub(super) struct Opened<K: 'static, V: 'static, T> {
@@ -372,16 +419,24 @@ impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> Entries<'a, K, V> {
         self.ended = !matches!(checked, Ok(Some(_)));
         checked.transpose()
     }
+
+    /// The next entry, its value read by a reader that knows more than how to read one alone.
+    pub(super) fn next_by(
+        &mut self,
+        read: impl FnOnce(&[u8]) -> Result<(V, &[u8]), postcard::Error>,
+    ) -> Option<Result<(K, V), StoreError>> {
+        let next = self.next_checked()?;
+        Some(next.and_then(|(key, value)| {
+            let (_, payload) = value.value().split_at_checked(4).unwrap_or_default();
+            Ok((self.table.key(key.value())?, self.table.parse_by(key.value(), payload, read)?))
+        }))
+    }
 }
 
 impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for Entries<'_, K, V> {
     type Item = Result<(K, V), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.next_checked()?;
-        Some(next.and_then(|(key, value)| {
-            let (_, payload) = value.value().split_at_checked(4).unwrap_or_default();
-            Ok((self.table.key(key.value())?, self.table.parse(key.value(), payload)?))
-        }))
+        self.next_by(|payload| postcard::take_from_bytes(payload))
     }
 }

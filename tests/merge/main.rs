@@ -10,7 +10,10 @@
 )]
 
 mod conflicts;
+mod memory;
+mod network;
 mod rebase;
 mod replicas;
 mod traces;
+mod typed;
 mod types;

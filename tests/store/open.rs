@@ -6,7 +6,7 @@ use std::path::Path;
 
 use redb::{Database, TableDefinition};
 use tidegate::store::{FileKind, OpenError, RedbReplica, RedbServer};
-use tidegate::sync::ReplicaStore;
+use tidegate::sync::{ReplicaBatch, ReplicaStore};
 
 use crate::data::{Rng, batch};
 use crate::disk::Disk;
@@ -62,6 +62,33 @@ fn open_or_create_does_what_is_needed() {
     store.commit(made).unwrap();
     drop(store);
     assert_eq!(RedbReplica::open_or_create(&path).unwrap().meta().unwrap().counter, 1);
+}
+
+#[test]
+fn a_file_that_is_only_read_stays_as_it_is() {
+    let folder = Folder::new();
+    let path = folder.file("a.redb");
+    drop(RedbReplica::create(&path).unwrap());
+    let before = fs::read(&path).unwrap();
+    let mut store = RedbReplica::open(&path).unwrap();
+    assert_eq!(store.meta().unwrap().counter, 0);
+    assert_eq!(fs::read(&path).unwrap(), before);
+    // It is taken all the same.
+    let second = RedbReplica::open(&path).unwrap_err();
+    assert!(matches!(second, OpenError::InUse(_)), "{second}");
+    drop(store);
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    store = RedbReplica::open(&path).unwrap();
+    let mut rng = Rng(1);
+    let meta = crate::data::replica_meta(&mut rng, store.meta().unwrap());
+    store.commit(ReplicaBatch { meta: Some(meta), ..ReplicaBatch::default() }).unwrap();
+    // From now on it says of itself that it is open.
+    let open = fs::read(&path).unwrap();
+    drop(store);
+    assert_ne!(open, before);
+    assert_ne!(fs::read(&path).unwrap(), open);
+    assert_eq!(RedbReplica::open(&path).unwrap().meta().unwrap().counter, 1);
 }
 
 #[test]
@@ -173,7 +200,7 @@ fn a_redb_file_of_another_program() {
     );
 }
 
-/// Writes a value as `docs/format.md` says, by nothing but that page.
+/// Writes a value of the table `tidegate` as `docs/format.md` says, by nothing but that page.
 fn write_value(path: &Path, table: &str, key: &[u8], payload: &[u8]) {
     let hash_key = blake3::derive_key("tidegate 2026 checksum of a stored value", table.as_bytes());
     let mut hasher = blake3::Hasher::new_keyed(&hash_key);
@@ -193,17 +220,17 @@ fn the_file_of_another_version() {
     let folder = Folder::new();
     let path = folder.file("a.redb");
     drop(RedbReplica::create(&path).unwrap());
-    write_value(&path, "tidegate", b"format", &[2]);
+    write_value(&path, "tidegate", b"format", &[3]);
     let error = RedbReplica::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }));
     assert_eq!(
         text(&error, &path),
-        "FILE has format 2, and this build knows up to 1: update Tidegate"
+        "FILE has format 3, and this build knows up to 2: update Tidegate"
     );
-    write_value(&path, "tidegate", b"format", &[0]);
-    let error = RedbReplica::open(&path).unwrap_err();
-    assert_eq!(text(&error, &path), "FILE has format 0, which this build cannot read any more");
     write_value(&path, "tidegate", b"format", &[1]);
+    let error = RedbReplica::open(&path).unwrap_err();
+    assert_eq!(text(&error, &path), "FILE has format 1, which this build cannot read any more");
+    write_value(&path, "tidegate", b"format", &[2]);
     write_value(&path, "tidegate", b"kind", &[9]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE is no Tidegate file: it is of an unknown kind (9)");
