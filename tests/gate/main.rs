@@ -21,4 +21,5 @@ mod naive;
 mod naive_structure;
 mod organization;
 mod random;
+mod sharing;
 mod twins;
