@@ -16,3 +16,4 @@ mod handles;
 mod office;
 mod open;
 mod rows;
+mod sharing;
