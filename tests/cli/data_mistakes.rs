@@ -54,48 +54,6 @@ fn a_mistake_in_an_edit_is_named_and_stores_nothing() {
         ("no value", &with("status"), 2, &["`status`", "COLUMN=VALUE"]),
         ("an owner without kind", &with("--assign=bob"), 2, &["`bob`", "user:ID or team:ID"]),
         (
-            "a share without rights",
-            &with("--share=user:bob"),
-            2,
-            &["--share user:bob", "PRINCIPAL=RIGHT"],
-        ),
-        (
-            "a share with what is no principal",
-            &with("--share=bob=read"),
-            2,
-            &["`bob`", "user:ID, team:ID or organization"],
-        ),
-        (
-            "a share of what is no right",
-            &with("--share=user:bob=reed"),
-            2,
-            &["`reed` is no right to share", "read, write, delete"],
-        ),
-        (
-            "a share of the right to create",
-            &with("--share=user:bob=create"),
-            2,
-            &["`create` is no right to share"],
-        ),
-        (
-            "no share to end",
-            &with("--unshare=bob"),
-            2,
-            &["--unshare", "`bob`", "user:ID, team:ID or organization"],
-        ),
-        (
-            "a share of a column that is not secured",
-            &with("--share-column=title:user:bob=read"),
-            2,
-            &["`work_order` has no secured column `title`"],
-        ),
-        (
-            "to delete and to share",
-            &["edit", "work_order", ABSENT, "--delete", "--share=user:bob=read"],
-            2,
-            &["cannot be used with"],
-        ),
-        (
             "an unknown table",
             &["edit", "workorder", "new", "title=x"],
             2,
@@ -162,6 +120,58 @@ fn a_mistake_in_an_edit_is_named_and_stores_nothing() {
         ("retry what is not there", &["quarantine", "retry", "1-9"], 2, &["1-9", "quarantine"]),
         ("discard what is not there", &["quarantine", "discard", "1-9"], 2, &["edit 1-9"]),
         ("no edit id", &["quarantine", "retry", "x"], 2, &["`x` is not an edit id", "3-17"]),
+    ];
+    check_harmless(&world, rows);
+}
+
+#[test]
+fn a_mistake_in_a_share_is_named_and_stores_nothing() {
+    let world = device();
+    let edit = ["edit", "work_order", "new", "title=x"];
+    let with = |more| [edit.as_slice(), &[more]].concat();
+    let rows: &[Mistake<'_>] = &[
+        (
+            "a share without rights",
+            &with("--share=user:bob"),
+            2,
+            &["--share user:bob", "PRINCIPAL=RIGHT"],
+        ),
+        (
+            "a share with what is no principal",
+            &with("--share=bob=read"),
+            2,
+            &["`bob`", "user:ID, team:ID or organization"],
+        ),
+        (
+            "a share of what is no right",
+            &with("--share=user:bob=reed"),
+            2,
+            &["`reed` is no right to share", "read, write, delete"],
+        ),
+        (
+            "a share of the right to create",
+            &with("--share=user:bob=create"),
+            2,
+            &["`create` is no right to share"],
+        ),
+        (
+            "no share to end",
+            &with("--unshare=bob"),
+            2,
+            &["--unshare", "`bob`", "user:ID, team:ID or organization"],
+        ),
+        (
+            "a share of a column that is not secured",
+            &with("--share-column=title:user:bob=read"),
+            2,
+            &["`work_order` has no secured column `title`"],
+        ),
+        (
+            "to delete and to share",
+            &["edit", "work_order", ABSENT, "--delete", "--share=user:bob=read"],
+            2,
+            &["cannot be used with"],
+        ),
     ];
     check_harmless(&world, rows);
 }
