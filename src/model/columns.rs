@@ -110,16 +110,19 @@ impl Columns {
     }
 
     /// Columns and values, in the order of the names.
+    #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         self.into_iter()
     }
 
     /// The names, in order.
+    #[must_use]
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &ColumnName> {
         self.list.iter().map(|(column, _)| column)
     }
 
     /// The values, in the order of the names.
+    #[must_use]
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
         self.list.iter().map(|(_, value)| value)
     }

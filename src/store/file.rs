@@ -22,11 +22,11 @@ use super::untouched::{Leave, Untouched};
 use crate::sync::StoreError;
 
 /// The format of files that this build writes, and the only one that it reads.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 2;
 
 /// What the file is: "kind" -> a [`FileKind`], "format" -> its number, "commits" -> how many there
 /// were. This table stays as it is in all formats, so that every build can say what it cannot read.
-static FILE: Table<String, u64> = Table::of_all_formats("tidegate");
+static FILE: Table<String, u64> = Table::new("tidegate");
 
 const KIND_KEY: &str = "kind";
 const FORMAT_KEY: &str = "format";

@@ -1,9 +1,8 @@
 //! Tables whose values carry a checksum.
 //!
-//! A value is four bytes of CRC-32 over (table's name, length of the key, key, payload), and then
-//! the payload, which is postcard. An entry that strays into another table or under another key is
-//! found out too. A CRC is no defence against a forger, and none is needed: whoever can write the
-//! file can write a checksum.
+//! A value is four bytes of keyed BLAKE3 over (length of the key, key, payload), and then the
+//! payload, which is postcard. The hash's key is made from the table's name, so that an entry that
+//! strays into another table or under another key is found out too.
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -26,36 +25,16 @@ const VALUE_ROOM: usize = 512;
 
 const CHECKSUM_LABEL: &str = "tidegate 2026 checksum of a stored value";
 
-/// How values are checked; what depends on the table's name alone is computed once.
-enum Seal {
-    /// It costs little beside reading the value.
-    Crc(OnceLock<crc32fast::Hasher>),
-    /// What the first format had.
-    Keyed(OnceLock<[u8; 32]>),
-}
-
-fn crc_of(name: &str) -> crc32fast::Hasher {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(name.as_bytes());
-    crc.update(&[0]);
-    crc
-}
-
 /// A table: its name, and which keys and values it holds.
 pub(super) struct Table<K, V> {
     name: &'static str,
-    seal: Seal,
+    hash_key: OnceLock<[u8; 32]>,
     kinds: PhantomData<fn(K) -> V>,
 }
 
 impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     pub(super) const fn new(name: &'static str) -> Self {
-        Self { name, seal: Seal::Crc(OnceLock::new()), kinds: PhantomData }
-    }
-
-    /// The table that tells a file's format, and so is the same in all of them.
-    pub(super) const fn of_all_formats(name: &'static str) -> Self {
-        Self { name, seal: Seal::Keyed(OnceLock::new()), kinds: PhantomData }
+        Self { name, hash_key: OnceLock::new(), kinds: PhantomData }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -98,25 +77,14 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn checksum(&self, key: &[u8], payload: &[u8]) -> [u8; 4] {
-        let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes();
-        match &self.seal {
-            Seal::Crc(begun) => {
-                let mut crc = begun.get_or_init(|| crc_of(self.name)).clone();
-                crc.update(&length);
-                crc.update(key);
-                crc.update(payload);
-                crc.finalize().to_le_bytes()
-            }
-            Seal::Keyed(hash_key) => {
-                let derive = || blake3::derive_key(CHECKSUM_LABEL, self.name.as_bytes());
-                let mut hasher = blake3::Hasher::new_keyed(hash_key.get_or_init(derive));
-                hasher.update(&length);
-                hasher.update(key);
-                hasher.update(payload);
-                let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
-                [a, b, c, d]
-            }
-        }
+        let hash_key =
+            self.hash_key.get_or_init(|| blake3::derive_key(CHECKSUM_LABEL, self.name.as_bytes()));
+        let mut hasher = blake3::Hasher::new_keyed(hash_key);
+        hasher.update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
+        hasher.update(key);
+        hasher.update(payload);
+        let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
+        [a, b, c, d]
     }
 
     fn damaged(&self, key: &[u8], what: impl std::fmt::Display) -> StoreError {

@@ -10,6 +10,8 @@
 )]
 
 mod conflicts;
+#[path = "../store/memory.rs"]
+#[expect(dead_code, reason = "the store's tests compare more")]
 mod memory;
 mod network;
 mod rebase;

@@ -9,8 +9,8 @@ use tidegate::codec::{
 use tidegate::crdt::Record;
 use tidegate::gate::Roster;
 use tidegate::model::{
-    BusinessUnit, BusinessUnitId, Op, Organization, Policy, RecordId, SYSTEM_ADMINISTRATOR, Schema,
-    Timestamp, User, UserId, Value,
+    BusinessUnit, BusinessUnitId, Columns, Op, Organization, Policy, RecordId,
+    SYSTEM_ADMINISTRATOR, Schema, Timestamp, User, UserId, Value,
 };
 use tidegate::sync::replica::{Draft, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
@@ -18,12 +18,12 @@ use tidegate::sync::server::{
 };
 use tidegate::sync::{ReplicaStore as _, ServerStore as _};
 
-use crate::memory::{DeviceMemory, ServerMemory};
+use crate::memory::{MemoryReplica, MemoryServer};
 use crate::replicas::{column, table};
 
 pub(crate) struct Device {
     machine: ReplicaMachine,
-    pub(crate) store: DeviceMemory,
+    pub(crate) store: MemoryReplica,
     key: PublicKey,
     code: EnrollCode,
     up: VecDeque<Vec<u8>>,
@@ -33,7 +33,7 @@ pub(crate) struct Device {
 
 pub(crate) struct Network {
     server: ServerMachine,
-    store: ServerMemory,
+    store: MemoryServer,
     tls: PublicKey,
     pub(crate) devices: Vec<Device>,
     connections: u64,
@@ -84,7 +84,7 @@ impl Network {
                 expires: now().plus_millis(1_000_000),
             };
             let own = SecretKey::from_seed([10 + number; 32]);
-            let store = DeviceMemory::default();
+            let store = MemoryReplica::default();
             Device {
                 key: own.public(),
                 machine: ReplicaMachine::open(&store, own, [20 + number; 32]).unwrap(),
@@ -98,15 +98,16 @@ impl Network {
         let devices = (0..devices).map(device).collect();
         let certificate = certificate.to_bytes();
         let identity = Identity { organization: organization.public(), key, certificate };
-        let mut store = ServerMemory::default();
-        let mut server = ServerMachine::open(&mut store, identity, rules(), [4; 32]).unwrap();
+        let mut store = MemoryServer::default();
+        let mut server =
+            ServerMachine::open(&mut store, identity, rules(), now(), [4; 32]).unwrap();
         server.set_backed_up(&mut store, None).unwrap();
         let mut net = Self { server, store, tls, devices, connections: 0, wire: (0, 0) };
         for at in 0..net.devices.len() {
             net.connect(at);
             net.settle();
         }
-        let create = Intent::Create { owner: None, columns: BTreeMap::new() };
+        let create = Intent::Create { owner: None, columns: Columns::new() };
         net.commit(0, create);
         net.settle();
         (0..net.devices.len()).for_each(|at| net.part(at));

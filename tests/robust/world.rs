@@ -185,7 +185,10 @@ pub(crate) fn write_raw(path: &Path, table: &str, key: &[u8], value: Option<&[u8
 
 /// A value with the checksum that belongs to it, as `docs/format.md` says.
 pub(crate) fn sealed(table: &str, key: &[u8], payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(key.len()).unwrap().to_le_bytes();
-    let checked = [table.as_bytes(), &[0], &length, key, payload].concat();
-    [&crc32fast::hash(&checked).to_le_bytes(), payload].concat()
+    let hash_key = blake3::derive_key("tidegate 2026 checksum of a stored value", table.as_bytes());
+    let mut hasher = blake3::Hasher::new_keyed(&hash_key);
+    hasher.update(&u32::try_from(key.len()).unwrap().to_le_bytes());
+    hasher.update(key);
+    hasher.update(payload);
+    [&hasher.finalize().as_bytes()[..4], payload].concat()
 }

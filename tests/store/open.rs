@@ -200,7 +200,7 @@ fn a_redb_file_of_another_program() {
     );
 }
 
-/// Writes a value of the table `tidegate` as `docs/format.md` says, by nothing but that page.
+/// Writes a value as `docs/format.md` says, by nothing but that page.
 fn write_value(path: &Path, table: &str, key: &[u8], payload: &[u8]) {
     let hash_key = blake3::derive_key("tidegate 2026 checksum of a stored value", table.as_bytes());
     let mut hasher = blake3::Hasher::new_keyed(&hash_key);
@@ -220,17 +220,17 @@ fn the_file_of_another_version() {
     let folder = Folder::new();
     let path = folder.file("a.redb");
     drop(RedbReplica::create(&path).unwrap());
-    write_value(&path, "tidegate", b"format", &[4]);
+    write_value(&path, "tidegate", b"format", &[3]);
     let error = RedbReplica::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 4, known: 3, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }));
     assert_eq!(
         text(&error, &path),
-        "FILE has format 4, and this build knows up to 3: update Tidegate"
+        "FILE has format 3, and this build knows up to 2: update Tidegate"
     );
     write_value(&path, "tidegate", b"format", &[1]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE has format 1, which this build cannot read any more");
-    write_value(&path, "tidegate", b"format", &[3]);
+    write_value(&path, "tidegate", b"format", &[2]);
     write_value(&path, "tidegate", b"kind", &[9]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE is no Tidegate file: it is of an unknown kind (9)");
