@@ -61,7 +61,7 @@ impl People {
 
     /// The same for a record that is not there yet: ways 1 and 2.
     fn may_new(&self, user: &UserId, right: Right, table: &str, facts: &Facts) -> bool {
-        let owned = &facts.owned;
+        let owned = facts.owned.as_ref();
         let Some(person) = self.organization.users.get(user) else { return false };
         if person.disabled {
             return false;
@@ -90,7 +90,7 @@ impl People {
         holder_unit: &BusinessUnitId,
         right: Right,
         table: &str,
-        owned: &Option<(Owner, BusinessUnitId)>,
+        owned: Option<&(Owner, BusinessUnitId)>,
     ) -> bool {
         let Some(role) = self.policy.roles.get(role) else { return false };
         let depth = depth_of(role, table, right);
