@@ -131,7 +131,7 @@ impl World {
             None => self.rng.pick(&rows).cloned(),
         };
         let draft = |(table, record): Key, intent| Some(Draft { table, record, intent });
-        match self.rng.weighted(&[22, 14, 45, 8, 5, 8, 10, 9]) {
+        match self.rng.weighted(&[22, 14, 45, 8, 5, 8, 14, 24]) {
             0 => {
                 let intent = Intent::Create { owner: self.some_owner(), columns: self.order(at) };
                 draft((name("order"), self.random_id()), intent)

@@ -277,15 +277,26 @@ impl World {
             if !people.reads(user, table, &facts) {
                 return Err(format!("{user} is sent {table} {}", edit.record));
             }
+            // An edit of a while ago must not bring what was taken back since.
+            let now = self.header_at(self.head_of(edit.record)).ok_or("a record of no log")?;
+            let reads = |column: &str| {
+                people.reads_column(user, table, column, &facts)
+                    && people.reads_column(user, table, column, &now.facts())
+            };
             for change in &edit.changes {
                 if let Section::Secured(column) = &change.section
-                    && !people.reads_column(user, table, column.as_str(), &facts)
+                    && !reads(column.as_str())
                 {
                     return Err(format!("{user} is sent {column} of {table} {}", edit.record));
                 }
             }
         }
         Ok(())
+    }
+
+    fn head_of(&self, record: RecordId) -> Sequence {
+        let mut own = self.disk.file.log.iter().filter(|it| it.edit.record == record);
+        own.next_back().map(|entry| entry.sequence).unwrap_or_default()
     }
 
     /// The record as the log has it after this place.
