@@ -20,6 +20,7 @@ mod table;
 mod untouched;
 mod verify;
 
+pub use fence::is_fenced;
 pub use file::FileKind;
 pub use open_error::{BackupError, OpenError};
 pub use replica::{RedbReplica, Repair, RepairError, ReplicaReader, ReplicaSnapshot, Rows, repair};

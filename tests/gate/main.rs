@@ -13,6 +13,7 @@ mod compare;
 mod device;
 mod documents;
 mod edits;
+mod explain;
 mod hostile;
 mod malformed;
 #[path = "../common/naive.rs"]
@@ -22,4 +23,5 @@ mod naive_structure;
 mod organization;
 mod random;
 mod sharing;
+mod situations;
 mod twins;
