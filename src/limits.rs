@@ -35,7 +35,7 @@ pub const COUNTER_STEP_MAX: u64 = 1 << 40;
 pub const COUNTER_SET_MAX: u64 = 1 << 62;
 /// Bytes of all values in one edit, roughly: it must fit into a change set.
 pub const EDIT_BYTES_MAX: usize = 768 << 10;
-/// Shares on one record.
+/// Shares on one record, those of columns among them.
 pub const SHARES_MAX: usize = 1_000;
 /// Bytes of a message between device and server.
 pub const FRAME_BYTES_MAX: usize = 4 << 20;

@@ -8,6 +8,7 @@ mod gate;
 mod output;
 mod quarantine;
 mod server;
+mod sharing;
 
 use std::process::ExitCode;
 

@@ -25,7 +25,10 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::codec::{EnrollCode, SecretKey};
 use crate::limits::EVENTS_KEPT_MAX;
-use crate::model::{ColumnName, Columns, EditId, Owner, RecordId, Schema, TableName, Value};
+use crate::model::{
+    ColumnName, ColumnPermissions, Columns, EditId, Owner, Principal, RecordId, Rights, Schema,
+    TableName, Value,
+};
 use crate::net::system;
 use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
@@ -286,6 +289,61 @@ impl Replica {
         to: Owner,
     ) -> Result<Receipt, EditError> {
         let intent = Intent::Assign(to);
+        self.commit(vec![Draft { table: table.clone(), record, intent }]).await
+    }
+
+    /// Shares a record: says what a principal may do with it, in place of what it could.
+    ///
+    /// ```no_run
+    /// # async fn share(app: tidegate::Replica, id: tidegate::RecordId) -> Result<(), tidegate::EditError> {
+    /// use tidegate::model::{Right, Rights};
+    /// let ben = "user:ben".parse().unwrap();
+    /// let rights = Rights::from_iter([Right::Read, Right::Write]);
+    /// app.share(&"order".parse().unwrap(), id, ben, rights).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; only rights that are added must be the user's own on the record.
+    pub async fn share(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        to: Principal,
+        rights: Rights,
+    ) -> Result<Receipt, EditError> {
+        let intent = Intent::Share { to, rights };
+        self.commit(vec![Draft { table: table.clone(), record, intent }]).await
+    }
+
+    /// Ends the share of a record with a principal.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn unshare(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        to: Principal,
+    ) -> Result<Receipt, EditError> {
+        self.share(table, record, to, Rights::NONE).await
+    }
+
+    /// Shares a secured column of a record: says what a principal may do with it, in place of what
+    /// it could; none ends it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; only permissions that are added must be the user's own.
+    pub async fn share_column(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        column: ColumnName,
+        to: Principal,
+        permissions: ColumnPermissions,
+    ) -> Result<Receipt, EditError> {
+        let intent = Intent::ShareColumn { column, to, permissions };
         self.commit(vec![Draft { table: table.clone(), record, intent }]).await
     }
 

@@ -18,3 +18,4 @@ mod handles;
 mod office;
 mod open;
 mod rows;
+mod sharing;

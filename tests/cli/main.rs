@@ -24,6 +24,7 @@ mod naive_structure;
 mod network_mistakes;
 mod process;
 mod server_mistakes;
+mod sharing;
 mod table;
 mod walk;
 mod world;
