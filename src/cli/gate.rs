@@ -252,7 +252,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, CliError> {
     read().map_err(|error| cannot_read(path, &error))
 }
 
-fn read_text(path: &Path) -> Result<String, CliError> {
+pub(super) fn read_text(path: &Path) -> Result<String, CliError> {
     String::from_utf8(read_bytes(path)?)
         .map_err(|error| CliError::Input(format!("{}: not UTF-8: {error}", path.display())))
 }

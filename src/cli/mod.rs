@@ -1,5 +1,6 @@
 //! The command line. Each command has a module; `main.rs` only calls [`run`].
 
+mod admin;
 mod data;
 mod demo;
 mod device;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::admin::AdminCommand;
 use self::data::{EditCommand, ExportCommand, ImportCommand, QueryCommand, ShowCommand};
 use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
@@ -75,6 +77,8 @@ enum Command {
     Backup(BackupCommand),
     /// Put a server's backup back. Devices send again what it lacks.
     Restore(RestoreCommand),
+    /// Change policy and people of a running server, revoke devices, look at denials.
+    Admin(AdminCommand),
     /// See it all happen: a server and four devices in a temporary folder.
     Demo(DemoCommand),
     /// Test a policy.
@@ -118,6 +122,7 @@ pub fn run() -> ExitCode {
         Command::EnrollCode(command) => (command.run(), command.json),
         Command::Enroll(command) => (command.run(), command.json),
         Command::Import(command) => (command.run(), command.json),
+        Command::Admin(command) => (command.run(), command.json),
         Command::Export(command) => (command.run(), command.json),
         Command::Show(command) => (command.run(), command.json),
         Command::Query(command) => (command.run(), command.json),

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod admin;
 mod adventure_works;
 mod data_mistakes;
 mod demo;

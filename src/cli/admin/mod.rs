@@ -1,0 +1,282 @@
+//! `admin`: what a `system_administrator` does to a running server, from an enrolled device.
+
+mod changes;
+mod people;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use self::changes::Plan;
+use self::people::{TeamAction, UserAction};
+use super::device::ReplicaArg;
+use super::{CliError, wait};
+use crate::codec::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo};
+use crate::model::{DeviceNumber, Organization, Policy};
+use crate::policy::{CsvFile, read_organization_csv, read_policy};
+use crate::replica::{AdminError, Replica, RulesInForce};
+
+#[derive(Debug, Args)]
+pub(super) struct AdminCommand {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    replica: ReplicaArg,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// The policy proper: roles, column security, hierarchy.
+    #[command(subcommand)]
+    Policy(PolicyAction),
+    /// The organization as a whole.
+    #[command(subcommand)]
+    Org(OrgAction),
+    /// One user.
+    #[command(subcommand)]
+    User(UserAction),
+    /// One team.
+    #[command(subcommand)]
+    Team(TeamAction),
+    /// List the devices.
+    Devices,
+    /// Never let a device in again, and end its session.
+    Revoke {
+        /// The device's number, as `admin devices` shows it.
+        device: u32,
+    },
+    /// List the refused edits that the server keeps, oldest first.
+    Denials {
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyAction {
+    /// Put a policy document in force, as a whole. What changes is shown first.
+    Apply {
+        /// The document (TOML or JSON). Its organization, if it has one, is left out.
+        file: PathBuf,
+        /// Only show what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum OrgAction {
+    /// Make the users of the server those of a CSV file. What changes is shown first.
+    Import {
+        /// A CSV file with the columns `login`, `business_unit`, `manager` and `roles`.
+        users: PathBuf,
+        /// A CSV file with the columns `id` and `parent`; without it the units stay as they are.
+        #[arg(long)]
+        business_units: Option<PathBuf>,
+        /// Only show what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl AdminCommand {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let replica = self.replica.open_enrolled()?;
+        wait(async {
+            match &self.action {
+                Action::Policy(PolicyAction::Apply { file, dry_run }) => {
+                    let now = in_force(&replica).await?;
+                    let policy = read_policy_file(&replica, file, &now)?;
+                    let plan = Plan::new(&now, policy, now.organization.clone());
+                    self.carry_out(&replica, plan, *dry_run).await
+                }
+                Action::Org(OrgAction::Import { users, business_units, dry_run }) => {
+                    let now = in_force(&replica).await?;
+                    let organization = read_people(users, business_units.as_deref(), &now)?;
+                    let plan = Plan::new(&now, now.policy.clone(), organization);
+                    self.carry_out(&replica, plan, *dry_run).await
+                }
+                Action::User(action) => {
+                    let now = in_force(&replica).await?;
+                    let mut organization = now.organization.clone();
+                    action.apply(&mut organization)?;
+                    let plan = Plan::new(&now, now.policy.clone(), organization);
+                    self.carry_out(&replica, plan, false).await
+                }
+                Action::Team(action) => {
+                    let now = in_force(&replica).await?;
+                    let mut organization = now.organization.clone();
+                    action.apply(&mut organization)?;
+                    let plan = Plan::new(&now, now.policy.clone(), organization);
+                    self.carry_out(&replica, plan, false).await
+                }
+                Action::Devices => self.devices(ask(&replica, AdminRequest::Devices).await?),
+                Action::Revoke { device } => {
+                    ask(&replica, AdminRequest::Revoke(DeviceNumber(*device))).await?;
+                    self.say(&json!({ "revoked": device }), &format!("device {device} is revoked"));
+                    Ok(())
+                }
+                Action::Denials { limit } => {
+                    self.denials(ask(&replica, AdminRequest::Denials { limit: *limit }).await?)
+                }
+            }
+        })
+    }
+
+    fn say(&self, json: &serde_json::Value, text: &str) {
+        if self.json { println!("{json}") } else { println!("{text}") }
+    }
+
+    async fn carry_out(
+        &self,
+        replica: &Replica,
+        plan: Plan,
+        dry_run: bool,
+    ) -> Result<(), CliError> {
+        let lines = plan.lines();
+        if !self.json {
+            lines.iter().for_each(|line| println!("{line}"));
+        }
+        let said = |epoch: Option<u64>, text: &str| {
+            self.say(&json!({ "changes": lines, "policy_epoch": epoch }), text);
+            Ok(())
+        };
+        if lines.is_empty() {
+            return said(None, "nothing changes");
+        }
+        if dry_run {
+            return said(None, "nothing was changed: this was a dry run");
+        }
+        match ask(replica, plan.into_request()).await? {
+            AdminAnswer::Changed { epoch } => {
+                said(Some(epoch.0), &format!("in force as policy epoch {}", epoch.0))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn devices(&self, answer: AdminAnswer) -> Result<(), CliError> {
+        let AdminAnswer::Devices(devices) = answer else { return Err(unexpected(&answer)) };
+        let state = |device: &DeviceInfo| match (device.revoked, device.connected) {
+            (true, _) => "revoked",
+            (false, true) => "connected",
+            (false, false) => "away",
+        };
+        if self.json {
+            let each = devices.iter().map(|device| {
+                json!({
+                    "number": device.number.0, "user": device.user.as_str(),
+                    "name": device.name, "state": state(device),
+                })
+            });
+            println!("{}", serde_json::Value::Array(each.collect()));
+        } else {
+            for device in &devices {
+                let name = if device.name.is_empty() { "(no name)" } else { &device.name };
+                println!("{}  {}  {}  {}", device.number, device.user, state(device), name);
+            }
+        }
+        Ok(())
+    }
+
+    fn denials(&self, answer: AdminAnswer) -> Result<(), CliError> {
+        let AdminAnswer::Denials(denials) = answer else { return Err(unexpected(&answer)) };
+        if self.json {
+            let each = denials.iter().map(|it| {
+                json!({
+                    "edit": it.edit.to_string(), "user": it.user.as_str(),
+                    "table": it.table.as_str(), "record": it.record.to_string(),
+                    "rule": it.denial.rule.as_str(), "reason": it.denial.to_string(),
+                    "policy_epoch": it.epoch.0, "at": it.at.to_string(),
+                })
+            });
+            println!("{}", serde_json::Value::Array(each.collect()));
+        } else if denials.is_empty() {
+            println!("No edit was refused.");
+        } else {
+            for DenialInfo { edit, user, table, record, denial, epoch, at } in &denials {
+                println!("{at}  edit {edit} of {user} on {table} {record}");
+                println!("  {denial} (policy epoch {})", epoch.0);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unexpected(answer: &AdminAnswer) -> CliError {
+    CliError::Run(format!("the server answered something else: {answer:.60?}"))
+}
+
+async fn ask(replica: &Replica, request: AdminRequest) -> Result<AdminAnswer, CliError> {
+    replica.administer(request).await.map_err(|error| failed(&error))
+}
+
+async fn in_force(replica: &Replica) -> Result<RulesInForce, CliError> {
+    replica.rules_in_force().await.map_err(|error| failed(&error))
+}
+
+fn failed(error: &AdminError) -> CliError {
+    match error {
+        AdminError::Refused(AdminRefusal::NotAdministrator(_)) => {
+            CliError::Refused(error.to_string())
+        }
+        AdminError::Refused(_) => CliError::Input(error.to_string()),
+        _ => CliError::Run(error.to_string()),
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<String, CliError> {
+    super::gate::read_text(path)
+}
+
+/// Checked against the tables of this device and the people of the server.
+fn read_policy_file(
+    replica: &Replica,
+    file: &std::path::Path,
+    now: &RulesInForce,
+) -> Result<Policy, CliError> {
+    let name = file.display().to_string();
+    let people = Some(&now.organization);
+    let schema = replica.schema();
+    let text = read(file)?;
+    // The people of a document are those that a new server starts with; these are in force.
+    let read = read_policy(&text, &name, Some(&schema), people)
+        .or_else(|_| read_policy(&text, &name, Some(&schema), None));
+    Ok(read.map_err(CliError::input)?.policy)
+}
+
+fn read_people(
+    users: &std::path::Path,
+    units: Option<&std::path::Path>,
+    now: &RulesInForce,
+) -> Result<Organization, CliError> {
+    let users_name = users.display().to_string();
+    let (users, units) = (read(users)?, units.map(|path| Ok((read(path)?, path))).transpose()?);
+    let (units_bytes, units_name) = match units {
+        Some((text, path)) => (text.into_bytes(), path.display().to_string()),
+        None => {
+            let units = changes::units_csv(&now.organization).map_err(CliError::run)?;
+            (units, "the units in force".to_owned())
+        }
+    };
+    let units = CsvFile { bytes: &units_bytes, name: &units_name };
+    let users = CsvFile { bytes: users.as_bytes(), name: &users_name };
+    let read = read_organization_csv(units, users, Some(&now.policy)).map_err(CliError::input)?;
+    let mut organization = now.organization.clone();
+    organization.business_units = read.business_units;
+    // Whom the file does not name is disabled, and kept: records belong to them.
+    for user in organization.users.values_mut() {
+        user.disabled = true;
+    }
+    for (id, mut user) in read.users {
+        let held = organization.users.get(&id);
+        user.position = user.position.or_else(|| held.and_then(|it| it.position.clone()));
+        organization.users.insert(id, user);
+    }
+    Ok(organization)
+}
