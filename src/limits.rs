@@ -101,6 +101,8 @@ pub const PAGE_LOOKS_MAX: usize = 512;
 pub const PAGE_BYTES_TARGET: usize = 256 << 10;
 /// Bytes in a line of a case file given to `tidegate gate check`.
 pub const CASE_BYTES_MAX: usize = 1 << 20;
+/// Refused edits that an administrator is told in one answer.
+pub const ADMIN_DENIALS_MAX: usize = 1_000;
 /// Messages that wait for one device before it counts as too slow.
 pub const OUTBOUND_MESSAGES_MAX: usize = 4_096;
 /// Events that wait for a server's engine before those who send more have to wait.

@@ -1,6 +1,7 @@
 //! The handle that an app embeds: reads are local and synchronous, edits are durable when their
 //! future is ready, and sync goes on beside both.
 
+mod admin;
 mod can;
 mod conflict;
 mod edit;
@@ -36,6 +37,7 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::store::is_fenced;
 pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
+pub use admin::{AdminError, RulesInForce};
 pub use can::{Ability, Lack, Wish};
 pub use conflict::Conflict;
 pub use edit::{EditBuilder, Part};
@@ -54,6 +56,7 @@ pub use session::{SyncReport, Totals};
 pub use table::{TableError, TypedTable};
 pub use transaction::{PreparedTransaction, Transaction};
 
+use admin::Answers;
 use listen::Listeners;
 use session::Until;
 
@@ -77,6 +80,7 @@ struct Shared {
     key: SecretKey,
     events: broadcast::Sender<Event>,
     listeners: Listeners,
+    answers: Answers,
     /// What happened since the replica was opened.
     totals: Mutex<Totals>,
     /// Counts steps of the machine: whoever waits for something looks again.
@@ -148,6 +152,7 @@ impl ReplicaBuilder {
             key,
             events: broadcast::Sender::new(EVENTS_KEPT_MAX),
             listeners: Listeners::default(),
+            answers: Answers::default(),
             totals: Mutex::default(),
             changed: watch::Sender::new(0),
             edited: Notify::new(),

@@ -8,6 +8,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod admin;
 mod atomic;
 mod can;
 mod edits;

@@ -51,6 +51,7 @@ impl World {
     /// Starts the server where it was before.
     pub(crate) fn start_server(&mut self) {
         let server = Server::start(ServerOptions {
+            goes_on: false,
             listen: self.address,
             file: &self.home.data_file(),
             identity: self.home.identity(),
