@@ -49,3 +49,35 @@ fn increments_beside_each_other_are_no_conflict() {
     assert!(a.record.conflicts(&table(), &column("visits")).unwrap().is_empty());
     assert_eq!(a.record.columns()[&column("visits")], Value::Counter(3));
 }
+
+/// The value that counts is put again: that takes the others away, and is no new value. Who writes
+/// beside it on all of them replaces all of them.
+#[test]
+fn putting_the_value_that_counts_takes_the_others_away() {
+    for again in [Value::Null, Value::Text("v".into())] {
+        let (mut a, mut b, mut c) = (Replica::new(1), Replica::new(2), Replica::new(3));
+        let conflicts =
+            |replica: &Replica| replica.record.conflicts(&table(), &column("name")).unwrap().len();
+        c.write(vec![put("name", Value::Text("first".into()))]);
+        a.merge(&c);
+        b.merge(&c);
+        b.write(vec![put("name", Value::Text("other".into()))]);
+        c.write(vec![put("name", again.clone())]);
+        c.merge(&b);
+        a.merge(&c);
+        assert_eq!(
+            (c.record.columns()[&column("name")].clone(), conflicts(&c)),
+            (again.clone(), 2)
+        );
+        c.write(vec![put("name", again.clone())]);
+        assert_eq!((c.record.columns()[&column("name")].clone(), conflicts(&c)), (again, 0));
+        a.write(vec![put("name", Value::Text("late".into()))]);
+        a.merge(&c);
+        c.merge(&a);
+        for replica in [&a, &c] {
+            assert_eq!(replica.record.columns()[&column("name")], Value::Text("late".into()));
+            assert_eq!(*replica.record.columns(), replayed(&replica.record));
+            assert_eq!(conflicts(replica), 0);
+        }
+    }
+}

@@ -35,8 +35,8 @@ struct Done {
     past: BTreeSet<ChangeRef>,
     /// The number of its last operation, or of the last before it.
     last: u64,
-    /// Operations: key, number, value, and what they overwrite.
-    ops: Vec<(String, u64, Cell, Vec<OpId>)>,
+    /// Operations: key, number, value (none: it only overwrites), and what they overwrite.
+    ops: Vec<(String, u64, Option<Cell>, Vec<OpId>)>,
 }
 
 type OpId = (u64, ChangeRef);
@@ -150,10 +150,17 @@ impl Naive {
             let mut ops = Vec::new();
             for op in &change.ops {
                 let (key, cell) = key_and_cell(op);
-                let seen = live(&done, &past, &key);
-                let same = seen.len() == 1 && seen.values().all(|held| *held == cell);
-                // Writing what is there already is no operation.
-                if !same {
+                let mut seen = live(&done, &past, &key);
+                let winner = seen.last_entry().filter(|held| *held.get() == cell);
+                // Writing what is there already is no operation; where other values are there
+                // beside it, it overwrites those.
+                let cell = if let Some(winner) = winner {
+                    winner.remove();
+                    None
+                } else {
+                    Some(cell)
+                };
+                if cell.is_some() || !seen.is_empty() {
                     last += 1;
                     ops.push((key, last, cell, seen.into_keys().collect()));
                 }
@@ -181,7 +188,7 @@ fn live(
     let mut overwritten = BTreeSet::new();
     for (id, change) in done.iter().filter(|(id, _)| past.contains(id)) {
         for (_, number, cell, over) in change.ops.iter().filter(|(key, ..)| key == wanted) {
-            values.insert((*number, *id), cell.clone());
+            values.extend(cell.clone().map(|cell| ((*number, *id), cell)));
             overwritten.extend(over.iter().copied());
         }
     }

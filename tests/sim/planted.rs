@@ -30,5 +30,5 @@ fn a_server_that_skips_the_gate_is_found_by_what_it_sends() {
 
 #[test]
 fn a_device_that_reuses_its_actor_is_found() {
-    assert_found(Planted::ReusesActors, 80, "one actor and number");
+    assert_found(Planted::ReusesActors, 240, "one actor and number");
 }
