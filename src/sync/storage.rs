@@ -389,6 +389,13 @@ pub enum Operation {
         /// The standing.
         standing: Vec<u8>,
     },
+    /// Removes the oldest refused edits, up to the first that was not refused before this time.
+    ForgetRefused {
+        /// Those refused before this.
+        before: Timestamp,
+        /// So many at the most.
+        limit: usize,
+    },
 }
 
 /// One durable step of a server: all of it happens, or nothing.

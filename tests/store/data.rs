@@ -325,7 +325,7 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                     user: "ann".parse().unwrap(),
                     denial: denial(rng),
                     epoch: PolicyEpoch(3),
-                    at: time(5),
+                    at: time(i64::from(rng.byte() % 8)),
                 };
                 operations.push(Operation::Refuse(Box::new(refused)));
             }
@@ -342,6 +342,7 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 digest: digest(rng.byte() % 4),
                 standing: text(rng).into_bytes(),
             }),
+            4 => operations.push(Operation::ForgetRefused { before: time(4), limit: 2 }),
             _ => {
                 // A record is in one table: ids tell them apart.
                 let number = rng.next() % 12;

@@ -3,6 +3,7 @@
 mod connection;
 mod downlink;
 mod ingress;
+mod retention;
 mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
