@@ -212,7 +212,10 @@ pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta 
         }
         3 => meta.wanted = (0..rng.below(4)).map(|_| rng.pick(&places())).collect(),
         4 => meta.owners = vec![(owner("bob"), "north".parse().unwrap())],
-        5 => meta.epoch = LogEpoch(rng.next()),
+        5 => {
+            meta.epoch = LogEpoch(rng.next());
+            meta.serial = rng.next();
+        }
         6 => {
             let (table, record) = rng.pick(&places());
             meta.scope = Scope {
