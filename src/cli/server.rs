@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::check::check_config;
 use super::file::print_backup;
 use super::{CliError, wait};
 use crate::limits::ENROLL_CODE_LASTS_MILLIS;
 use crate::model::UserId;
-use crate::server::{Home, InitOptions, OrganizationFiles, Server};
+use crate::server::{Config, Home, InitOptions, Log, OrganizationFiles, Server};
 
 #[derive(Debug, Args)]
 pub(super) struct InitCommand {
@@ -100,6 +101,10 @@ impl InitCommand {
 pub(super) struct ServeCommand {
     /// The server's folder.
     dir: PathBuf,
+    /// Do not serve, but say of each thing in the folder whether it is fine, or name its first
+    /// mistake. Writes nothing, and may be used beside a running server.
+    #[arg(long, conflicts_with_all = ["backup_to", "no_backups"])]
+    check_config: bool,
     /// Make backups in this folder while it runs. Devices keep their edits until one holds them.
     #[arg(long, value_name = "DIR")]
     backup_to: Option<PathBuf>,
@@ -120,7 +125,18 @@ pub(super) struct ServeCommand {
 }
 
 impl ServeCommand {
+    /// What the folder's configuration says of the log. A mistake there is told later.
+    pub(super) fn log(&self) -> Log {
+        if self.check_config {
+            return Log::default();
+        }
+        Config::of(&self.dir).map(|config| config.log).unwrap_or_default()
+    }
+
     pub(super) fn run(&self) -> Result<(), CliError> {
+        if self.check_config {
+            return check_config(&self.dir, self.json);
+        }
         let home = Home::open(&self.dir).map_err(CliError::input)?;
         let rules = home.rules().map_err(CliError::input)?;
         wait(async {

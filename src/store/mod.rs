@@ -20,6 +20,8 @@ mod table;
 mod verify;
 
 pub use file::FileKind;
+#[cfg(feature = "server")]
+pub use file::look;
 pub use open_error::{BackupError, OpenError};
 pub use replica::{RedbReplica, Repair, RepairError, ReplicaReader, ReplicaSnapshot, Rows, repair};
 pub use server::{RedbServer, ServerReader, ServerSnapshot};

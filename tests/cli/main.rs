@@ -22,6 +22,7 @@ mod naive;
 #[path = "../common/naive_structure.rs"]
 mod naive_structure;
 mod network_mistakes;
+mod operate;
 mod process;
 mod server_mistakes;
 mod table;

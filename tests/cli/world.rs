@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Outcome, Running, run};
+use crate::process::{Outcome, Running, run, run_with};
 
 /// Ports below those that systems give away by themselves, so that no client of another test sits
 /// on one while its server is down.
@@ -64,6 +64,11 @@ impl World {
 
     pub(crate) fn run(&self, args: &[&str]) -> Outcome {
         run(self.dir.path(), args)
+    }
+
+    /// As [`Self::run`], with a variable of the environment.
+    pub(crate) fn run_with(&self, args: &[&str], variable: (&str, &str)) -> Outcome {
+        run_with(self.dir.path(), args, &[variable])
     }
 
     pub(crate) fn start(&self, args: &[&str]) -> Running {
