@@ -1,17 +1,23 @@
 //! What an app does on its device, beside SQLite (WAL, synchronous=FULL) and a bare Automerge
-//! document for each row. Times are noisy on a shared machine: read the ratios.
+//! document for each row; and what a replica that does nothing holds in memory.
+//!
+//! Times are noisy on a shared machine: the rivals take turns, each has the median of its turns,
+//! and what is bounded is the ratio. All of it runs under an allocator that counts, which slows
+//! down Rust's side of each rival a little and SQLite's own allocations not at all.
 
+use std::alloc::System;
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use automerge::ReadDoc as _;
 use automerge::transaction::Transactable as _;
 use rusqlite::{Connection, params};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tidegate::replica::{Draft, Intent};
 use tidegate::{Columns, RecordId, Replica, TableName, Value, read_schema};
-use tidegate_benches::{Line, Order, ROWS, order, print};
+use tidegate_benches::{Line, Order, ROWS, median, order, print};
 
 const SCHEMA: &str = r#"
 [[table]]
@@ -27,17 +33,32 @@ columns = [
 "#;
 
 const BULK: u32 = 10_000;
-const READS: u32 = 20_000;
-const EDITS: u32 = 300;
-const OPENINGS: u32 = 20;
+const READS: u32 = 1_000;
+/// The other size at which memory is measured.
+const FEW_ROWS: u32 = 1_000;
+/// What a replica may hold for each row: its storage keeps two bits for each page of its file.
+const HEAP_PER_ROW_MAX: f64 = 1.0;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// A rival: its name, and what it does in a turn, the number of which it is told.
+type Rival<'a> = (&'static str, Box<dyn FnMut(u32) -> Outcome<()> + 'a>);
+
+/// Lets rivals take turns, and gives each the median of its times.
 #[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-fn timed<T>(mut work: impl FnMut() -> Outcome<T>) -> Outcome<(f64, T)> {
-    let start = Instant::now();
-    let done = work()?;
-    Ok((start.elapsed().as_secs_f64() * 1e6, done))
+fn race(turns: u32, mut rivals: Vec<Rival<'_>>) -> Outcome<Vec<(&'static str, f64)>> {
+    let mut times = vec![Vec::new(); rivals.len()];
+    for turn in 0..turns {
+        for ((_, work), times) in rivals.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            work(turn)?;
+            times.push(start.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    Ok(rivals.iter().map(|(name, _)| *name).zip(times.into_iter().map(median)).collect())
 }
 
 fn id(n: u32) -> RecordId {
@@ -84,8 +105,13 @@ fn sqlite(path: &Path) -> Outcome<Connection> {
     let db = Connection::open(path)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
+    Ok(db)
+}
+
+fn sqlite_with_table(path: &Path) -> Outcome<Connection> {
+    let db = sqlite(path)?;
     db.execute_batch(
-        "create table if not exists work_order
+        "create table work_order
          (id blob primary key, number integer not null, title text not null, status text,
           city text, note text) without rowid",
     )?;
@@ -135,173 +161,197 @@ fn document(n: u32) -> Outcome<Vec<u8>> {
     Ok(doc.save_nocompress())
 }
 
-fn main() -> Outcome<()> {
-    let dir = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
-    let tidegate = Tidegate { runtime, table: "work_order".parse()? };
-    let (replica_path, sqlite_path) = (dir.path().join("it.redb"), dir.path().join("it.sqlite"));
-    println!("filling both with {ROWS} rows ...");
-    let mut db = sqlite(&sqlite_path)?;
-    sqlite_insert(&mut db, 0..ROWS)?;
-    let replica = open(&replica_path)?;
-    for from in (0..ROWS).step_by(BULK as usize) {
-        tidegate.insert(&replica, from..from + BULK)?;
-    }
-    let documents: BTreeMap<_, _> =
-        (0..BULK).map(|n| Ok((n, document(n)?))).collect::<Outcome<_>>()?;
+/// Reads a column of a saved document: that takes loading it.
+fn read_document(bytes: &[u8]) -> Outcome<()> {
+    let doc = automerge::Automerge::load(bytes)?;
+    black_box(doc.get(automerge::ROOT, "title")?);
+    Ok(())
+}
 
-    let lines = [
-        read_by_id(&tidegate, &replica, &db, &documents)?,
-        scan(&tidegate, &replica, &db, &documents)?,
-        bulk_insert(&tidegate, dir.path())?,
-        edit(&tidegate, &replica, &db)?,
-        opening(&tidegate, replica, db, &replica_path, &sqlite_path)?,
-    ];
-    let all_hold = print(&lines);
+/// The rivals with their rows.
+struct Filled {
+    tidegate: Tidegate,
+    replica: Replica,
+    db: Connection,
+    documents: BTreeMap<u32, Vec<u8>>,
+    dir: tempfile::TempDir,
+}
+
+impl Filled {
+    fn new() -> Outcome<Self> {
+        let dir = tempfile::tempdir()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+        let tidegate = Tidegate { runtime, table: "work_order".parse()? };
+        let mut db = sqlite_with_table(&dir.path().join("it.sqlite"))?;
+        sqlite_insert(&mut db, 0..ROWS)?;
+        let replica = open(&dir.path().join("it.redb"))?;
+        for from in (0..ROWS).step_by(BULK as usize) {
+            tidegate.insert(&replica, from..from + BULK)?;
+        }
+        let documents =
+            (0..BULK).map(|n| Ok((n, document(n)?))).collect::<Outcome<BTreeMap<_, _>>>()?;
+        Ok(Self { tidegate, replica, db, documents, dir })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+fn main() -> Outcome<()> {
+    println!("filling both with {ROWS} rows ...");
+    let filled = Filled::new()?;
+    let mut lines =
+        vec![read_by_id(&filled)?, scan(&filled)?, bulk_insert(&filled)?, edit(&filled)?];
+    let Filled { tidegate, replica, db, documents: _, dir } = filled;
+    drop((replica, db));
+    lines.push(opening(&tidegate, dir.path())?);
+    let heap_holds = heap(&tidegate, dir.path())?;
+    let all_hold = print(&lines) && heap_holds;
     println!("{}", if all_hold { "all bounds hold" } else { "a bound does not hold" });
     Ok(())
 }
 
-fn read_by_id(
-    tidegate: &Tidegate,
-    replica: &Replica,
-    db: &Connection,
-    documents: &BTreeMap<u32, Vec<u8>>,
-) -> Outcome<Line> {
+fn read_by_id(filled: &Filled) -> Outcome<Line> {
+    let Filled { tidegate, replica, db, documents, .. } = filled;
     // Far apart, so that the page of the last read does not help.
-    let ids = || (0..READS).map(|n| n.wrapping_mul(7_919) % ROWS);
-    let (ours, ()) = timed(|| {
-        for n in ids() {
+    let ids = |turn: u32| (0..READS).map(move |n| (turn * READS + n).wrapping_mul(7_919) % ROWS);
+    let ours = |turn: u32| {
+        for n in ids(turn) {
             black_box(replica.get(&tidegate.table, id(n))?.ok_or("a row is missing")?);
         }
         Ok(())
-    })?;
-    let (theirs, ()) = timed(|| {
+    };
+    let theirs = |turn: u32| {
         let mut select = db.prepare_cached("select * from work_order where id = ?1")?;
-        for n in ids() {
+        for n in ids(turn) {
             black_box(select.query_row([id(n).as_bytes()], sqlite_row)?);
         }
         Ok(())
-    })?;
-    let (bare, ()) = timed(|| {
-        for n in 0..1_000 {
-            let bytes = documents.get(&n).ok_or("a document is missing")?;
-            let doc = automerge::Automerge::load(bytes)?;
-            black_box(doc.get(automerge::ROOT, "title")?);
-        }
-        Ok(())
-    })?;
-    let per = |time: f64, count: u32| time / f64::from(count);
-    Ok(Line {
-        what: "read by id".into(),
-        times_us: vec![
-            ("tidegate", per(ours, READS)),
-            ("sqlite", per(theirs, READS)),
-            ("automerge", per(bare, 1_000)),
-        ],
-        bound: Some(1.5),
-    })
+    };
+    let bare = |_| documents.values().take(READS as usize).try_for_each(|it| read_document(it));
+    let rivals: Vec<Rival<'_>> = vec![
+        ("tidegate", Box::new(ours)),
+        ("sqlite", Box::new(theirs)),
+        ("automerge", Box::new(bare)),
+    ];
+    let mut times_us = race(21, rivals)?;
+    times_us.iter_mut().for_each(|(_, time)| *time /= f64::from(READS));
+    Ok(Line { what: "read by id".into(), times_us, bound: Some(1.5) })
 }
 
-fn scan(
-    tidegate: &Tidegate,
-    replica: &Replica,
-    db: &Connection,
-    documents: &BTreeMap<u32, Vec<u8>>,
-) -> Outcome<Line> {
-    let (ours, rows) = timed(|| Ok(replica.list(&tidegate.table, None, BULK as usize)?))?;
-    assert_eq!(rows.len(), BULK as usize);
-    let (theirs, rows) = timed(|| {
+fn scan(filled: &Filled) -> Outcome<Line> {
+    let Filled { tidegate, replica, db, documents, .. } = filled;
+    let ours = |_| {
+        let rows = replica.list(&tidegate.table, None, BULK as usize)?;
+        assert_eq!(rows.len(), BULK as usize);
+        Ok(())
+    };
+    let theirs = |_| {
         let mut select = db.prepare_cached("select * from work_order order by id limit ?1")?;
         let rows: Vec<_> = select.query_map([BULK], sqlite_row)?.collect::<Result<_, _>>()?;
-        Ok(rows)
-    })?;
-    assert_eq!(rows.len(), BULK as usize);
-    let (bare, ()) = timed(|| {
-        for bytes in documents.values() {
-            let doc = automerge::Automerge::load(bytes)?;
-            black_box(doc.get(automerge::ROOT, "title")?);
-        }
+        assert_eq!(rows.len(), BULK as usize);
         Ok(())
-    })?;
-    Ok(Line {
-        what: format!("scan {BULK} rows"),
-        times_us: vec![("tidegate", ours), ("sqlite", theirs), ("automerge", bare)],
-        bound: Some(1.5),
-    })
+    };
+    let bare = |_| documents.values().try_for_each(|it| read_document(it));
+    let rivals: Vec<Rival<'_>> = vec![
+        ("tidegate", Box::new(ours)),
+        ("sqlite", Box::new(theirs)),
+        ("automerge", Box::new(bare)),
+    ];
+    let times_us = race(11, rivals)?;
+    Ok(Line { what: format!("scan {BULK} rows"), times_us, bound: Some(1.5) })
 }
 
-fn bulk_insert(tidegate: &Tidegate, dir: &Path) -> Outcome<Line> {
-    let replica = open(&dir.join("bulk.redb"))?;
-    let (ours, ()) = timed(|| tidegate.insert(&replica, 0..BULK))?;
-    let mut db = sqlite(&dir.join("bulk.sqlite"))?;
-    let (theirs, ()) = timed(|| sqlite_insert(&mut db, 0..BULK))?;
-    let (bare, _) = timed(|| (0..BULK).map(document).collect::<Outcome<Vec<_>>>())?;
-    Ok(Line {
-        what: format!("insert {BULK} rows in one step"),
-        times_us: vec![("tidegate", ours), ("sqlite", theirs), ("automerge", bare)],
-        bound: Some(5.0),
-    })
+/// Each turn into a new file, which is there already.
+fn bulk_insert(filled: &Filled) -> Outcome<Line> {
+    const TURNS: u32 = 7;
+    let (mut replicas, mut connections) = (Vec::new(), Vec::new());
+    for turn in 0..TURNS {
+        replicas.push(open(&filled.path(&format!("bulk-{turn}.redb")))?);
+        connections.push(sqlite_with_table(&filled.path(&format!("bulk-{turn}.sqlite")))?);
+    }
+    let (mut replicas, mut connections) = (replicas.iter(), connections.iter_mut());
+    let ours = move |_| filled.tidegate.insert(replicas.next().ok_or("no file is left")?, 0..BULK);
+    let theirs = move |_| sqlite_insert(connections.next().ok_or("no file is left")?, 0..BULK);
+    let bare = |_| (0..BULK).try_for_each(|n| document(n).map(|bytes| drop(black_box(bytes))));
+    let rivals: Vec<Rival<'_>> = vec![
+        ("tidegate", Box::new(ours)),
+        ("sqlite", Box::new(theirs)),
+        ("automerge", Box::new(bare)),
+    ];
+    let times_us = race(TURNS, rivals)?;
+    Ok(Line { what: format!("insert {BULK} rows in one step"), times_us, bound: Some(5.0) })
 }
 
-fn edit(tidegate: &Tidegate, replica: &Replica, db: &Connection) -> Outcome<Line> {
-    let (ours, ()) = timed(|| {
-        for n in 0..EDITS {
-            let set = Columns::from([("city".parse()?, Value::Text(format!("city {n}")))]);
-            let draft = Draft {
-                table: tidegate.table.clone(),
-                record: id(n * 31),
-                intent: Intent::Set(set),
-            };
-            tidegate.runtime.block_on(replica.commit(vec![draft]))?;
-        }
+fn edit(filled: &Filled) -> Outcome<Line> {
+    let Filled { tidegate, replica, db, .. } = filled;
+    let ours = |turn: u32| {
+        let set = Columns::from([("city".parse()?, Value::Text(format!("city {turn}")))]);
+        let draft = Draft {
+            table: tidegate.table.clone(),
+            record: id(turn * 31),
+            intent: Intent::Set(set),
+        };
+        tidegate.runtime.block_on(replica.commit(vec![draft]))?;
         Ok(())
-    })?;
-    let (theirs, ()) = timed(|| {
-        for n in 0..EDITS {
-            db.execute(
-                "update work_order set city = ?1 where id = ?2",
-                params![format!("city {n}"), id(n * 31).as_bytes()],
-            )?;
-        }
+    };
+    let theirs = |turn: u32| {
+        db.execute(
+            "update work_order set city = ?1 where id = ?2",
+            params![format!("city {turn}"), id(turn * 31).as_bytes()],
+        )?;
         Ok(())
-    })?;
-    let per = |time: f64| time / f64::from(EDITS);
-    Ok(Line {
-        what: "edit one field, durably".into(),
-        times_us: vec![("tidegate", per(ours)), ("sqlite", per(theirs))],
-        bound: None,
-    })
+    };
+    let rivals: Vec<Rival<'_>> = vec![("tidegate", Box::new(ours)), ("sqlite", Box::new(theirs))];
+    let times_us = race(301, rivals)?;
+    Ok(Line { what: "edit one field, durably".into(), times_us, bound: None })
 }
 
-/// From nothing to the first row read.
-fn opening(
-    tidegate: &Tidegate,
-    replica: Replica,
-    db: Connection,
-    replica_path: &Path,
-    sqlite_path: &Path,
-) -> Outcome<Line> {
-    drop((replica, db));
-    let (ours, ()) = timed(|| {
-        for n in 0..OPENINGS {
-            let replica = open(replica_path)?;
-            black_box(replica.get(&tidegate.table, id(n))?.ok_or("a row is missing")?);
-        }
+/// From nothing to the first row read, and closed again.
+fn opening(tidegate: &Tidegate, dir: &Path) -> Outcome<Line> {
+    let ours = |turn: u32| {
+        let replica = open(&dir.join("it.redb"))?;
+        black_box(replica.get(&tidegate.table, id(turn))?.ok_or("a row is missing")?);
         Ok(())
-    })?;
-    let (theirs, ()) = timed(|| {
-        for n in 0..OPENINGS {
-            let db = sqlite(sqlite_path)?;
-            let mut select = db.prepare("select * from work_order where id = ?1")?;
-            black_box(select.query_row([id(n).as_bytes()], sqlite_row)?);
-        }
+    };
+    let theirs = |turn: u32| {
+        let db = sqlite(&dir.join("it.sqlite"))?;
+        let mut select = db.prepare("select * from work_order where id = ?1")?;
+        black_box(select.query_row([id(turn).as_bytes()], sqlite_row)?);
         Ok(())
-    })?;
-    let per = |time: f64| time / f64::from(OPENINGS);
-    Ok(Line {
-        what: format!("open a file of {ROWS} rows, read one"),
-        times_us: vec![("tidegate", per(ours)), ("sqlite", per(theirs))],
-        bound: Some(2.0),
-    })
+    };
+    let rivals: Vec<Rival<'_>> = vec![("tidegate", Box::new(ours)), ("sqlite", Box::new(theirs))];
+    let times_us = race(51, rivals)?;
+    Ok(Line { what: format!("open {ROWS} rows, read one"), times_us, bound: Some(2.0) })
+}
+
+/// What a replica holds in memory that was opened, has read one row, and does nothing: with few rows
+/// and with many. Returns whether that does not grow with them.
+fn heap(tidegate: &Tidegate, dir: &Path) -> Outcome<bool> {
+    let few = dir.join("few.redb");
+    tidegate.insert(&open(&few)?, 0..FEW_ROWS)?;
+    let held_by = |path: &Path| -> Outcome<f64> {
+        let before = ALLOCATOR.stats();
+        let replica = open(path)?;
+        black_box(replica.get(&tidegate.table, id(1))?.ok_or("a row is missing")?);
+        let after = ALLOCATOR.stats();
+        drop(replica);
+        let held = (after.bytes_allocated - before.bytes_allocated)
+            .saturating_sub(after.bytes_deallocated - before.bytes_deallocated);
+        Ok(f64::from(u32::try_from(held)?))
+    };
+    // The first to open pays for what a process holds once.
+    held_by(&few)?;
+    let (few, many) = (held_by(&few)?, held_by(&dir.join("it.redb"))?);
+    let per_row = (many - few) / f64::from(ROWS - FEW_ROWS);
+    let holds = per_row <= HEAP_PER_ROW_MAX;
+    println!(
+        "heap of an idle replica            {FEW_ROWS} rows {:.1} KiB   {ROWS} rows {:.1} KiB   \
+         per row {per_row:.2} B {} {HEAP_PER_ROW_MAX}",
+        few / 1024.0,
+        many / 1024.0,
+        if holds { "within" } else { "OVER" },
+    );
+    Ok(holds)
 }

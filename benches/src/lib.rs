@@ -44,6 +44,13 @@ pub fn order(n: u32) -> Order {
     Order { number: i64::from(n), title: words(3), status, city: words(1), note: words(20) }
 }
 
+/// The middle one of some times.
+#[must_use]
+pub fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// One line of a bench's table.
 #[derive(Debug)]
 pub struct Line {

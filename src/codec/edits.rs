@@ -3,6 +3,7 @@
 //! Texts and actors are written once, in dictionaries in front; counters and times are
 //! differences from the edit before. `docs/format.md` draws it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -16,15 +17,19 @@ use crate::model::{
     RecordId, RecordState, Rights, Section, TableName, Timestamp, Value,
 };
 
+/// Made room for when an edit is written: most are not larger.
+const ROOM: usize = 512;
+
+/// Borrows while it is written, and owns what was read.
 #[derive(Serialize, Deserialize)]
-struct WireEdits {
-    names: Vec<String>,
+struct WireEdits<'a> {
+    names: Vec<Cow<'a, str>>,
     actors: Vec<ActorId>,
-    edits: Vec<WireEdit>,
+    edits: Vec<WireEdit<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireEdit {
+struct WireEdit<'a> {
     device: u32,
     /// From the edit before.
     counter: i64,
@@ -32,23 +37,23 @@ struct WireEdit {
     table: u32,
     record: [u8; 16],
     atomic: u32,
-    changes: Vec<WireChange>,
+    changes: Vec<WireChange<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireChange {
+struct WireChange<'a> {
     section: WireSection,
     actor: u32,
     seq: u64,
     /// Milliseconds from the change before.
     time: i64,
     deps: Vec<(u32, u64)>,
-    ops: Vec<WireOp>,
+    ops: Vec<WireOp<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-enum WireOp {
-    Put(u32, Value),
+enum WireOp<'a> {
+    Put(u32, Cow<'a, Value>),
     Own {
         owner: u32,
         business_unit: u32,
@@ -63,28 +68,28 @@ enum WireOp {
         column: u32,
         from: i32,
         delete: u32,
-        insert: String,
+        insert: Cow<'a, str>,
     },
     Increment(u32, i64),
     ListInsert {
         column: u32,
         from: i32,
-        values: Vec<Value>,
+        values: Cow<'a, [Value]>,
     },
     ListSet {
         column: u32,
         from: i32,
-        value: Value,
+        value: Cow<'a, Value>,
     },
     ListRemove {
         column: u32,
         from: i32,
         count: u32,
     },
-    MapPut(u32, String, Value),
-    MapRemove(u32, String),
-    JsonPut(u32, String, String),
-    JsonRemove(u32, String),
+    MapPut(u32, Cow<'a, str>, Cow<'a, Value>),
+    MapRemove(u32, Cow<'a, str>),
+    JsonPut(u32, Cow<'a, str>, Cow<'a, str>),
+    JsonRemove(u32, Cow<'a, str>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,8 +119,8 @@ impl<T: Ord + Clone> Dictionary<T> {
     }
 }
 
-struct Writer {
-    names: Dictionary<String>,
+struct Writer<'a> {
+    names: Dictionary<Cow<'a, str>>,
     actors: Dictionary<ActorId>,
     counter: u64,
     time: i64,
@@ -144,30 +149,30 @@ impl Place {
     }
 }
 
-impl Writer {
-    fn name(&mut self, name: &impl ToString) -> u32 {
-        self.names.number(name.to_string())
+impl<'a> Writer<'a> {
+    fn name(&mut self, name: impl Into<Cow<'a, str>>) -> u32 {
+        self.names.number(name.into())
     }
 
     fn reference(&mut self, change: ChangeRef) -> (u32, u64) {
         (self.actors.number(change.actor), change.seq)
     }
 
-    fn edit(&mut self, edit: &Edit) -> WireEdit {
+    fn edit(&mut self, edit: &'a Edit) -> WireEdit<'a> {
         let counter = edit.id.counter.cast_signed().wrapping_sub(self.counter.cast_signed());
         self.counter = edit.id.counter;
         WireEdit {
             device: edit.id.device.0,
             counter,
             part: edit.id.part,
-            table: self.name(&edit.table),
+            table: self.name(edit.table.as_str()),
             record: *edit.record.as_bytes(),
             atomic: edit.atomic,
             changes: edit.changes.iter().map(|change| self.change(change)).collect(),
         }
     }
 
-    fn change(&mut self, change: &Change) -> WireChange {
+    fn change(&mut self, change: &'a Change) -> WireChange<'a> {
         let time = change.time.as_millis().wrapping_sub(self.time);
         self.time = change.time.as_millis();
         let (actor, seq) = self.reference(change.id);
@@ -175,7 +180,7 @@ impl Writer {
             section: match &change.section {
                 Section::Header => WireSection::Header,
                 Section::Main => WireSection::Main,
-                Section::Secured(column) => WireSection::Secured(self.name(column)),
+                Section::Secured(column) => WireSection::Secured(self.name(column.as_str())),
             },
             actor,
             seq,
@@ -185,44 +190,53 @@ impl Writer {
         }
     }
 
-    fn op(&mut self, op: &Op) -> WireOp {
+    fn op(&mut self, op: &'a Op) -> WireOp<'a> {
         match op {
-            Op::Put { column, value } => WireOp::Put(self.name(column), value.clone()),
-            Op::Own { owner, business_unit } => {
-                WireOp::Own { owner: self.name(owner), business_unit: self.name(business_unit) }
+            Op::Put { column, value } => {
+                WireOp::Put(self.name(column.as_str()), Cow::Borrowed(value))
             }
+            Op::Own { owner, business_unit } => WireOp::Own {
+                owner: self.name(owner.to_string()),
+                business_unit: self.name(business_unit.as_str()),
+            },
             Op::State(state) => WireOp::State(*state),
-            Op::Share { to, rights } => WireOp::Share { to: self.name(to), rights: *rights },
+            Op::Share { to, rights } => {
+                WireOp::Share { to: self.name(to.to_string()), rights: *rights }
+            }
             Op::Splice { column, at, delete, insert } => WireOp::Splice {
-                column: self.name(column),
+                column: self.name(column.as_str()),
                 from: self.place.write(*at, Place::end(*at, insert.chars().count())),
                 delete: *delete,
-                insert: insert.clone(),
+                insert: insert.into(),
             },
-            Op::Increment { column, by } => WireOp::Increment(self.name(column), *by),
+            Op::Increment { column, by } => WireOp::Increment(self.name(column.as_str()), *by),
             Op::ListInsert { column, at, values } => WireOp::ListInsert {
-                column: self.name(column),
+                column: self.name(column.as_str()),
                 from: self.place.write(*at, Place::end(*at, values.len())),
-                values: values.clone(),
+                values: values.into(),
             },
             Op::ListSet { column, at, value } => WireOp::ListSet {
-                column: self.name(column),
+                column: self.name(column.as_str()),
                 from: self.place.write(*at, Place::end(*at, 1)),
-                value: value.clone(),
+                value: Cow::Borrowed(value),
             },
             Op::ListRemove { column, at, count } => WireOp::ListRemove {
-                column: self.name(column),
+                column: self.name(column.as_str()),
                 from: self.place.write(*at, *at),
                 count: *count,
             },
             Op::MapPut { column, key, value } => {
-                WireOp::MapPut(self.name(column), key.clone(), value.clone())
+                WireOp::MapPut(self.name(column.as_str()), key.into(), Cow::Borrowed(value))
             }
-            Op::MapRemove { column, key } => WireOp::MapRemove(self.name(column), key.clone()),
+            Op::MapRemove { column, key } => {
+                WireOp::MapRemove(self.name(column.as_str()), key.into())
+            }
             Op::JsonPut { column, path, leaf } => {
-                WireOp::JsonPut(self.name(column), path.clone(), leaf.clone())
+                WireOp::JsonPut(self.name(column.as_str()), path.into(), leaf.into())
             }
-            Op::JsonRemove { column, path } => WireOp::JsonRemove(self.name(column), path.clone()),
+            Op::JsonRemove { column, path } => {
+                WireOp::JsonRemove(self.name(column.as_str()), path.into())
+            }
         }
     }
 }
@@ -236,11 +250,11 @@ pub fn encode_edits(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
     let mut writer = Writer { names, actors, counter: 0, time: 0, place: Place::default() };
     let edits = edits.iter().map(|edit| writer.edit(edit)).collect();
     let wire = WireEdits { names: writer.names.things, actors: writer.actors.things, edits };
-    Ok(postcard::to_stdvec(&wire)?)
+    Ok(postcard::to_extend(&wire, Vec::with_capacity(ROOM * wire.edits.len()))?)
 }
 
 struct Reader {
-    names: Vec<String>,
+    names: Vec<Cow<'static, str>>,
     actors: Vec<ActorId>,
     counter: u64,
     time: i64,
@@ -272,7 +286,7 @@ impl Reader {
         Ok(ChangeRef { actor, seq })
     }
 
-    fn edit(&mut self, wire: WireEdit) -> Result<Edit, DecodeError> {
+    fn edit(&mut self, wire: WireEdit<'_>) -> Result<Edit, DecodeError> {
         self.bound("sections in an edit", wire.changes.len(), EDIT_SECTIONS_MAX)?;
         self.counter = self.counter.wrapping_add_signed(wire.counter);
         Ok(Edit {
@@ -292,7 +306,7 @@ impl Reader {
         })
     }
 
-    fn change(&mut self, wire: WireChange) -> Result<Change, DecodeError> {
+    fn change(&mut self, wire: WireChange<'_>) -> Result<Change, DecodeError> {
         self.bound("dependencies of a change", wire.deps.len(), CHANGE_DEPS_MAX)?;
         self.bound("operations in a change", wire.ops.len(), CHANGE_OPS_MAX)?;
         self.time = self.time.wrapping_add(wire.time);
@@ -318,9 +332,11 @@ impl Reader {
         Ok(column)
     }
 
-    fn op(&mut self, wire: WireOp) -> Result<Op, DecodeError> {
+    fn op(&mut self, wire: WireOp<'_>) -> Result<Op, DecodeError> {
         Ok(match wire {
-            WireOp::Put(column, value) => Op::Put { column: self.column(column)?, value },
+            WireOp::Put(column, value) => {
+                Op::Put { column: self.column(column)?, value: value.into_owned() }
+            }
             WireOp::Own { owner, business_unit } => {
                 Op::Own { owner: self.name(owner)?, business_unit: self.name(business_unit)? }
             }
@@ -329,17 +345,20 @@ impl Reader {
             WireOp::Splice { column, from, delete, insert } => {
                 let at = self.place.read(from);
                 self.place.0 = Place::end(at, insert.chars().count());
+                let insert = insert.into_owned();
                 Op::Splice { column: self.column(column)?, at, delete, insert }
             }
             WireOp::Increment(column, by) => Op::Increment { column: self.column(column)?, by },
             WireOp::ListInsert { column, from, values } => {
                 let at = self.place.read(from);
                 self.place.0 = Place::end(at, values.len());
+                let values = values.into_owned();
                 Op::ListInsert { column: self.column(column)?, at, values }
             }
             WireOp::ListSet { column, from, value } => {
                 let at = self.place.read(from);
                 self.place.0 = Place::end(at, 1);
+                let value = value.into_owned();
                 Op::ListSet { column: self.column(column)?, at, value }
             }
             WireOp::ListRemove { column, from, count } => {
@@ -348,14 +367,18 @@ impl Reader {
                 Op::ListRemove { column: self.column(column)?, at, count }
             }
             WireOp::MapPut(column, key, value) => {
+                let (key, value) = (key.into_owned(), value.into_owned());
                 Op::MapPut { column: self.column(column)?, key, value }
             }
-            WireOp::MapRemove(column, key) => Op::MapRemove { column: self.column(column)?, key },
+            WireOp::MapRemove(column, key) => {
+                Op::MapRemove { column: self.column(column)?, key: key.into_owned() }
+            }
             WireOp::JsonPut(column, path, leaf) => {
+                let (path, leaf) = (path.into_owned(), leaf.into_owned());
                 Op::JsonPut { column: self.column(column)?, path, leaf }
             }
             WireOp::JsonRemove(column, path) => {
-                Op::JsonRemove { column: self.column(column)?, path }
+                Op::JsonRemove { column: self.column(column)?, path: path.into_owned() }
             }
         })
     }
@@ -387,7 +410,7 @@ pub fn decode_records_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>,
 }
 
 fn decode(bytes: &[u8], edits_max: usize, bounded: bool) -> Result<Vec<Edit>, DecodeError> {
-    let (wire, rest): (WireEdits, _) = postcard::take_from_bytes(bytes)?;
+    let (wire, rest): (WireEdits<'static>, _) = postcard::take_from_bytes(bytes)?;
     if !rest.is_empty() {
         return Err(DecodeError::TrailingBytes(rest.len()));
     }

@@ -16,6 +16,9 @@ use crate::model::{
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ChangeHash(pub [u8; 32]);
 
+/// What it costs to merge a change that was written side by side with others.
+const MERGE_WEIGHT: usize = 1 << 10;
+
 /// A section's Automerge document, rebuilt from changes by meaning.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -25,7 +28,7 @@ pub struct Document {
     /// The containers that are in it.
     born: BTreeSet<Container>,
     forks: Forks,
-    /// What its operations take, roughly.
+    /// What it costs to make it again, roughly, in bytes of operations.
     weight: usize,
 }
 
@@ -69,7 +72,8 @@ impl Document {
         self.weight
     }
 
-    pub(super) fn changes(&self) -> impl Iterator<Item = ChangeRef> {
+    /// The changes that it holds.
+    pub fn changes(&self) -> impl Iterator<Item = ChangeRef> {
         self.hashes.keys().copied()
     }
 
@@ -125,6 +129,7 @@ impl Document {
         bear(&mut self.doc, containers)?;
         self.doc.apply_changes([built])?;
         self.forks.keep(fork);
+        self.weight += MERGE_WEIGHT;
         Ok(hash)
     }
 
@@ -164,7 +169,13 @@ impl Document {
     /// history, never two.
     fn builds_on_own(&self, change: &Change) -> bool {
         let own = ChangeRef { actor: change.id.actor, seq: change.id.seq - 1 };
+        // Mostly its author typed on.
+        if change.deps.contains(&own) {
+            return true;
+        }
         let Some(own) = self.hashes.get(&own) else { return false };
+        let max_op = |hash| self.doc.get_change_meta_by_hash(hash).map(|meta| meta.max_op);
+        let own_op = max_op(own);
         let mut next: Vec<_> =
             change.deps.iter().filter_map(|dep| self.hashes.get(dep)).copied().collect();
         let mut seen = BTreeSet::new();
@@ -172,8 +183,10 @@ impl Document {
             if hash == *own {
                 return true;
             }
+            // What builds on it has later operations.
             if seen.insert(hash)
                 && let Some(meta) = self.doc.get_change_meta_by_hash(&hash)
+                && own_op.is_none_or(|own_op| meta.max_op >= own_op)
             {
                 next.extend(meta.deps);
             }

@@ -43,14 +43,15 @@ impl Documents {
         Ok(document)
     }
 
-    /// Keeps a copy of a document for the next time.
-    pub fn keep(&mut self, record: RecordId, document: &Document) {
+    /// Keeps a document for the next time, with the states on which its latest changes were written.
+    pub fn keep(&mut self, record: RecordId, document: Document) {
         if document.weight() < WEIGHT_MIN {
             return;
         }
+        self.kept.retain(|(id, kept)| *id != record || kept.section() != document.section());
         if self.kept.len() == DOCUMENTS_KEPT_MAX {
             self.kept.remove(0);
         }
-        self.kept.push((record, document.clone()));
+        self.kept.push((record, document));
     }
 }

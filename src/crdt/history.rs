@@ -1,15 +1,24 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::weave::Weave;
 use super::{CrdtError, Document};
 use crate::model::{
-    ActorId, Change, ChangeRef, ColumnEdit, Columns, Header, MisfitOpError, Section,
+    ActorId, Change, ChangeRef, ColumnEdit, Columns, Header, MisfitOpError, Op, Section,
 };
+
+/// More that was written side by side is merged by a document: a weave looks at all of it with each
+/// operation.
+const WOVEN_OPS_MAX: usize = 8_192;
+
+/// Places at which values are remembered.
+const NOTES_MAX: usize = 8;
 
 /// A section as it is stored and sent: its changes by meaning, each after those it builds on.
 ///
 /// A change that builds on all that is there needs no document: its operations are carried out on
-/// the plain values. Only a merge of concurrent changes rebuilds the document.
+/// the plain values. Concurrent changes of texts are woven into what was written since their last
+/// common state. Only other merges rebuild the document.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
     /// Shared, since a record is copied with every step, and its changes never change.
@@ -17,6 +26,29 @@ pub struct History {
     heads: Vec<ChangeRef>,
     /// The last change of each actor; its earlier ones are there too.
     last: BTreeMap<ActorId, u64>,
+    noted: Noted,
+}
+
+/// The values that so many of the changes made, at places where all was one line: where the next
+/// weave can begin. They follow from the changes.
+#[derive(Debug, Clone, Default)]
+struct Noted(Vec<Arc<(usize, Columns)>>);
+
+impl Noted {
+    /// Keeps the first place, on which what is still to come builds for sure, and the last ones.
+    fn add(&mut self, place: usize, columns: Columns) {
+        let at = self.0.partition_point(|note| note.0 < place);
+        self.0.insert(at, Arc::new((place, columns)));
+        if self.0.len() > NOTES_MAX {
+            self.0.remove(1);
+        }
+    }
+}
+
+impl PartialEq for Noted {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl History {
@@ -86,24 +118,163 @@ impl History {
     /// date.
     ///
     /// # Errors
-    /// A change does not fit; what was merged before it stays.
+    /// A change does not fit; history and values are then of no use any more.
     pub fn merge_columns(
         &mut self,
         section: &Section,
         changes: &[Change],
         columns: &mut Columns,
     ) -> Result<(), CrdtError> {
-        let mut changes = changes.iter();
-        for change in changes.by_ref() {
-            if !self.is_next(change) || !carry_out(section, change, columns)? {
-                let rest = std::iter::once(change).chain(changes);
-                let document = self.merge_into_document(section, rest)?;
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let next = self.carry_out_next(section, rest, columns)?;
+            rest = rest.get(next..).unwrap_or_default();
+            let woven = if rest.is_empty() { 0 } else { self.weave(section, rest, columns) };
+            if woven == 0 && !rest.is_empty() {
+                let document = self.merge_into_document(section, rest.iter())?;
                 columns.extend(document.columns()?);
+                self.note(columns);
                 return Ok(());
             }
-            self.push(change);
+            rest = rest.get(woven..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Carries changes out on plain values as long as each builds on all that is there. Returns how
+    /// many.
+    fn carry_out_next(
+        &mut self,
+        section: &Section,
+        changes: &[Change],
+        columns: &mut Columns,
+    ) -> Result<usize, CrdtError> {
+        let mut done = 0;
+        let mut edit = ColumnEdit::new(columns);
+        for change in changes {
+            if !self.is_next(change) || !carry_out(section, change, &mut edit)? {
+                break;
+            }
+            self.push(change);
+            done += 1;
+            // What was written side by side is one text again: the next such place begins here.
+            if change.deps.len() > 1 {
+                break;
+            }
+        }
+        let joins = done > 0 && changes.get(done - 1).is_some_and(|last| last.deps.len() > 1);
+        let values = edit.finish();
+        columns.extend(values);
+        if joins {
+            self.note(columns);
+        }
+        Ok(done)
+    }
+
+    /// Remembers the values here, where nothing is side by side.
+    fn note(&mut self, columns: &Columns) {
+        if self.heads.len() == 1 {
+            self.noted.add(self.changes.len(), columns.clone());
+        }
+    }
+
+    /// Merges changes of texts that were written side by side with others, up to where all is one
+    /// line again, from the last place where it was. Returns how many; 0, with nothing changed,
+    /// where it takes the document to merge them.
+    fn weave(&mut self, section: &Section, changes: &[Change], columns: &mut Columns) -> usize {
+        let is_text = |change: &Change| {
+            let is_own = |op: &Op| match section {
+                Section::Secured(own) => op.column() == Some(own),
+                _ => true,
+            };
+            !self.holds(change.id) && change.ops.iter().all(|op| is_splice(op) && is_own(op))
+        };
+        let mut heads = self.heads.clone();
+        let mut count = 0;
+        for change in changes {
+            if !is_text(change) {
+                return 0;
+            }
+            heads.retain(|head| !change.deps.contains(head));
+            heads.push(change.id);
+            count += 1;
+            if heads.len() == 1 {
+                break;
+            }
+        }
+        let new = changes.get(..count).unwrap_or_default();
+        let Some((from, base)) = self.place_before(new, &heads, columns) else { return 0 };
+        let later: Vec<_> = self.changes.iter().skip(from).cloned().collect();
+        let mut woven = Weave::default();
+        for change in later.iter().map(AsRef::as_ref).chain(new) {
+            if woven.write(change, &base, |dep| self.holds(dep)).is_none() {
+                return 0;
+            }
+        }
+        self.noted.0.retain(|note| note.0 > from);
+        self.noted.add(from, base);
+        columns.extend(woven.finish());
+        for change in new {
+            self.push(change);
+        }
+        self.note(columns);
+        count
+    }
+
+    /// How many of the changes came before all that `new` is side by side with (every later one, and
+    /// each of `new`, builds on all of these), and the values there.
+    fn place_before(
+        &self,
+        new: &[Change],
+        heads: &[ChangeRef],
+        now: &Columns,
+    ) -> Option<(usize, Columns)> {
+        let mut later: BTreeSet<ChangeRef> = new.iter().map(|change| change.id).collect();
+        let mut open: BTreeSet<ChangeRef> = new.iter().flat_map(|it| it.deps.clone()).collect();
+        open.retain(|dep| !later.contains(dep));
+        let mut ops: usize = new.iter().map(|change| change.ops.len()).sum();
+        let mut from_nothing = new.iter().any(|change| change.deps.is_empty());
+        for (place, change) in self.changes.iter().enumerate().rev() {
+            let is_whole = open.len() == 1 && open.contains(&change.id) && !from_nothing;
+            if is_whole
+                && heads.iter().all(|head| later.contains(head))
+                && let Some(values) = self.values_at(place + 1, now)
+            {
+                return Some((place + 1, values));
+            }
+            ops += change.ops.len();
+            if ops > WOVEN_OPS_MAX || !change.ops.iter().all(is_splice) {
+                return None;
+            }
+            open.remove(&change.id);
+            later.insert(change.id);
+            open.extend(change.deps.iter().filter(|dep| !later.contains(dep)));
+            from_nothing |= change.deps.is_empty();
+        }
+        open.is_empty().then(|| (0, Columns::new()))
+    }
+
+    /// The values of texts as so many changes made them, where that is a short way from a place at
+    /// which they are known.
+    fn values_at(&self, count: usize, now: &Columns) -> Option<Columns> {
+        if count == self.changes.len() {
+            return Some(now.clone());
+        }
+        let nothing = (0, Columns::new());
+        let noted = self.noted.0.iter().rev().map(AsRef::as_ref).find(|(at, _)| *at <= count);
+        let (noted, columns) = noted.unwrap_or(&nothing);
+        let line = self.changes.get(*noted..count)?;
+        if line.iter().zip(line.iter().skip(1)).any(|(before, after)| after.deps != [before.id]) {
+            return None;
+        }
+        let mut columns = columns.clone();
+        let mut edit = ColumnEdit::new(&columns);
+        for op in line.iter().flat_map(|change| &change.ops) {
+            edit.apply(op).ok()?;
+        }
+        let changed = edit.finish();
+        columns.extend(changed);
+        Some(columns)
     }
 
     /// Adds changes to the header section, and brings `header` up to date.
@@ -147,10 +318,13 @@ impl History {
     }
 }
 
-/// Carries a change out on plain values. False, with nothing changed, where a column holds values
-/// of several kinds (its type was another once), which only the document can tell apart.
-fn carry_out(section: &Section, change: &Change, columns: &mut Columns) -> Result<bool, CrdtError> {
-    let mut edit = ColumnEdit::new(columns);
+/// Carries a change out on plain values. False where a column holds values of several kinds (its type
+/// was another once), which only the document can tell apart.
+fn carry_out(
+    section: &Section,
+    change: &Change,
+    edit: &mut ColumnEdit<'_>,
+) -> Result<bool, CrdtError> {
     for op in &change.ops {
         let outside = match (section, op.column()) {
             (Section::Secured(own), Some(column)) => own != column,
@@ -165,7 +339,9 @@ fn carry_out(section: &Section, change: &Change, columns: &mut Columns) -> Resul
             Err(misfit) => return Err(misfit.into()),
         }
     }
-    let changed = edit.finish();
-    columns.extend(changed);
     Ok(true)
+}
+
+fn is_splice(op: &Op) -> bool {
+    matches!(op, Op::Splice { .. })
 }

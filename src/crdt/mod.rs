@@ -54,6 +54,7 @@ mod rebase;
 mod record;
 mod scalar;
 mod view;
+mod weave;
 mod write;
 
 pub use document::{ChangeHash, Document};

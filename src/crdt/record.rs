@@ -77,6 +77,12 @@ impl Record {
         &self.columns
     }
 
+    /// Its header and the values of its columns.
+    #[must_use]
+    pub fn into_values(self) -> (Header, Columns) {
+        (self.header, self.columns)
+    }
+
     /// Its sections' histories.
     #[must_use]
     pub fn sections(&self) -> &BTreeMap<Section, History> {

@@ -65,6 +65,11 @@ pub struct Admissible {
 }
 
 impl Admissible {
+    /// One that nothing unknown stands against.
+    pub(super) fn certain(edit: Edit) -> Self {
+        Self { edit, certain: true }
+    }
+
     /// Gives the edit its place in the log.
     #[must_use]
     pub fn at(self, sequence: Sequence) -> Admitted {

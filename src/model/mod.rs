@@ -3,6 +3,7 @@
 mod cell;
 mod change;
 mod column_edit;
+mod columns;
 mod difference;
 mod id;
 mod json;
@@ -23,6 +24,7 @@ pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};
 pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_splice, index};
 pub use column_edit::{ColumnEdit, MisfitOpError};
+pub use columns::Columns;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
@@ -32,13 +34,15 @@ pub use name::{
     UserId,
 };
 pub use op::Op;
-pub use organization::{BusinessUnit, Organization, Position, Team, TeamKind, User};
+pub use organization::{
+    BusinessUnit, Organization, OrganizationRow, Position, Team, TeamKind, User,
+};
 pub use policy::{
     ColumnPermission, ColumnPermissions, ColumnSecurity, ColumnShares, Hierarchy, HierarchyModel,
     Inheritance, Policy, Role, SYSTEM_ADMINISTRATOR,
 };
 pub use principal::{Owner, Principal, PrincipalError};
-pub use record::{Columns, Header};
+pub use record::Header;
 pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
 pub use table_facts::TableFacts;

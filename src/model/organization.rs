@@ -85,7 +85,97 @@ impl Team {
     }
 }
 
+/// One row of an organization, as it shall be; `None`: it shall be gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OrganizationRow {
+    /// A business unit.
+    BusinessUnit(BusinessUnitId, Option<BusinessUnit>),
+    /// A position.
+    Position(PositionId, Option<Position>),
+    /// A user.
+    User(UserId, Option<User>),
+    /// A team.
+    Team(TeamId, Option<Team>),
+}
+
+impl OrganizationRow {
+    /// Names the row: its kind and its id.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::BusinessUnit(id, _) => format!("business_unit:{id}"),
+            Self::Position(id, _) => format!("position:{id}"),
+            Self::User(id, _) => format!("user:{id}"),
+            Self::Team(id, _) => format!("team:{id}"),
+        }
+    }
+
+    /// Whether the row shall be gone.
+    #[must_use]
+    pub fn is_removal(&self) -> bool {
+        matches!(
+            self,
+            Self::BusinessUnit(_, None)
+                | Self::Position(_, None)
+                | Self::User(_, None)
+                | Self::Team(_, None)
+        )
+    }
+}
+
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
+/// What must be put and removed to come from `old` to `new`.
+fn differences<K: Ord + Clone, V: PartialEq + Clone>(
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+    row: impl Fn(K, Option<V>) -> OrganizationRow,
+) -> Vec<OrganizationRow> {
+    let changed = new.iter().filter(|(key, value)| old.get(key) != Some(value));
+    let gone = old.keys().filter(|key| !new.contains_key(key));
+    let changed = changed.map(|(key, value)| row(key.clone(), Some(value.clone())));
+    changed.chain(gone.map(|key| row(key.clone(), None))).collect()
+}
+
 impl Organization {
+    /// Puts or removes a row. Whether the whole still makes sense is to be checked afterwards.
+    pub fn set(&mut self, row: OrganizationRow) {
+        match row {
+            OrganizationRow::BusinessUnit(id, unit) => put(&mut self.business_units, id, unit),
+            OrganizationRow::Position(id, position) => put(&mut self.positions, id, position),
+            OrganizationRow::User(id, user) => put(&mut self.users, id, user),
+            OrganizationRow::Team(id, team) => put(&mut self.teams, id, team),
+        }
+    }
+
+    /// The rows that differ, as `new` has them.
+    #[must_use]
+    pub fn rows_to(&self, new: &Self) -> Vec<OrganizationRow> {
+        let units =
+            differences(&self.business_units, &new.business_units, OrganizationRow::BusinessUnit);
+        let positions = differences(&self.positions, &new.positions, OrganizationRow::Position);
+        let users = differences(&self.users, &new.users, OrganizationRow::User);
+        let teams = differences(&self.teams, &new.teams, OrganizationRow::Team);
+        [units, positions, users, teams].concat()
+    }
+
+    /// The owners whose business unit is another one in `new`, with that.
+    #[must_use]
+    pub fn moved_to(&self, new: &Self) -> BTreeMap<Owner, BusinessUnitId> {
+        let users = self.users.keys().cloned().map(Owner::User);
+        let owners = users.chain(self.teams.keys().cloned().map(Owner::Team));
+        let moved = owners.filter_map(|owner| {
+            let unit = new.business_unit_of(&owner)?;
+            (self.business_unit_of(&owner)? != unit).then(|| (owner, unit.clone()))
+        });
+        moved.collect()
+    }
+
     /// The business unit of a user or an owner team; `None` where there is no such owner.
     #[must_use]
     pub fn business_unit_of(&self, owner: &Owner) -> Option<&BusinessUnitId> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessUnitId, ColumnName, Op, Owner, Principal, RecordState, Rights, Value};
+use super::{BusinessUnitId, Op, Owner, Principal, RecordState, Rights};
 
 /// What the header section says of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,6 +39,3 @@ impl Header {
         Ok(())
     }
 }
-
-/// The values of a record's columns. A column that was never set is absent.
-pub type Columns = BTreeMap<ColumnName, Value>;

@@ -187,15 +187,14 @@ pub(super) fn add_entries(
     open: &Column,
     entries: Map<String, Json>,
 ) -> Result<(), JsonError> {
-    let held = columns.entry(open.id.clone()).or_default();
-    let mut json = match std::mem::take(held) {
-        Value::Json(json) => json,
+    let mut json = match columns.remove(&open.id) {
+        Some(Value::Json(json)) => json,
         _ => model::Json::default(),
     };
     for (name, value) in entries {
         json = json.with(&json_path("", &name), &value)?;
     }
-    *held = Value::Json(json);
+    columns.insert(open.id.clone(), Value::Json(json));
     Ok(())
 }
 

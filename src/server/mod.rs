@@ -140,7 +140,9 @@ impl Server {
         let mut store = RedbServer::open_or_create(options.file)?;
         let (seed, reader) = (system::seed()?, store.reader());
         let organization = options.identity.organization;
-        let mut machine = ServerMachine::open(&mut store, options.identity, options.rules, seed)?;
+        let now = system::now();
+        let (identity, rules) = (options.identity, options.rules);
+        let mut machine = ServerMachine::open(&mut store, identity, rules, now, seed)?;
         let bytes = usize::try_from(limits.page_bytes).unwrap_or(usize::MAX);
         machine.set_page_bounds(PageBounds { bytes, ..PageBounds::default() });
         let transport = TransportOptions::server();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use redb::backends::FileBackend;
 use redb::{
     Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend, StorageError, TableError,
     TransactionError, WriteTransaction,
@@ -17,6 +18,7 @@ use super::fence::{self, fenced};
 use super::peek::Peek;
 use super::survey::Survey;
 use super::table::Table;
+use super::untouched::{Leave, Untouched};
 use crate::sync::StoreError;
 
 /// The format of files that this build writes, and the only one that it reads.
@@ -77,7 +79,13 @@ impl fmt::Display for FileKind {
 pub(super) type MakeTables = fn(&WriteTransaction) -> Result<(), StoreError>;
 
 /// Opens what a file is kept in.
-type Opener = Box<dyn Fn() -> Result<Database, OpenError> + Send + Sync>;
+type Opener = Box<dyn Fn() -> Result<Open, OpenError> + Send + Sync>;
+
+/// A database, and what it lies in.
+struct Open {
+    database: Database,
+    storage: Box<dyn Leave>,
+}
 
 /// An open file.
 pub(super) struct File {
@@ -86,7 +94,7 @@ pub(super) struct File {
     path: PathBuf,
     opener: Opener,
     /// `None`: opening it again failed, and is tried again.
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Open>>,
     /// What memory says may not be what the disk says.
     stale: AtomicBool,
 }
@@ -149,14 +157,12 @@ impl File {
             let failed = |error| OpenError::io(path, "open it", error);
             let backend = backend().map_err(failed)?;
             let is_new = backend.len().map_err(failed)? == 0;
-            let database = fenced_open(path, || {
-                let opened = builder(kind).create_with_backend(backend);
-                opened.map_err(|error| OpenError::redb(path, "open it", error))
-            })?;
+            let open = open_in(path, backend, kind)?;
             if is_new {
-                fill(&database, kind, make).map_err(|it| OpenError::store(path, "fill it", it))?;
+                let filled = fill(&open.database, kind, make);
+                filled.map_err(|it| OpenError::store(path, "fill it", it))?;
             }
-            checked(path, database, kind)
+            checked(path, open, kind)
         };
         Self::new(kind, path, Box::new(opener))
     }
@@ -221,8 +227,8 @@ impl File {
     pub(super) fn check_integrity(&self) -> Result<(), StoreError> {
         self.with(|_| Ok(()))?;
         let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = guard.as_mut() else { return Err(closed()) };
-        check_pages(database)
+        let Some(open) = guard.as_mut() else { return Err(closed()) };
+        check_pages(&mut open.database)
     }
 
     fn with<T>(
@@ -230,21 +236,21 @@ impl File {
         work: impl FnOnce(&Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = guard.as_ref()
+        if let Some(open) = guard.as_ref()
             && !self.stale.load(Ordering::Acquire)
         {
-            return fenced(|| work(database));
+            return fenced(|| work(&open.database));
         }
         drop(guard);
         let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if guard.is_none() || self.stale.load(Ordering::Acquire) {
             self.reopen(&mut guard)?;
         }
-        let Some(database) = guard.as_ref() else { return Err(closed()) };
-        fenced(|| work(database))
+        let Some(open) = guard.as_ref() else { return Err(closed()) };
+        fenced(|| work(&open.database))
     }
 
-    fn reopen(&self, database: &mut Option<Database>) -> Result<(), StoreError> {
+    fn reopen(&self, database: &mut Option<Open>) -> Result<(), StoreError> {
         // Closes it first: a file is opened once.
         close(database.take());
         let opened = (self.opener)();
@@ -289,7 +295,9 @@ fn count(tx: &WriteTransaction) -> Result<u64, StoreError> {
     Ok(number)
 }
 
-fn close(database: Option<Database>) {
+fn close(open: Option<Open>) {
+    let Some(Open { database, storage }) = open else { return };
+    storage.leave();
     if let Err(error) = fenced(|| {
         drop(database);
         Ok(())
@@ -315,19 +323,26 @@ fn fenced_open<T>(
     fenced(|| Ok(work())).unwrap_or_else(|error| Err(OpenError::store(path, "open it", error)))
 }
 
-fn open(path: &Path, kind: FileKind) -> Result<Database, OpenError> {
-    check_magic(path, true)?;
-    let database = fenced_open(path, || {
-        builder(kind).open(path).map_err(|error| OpenError::redb(path, "open it", error))
-    })?;
-    checked(path, database, kind)
+fn open(path: &Path, kind: FileKind) -> Result<Open, OpenError> {
+    let file = open_ours(path, true)?;
+    let file = FileBackend::new(file).map_err(|error| OpenError::redb(path, "open it", error))?;
+    checked(path, open_in(path, file, kind)?, kind)
 }
 
-fn checked(path: &Path, database: Database, kind: FileKind) -> Result<Database, OpenError> {
-    match check(path, &database, kind) {
-        Ok(()) => Ok(database),
+fn open_in(path: &Path, storage: impl StorageBackend, kind: FileKind) -> Result<Open, OpenError> {
+    let storage = Untouched::new(storage);
+    let database = fenced_open(path, || {
+        let opened = builder(kind).create_with_backend(storage.clone());
+        opened.map_err(|error| OpenError::redb(path, "open it", error))
+    })?;
+    Ok(Open { database, storage: Box::new(storage) })
+}
+
+fn checked(path: &Path, open: Open, kind: FileKind) -> Result<Open, OpenError> {
+    match check(path, &open.database, kind) {
+        Ok(()) => Ok(open),
         Err(error) => {
-            close(Some(database));
+            close(Some(open));
             Err(error)
         }
     }
@@ -343,7 +358,7 @@ pub(super) fn open_to_look(path: &Path) -> Result<(Database, FileKind), OpenErro
 pub(super) fn open_damaged(
     path: &Path,
 ) -> Result<(Database, Result<FileKind, OpenError>), OpenError> {
-    check_magic(path, false)?;
+    open_ours(path, false)?;
     let peek = Peek::open(path)?;
     let database = fenced_open(path, || {
         let opened = builder(FileKind::Replica).create_with_backend(peek);
@@ -362,7 +377,7 @@ pub(super) fn open_damaged(
 pub fn look(path: &Path) -> Result<FileKind, OpenError> {
     let in_use = || Peek::open_unlocked(path).is_ok_and(|peek| peek.is_in_use());
     let kind = || {
-        check_magic(path, false)?;
+        open_ours(path, false)?;
         let peek = Peek::open_unlocked(path)?;
         let database = fenced_open(path, || {
             let opened = builder(FileKind::Replica).create_with_backend(peek);
@@ -377,8 +392,8 @@ pub fn look(path: &Path) -> Result<FileKind, OpenError> {
     kind().map_err(|error| if in_use() { OpenError::InUse(path.to_owned()) } else { error })
 }
 
-/// Tells a file of another program from a damaged one.
-fn check_magic(path: &Path, to_write: bool) -> Result<(), OpenError> {
+/// Opens a file, and tells one of another program from a damaged one.
+fn open_ours(path: &Path, to_write: bool) -> Result<fs::File, OpenError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => OpenError::NotFound(path.to_owned()),
         _ => OpenError::io(path, "open it", error),
@@ -386,13 +401,13 @@ fn check_magic(path: &Path, to_write: bool) -> Result<(), OpenError> {
     let file = fs::OpenOptions::new().read(true).write(to_write).open(path).map_err(failed)?;
     let mut start = Vec::new();
     let limit = u64::try_from(MAGIC.len()).unwrap_or(u64::MAX);
-    match file.take(limit).read_to_end(&mut start) {
+    match (&file).take(limit).read_to_end(&mut start) {
         // Where locks bind readers too, this is how the other process shows.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(file),
         result => result.map_err(failed)?,
     };
     if start == MAGIC {
-        return Ok(());
+        return Ok(file);
     }
     let problem = if start.is_empty() { "it is empty" } else { "it does not begin as one does" };
     Err(OpenError::Foreign { path: path.to_owned(), problem: problem.into() })

@@ -17,6 +17,7 @@ mod replica;
 mod server;
 mod survey;
 mod table;
+mod untouched;
 mod verify;
 
 pub use file::FileKind;

@@ -20,6 +20,9 @@ use crate::sync::StoreError;
 
 type Bytes = &'static [u8];
 
+/// Made room for when a value is written: most are not larger.
+const VALUE_ROOM: usize = 512;
+
 const CHECKSUM_LABEL: &str = "tidegate 2026 checksum of a stored value";
 
 /// A table: its name, and which keys and values it holds.
@@ -43,10 +46,7 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     /// The table in a snapshot.
-    pub(super) fn read(
-        &'static self,
-        tx: &ReadTransaction,
-    ) -> Result<Opened<K, V, ReadOnlyTable<Bytes, Bytes>>, StoreError> {
+    pub(super) fn read(&'static self, tx: &ReadTransaction) -> Result<Reading<K, V>, StoreError> {
         let inner = tx.open_table(self.definition()).map_err(fence::table)?;
         Ok(Opened { table: self, inner })
     }
@@ -104,7 +104,17 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn parse(&self, key: &[u8], payload: &[u8]) -> Result<V, StoreError> {
-        match postcard::take_from_bytes(payload) {
+        self.parse_by(key, payload, postcard::take_from_bytes)
+    }
+
+    /// As [`Self::parse`], by a reader that knows more; it returns what it left over, too.
+    fn parse_by<'b>(
+        &self,
+        key: &[u8],
+        payload: &'b [u8],
+        read: impl FnOnce(&'b [u8]) -> Result<(V, &'b [u8]), postcard::Error>,
+    ) -> Result<V, StoreError> {
+        match read(payload) {
             Ok((value, [])) => Ok(value),
             Ok((_, rest)) => Err(self.damaged(key, format_args!("{} bytes too many", rest.len()))),
             Err(error) => Err(self.damaged(key, error)),
@@ -112,7 +122,9 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn encode(&self, key: &[u8], value: &V) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = postcard::to_extend(value, vec![0; 4])
+        let mut bytes = Vec::with_capacity(VALUE_ROOM);
+        bytes.extend_from_slice(&[0; 4]);
+        let mut bytes = postcard::to_extend(value, bytes)
             .map_err(|error| self.damaged(key, format_args!("cannot be written: {error}")))?;
         if let Some((checksum, payload)) = bytes.split_first_chunk_mut::<4>() {
             *checksum = self.checksum(key, payload);
@@ -136,6 +148,9 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
 
 /// A table within a write transaction.
 pub(super) type Writing<'t, K, V> = Opened<K, V, redb::Table<'t, Bytes, Bytes>>;
+
+/// A table within a snapshot.
+pub(super) type Reading<K, V> = Opened<K, V, ReadOnlyTable<Bytes, Bytes>>;
 
 /// A table within a transaction.
 pub(super) struct Opened<K: 'static, V: 'static, T> {
@@ -372,16 +387,24 @@ impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> Entries<'a, K, V> {
         self.ended = !matches!(checked, Ok(Some(_)));
         checked.transpose()
     }
+
+    /// The next entry, its value read by a reader that knows more than how to read one alone.
+    pub(super) fn next_by(
+        &mut self,
+        read: impl FnOnce(&[u8]) -> Result<(V, &[u8]), postcard::Error>,
+    ) -> Option<Result<(K, V), StoreError>> {
+        let next = self.next_checked()?;
+        Some(next.and_then(|(key, value)| {
+            let (_, payload) = value.value().split_at_checked(4).unwrap_or_default();
+            Ok((self.table.key(key.value())?, self.table.parse_by(key.value(), payload, read)?))
+        }))
+    }
 }
 
 impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for Entries<'_, K, V> {
     type Item = Result<(K, V), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.next_checked()?;
-        Some(next.and_then(|(key, value)| {
-            let (_, payload) = value.value().split_at_checked(4).unwrap_or_default();
-            Ok((self.table.key(key.value())?, self.table.parse(key.value(), payload)?))
-        }))
+        self.next_by(|payload| postcard::take_from_bytes(payload))
     }
 }

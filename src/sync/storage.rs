@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
-    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op, Owner,
-    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op,
+    Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema, Sequence,
+    TableName, Timestamp, UserId,
 };
 
 /// Why a store could not do what was asked.
@@ -62,6 +63,15 @@ pub struct Pending {
     pub turn: Turn,
     /// The edit.
     pub edit: Edit,
+}
+
+/// What a device holds of a record.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The confirmed state.
+    pub confirmed: Option<Confirmed>,
+    /// The edits pending on it, in the order in which they were made.
+    pub pending: Vec<Pending>,
 }
 
 /// A refused edit, or part of one, kept with its values.
@@ -238,6 +248,19 @@ pub trait ReplicaStore {
     /// The store cannot be read.
     fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError>;
 
+    /// What is held of each of these records: [`Self::confirmed`] and [`Self::pending_on`] of many,
+    /// which a store may read at once.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn held(&self, places: &[(TableName, RecordId)]) -> Result<Vec<Held>, StoreError> {
+        let held = |(table, record): &(TableName, RecordId)| {
+            let confirmed = self.confirmed(table, *record)?;
+            Ok(Held { confirmed, pending: self.pending_on(*record)? })
+        };
+        places.iter().map(held).collect()
+    }
+
     /// Up to `limit` pending edits after `after`, in the order in which they were made.
     ///
     /// # Errors
@@ -383,6 +406,10 @@ pub enum Operation {
         /// The key of the device that used it.
         key: PublicKey,
     },
+    /// Writes the policy.
+    SetPolicy(Box<Policy>),
+    /// Writes or removes rows of the organization.
+    SetOrganization(Vec<OrganizationRow>),
     /// Keeps the standing under which a device receives rows.
     PutStanding {
         /// The device.
@@ -464,6 +491,18 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError>;
+
+    /// The policy and the organization in force; `None`: none was ever written.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError>;
+
+    /// All devices, by number.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn devices(&self) -> Result<Vec<DeviceRow>, StoreError>;
 
     /// A standing under which a device received rows.
     ///

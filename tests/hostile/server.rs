@@ -93,7 +93,7 @@ impl Server {
         };
         let operations = vec![Operation::PutDevice(device)];
         store.commit(Commit { expected: meta.clone(), meta, operations }).unwrap();
-        let machine = ServerMachine::open(&mut store, identity, rules, [9; 32]).unwrap();
+        let machine = ServerMachine::open(&mut store, identity, rules, now, [9; 32]).unwrap();
         let organization = organization.public();
         Self { key, store, machine, organization, now, connections: 0 }
     }

@@ -10,7 +10,12 @@
 )]
 
 mod conflicts;
+#[path = "../store/memory.rs"]
+#[expect(dead_code, reason = "the store's tests compare more")]
+mod memory;
+mod network;
 mod rebase;
 mod replicas;
 mod traces;
+mod typed;
 mod types;

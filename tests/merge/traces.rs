@@ -15,22 +15,25 @@ use tidegate::model::{
 use crate::replicas::{Replica, column, table};
 
 #[derive(Deserialize)]
-struct Trace {
+pub(crate) struct Trace {
     #[serde(rename = "endContent")]
-    end: String,
-    txns: Vec<Txn>,
+    pub(crate) end: String,
+    pub(crate) txns: Vec<Txn>,
 }
 
 #[derive(Deserialize)]
-struct Txn {
+pub(crate) struct Txn {
     #[serde(default)]
-    parents: Vec<usize>,
+    pub(crate) parents: Vec<usize>,
     #[serde(default)]
-    agent: u32,
-    patches: Vec<(u32, u32, String)>,
+    pub(crate) agent: u32,
+    pub(crate) patches: Vec<(u32, u32, String)>,
+    /// Of a trace that was made here.
+    #[serde(skip)]
+    pub(crate) id: Option<ChangeRef>,
 }
 
-fn trace(name: &str) -> Option<Trace> {
+pub(crate) fn trace(name: &str) -> Option<Trace> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/text/").to_owned() + name;
     let Ok(file) = std::fs::File::open(&file) else {
         println!("skipped: {file} is not there");
@@ -41,7 +44,7 @@ fn trace(name: &str) -> Option<Trace> {
     Some(serde_json::from_str(&json).unwrap())
 }
 
-fn splices(patches: &[(u32, u32, String)]) -> Vec<Op> {
+pub(crate) fn splices(patches: &[(u32, u32, String)]) -> Vec<Op> {
     let splice = |(at, delete, insert): &(u32, u32, String)| Op::Splice {
         column: column("notes"),
         at: *at,
@@ -51,7 +54,7 @@ fn splices(patches: &[(u32, u32, String)]) -> Vec<Op> {
     patches.iter().map(splice).collect()
 }
 
-fn text(record: &Record) -> &str {
+pub(crate) fn text(record: &Record) -> &str {
     match &record.columns()[&column("notes")] {
         Value::RichText(text) => text,
         other => panic!("{other:?}"),
@@ -59,7 +62,7 @@ fn text(record: &Record) -> &str {
 }
 
 /// The whole of a trace in a build that is made for it; else so many of its edits.
-fn part(edits: usize) -> usize {
+pub(crate) fn part(edits: usize) -> usize {
     let all = std::env::var_os("TIDEGATE_WHOLE_TRACES").is_some() || !cfg!(debug_assertions);
     if all { usize::MAX } else { edits }
 }
@@ -82,7 +85,7 @@ fn a_paper_typed_by_one_device_arrives_as_it_is() {
     let mut author = Replica::new(1);
     let start = Instant::now();
     let patches: Vec<_> = trace.txns.into_iter().flat_map(|txn| txn.patches).collect();
-    let patches = &patches[..patches.len().min(part(20_000))];
+    let patches = &patches[..patches.len().min(part(5_000))];
     for batch in patches.chunks(100) {
         author.write(splices(batch));
     }
@@ -98,7 +101,7 @@ fn friends_who_write_at_once_end_with_one_text() {
     let Some(trace) = trace("friendsforever.json.gz") else { return };
     let mut seqs = [0_u64; 8];
     let mut changes: Vec<Change> = Vec::new();
-    let txns = &trace.txns[..trace.txns.len().min(part(1_500))];
+    let txns = &trace.txns[..trace.txns.len().min(part(500))];
     for txn in txns {
         let agent = usize::try_from(txn.agent).unwrap();
         seqs[agent] += 1;

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use tidegate::model::{
-    DeviceNumber, Edit, EditId, Op, RecordId, RecordState, Section, Sequence, UserId, Value,
+    DeviceNumber, Edit, EditId, Op, Organization, RecordId, RecordState, Section, Sequence, UserId,
+    Value,
 };
 
 use crate::app::put;
@@ -51,6 +52,38 @@ impl Judge {
         }
         self.records.insert(edit.record, new);
         self.edits.push(edit.clone());
+        Ok(())
+    }
+
+    /// A record follows its owner, who moved to another business unit, and does nothing else.
+    pub(crate) fn follow(&mut self, people: &People, sequence: Sequence, edit: &Edit) -> Check {
+        if self.places.insert(edit.id, sequence).is_some() {
+            return Err("it is in the log already".into());
+        }
+        let record = self.records.get_mut(&edit.record).ok_or("it follows before it is there")?;
+        let ops: Vec<_> = edit.ops().collect();
+        let [Op::Own { owner, business_unit }] = ops.as_slice() else {
+            return Err("the server does what is nobody's to do".into());
+        };
+        let there = people.organization.business_unit_of(owner);
+        let held = record.owned().ok_or("a record of nobody follows")?;
+        if !record.fits(edit) || held.0 != *owner || there != Some(business_unit) {
+            return Err("it does not follow its owner".into());
+        }
+        record.add(edit);
+        self.edits.push(edit.clone());
+        Ok(())
+    }
+
+    /// Where each record's owner is, so is the record.
+    pub(crate) fn check_units(&self, organization: &Organization) -> Check {
+        for (id, record) in &self.records {
+            let Some((owner, unit)) = record.owned() else { continue };
+            let there = organization.business_unit_of(&owner);
+            if there.is_some_and(|there| *there != unit) {
+                return Err(format!("{id} is in {unit}, and {owner} in {there:?}"));
+            }
+        }
         Ok(())
     }
 

@@ -7,7 +7,10 @@ use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
-use tidegate::model::{Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName};
+use tidegate::model::{
+    Change, DeviceNumber, Edit, EditId, Organization, Policy, RecordId, Section, Sequence,
+    TableName,
+};
 use tidegate::sync::{
     Commit, DeviceRow, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
     ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
@@ -238,6 +241,7 @@ pub(crate) struct ServerFile {
     codes: BTreeMap<[u8; 8], PublicKey>,
     standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
     refused: Vec<RefusedEdit>,
+    pub(crate) rules: Option<(Policy, Organization)>,
 }
 
 impl ServerFile {
@@ -267,6 +271,15 @@ impl ServerFile {
                 }
                 Operation::UseCode { nonce, key } => {
                     self.codes.insert(nonce, key);
+                }
+                Operation::SetPolicy(policy) => {
+                    self.rules.get_or_insert_default().0 = *policy;
+                }
+                Operation::SetOrganization(rows) => {
+                    let (_, organization) = self.rules.get_or_insert_default();
+                    for row in rows {
+                        organization.set(row);
+                    }
                 }
                 Operation::PutStanding { device, digest, standing } => {
                     self.standings.insert((device, digest), standing);
@@ -326,6 +339,16 @@ impl ServerStore for ServerDisk {
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
         self.faults.read()?;
         Ok(self.file.devices.get(&number).cloned())
+    }
+
+    fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.rules.clone())
+    }
+
+    fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.devices.values().cloned().collect())
     }
 
     fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {

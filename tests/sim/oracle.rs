@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidegate::codec::{Entry, Page};
 use tidegate::gate::Confirmed;
-use tidegate::model::{Columns, Edit, Op, RecordId, Section, Sequence};
+use tidegate::model::{Columns, DeviceNumber, Edit, Op, RecordId, Section, Sequence};
 use tidegate::sync::StoredRow;
 use tidegate::sync::replica::Event;
 
@@ -106,11 +106,15 @@ impl World {
             if entry.sequence != Sequence(place) {
                 return Err(format!("place {place} of the log holds {}", entry.sequence));
             }
-            let device = self.disk.file.devices.get(&entry.edit.id.device);
-            let user = &device.ok_or("an edit of no device")?.user;
             let epoch = entry.epoch.0;
             let truth = self.truths.get(&epoch);
             let truth = truth.ok_or_else(|| format!("{place}: no policy of epoch {epoch}"))?;
+            if entry.edit.id.device == DeviceNumber(0) {
+                judge.follow(truth, entry.sequence, &entry.edit)?;
+                continue;
+            }
+            let device = self.disk.file.devices.get(&entry.edit.id.device);
+            let user = &device.ok_or("an edit of no device")?.user;
             judge
                 .admit(truth, user, entry.sequence, &entry.edit)
                 .map_err(|e| format!("log {place}, edit {} of {user}: {e}", entry.edit.id))?;
@@ -133,6 +137,9 @@ impl World {
                     return Err(format!("{edit} was acknowledged at {sequence}, and is not there"));
                 }
             }
+        }
+        if let Some((_, organization)) = &self.disk.file.rules {
+            judge.check_units(organization)?;
         }
         judge.check_order()
     }

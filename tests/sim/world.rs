@@ -310,8 +310,8 @@ impl World {
 
     pub(crate) fn open_server(&mut self) -> Check {
         let rules = self.rules_for(&self.people).rules();
-        let seed = self.rng.seed();
-        match ServerMachine::open(&mut self.disk, self.identity.clone(), rules, seed) {
+        let (now, seed) = (self.time(), self.rng.seed());
+        match ServerMachine::open(&mut self.disk, self.identity.clone(), rules, now, seed) {
             Ok(mut server) => {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];

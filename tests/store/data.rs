@@ -6,10 +6,11 @@ use tidegate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use tidegate::crdt::Record;
 use tidegate::gate::{Applied, Attestation, Confirmed, apply};
 use tidegate::model::{
-    ActorId, Change, ChangeRef, Column, ColumnName, ColumnType, Columns, Date, Denial,
-    DeviceNumber, Edit, EditId, Header, LogEpoch, Op, Owner, Ownership, PolicyEpoch, Principal,
-    RecordId, RecordState, Rights, Rule, Schema, Section, Sequence, Table, TableName, Timestamp,
-    Value,
+    ActorId, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName, ColumnType,
+    Columns, Date, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op, OrganizationRow,
+    Owner, Ownership, Policy, PolicyEpoch, Position, Principal, RecordId, RecordState, Rights,
+    Role, Rule, Schema, Section, Sequence, Table, TableName, Team, TeamId, TeamKind, Timestamp,
+    User, UserId, Value,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Enrolment, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
@@ -314,6 +315,38 @@ fn append(
     Operation::Append { entry: Box::new(entry), record: Box::new(record) }
 }
 
+fn policy(rng: &mut Rng) -> Policy {
+    let roles = (0..rng.below(3))
+        .map(|_| (format!("role {}", rng.byte() % 5).parse().unwrap(), Role::default()));
+    Policy { roles: roles.collect(), ..Policy::default() }
+}
+
+fn rows(rng: &mut Rng) -> Vec<OrganizationRow> {
+    let unit = |rng: &mut Rng| BusinessUnitId::new(format!("unit {}", rng.byte() % 3)).unwrap();
+    let row = |rng: &mut Rng| match rng.below(5) {
+        0 => OrganizationRow::BusinessUnit(unit(rng), None),
+        1 => {
+            OrganizationRow::BusinessUnit(unit(rng), Some(BusinessUnit { parent: Some(unit(rng)) }))
+        }
+        2 => OrganizationRow::Team(
+            TeamId::new(format!("team {}", rng.byte() % 3)).unwrap(),
+            Some(Team { kind: TeamKind::Access, members: ["ann".parse().unwrap()].into() }),
+        ),
+        3 => OrganizationRow::Position("chief".parse().unwrap(), Some(Position::default())),
+        _ => OrganizationRow::User(
+            UserId::new(format!("user {}", rng.byte() % 4)).unwrap(),
+            (rng.below(3) > 0).then(|| User {
+                business_unit: unit(rng),
+                manager: None,
+                position: None,
+                roles: [].into(),
+                disabled: rng.below(2) > 0,
+            }),
+        ),
+    };
+    (0..rng.below(6)).map(|_| row(rng)).collect()
+}
+
 /// A commit for a server that holds what `store` says.
 pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
     let expected = store.meta().unwrap();
@@ -321,7 +354,9 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
     let mut operations = Vec::new();
     let mut now: BTreeMap<RecordId, Confirmed> = BTreeMap::new();
     for _ in 0..rng.below(6) {
-        match rng.below(8) {
+        match rng.below(10) {
+            8 => operations.push(Operation::SetPolicy(Box::new(policy(rng)))),
+            9 => operations.push(Operation::SetOrganization(rows(rng))),
             0 => {
                 let refused = RefusedEdit {
                     edit: edit(rng, edit_id(9, 1, 0), &Record::new(table("order"), id(3))),

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
-use tidegate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
+use tidegate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
 use tidegate::sync::{
     Commit, DeviceRow, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
     ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
@@ -114,6 +114,8 @@ pub(crate) struct MemoryServer {
     pub(crate) codes: BTreeMap<[u8; 8], PublicKey>,
     pub(crate) standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
     pub(crate) refused: Vec<RefusedEdit>,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) organization: Organization,
 }
 
 impl ServerStore for MemoryServer {
@@ -159,6 +161,14 @@ impl ServerStore for MemoryServer {
         Ok(self.standings.get(&(device, digest)).cloned())
     }
 
+    fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
+        Ok(self.policy.clone().map(|policy| (policy, self.organization.clone())))
+    }
+
+    fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
+        Ok(self.devices.values().cloned().collect())
+    }
+
     fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {
         Ok(self.refused.iter().take(limit).cloned().collect())
     }
@@ -186,6 +196,14 @@ impl ServerStore for MemoryServer {
                 }
                 Operation::UseCode { nonce, key } => {
                     self.codes.insert(nonce, key);
+                }
+                Operation::SetPolicy(policy) => {
+                    self.policy = Some(*policy);
+                }
+                Operation::SetOrganization(rows) => {
+                    for row in rows {
+                        self.organization.set(row);
+                    }
                 }
                 Operation::PutStanding { device, digest, standing } => {
                     self.standings.insert((device, digest), standing);
@@ -255,6 +273,8 @@ pub(crate) fn compare_server(
     same &= store.log_after(Sequence(3), 2)? == model.log_after(Sequence(3), 2)?;
     same &= store.refused(usize::MAX)? == model.refused;
     same &= store.refused(1)? == model.refused(1)?;
+    same &= store.rules()? == model.rules()?;
+    same &= store.devices()? == model.devices()?;
     same &= store.scan(None, usize::MAX)?.iter().eq(model.records.values());
     for (table, record) in model.records.keys() {
         same &= store.record(*record)? == model.record(*record)?;

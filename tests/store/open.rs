@@ -6,7 +6,7 @@ use std::path::Path;
 
 use redb::{Database, TableDefinition};
 use tidegate::store::{FileKind, OpenError, RedbReplica, RedbServer};
-use tidegate::sync::ReplicaStore;
+use tidegate::sync::{ReplicaBatch, ReplicaStore};
 
 use crate::data::{Rng, batch};
 use crate::disk::Disk;
@@ -62,6 +62,33 @@ fn open_or_create_does_what_is_needed() {
     store.commit(made).unwrap();
     drop(store);
     assert_eq!(RedbReplica::open_or_create(&path).unwrap().meta().unwrap().counter, 1);
+}
+
+#[test]
+fn a_file_that_is_only_read_stays_as_it_is() {
+    let folder = Folder::new();
+    let path = folder.file("a.redb");
+    drop(RedbReplica::create(&path).unwrap());
+    let before = fs::read(&path).unwrap();
+    let mut store = RedbReplica::open(&path).unwrap();
+    assert_eq!(store.meta().unwrap().counter, 0);
+    assert_eq!(fs::read(&path).unwrap(), before);
+    // It is taken all the same.
+    let second = RedbReplica::open(&path).unwrap_err();
+    assert!(matches!(second, OpenError::InUse(_)), "{second}");
+    drop(store);
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    store = RedbReplica::open(&path).unwrap();
+    let mut rng = Rng(1);
+    let meta = crate::data::replica_meta(&mut rng, store.meta().unwrap());
+    store.commit(ReplicaBatch { meta: Some(meta), ..ReplicaBatch::default() }).unwrap();
+    // From now on it says of itself that it is open.
+    let open = fs::read(&path).unwrap();
+    drop(store);
+    assert_ne!(open, before);
+    assert_ne!(fs::read(&path).unwrap(), open);
+    assert_eq!(RedbReplica::open(&path).unwrap().meta().unwrap().counter, 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod check;
 mod commit;
 mod repair;
+mod row_reader;
 mod snapshot;
 mod tables;
 mod verify;
@@ -18,8 +19,8 @@ use super::{BackupError, OpenError};
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::sync::{
-    Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, StoredRow,
-    Turn,
+    Held, Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
+    StoredRow, Turn,
 };
 
 pub use repair::{Repair, RepairError, repair};
@@ -159,6 +160,10 @@ impl ReplicaStore for RedbReplica {
 
     fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
         self.snapshot()?.pending_on(record)
+    }
+
+    fn held(&self, places: &[(TableName, RecordId)]) -> Result<Vec<Held>, StoreError> {
+        self.snapshot()?.held(places)
     }
 
     fn pending_after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError> {

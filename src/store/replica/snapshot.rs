@@ -2,16 +2,17 @@ use std::collections::BTreeMap;
 
 use redb::ReadTransaction;
 
+use super::row_reader::RowReader;
 use super::tables::{
-    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE,
-    QUARANTINE_RECORD, ROW, ROW_COUNT,
+    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, PendingEdit,
+    QUARANTINE, QUARANTINE_RECORD, ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
 use crate::model::{ColumnName, EditId, RecordId, Sequence, TableName, Value};
 use crate::store::fence::fenced;
 use crate::store::file::File;
-use crate::store::table::Entries;
-use crate::sync::{Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
+use crate::store::table::{Entries, Reading};
+use crate::sync::{Held, Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
 
 /// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
@@ -94,7 +95,7 @@ impl ReplicaSnapshot {
         fenced(|| {
             let after = after.map(|after| (table.clone(), after));
             let entries = ROW.read(&self.tx)?.owned_starting_with(table, after.as_ref())?;
-            Ok(Rows { entries: Some(entries) })
+            Ok(Rows { entries: Some(entries), reader: RowReader::default() })
         })
     }
 
@@ -165,18 +166,28 @@ impl ReplicaSnapshot {
     /// The store cannot be read.
     pub fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
         fenced(|| {
-            let by_record = PENDING_RECORD.read(&self.tx)?;
-            let mut turns = by_record.starting_with(&record)?.peekable();
-            if turns.peek().is_none() {
-                return Ok(Vec::new());
-            }
-            let pending = PENDING.read(&self.tx)?;
-            turns
-                .map(|entry| {
-                    let ((_, turn), ()) = entry?;
-                    Ok(Pending { turn, edit: pending.expect(&turn)?.0 })
+            let (index, edits) = (PENDING_RECORD.read(&self.tx)?, PENDING.read(&self.tx)?);
+            pending_on(&index, &edits, record)
+        })
+    }
+
+    /// What is held of each of these records.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn held(&self, places: &[(TableName, RecordId)]) -> Result<Vec<Held>, StoreError> {
+        fenced(|| {
+            let history = HISTORY.read(&self.tx)?;
+            let (index, edits) = (PENDING_RECORD.read(&self.tx)?, PENDING.read(&self.tx)?);
+            let held = |place: &(TableName, RecordId)| {
+                let (table, record) = place;
+                let confirmed = history.get(place)?;
+                Ok(Held {
+                    confirmed: confirmed.map(|it| rebuild(table, *record, &it)).transpose()?,
+                    pending: pending_on(&index, &edits, *record)?,
                 })
-                .collect()
+            };
+            places.iter().map(held).collect()
         })
     }
 
@@ -268,6 +279,19 @@ impl ReplicaSnapshot {
     }
 }
 
+fn pending_on(
+    index: &Reading<(RecordId, Turn), ()>,
+    edits: &Reading<Turn, PendingEdit>,
+    record: RecordId,
+) -> Result<Vec<Pending>, StoreError> {
+    let turns = index.starting_with(&record)?;
+    let pending = |entry: Result<((RecordId, Turn), ()), StoreError>| {
+        let ((_, turn), ()) = entry?;
+        Ok(Pending { turn, edit: edits.expect(&turn)?.0 })
+    };
+    turns.map(pending).collect()
+}
+
 pub(super) fn rebuild(
     table: &TableName,
     record: RecordId,
@@ -281,6 +305,7 @@ pub(super) fn rebuild(
 /// Rows of a table as they are read. After an error there are no more.
 pub struct Rows {
     entries: Option<Entries<'static, (TableName, RecordId), StoredRow>>,
+    reader: RowReader,
 }
 
 impl std::fmt::Debug for Rows {
@@ -294,7 +319,8 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         let entries = self.entries.as_mut()?;
-        let next = fenced(|| entries.next().transpose());
+        let reader = &mut self.reader;
+        let next = fenced(|| entries.next_by(|payload| reader.read(payload)).transpose());
         if !matches!(next, Ok(Some(_))) {
             self.entries = None;
         }

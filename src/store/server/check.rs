@@ -14,7 +14,8 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         devices(snapshot)?;
         each(REFUSED.read(snapshot.tx())?.all()?)?;
         each(CODE.read(snapshot.tx())?.all()?)?;
-        each(STANDING.read(snapshot.tx())?.all()?)
+        each(STANDING.read(snapshot.tx())?.all()?)?;
+        snapshot.rules().map(drop)
     })
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use redb::WriteTransaction;
 
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, PLACE, RECORD,
-    REFUSED, STANDING,
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, ORGANIZATION,
+    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
 };
 use crate::gate::Applied;
-use crate::model::{EditId, RecordId, Sequence, TableName, Timestamp};
+use crate::model::{EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp};
 use crate::store::table::Writing;
 use crate::sync::{Commit, DeviceRow, LogEntry, Operation, RefusedEdit, StoreError};
 
@@ -39,6 +39,10 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
             Operation::UseCode { nonce, key } => {
                 CODE.write(tx)?.set(&nonce, &key)?;
             }
+            Operation::SetPolicy(policy) => {
+                POLICY.write(tx)?.set(&POLICY_KEY.to_owned(), &policy)?;
+            }
+            Operation::SetOrganization(rows) => set_organization(tx, rows)?,
             Operation::PutStanding { device, digest, standing } => {
                 STANDING.write(tx)?.set_changed(&(device, digest), &standing)?;
             }
@@ -73,6 +77,18 @@ fn forget_refused(
         last = Some(number);
     }
     last.map_or(Ok(()), |last| table.delete_up_to(&last))
+}
+
+fn set_organization(tx: &WriteTransaction, rows: Vec<OrganizationRow>) -> Result<(), StoreError> {
+    let mut table = ORGANIZATION.write(tx)?;
+    for row in rows {
+        if row.is_removal() {
+            table.delete(&row.name())?;
+        } else {
+            table.set(&row.name(), &row)?;
+        }
+    }
+    Ok(())
 }
 
 fn put_device(tx: &WriteTransaction, device: &DeviceRow) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use super::file::{self, File, FileKind};
 use super::{BackupError, OpenError};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
-use crate::model::{DeviceNumber, EditId, LogEpoch, RecordId, Sequence};
+use crate::model::{DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Sequence};
 use crate::sync::{Commit, DeviceRow, LogEntry, RefusedEdit, ServerMeta, ServerStore, StoreError};
 
 pub use snapshot::ServerSnapshot;
@@ -195,6 +195,14 @@ impl ServerStore for RedbServer {
 
     fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
         self.snapshot()?.device_by_key(key)
+    }
+
+    fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
+        self.snapshot()?.rules()
+    }
+
+    fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
+        self.snapshot()?.devices()
     }
 
     fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError> {

@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, META, META_KEY, PLACE, RECORD, REFUSED,
-    STANDING,
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, META, META_KEY, ORGANIZATION, PLACE,
+    POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
 };
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
-use crate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
+use crate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
 use crate::sync::{DeviceRow, LogEntry, RefusedEdit, ServerMeta, StoreError};
@@ -44,6 +44,22 @@ impl ServerSnapshot {
     /// The store cannot be read.
     pub fn meta(&self) -> Result<ServerMeta, StoreError> {
         fenced(|| Ok(META.read(&self.tx)?.get(&META_KEY.to_owned())?.unwrap_or_default()))
+    }
+
+    /// The policy and the organization in force; `None`: none was ever written.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
+        fenced(|| {
+            let policy = POLICY.read(&self.tx)?.get(&POLICY_KEY.to_owned())?;
+            let Some(policy) = policy else { return Ok(None) };
+            let mut organization = Organization::default();
+            for entry in ORGANIZATION.read(&self.tx)?.all()? {
+                organization.set(entry?.1);
+            }
+            Ok(Some((policy, organization)))
+        })
     }
 
     /// A record.

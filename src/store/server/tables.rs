@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, PublicKey};
 use crate::model::{
-    Denial, DeviceNumber, Edit, EditId, Header, PolicyEpoch, RecordId, Sequence, TableName,
-    Timestamp, UserId,
+    Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy, PolicyEpoch, RecordId,
+    Sequence, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -35,6 +35,13 @@ pub(super) static CODE: Table<[u8; 8], PublicKey> = Table::new("code-1");
 /// Standings under which devices receive rows: (device, digest) -> standing.
 pub(super) static STANDING: Table<(DeviceNumber, Digest), Vec<u8>> = Table::new("standing-1");
 
+/// The policy in force: [`POLICY_KEY`] -> it.
+pub(super) static POLICY: Table<String, Policy> = Table::new("policy-1");
+/// The organization: kind and id -> row.
+pub(super) static ORGANIZATION: Table<String, OrganizationRow> = Table::new("organization-1");
+
+/// The only key of [`POLICY`].
+pub(super) const POLICY_KEY: &str = "policy";
 /// The only key of [`META`].
 pub(super) const META_KEY: &str = "server";
 
@@ -51,6 +58,8 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     DEVICE_KEY.write(tx)?;
     CODE.write(tx)?;
     STANDING.write(tx)?;
+    POLICY.write(tx)?;
+    ORGANIZATION.write(tx)?;
     Ok(())
 }
 
@@ -67,6 +76,8 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     DEVICE_KEY.copy(from, to)?;
     CODE.copy(from, to)?;
     STANDING.copy(from, to)?;
+    POLICY.copy(from, to)?;
+    ORGANIZATION.copy(from, to)?;
     Ok(())
 }
 

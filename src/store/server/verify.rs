@@ -6,8 +6,8 @@ use redb::ReadTransaction;
 
 use super::snapshot::rebuild;
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, LOG, META, META_KEY, PLACE, RECORD, REFUSED,
-    STANDING,
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, LOG, META, META_KEY, ORGANIZATION, PLACE, POLICY,
+    RECORD, REFUSED, STANDING,
 };
 use crate::gate::{Confirmed, replay};
 use crate::model::{RecordId, Sequence, TableName};
@@ -32,11 +32,19 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&DEVICE_KEY, tx);
     survey.expect(&CODE, tx);
     survey.expect(&STANDING, tx);
+    survey.expect(&POLICY, tx);
+    survey.expect(&ORGANIZATION, tx);
     let edits = log(tx, survey);
     records(tx, survey, edits);
     devices(tx, survey);
     survey.each(&REFUSED, tx, |_, _, _| {});
     survey.each(&STANDING, tx, |_, _, _| {});
+    survey.each(&POLICY, tx, |_, _, _| {});
+    survey.each(&ORGANIZATION, tx, |survey, name, row| {
+        if row.is_removal() || row.name() != name {
+            survey.misfit(&ORGANIZATION, &name, format!("it holds `{}`", row.name()));
+        }
+    });
 }
 
 fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {

@@ -5,20 +5,25 @@ use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Json, Op, Table,
 
 /// The operations after which columns that hold `now` hold `columns`.
 pub(super) fn set(table: &Table, now: &Columns, columns: Columns) -> Vec<Op> {
-    let ops = columns.into_iter().flat_map(|(column, value)| {
+    let mut ops = Vec::with_capacity(columns.len());
+    for (column, value) in columns {
         let old = now.get(&column).unwrap_or(&Value::Null);
-        set_column(table, column, old, value)
-    });
-    ops.collect()
+        set_column(&mut ops, table, column, old, value);
+    }
+    ops
 }
 
-fn set_column(table: &Table, column: ColumnName, old: &Value, value: Value) -> Vec<Op> {
+/// Adds the operations after which a column that holds `old` holds `value`.
+fn set_column(ops: &mut Vec<Op>, table: &Table, column: ColumnName, old: &Value, value: Value) {
     match table.column(column.as_str()) {
-        Some(declared) if is_for(declared.column_type, &value) => {
-            Op::difference(&column, old, &value)
+        Some(declared)
+            if is_for(declared.column_type, &value)
+                && (declared.column_type.merges() || value.is_null()) =>
+        {
+            ops.extend(Op::difference(&column, old, &value));
         }
-        _ if *old == value => Vec::new(),
-        _ => vec![Op::Put { column, value }],
+        _ if *old == value => {}
+        _ => ops.push(Op::Put { column, value }),
     }
 }
 
@@ -48,7 +53,9 @@ pub(super) fn carry_out(
                     ops.retain(|earlier| earlier.column() != Some(&column));
                     edit.restore(&column);
                 }
-                let parts = set_column(table, column.clone(), &edit.value(&column), value.clone());
+                let mut parts = Vec::new();
+                let old = edit.value(&column);
+                set_column(&mut parts, table, column.clone(), &old, value.clone());
                 let settles = replaces && parts.is_empty();
                 if settles && !record.conflicts(table, &column)?.is_empty() {
                     vec![Op::Put { column, value }]

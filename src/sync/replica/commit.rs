@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::ReplicaMachine;
 use super::column_ops;
-use super::desk::Desk;
+use super::desk::{Desk, Made};
 use super::directory::DeviceDirectory;
 use crate::crdt::{Conflict, CrdtError, Record};
 use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, check, rule};
@@ -110,12 +110,12 @@ impl ReplicaMachine {
         }
         let counter = self.meta.counter + 1;
         let mut desk = Desk::new(&*store);
+        desk.fetch(drafts.iter().map(|draft| (draft.table.clone(), draft.record)))?;
         let mut ids = Vec::new();
         for draft in drafts {
             let part = u32::try_from(ids.len()).unwrap_or(u32::MAX);
             let id = EditId { device, counter, part };
-            if let Some(edit) = self.draft(&mut desk, &*store, now, id, draft)? {
-                desk.batch.pending.push(Pending { turn: Turn { counter, part }, edit });
+            if self.draft(&mut desk, &*store, now, id, draft)? {
                 ids.push(id);
             }
         }
@@ -126,11 +126,9 @@ impl ReplicaMachine {
             return Err(EditError::TooManyParts(ids.len()));
         }
         // One part alone counts for itself.
-        if atomic && ids.len() > 1 {
-            for pending in &mut desk.batch.pending {
-                pending.edit.atomic = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-            }
-        }
+        let parts = if atomic && ids.len() > 1 { ids.len() } else { 0 };
+        let atomic = u32::try_from(parts).unwrap_or(u32::MAX);
+        desk.made = Some(Made { counter, atomic });
         self.meta.counter = counter;
         self.write(store, desk.finish())?;
         // The edits are made, whatever becomes of the session.
@@ -138,6 +136,7 @@ impl ReplicaMachine {
         Ok(ids)
     }
 
+    /// Makes one edit, if it changes something, and puts it into its record's folder.
     fn draft<S: ReplicaStore>(
         &self,
         desk: &mut Desk<'_, S>,
@@ -145,38 +144,42 @@ impl ReplicaMachine {
         now: Timestamp,
         id: EditId,
         draft: Draft,
-    ) -> Result<Option<Edit>, EditError> {
+    ) -> Result<bool, EditError> {
         let Draft { table: name, record, intent } = draft;
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
-        let visible = Self::visible(desk, &name, record)?;
-        let ops = self.ops(table, &visible, intent)?;
+        let (shared, visible) = Self::visible(desk, &name, record)?;
+        let ops = self.ops(table, visible, intent)?;
         if ops.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         let edit = visible.author(table, id, self.actor, now, ops);
-        self.preview(desk, store, &visible, &edit)?;
+        self.preview(shared, store, visible, &edit)?;
         let turn = Turn { counter: id.counter, part: id.part };
-        desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
-        Ok(Some(edit))
+        desk.folder(&name, record)?.add(Pending { turn, edit })?;
+        Ok(true)
     }
 
-    /// The record as the app sees it, to build an edit on.
-    fn visible<S: ReplicaStore>(
-        desk: &mut Desk<'_, S>,
+    /// The record as the app sees it, to build an edit on. The desk is shared from then on: judging
+    /// looks at other records of the step.
+    fn visible<'d, S: ReplicaStore>(
+        desk: &'d mut Desk<'_, S>,
         table: &TableName,
         record: RecordId,
-    ) -> Result<Record, EditError> {
+    ) -> Result<(&'d Desk<'d, S>, &'d Record), EditError> {
+        let none = || EditError::NoSuchRecord(table.clone(), record);
         let folder = desk.folder(table, record)?;
         let is_pending = !folder.pending.is_empty();
         match folder.visible(table, record) {
-            Ok(visible) => Ok(visible.clone()),
+            Ok(_) => {}
             // What is pending builds on something that is to come (again): until then the record
             // is not shown, or not as the user left it.
-            Err(_) if is_pending => Err(EditError::NoSuchRecord(table.clone(), record)),
-            Err(error) => Err(error.into()),
+            Err(_) if is_pending => return Err(none()),
+            Err(error) => return Err(error.into()),
         }
+        let desk: &Desk<'_, S> = desk;
+        Ok((desk, desk.shown(table, record).ok_or_else(none)?))
     }
 
     fn ops(&self, table: &Table, record: &Record, intent: Intent) -> Result<Vec<Op>, EditError> {
@@ -229,8 +232,9 @@ impl ReplicaMachine {
         } else {
             Op::State(RecordState::Active)
         };
-        let set = column_ops::set(table, &Columns::new(), columns);
-        Ok(std::iter::once(header).chain(set).collect())
+        let mut ops = column_ops::set(table, &Columns::new(), columns);
+        ops.insert(0, header);
+        Ok(ops)
     }
 
     fn business_unit_of(&self, owner: &Owner) -> Result<BusinessUnitId, EditError> {
@@ -374,7 +378,7 @@ impl ReplicaMachine {
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
-        let visible = Self::visible(desk, &name, record)?;
+        let (shared, visible) = Self::visible(desk, &name, record)?;
         let mut ops: Vec<_> = entries.into_iter().flat_map(|entry| entry.ops).collect();
         let is_of_column = |op: &Op| op.column().is_some();
         if visible.exists() && ops.iter().any(is_of_column) {
@@ -382,7 +386,7 @@ impl ReplicaMachine {
             ops.retain(is_of_column);
         }
         let edit = visible.author(table, id, self.actor, now, ops);
-        self.preview(desk, store, &visible, &edit)?;
+        self.preview(shared, store, visible, &edit)?;
         let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
         Ok(edit)

@@ -5,7 +5,7 @@ use crate::gate::{Applied, Confirmed};
 use crate::model::{
     Change, Denial, Edit, EditId, Header, Op, RecordId, Section, Sequence, TableName,
 };
-use crate::sync::{Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
+use crate::sync::{Held, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
 /// Where a step of a replica is prepared: the records that it touches, read once, and changed in
 /// memory until all of it is written as one batch.
@@ -13,8 +13,28 @@ pub(super) struct Desk<'a, S> {
     store: &'a S,
     folders: BTreeMap<(TableName, RecordId), Folder>,
     pub(super) batch: ReplicaBatch,
+    /// The edits in the folders that this step made, and that are to be written.
+    pub(super) made: Option<Made>,
     /// Edits that the server admitted: told once this is written.
     pub(super) admitted: Vec<(EditId, Sequence)>,
+}
+
+/// Edits that the app made in one commit.
+pub(super) struct Made {
+    /// Their number.
+    pub(super) counter: u64,
+    /// Of how many parts it consists that count together; 0: each counts for itself.
+    pub(super) atomic: u32,
+}
+
+impl Made {
+    fn take(&self, pending: Vec<Pending>) -> impl Iterator<Item = Pending> {
+        let made = pending.into_iter().filter(|it| it.turn.counter == self.counter);
+        made.map(|Pending { turn, edit }| Pending {
+            turn,
+            edit: Edit { atomic: self.atomic, ..edit },
+        })
+    }
 }
 
 /// One record: its confirmed state, and what is pending on it, in order.
@@ -234,19 +254,16 @@ impl Folder {
         !self.pending.iter().all(|pending| stands(&mut record, &pending.edit))
     }
 
-    fn row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
-        let version = self.version().unwrap_or_default();
-        let pending = !self.pending.is_empty();
+    /// The row as the app reads it. It takes the visible record with it.
+    fn take_row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
         // What does not fit (yet) is not shown; the confirmed state still is.
-        let record = match self.visible(table, id) {
-            Ok(record) => record.clone(),
-            Err(_) => self.base(table, id),
-        };
-        record.is_active().then(|| StoredRow {
-            header: record.header().clone(),
-            columns: record.columns().clone(),
-            pending,
-            version,
+        let fits = self.visible(table, id).is_ok();
+        let visible = self.visible.take().filter(|_| fits);
+        let record = visible.unwrap_or_else(|| self.base(table, id));
+        let (pending, version) = (!self.pending.is_empty(), self.version().unwrap_or_default());
+        record.is_active().then(|| {
+            let (header, columns) = record.into_values();
+            StoredRow { header, columns, pending, version }
         })
     }
 }
@@ -261,13 +278,28 @@ pub fn replay(
 ) -> Option<StoredRow> {
     let (confirmed, pending) = (confirmed.cloned(), pending.to_vec());
     let mut folder = Folder::new(confirmed, pending, false);
-    folder.row(table, id)
+    folder.take_row(table, id)
+}
+
+fn open_folder<S: ReplicaStore>(
+    store: &S,
+    table: &TableName,
+    id: RecordId,
+    held: Held,
+) -> Result<Folder, StoreError> {
+    let Held { confirmed, pending } = held;
+    let had_row = if pending.is_empty() {
+        confirmed.as_ref().is_some_and(|confirmed| confirmed.record().is_active())
+    } else {
+        store.row(table, id)?.is_some()
+    };
+    Ok(Folder::new(confirmed, pending, had_row))
 }
 
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
-        let (folders, batch, admitted) = Default::default();
-        Self { store, folders, batch, admitted }
+        let (folders, batch, made, admitted) = Default::default();
+        Self { store, folders, batch, made, admitted }
     }
 
     /// The record's folder, read on first use.
@@ -279,12 +311,35 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         use std::collections::btree_map::Entry;
         Ok(match self.folders.entry((table.clone(), id)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Folder::new(
-                self.store.confirmed(table, id)?,
-                self.store.pending_on(id)?,
-                self.store.row(table, id)?.is_some(),
-            )),
+            Entry::Vacant(entry) => {
+                let held = Held {
+                    confirmed: self.store.confirmed(table, id)?,
+                    pending: self.store.pending_on(id)?,
+                };
+                entry.insert(open_folder(self.store, table, id, held)?)
+            }
         })
+    }
+
+    /// Reads the folders of many records at one moment.
+    pub(super) fn fetch(
+        &mut self,
+        places: impl IntoIterator<Item = (TableName, RecordId)>,
+    ) -> Result<(), StoreError> {
+        let places: BTreeSet<_> = places.into_iter().collect();
+        let places: Vec<_> =
+            places.into_iter().filter(|place| !self.folders.contains_key(place)).collect();
+        let held = self.store.held(&places)?;
+        for ((table, id), held) in places.into_iter().zip(held) {
+            let folder = open_folder(self.store, &table, id, held)?;
+            self.folders.insert((table, id), folder);
+        }
+        Ok(())
+    }
+
+    /// The record as it is visible, where its folder was read and what is pending on it fits.
+    pub(super) fn shown(&self, table: &TableName, id: RecordId) -> Option<&Record> {
+        self.folders.get(&(table.clone(), id))?.visible.as_ref()
     }
 
     /// Takes a pending edit away, wherever it is.
@@ -299,8 +354,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
 
     /// The header of a record as this step has changed it so far; `None` where it has not.
     pub(super) fn header(&self, table: &TableName, id: RecordId) -> Option<Header> {
-        let folder = self.folders.get(&(table.clone(), id))?;
-        let visible = folder.visible.as_ref().filter(|record| record.is_active())?;
+        let visible = self.shown(table, id).filter(|record| record.is_active())?;
         Some(visible.header().clone())
     }
 
@@ -336,11 +390,17 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
                 None if folder.gone => self.batch.gone.push((table.clone(), id)),
                 None => {}
             }
-            let row = folder.row(&table, id);
+            let row = folder.take_row(&table, id);
+            if let Some(made) = &self.made {
+                self.batch.pending.extend(made.take(folder.pending));
+            }
             if row.is_some() || folder.had_row {
                 self.batch.rows.push((table.clone(), id, row));
                 changed.push((table, id));
             }
+        }
+        if self.made.is_some() {
+            self.batch.pending.sort_by_key(|pending| pending.turn);
         }
         Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, past }
     }

@@ -260,8 +260,8 @@ impl<'a, S: ReplicaStore> Rebuild<'a, S> {
 
     /// What to keep for the next push.
     fn finish(mut self) -> Documents {
-        for ((record, _), document) in &self.documents {
-            self.kept.keep(*record, document);
+        for ((record, _), document) in self.documents {
+            self.kept.keep(record, document);
         }
         self.kept
     }

@@ -33,7 +33,7 @@ impl ServerMachine {
         let queue = std::mem::take(&mut self.queue);
         // What was written after all is known by its edit ids.
         self.until_certain(|machine| {
-            machine.note_rules(store)?;
+            machine.note_rules(store, now)?;
             machine.rule_once(store, now, &queue)
         })
     }
@@ -151,9 +151,32 @@ impl<'a, S: ServerStore> Session<'a, S> {
         user: &UserId,
         resolved: &Resolved,
     ) -> Result<Answer, StoreError> {
-        if let Err(refusal) = self.check_rebuilt(set)? {
+        let mut documents = BTreeMap::new();
+        if let Err(refusal) = self.check_rebuilt(set, &mut documents)? {
             return Ok(Err(refusal));
         }
+        let verdicts = self.judge_all(set, user, resolved)?;
+        self.keep_documents(documents);
+        Ok(Ok(verdicts))
+    }
+
+    /// Keeps the documents in which everything was admitted.
+    fn keep_documents(&mut self, documents: BTreeMap<(RecordId, &Section), Document>) {
+        for ((id, section), document) in documents {
+            let record = self.records.get(&id).and_then(Option::as_ref);
+            let admitted = |change| record.is_some_and(|it| it.record().holds(section, change));
+            if document.changes().all(admitted) {
+                self.documents.keep(id, document);
+            }
+        }
+    }
+
+    fn judge_all(
+        &mut self,
+        set: &ChangeSet,
+        user: &UserId,
+        resolved: &Resolved,
+    ) -> Result<Vec<(EditId, Verdict)>, StoreError> {
         let mut verdicts = Vec::new();
         for group in set.edits.chunk_by(Edit::is_bound_to) {
             match group {
@@ -164,7 +187,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 parts => verdicts.extend(self.whole(set.device, parts, user, resolved)?),
             }
         }
-        Ok(Ok(verdicts))
+        Ok(verdicts)
     }
 
     /// Judges edits that count together: where one does not, none does, and all is as before.
@@ -220,8 +243,11 @@ impl<'a, S: ServerStore> Session<'a, S> {
     /// Rebuilds all changes, admitted or not, and checks that they come out as at their author's.
     /// Where one builds on something that is not here, nothing can be said: the ruling on it is
     /// to write it anew.
-    fn check_rebuilt(&mut self, set: &ChangeSet) -> Result<Result<(), Refusal>, StoreError> {
-        let mut documents: BTreeMap<(RecordId, &Section), Document> = BTreeMap::new();
+    fn check_rebuilt<'s>(
+        &mut self,
+        set: &'s ChangeSet,
+        documents: &mut BTreeMap<(RecordId, &'s Section), Document>,
+    ) -> Result<Result<(), Refusal>, StoreError> {
         let mut replayed = 0;
         let mut hashes = Vec::new();
         for edit in &set.edits {
@@ -267,9 +293,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         let record = self.records.get(&id).and_then(Option::as_ref);
         let history = record.and_then(|it| it.record().sections().get(section));
         let document = self.documents.take(id, section, history, |_| false);
-        let document = document.map_err(|error| StoreError::Damaged(error.to_string()))?;
-        self.documents.keep(id, &document);
-        Ok(document)
+        document.map_err(|error| StoreError::Damaged(error.to_string()))
     }
 
     fn edit(

@@ -4,6 +4,7 @@ mod connection;
 mod downlink;
 mod ingress;
 mod retention;
+mod rules;
 mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,14 +12,13 @@ use std::sync::Arc;
 
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::crdt::Documents;
-use crate::gate::{Roster, Standing};
+use crate::gate::Standing;
 use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, RESTORED_DEVICES_LEAP};
-use crate::model::{
-    BusinessUnitId, Denial, LogEpoch, Owner, PolicyEpoch, Schema, Sequence, TeamKind, Timestamp,
-    UserId,
-};
-use crate::sync::grant::{schema_digest, standing_digest};
+use crate::model::{ActorId, Denial, DeviceNumber, LogEpoch, Sequence, Timestamp, UserId};
+use crate::sync::grant::standing_digest;
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
+
+pub use rules::Rules;
 
 use connection::Connection;
 
@@ -50,54 +50,6 @@ pub struct Identity {
     pub certificate: Vec<u8>,
 }
 
-/// What the server judges by: the tables, the people and what these may do.
-#[derive(Debug)]
-pub struct Rules {
-    schema: Schema,
-    schema_digest: Digest,
-    roster: Roster,
-    digest: Digest,
-}
-
-impl Rules {
-    /// Rules of a schema, and of a policy with its organization.
-    ///
-    /// # Errors
-    /// None in practice: they can always be written for their digest.
-    pub fn new(schema: Schema, roster: Roster) -> Result<Self, StoreError> {
-        let schema_digest = schema_digest(&schema)?;
-        let all = (&schema, roster.policy(), roster.organization());
-        let bytes = postcard::to_stdvec(&all);
-        let bytes = bytes.map_err(|error| StoreError::Damaged(error.to_string()))?;
-        Ok(Self { schema, schema_digest, roster, digest: Digest::of("rules", &bytes) })
-    }
-
-    /// The tables.
-    #[must_use]
-    pub fn schema(&self) -> &Schema {
-        &self.schema
-    }
-
-    /// The policy and the organization.
-    #[must_use]
-    pub fn roster(&self) -> &Roster {
-        &self.roster
-    }
-
-    fn owners(&self) -> Vec<(Owner, BusinessUnitId)> {
-        let organization = self.roster.organization();
-        let users = organization.users.iter().filter(|(_, user)| !user.disabled);
-        let users = users.map(|(id, user)| (Owner::User(id.clone()), user.business_unit.clone()));
-        let teams = organization.teams.iter().filter_map(|(id, team)| match &team.kind {
-            TeamKind::Owner { business_unit, .. } => {
-                Some((Owner::Team(id.clone()), business_unit.clone()))
-            }
-            TeamKind::Access => None,
-        });
-        users.chain(teams).collect()
-    }
-}
-
 /// A user's privileges at the moment.
 #[derive(Debug)]
 struct Resolved {
@@ -122,6 +74,8 @@ pub struct ServerMachine {
     page_bounds: PageBounds,
     /// Long texts that devices are editing.
     documents: Documents,
+    /// Writes what nobody's device does.
+    actor: ActorId,
 }
 
 /// How much the server looks at and sends at a time.
@@ -148,10 +102,14 @@ impl ServerMachine {
         store: &mut S,
         identity: Identity,
         rules: Rules,
+        now: Timestamp,
         seed: [u8; 32],
     ) -> Result<Self, StoreError> {
+        let mut entropy = Entropy::new(seed);
+        let actor = ActorId { device: DeviceNumber(0), incarnation: entropy.next_u64() };
         let mut machine = Self {
             identity,
+            actor,
             rules: Arc::new(rules),
             meta: store.meta()?,
             connections: BTreeMap::new(),
@@ -166,7 +124,7 @@ impl ServerMachine {
             if meta.epoch != LogEpoch(0) {
                 return Ok(());
             }
-            meta.epoch = LogEpoch(Entropy::new(seed).next_u64() | 1);
+            meta.epoch = LogEpoch(entropy.next_u64() | 1);
             match meta.devices {
                 // New: who runs it has to say that no backups are made.
                 0 => meta.backed_up = Some(Sequence(0)),
@@ -175,7 +133,7 @@ impl ServerMachine {
             }
             machine.commit(store, meta, Vec::new())
         })?;
-        machine.note_rules(store)?;
+        machine.note_rules(store, now)?;
         Ok(machine)
     }
 
@@ -214,55 +172,9 @@ impl ServerMachine {
         Ok(())
     }
 
-    /// What it judges by.
-    #[must_use]
-    pub fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
     /// The next thing to do; `None`: nothing until something happens.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// From now on judges by other rules. They count for the very next change judged; connected
-    /// devices learn what concerns them at once, or are sent away where that fails.
-    ///
-    /// # Errors
-    /// The store cannot be written; the old rules stay in force.
-    pub fn set_rules<S: ServerStore>(
-        &mut self,
-        store: &mut S,
-        now: Timestamp,
-        rules: Rules,
-    ) -> Result<(), StoreError> {
-        let before = std::mem::replace(&mut self.rules, Arc::new(rules));
-        if let Err(error) = self.note_rules(store) {
-            self.rules = before;
-            return Err(error);
-        }
-        self.resolved.clear();
-        for id in self.connections.keys().copied().collect::<Vec<_>>() {
-            // The rules are in force: no device may go on under the old ones.
-            if let Err(error) = self.refresh(store, now, id) {
-                self.refuse(id, Refusal::Trouble(error.to_string()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes sure that the policy epoch of the store stands for the present rules. What was looked
-    /// up after a doubtful write may be of rules that were never in force here.
-    fn note_rules<S: ServerStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
-        self.until_certain(|machine| {
-            let mut meta = machine.meta.clone();
-            if meta.rules == Some(machine.rules.digest) {
-                return Ok(());
-            }
-            meta.rules = Some(machine.rules.digest);
-            meta.policy_epoch = PolicyEpoch(meta.policy_epoch.0 + 1);
-            machine.commit(store, meta, Vec::new())
-        })
     }
 
     /// Writes, and knows afterwards what the store holds: where another writer was faster, or it

@@ -145,7 +145,7 @@ impl ServerMachine {
             return Ok(());
         };
         let (number, user) = (device.number, device.user.clone());
-        self.note_rules(store)?;
+        self.note_rules(store, now)?;
         let resolved = self.resolve(&user)?;
         if store.standing(number, resolved.digest)?.is_none() {
             let (digest, standing) = (resolved.digest, resolved.bytes.clone());
@@ -169,7 +169,7 @@ impl ServerMachine {
         let mut news = Vec::new();
         if device.schema != Some(rules.schema_digest) {
             device.schema = Some(rules.schema_digest);
-            news.push(ToDevice::Schema(Box::new(rules.schema.clone())));
+            news.push(ToDevice::Schema(Box::new(rules.schema().clone())));
         }
         if device.grant != Some(digest) {
             device.grant = Some(digest);

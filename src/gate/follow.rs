@@ -1,0 +1,25 @@
+//! What an organization's change does to records, beside what people do.
+
+use super::ruling::Admissible;
+use super::{Directory, Knowledge};
+use crate::crdt::Record;
+use crate::model::{Edit, Op, Section};
+
+/// Admits that a record follows its owner, who moved to another business unit: nobody's edit, and
+/// so nobody's privileges are asked. `None`: the edit does anything else, or builds on another
+/// header than the record's.
+#[must_use]
+pub fn follow_owner(directory: &dyn Directory, record: &Record, edit: &Edit) -> Option<Admissible> {
+    let [change] = edit.changes.as_slice() else { return None };
+    let [Op::Own { owner, business_unit }] = change.ops.as_slice() else { return None };
+    let header = record.sections().get(&Section::Header)?;
+    let is_of_record = edit.table == *record.table()
+        && edit.record == record.id()
+        && change.section == Section::Header
+        && change.deps == header.heads();
+    let (held, old) = record.header().owner.as_ref()?;
+    let follows = held == owner
+        && old != business_unit
+        && directory.business_unit(owner) == Knowledge::Known(business_unit);
+    (is_of_record && follows).then(|| Admissible::certain(edit.clone()))
+}
