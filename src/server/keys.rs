@@ -1,7 +1,7 @@
 //! The keys in a server's folder, and the certificate that ties them to the organization.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::HomeError;
@@ -48,8 +48,13 @@ impl Keys {
     pub(super) fn save(&self, dir: &Path) -> Result<(), HomeError> {
         FileKeyStore::new(dir.join(SERVER_KEY)).save(&self.server)?;
         FileKeyStore::new(dir.join(TLS_KEY)).save(&self.tls)?;
-        let path = dir.join(CERTIFICATE);
-        fs::write(&path, self.certificate.to_bytes()).map_err(io(&path))
+        // Under another name first, so that a power cut leaves the old one or the new one.
+        let (path, new) = (dir.join(CERTIFICATE), dir.join(format!("{CERTIFICATE}.new")));
+        let written = fs::File::create(&new).and_then(|mut file| {
+            file.write_all(&self.certificate.to_bytes())?;
+            file.sync_all()
+        });
+        written.and_then(|()| fs::rename(&new, &path)).map_err(io(&path))
     }
 }
 

@@ -115,6 +115,26 @@ fn what_happens_is_logged_without_contents_and_secrets() {
     }
 }
 
+#[test]
+fn the_environment_says_what_is_logged_before_the_configuration_does() {
+    let world = World::new();
+    world.init("acme", &[]);
+    world.replace("acme/tidegate.toml", "level = \"warn\"", "level = \"debug\"");
+    let log = |filter: &str| {
+        let args = ["serve", "acme", "--json"];
+        let mut server = world.start_with(&args, ("TIDEGATE_LOG", filter));
+        assert!(server.next_line().is_some());
+        assert_eq!(server.interrupt(), Some(0));
+        server.stderr()
+    };
+    assert_eq!(log("error"), "");
+    // Empty is as if it were not set.
+    for filter in ["", "info"] {
+        let log = log(filter);
+        assert!(log.contains("serving") && log.contains("stopped"), "{filter}: {log}");
+    }
+}
+
 /// The drill of docs/operate.md: the folder is lost, and nothing that was acknowledged is.
 #[test]
 fn the_drill_brings_everything_back() {

@@ -84,7 +84,7 @@ impl Running {
         Self::start_with(dir, args, &[])
     }
 
-    fn start_with(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = command(dir, args).envs(variables.iter().copied()).spawn().unwrap();
         let (sender, lines) = channel();
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());

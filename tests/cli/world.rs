@@ -75,6 +75,11 @@ impl World {
         Running::start(self.dir.path(), args)
     }
 
+    /// As [`Self::start`], with a variable of the environment.
+    pub(crate) fn start_with(&self, args: &[&str], variable: (&str, &str)) -> Running {
+        Running::start_with(self.dir.path(), args, &[variable])
+    }
+
     /// All files below the folder, with their contents.
     pub(crate) fn files(&self, below: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let (mut found, mut open) = (BTreeMap::new(), vec![self.path(below)]);

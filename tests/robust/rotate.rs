@@ -45,6 +45,13 @@ async fn new_keys_are_taken_and_the_old_ones_refused_from_then_on() {
         assert_eq!(fs::read(retired).unwrap(), fs::read(world.path("old").join(name)).unwrap());
     }
     assert_eq!(Home::open(&world.dir_of_server()).unwrap().serial(), done.serial);
+    // One that was cut off shows, and says what to do.
+    let (key, new) = (world.dir_of_server().join("tls.key"), world.path("new.key"));
+    fs::rename(&key, &new).unwrap();
+    fs::copy(&done.retired[1], &key).unwrap();
+    let half = Home::open(&world.dir_of_server()).unwrap_err().to_string();
+    assert!(half.contains("NAME.retired-SERIAL"), "{half}");
+    fs::rename(&new, &key).unwrap();
     world.start_server();
     add(&alice, "after").await;
     alice.sync().await.unwrap();
