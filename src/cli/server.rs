@@ -140,6 +140,7 @@ impl ServeCommand {
         let home = Home::open(&self.dir).map_err(CliError::input)?;
         let rules = home.rules().map_err(CliError::input)?;
         wait(async {
+            let stop = stop_signal()?;
             let server = home.serve(rules).map_err(CliError::run)?;
             let address = server.local_addr().map_err(CliError::run)?;
             if self.json {
@@ -149,7 +150,7 @@ impl ServeCommand {
             }
             server.set_makes_backups(!self.no_backups).await.map_err(CliError::run)?;
             tokio::select! {
-                stop = stop_signal() => stop?,
+                stop = stop => stop?,
                 () = self.make_backups(&server, &home) => {}
             }
             server.stop().await;
@@ -175,19 +176,25 @@ impl ServeCommand {
     }
 }
 
-/// Waits until the process is asked to stop.
-async fn stop_signal() -> Result<(), CliError> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::run)?;
+/// Ends when the process is asked to stop: from now on, also before anybody waits for it.
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = Result<(), CliError>>, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::run)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::run)?;
+    Ok(async move {
         tokio::select! {
-            asked = tokio::signal::ctrl_c() => asked.map_err(CliError::run),
-            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(CliError::run)
+        Ok(())
+    })
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn stop_signal() -> Result<impl Future<Output = Result<(), CliError>>, CliError> {
+    Ok(async { tokio::signal::ctrl_c().await.map_err(CliError::run) })
 }
 
 #[derive(Debug, Args)]
