@@ -45,8 +45,16 @@ pub const CHANGE_SET_BYTES_MAX: usize = 1 << 20;
 pub const CHANGE_SET_EDITS_MAX: usize = 1_024;
 /// Operations in one change of a section.
 pub const CHANGE_OPS_MAX: usize = 10_000;
-/// Operations in a change set: a device keeps far below it, and a reader need not hold more.
+/// Characters and items that one change puts into texts and lists or takes out of them. Each is an
+/// operation of its own when the change is carried out, which then takes some 300 bytes.
+pub const CHANGE_PLACES_MAX: usize = 131_072;
+/// Operations in a change set, and with them each value that one puts into a list: a device keeps
+/// far below it, and a reader need not hold more.
 pub const CHANGE_SET_OPS_MAX: usize = 100_000;
+/// Distinct names in a change set: of tables, columns and people.
+pub const CHANGE_SET_NAMES_MAX: usize = 65_536;
+/// Distinct actors in a change set, those that its changes build on among them.
+pub const CHANGE_SET_ACTORS_MAX: usize = 65_536;
 /// Changes that a server replays to rebuild one change set (some 5 us each). A device that edits on
 /// what it has makes one or two states necessary for each section.
 pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;
@@ -56,6 +64,8 @@ pub const EDIT_SECTIONS_MAX: usize = 64;
 pub const CHANGE_DEPS_MAX: usize = 256;
 /// Edits and whole records in one page from the server.
 pub const PAGE_EDITS_MAX: usize = 16_384;
+/// Edits that one message asks about or answers, and owners that one names.
+pub const ANSWERS_MAX: usize = 262_144;
 /// Bytes of an address (`host:port`).
 pub const ADDRESS_BYTES_MAX: usize = 255;
 /// Addresses in an enrolment code.

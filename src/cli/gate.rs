@@ -1,4 +1,4 @@
-//! `tidegate gate check`: judges cases by a policy.
+//! `tidegate gate check` judges cases by a policy, and `tidegate gate explain` says why.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -28,16 +28,48 @@ enum GateSubcommand {
     /// `malformed`, and the next is judged as usual. The exit code says whether all lines were
     /// answered, not what the answers are.
     Check(CheckArgs),
+    /// Say why a policy allows cases or denies them.
+    ///
+    /// For each case the answer, and below it everything that it needs, in order: what let the user
+    /// in, or what would have. The exit code says whether all lines were answered, not what the
+    /// answers are.
+    Explain(ExplainArgs),
 }
 
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// The policy: TOML, or JSON if the name ends in `.json`.
-    #[arg(long, value_name = "POLICY")]
-    policy: PathBuf,
+    #[command(flatten)]
+    rules: RulesArgs,
     /// The cases, one JSON object a line; `-` reads standard input.
     #[arg(long, value_name = "CASES.jsonl")]
     cases: PathBuf,
+    /// Report an error that ends the command as JSON on standard error too. (Answers are JSON
+    /// lines either way.)
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    #[command(flatten)]
+    rules: RulesArgs,
+    /// The cases, one JSON object a line; `-` reads standard input.
+    #[arg(long, value_name = "CASES.jsonl", required_unless_present = "case")]
+    cases: Option<PathBuf>,
+    /// One case, as a JSON object.
+    #[arg(value_name = "CASE", conflicts_with = "cases")]
+    case: Option<String>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is judged by.
+#[derive(Debug, Args)]
+struct RulesArgs {
+    /// The policy: TOML, or JSON if the name ends in `.json`.
+    #[arg(long, value_name = "POLICY")]
+    policy: PathBuf,
     /// The schema, where the policy does not declare its tables.
     #[arg(long, value_name = "SCHEMA")]
     schema: Option<PathBuf>,
@@ -45,35 +77,60 @@ struct CheckArgs {
     /// organization.
     #[arg(long, value_name = "DIRECTORY")]
     organization: Option<PathBuf>,
-    /// Report an error that ends the command as JSON on standard error too. (Answers are JSON
-    /// lines either way.)
-    #[arg(long)]
-    json: bool,
 }
 
 impl GateCommand {
     pub(super) fn as_json(&self) -> bool {
-        let GateSubcommand::Check(check) = &self.command;
-        check.json
+        match &self.command {
+            GateSubcommand::Check(check) => check.json,
+            GateSubcommand::Explain(explain) => explain.json,
+        }
     }
 
     pub(super) fn run(&self) -> Result<(), CliError> {
-        let GateSubcommand::Check(check) = &self.command;
-        check.run()
+        match &self.command {
+            GateSubcommand::Check(check) => check.run(),
+            GateSubcommand::Explain(explain) => explain.run(),
+        }
     }
 }
 
 impl CheckArgs {
     fn run(&self) -> Result<(), CliError> {
-        let mut judge = self.judge()?;
-        let output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        if self.cases == Path::new("-") {
-            return answer_all(&mut judge, io::stdin().lock(), output);
-        }
-        let file = File::open(&self.cases).map_err(|error| cannot_read(&self.cases, &error))?;
-        answer_all(&mut judge, BufReader::with_capacity(1 << 16, file), output)
+        let mut judge = self.rules.judge()?;
+        answer_all(&self.cases, |line, output| {
+            serde_json::to_writer(&mut *output, &judge.answer(line))?;
+            output.write_all(b"\n")
+        })
     }
+}
 
+impl ExplainArgs {
+    fn run(&self) -> Result<(), CliError> {
+        let mut judge = self.rules.judge()?;
+        let mut first = true;
+        let mut explain = |line: &[u8], output: &mut dyn Write| {
+            let explanation = judge.explain(line);
+            if self.json {
+                serde_json::to_writer(&mut *output, &explanation)?;
+                return output.write_all(b"\n");
+            }
+            if !std::mem::take(&mut first) {
+                output.write_all(b"\n")?;
+            }
+            writeln!(output, "{explanation}")
+        };
+        match (&self.case, &self.cases) {
+            (Some(case), _) => {
+                explain(case.as_bytes(), &mut io::stdout().lock()).map_err(cannot_write)
+            }
+            (None, Some(cases)) => answer_all(cases, explain),
+            (None, None) => Err(CliError::Input("give --cases CASES.jsonl, or one case".into())),
+        }
+    }
+}
+
+impl RulesArgs {
     /// Reads the documents.
     fn judge(&self) -> Result<CaseJudge, CliError> {
         let input = |error: &dyn std::fmt::Display| CliError::Input(error.to_string());
@@ -117,12 +174,21 @@ impl CheckArgs {
 
 /// Answers each line in order.
 fn answer_all(
-    judge: &mut CaseJudge,
-    mut cases: impl BufRead,
-    mut output: impl Write,
+    cases: &Path,
+    answer: impl FnMut(&[u8], &mut dyn Write) -> io::Result<()>,
 ) -> Result<(), CliError> {
-    let cannot_write =
-        |error: &dyn std::fmt::Display| CliError::Run(format!("cannot write the answers: {error}"));
+    if cases == Path::new("-") {
+        return answer_lines(io::stdin().lock(), answer);
+    }
+    let file = File::open(cases).map_err(|error| cannot_read(cases, &error))?;
+    answer_lines(BufReader::with_capacity(1 << 16, file), answer)
+}
+
+fn answer_lines(
+    mut cases: impl BufRead,
+    mut answer: impl FnMut(&[u8], &mut dyn Write) -> io::Result<()>,
+) -> Result<(), CliError> {
+    let mut output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -131,11 +197,14 @@ fn answer_all(
         if !more {
             break;
         }
-        let answer = judge.answer(&line);
-        serde_json::to_writer(&mut output, &answer).map_err(|error| cannot_write(&error))?;
-        output.write_all(b"\n").map_err(|error| cannot_write(&error))?;
+        answer(&line, &mut output).map_err(cannot_write)?;
     }
-    output.flush().map_err(|error| cannot_write(&error))
+    output.flush().map_err(cannot_write)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
+fn cannot_write(error: io::Error) -> CliError {
+    CliError::Run(format!("cannot write the answers: {error}"))
 }
 
 /// Reads a line without its end. Of one over [`CASE_BYTES_MAX`] it keeps that much, which is no

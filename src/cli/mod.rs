@@ -178,7 +178,7 @@ impl Command {
 fn quiet_damage() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if panic.location().is_some_and(|it| it.file().contains("redb")) {
+        if crate::replica::is_fenced() {
             tracing::debug!(%panic, "redb gave up on a page");
         } else {
             usual(panic);

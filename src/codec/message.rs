@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::at_most::at_most;
 use super::{DecodeError, SignedChangeSet, decode_records_up_to, encode_edits};
-use crate::limits::{FRAME_BYTES_MAX, PAGE_EDITS_MAX};
+use crate::limits::{ANSWERS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
     BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
     TableName, Timestamp, UserId, Verdict,
@@ -139,7 +140,7 @@ pub enum ToServer {
     },
     /// Which of these edits of this device are admitted? [`ToDevice::Verdicts`] names them. Asked
     /// about edits that cannot be sent again because their record is out of reach.
-    Ask(Vec<EditId>),
+    Ask(#[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<EditId>),
 }
 
 /// Why a server ends a session.
@@ -269,9 +270,11 @@ pub enum ToDevice {
     /// The user's privileges as the server states them, because the device has others.
     Grant(Vec<u8>),
     /// Owners that this user may assign to, with their business units.
-    Owners(Vec<(Owner, BusinessUnitId)>),
+    Owners(
+        #[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<(Owner, BusinessUnitId)>,
+    ),
     /// Answers to edits that were not admitted; an admitted one comes as [`Entry::Own`].
-    Verdicts(Vec<(EditId, Verdict)>),
+    Verdicts(#[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<(EditId, Verdict)>),
     /// What happened.
     Page(Page),
     /// All that came before [`ToServer::Flush`] is answered, and the device is up to date.
@@ -289,7 +292,7 @@ mod entries {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
     use super::{
-        Digest, Edit, EditId, Entry, PAGE_EDITS_MAX, RecordId, Sequence, TableName,
+        Digest, Edit, EditId, Entry, PAGE_EDITS_MAX, RecordId, Sequence, TableName, at_most,
         decode_records_up_to, encode_edits,
     };
 
@@ -299,6 +302,13 @@ mod entries {
         Own(Sequence, EditId, TableName, RecordId, Digest),
         Whole(Sequence),
         Gone(Sequence, TableName, RecordId),
+    }
+
+    #[derive(Deserialize)]
+    struct Entries {
+        #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
+        wire: Vec<Wire>,
+        edits: Vec<u8>,
     }
 
     pub(super) fn serialize<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok, S::Error> {
@@ -326,7 +336,7 @@ mod entries {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Entry>, D::Error> {
-        let (wire, edits) = <(Vec<Wire>, Vec<u8>)>::deserialize(from)?;
+        let Entries { wire, edits } = Entries::deserialize(from)?;
         // A whole record holds the changes of all its edits.
         let edits = decode_records_up_to(&edits, PAGE_EDITS_MAX).map_err(de::Error::custom)?;
         let mut edits = edits.into_iter();

@@ -1,5 +1,6 @@
 //! Bytes and back: keys and signatures, certificates, enrolment codes, change sets, messages.
 
+mod at_most;
 mod certificate;
 mod change_set;
 mod edits;
@@ -7,11 +8,12 @@ mod enroll_code;
 mod error;
 mod key;
 mod message;
+mod read_edits;
 mod take;
 
 pub use certificate::{CertificateError, ServerCertificate};
 pub use change_set::{ChangeSet, ChangeSetError, HashesDigest, SignedChangeSet};
-pub use edits::{decode_edits, decode_edits_up_to, decode_records_up_to, encode_edits};
+pub use edits::encode_edits;
 pub use enroll_code::{EnrollCode, EnrollCodeError, EnrollTerms, MintError};
 pub use error::DecodeError;
 pub use key::{Context, KeyTextError, PublicKey, SecretKey, Signature, SignatureError};
@@ -19,3 +21,4 @@ pub use message::{
     Digest, Entry, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace, Scope, ToDevice, ToServer,
     decode_message, edit_digest, encode_message,
 };
+pub use read_edits::{decode_edits, decode_edits_up_to, decode_records_up_to};

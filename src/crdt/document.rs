@@ -10,6 +10,7 @@ use super::write::{self, OWNER, SHARE, STATE};
 use super::{CrdtError, scalar};
 use crate::model::{
     ActorId, Change, ChangeRef, ColumnName, ColumnType, Columns, Header, Op, Section, Value,
+    check_extent,
 };
 
 /// Automerge's hash of a change.
@@ -93,6 +94,7 @@ impl Document {
     /// does not fit the section. The document is then as it was.
     pub fn apply(&mut self, change: &Change) -> Result<ChangeHash, CrdtError> {
         let deps = self.resolve(change)?;
+        check_extent(&change.ops)?;
         let containers: BTreeSet<_> = change.ops.iter().filter_map(Container::of).collect();
         let unborn = containers.iter().any(|it| !self.born.contains(it));
         let heads: BTreeSet<_> = self.doc.get_heads().into_iter().collect();

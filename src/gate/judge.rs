@@ -5,7 +5,8 @@ use crate::model::{
     TableFacts, TableName,
 };
 
-use super::access::{self, Ways};
+use super::access::{self, Access, Ways};
+use super::requirement::{Asked, AskedRight, Checked, FirstBroken, Found, Listener, Purpose};
 use super::{Action, Directory, Knowledge, LookupChange, RecordFacts, Standing, Target};
 
 /// What the gate says of one action on one record.
@@ -63,12 +64,26 @@ pub fn judge(
     facts: &RecordFacts<'_>,
 ) -> Judgement {
     let case = Case::new(standing, directory, table, facts);
-    let mut unknown = false;
-    match case.judge(action, &mut unknown) {
+    let mut first = FirstBroken::default();
+    match case.judge(action, &mut first) {
         Err(denial) => Judgement::Denied(*denial),
-        Ok(()) if unknown => Judgement::Unknown,
+        Ok(()) if first.unknown => Judgement::Unknown,
         Ok(()) => Judgement::Allowed,
     }
+}
+
+/// Asks all that [`judge`] asks, in the same order, and lets `listener` hear of each requirement.
+/// It goes on for as long as the listener does, beyond what is broken.
+pub(super) fn follow(
+    standing: &Standing,
+    directory: &dyn Directory,
+    table: &TableFacts,
+    action: &Action<'_>,
+    facts: &RecordFacts<'_>,
+    listener: &mut impl Listener,
+) {
+    // The listener heard of what ended it.
+    let _ = Case::new(standing, directory, table, facts).judge(action, listener);
 }
 
 /// Judges a change of columns column by column: what is denied can be taken out of the change,
@@ -90,26 +105,24 @@ pub fn judge_columns(
     if !judged.row.is_allowed() {
         return judged;
     }
-    let append = case.needs(Right::Append).err();
+    let append = case.needs(Right::Append, &mut FirstBroken::default()).err();
     for lookup in in_order(lookups).iter() {
-        let mut unknown = false;
-        let denial = append.clone().or_else(|| case.looked_up(lookup, &mut unknown).err());
+        let mut first = FirstBroken::default();
+        let denial = append.clone().or_else(|| case.looked_up(lookup, &mut first).err());
         match denial {
             Some(denial) => judged.denied.push((lookup.column.clone(), *denial)),
-            None if unknown => judged.unknown.push(lookup.column.clone()),
+            None if first.unknown => judged.unknown.push(lookup.column.clone()),
             None => {}
         }
     }
     for column in columns {
-        if let Err(denial) = case.column(column, ColumnPermission::Update) {
+        let mut first = FirstBroken::default();
+        if let Err(denial) = case.column(column, ColumnPermission::Update, &mut first) {
             judged.denied.push((column.clone(), *denial));
         }
     }
     judged
 }
-
-/// Denials are boxed inside: almost all answers are yes, and those should stay small.
-type Checked = Result<(), Box<Denial>>;
 
 struct Case<'a> {
     standing: &'a Standing,
@@ -130,39 +143,39 @@ impl<'a> Case<'a> {
         Self { standing, directory, table, facts: RecordFacts { owner, ..*facts } }
     }
 
-    fn judge(&self, action: &Action<'_>, unknown: &mut bool) -> Checked {
+    fn judge(&self, action: &Action<'_>, listener: &mut impl Listener) -> Checked {
         match *action {
-            Action::Read => self.needs(Right::Read),
+            Action::Read => self.needs(Right::Read, listener),
             Action::ReadColumn { column } => {
-                self.needs(Right::Read)?;
-                self.column(column, ColumnPermission::Read)
+                self.needs(Right::Read, listener)?;
+                self.column(column, ColumnPermission::Read, listener)
             }
-            Action::Create { columns, lookups } => self.create(columns, lookups, unknown),
+            Action::Create { columns, lookups } => self.create(columns, lookups, listener),
             Action::Write { columns, lookups } => {
-                self.needs(Right::Write)?;
+                self.needs(Right::Write, listener)?;
                 if !lookups.is_empty() {
-                    self.needs(Right::Append)?;
+                    self.needs(Right::Append, listener)?;
                 }
-                self.all_looked_up(lookups, unknown)?;
-                self.columns(columns, ColumnPermission::Update)
+                self.all_looked_up(lookups, listener)?;
+                self.columns(columns, ColumnPermission::Update, listener)
             }
-            Action::Delete => self.needs(Right::Delete),
+            Action::Delete => self.needs(Right::Delete, listener),
             Action::Undelete => {
-                self.needs_new(Right::Create)?;
-                self.business_unit(unknown)
+                self.needs_new(Right::Create, listener)?;
+                self.business_unit(listener)
             }
             Action::Assign { to } => {
-                self.needs(Right::Assign)?;
-                self.needs(Right::Read)?;
-                self.needs(Right::Write)?;
-                self.owner_can_read(to, unknown)
+                self.needs(Right::Assign, listener)?;
+                self.needs(Right::Read, listener)?;
+                self.needs(Right::Write, listener)?;
+                self.owner_can_read(to, listener)
             }
-            Action::Share { to, rights } => self.share(to, rights),
+            Action::Share { to, rights } => self.share(to, rights, listener),
             Action::ShareColumn { to, column, permissions } => {
-                self.share_column(to, column, permissions)
+                self.share_column(to, column, permissions, listener)
             }
-            Action::Append => self.needs(Right::Append),
-            Action::AppendTo => self.needs(Right::AppendTo),
+            Action::Append => self.needs(Right::Append, listener),
+            Action::AppendTo => self.needs(Right::AppendTo, listener),
         }
     }
 
@@ -170,76 +183,82 @@ impl<'a> Case<'a> {
         &self,
         columns: &[ColumnName],
         lookups: &[LookupChange<'_>],
-        unknown: &mut bool,
+        listener: &mut impl Listener,
     ) -> Checked {
-        self.needs_new(Right::Create)?;
+        self.needs_new(Right::Create, listener)?;
         let given_to =
             self.facts.owner.map(|(owner, _)| owner).filter(
                 |owner| !matches!(owner, Owner::User(user) if user == self.standing.user()),
             );
         if given_to.is_some() {
-            self.needs_new(Right::Assign)?;
+            self.needs_new(Right::Assign, listener)?;
         }
         if lookups.iter().any(|lookup| !matches!(lookup.new, Target::Nothing)) {
-            self.needs_new(Right::Append)?;
+            self.needs_new(Right::Append, listener)?;
         }
-        self.all_looked_up(lookups, unknown)?;
-        self.columns(columns, ColumnPermission::Create)?;
-        self.business_unit(unknown)?;
+        self.all_looked_up(lookups, listener)?;
+        self.columns(columns, ColumnPermission::Create, listener)?;
+        self.business_unit(listener)?;
         match given_to {
-            Some(owner) => self.owner_can_read(owner, unknown),
+            Some(owner) => self.owner_can_read(owner, listener),
             None => Ok(()),
         }
     }
 
     /// The right on a record that is there.
-    fn needs(&self, right: Right) -> Checked {
-        self.access(&self.table.id, right, &self.facts, Ways::All)
+    fn needs(&self, right: Right, listener: &mut impl Listener) -> Checked {
+        self.right(right, Ways::All, Purpose::Edit, listener)
     }
 
     /// The right on a record that is not there yet.
-    fn needs_new(&self, right: Right) -> Checked {
-        self.access(&self.table.id, right, &self.facts, Ways::New)
+    fn needs_new(&self, right: Right, listener: &mut impl Listener) -> Checked {
+        self.right(right, Ways::New, Purpose::Edit, listener)
     }
 
-    fn access(
+    /// The right on the record itself.
+    fn right(
         &self,
-        table: &TableName,
         right: Right,
-        facts: &RecordFacts<'_>,
         ways: Ways,
+        purpose: Purpose<'_>,
+        listener: &mut impl Listener,
     ) -> Checked {
-        match access::denial(self.standing, table, right, facts, ways) {
-            None => Ok(()),
-            Some(denial) => Err(Box::new(denial)),
-        }
+        let record = Target::Record(self.facts);
+        self.access(AskedRight { right, table: &self.table.id, record, ways, purpose }, listener)
     }
 
-    fn all_looked_up(&self, lookups: &[LookupChange<'_>], unknown: &mut bool) -> Checked {
-        in_order(lookups).iter().try_for_each(|lookup| self.looked_up(lookup, unknown))
+    fn access(&self, asked: AskedRight<'_>, listener: &mut impl Listener) -> Checked {
+        let AskedRight { right, table, record, ways, purpose } = asked;
+        let facts = match record {
+            Target::Nothing => return Ok(()),
+            Target::Unknown => return listener.hear(Asked::Right(asked), Found::Unknown),
+            Target::Missing => {
+                let denial = purpose.denial(self.missing(table));
+                return listener.hear(Asked::Right(asked), Found::Broken(Box::new(denial)));
+            }
+            Target::Record(facts) => facts,
+        };
+        let rule = match access::access(self.standing, table, right, &facts, ways) {
+            Access::Granted(way) => return listener.hear(Asked::Right(asked), Found::Way(way)),
+            Access::NoPrivilege => Rule::NoPrivilege,
+            Access::OutOfDepth => Rule::OutOfDepth,
+        };
+        let denial = access::denial(rule, self.standing, table, right, &facts, ways);
+        let denial = Box::new(purpose.denial(denial));
+        listener.hear(Asked::Right(asked), Found::Broken(denial))
+    }
+
+    fn all_looked_up(&self, lookups: &[LookupChange<'_>], listener: &mut impl Listener) -> Checked {
+        in_order(lookups).iter().try_for_each(|lookup| self.looked_up(lookup, listener))
     }
 
     /// `read`, then `append_to`, on the old record, then on the new one.
-    fn looked_up(&self, lookup: &LookupChange<'_>, unknown: &mut bool) -> Checked {
-        for target in [lookup.old, lookup.new] {
+    fn looked_up(&self, lookup: &LookupChange<'_>, listener: &mut impl Listener) -> Checked {
+        let LookupChange { column, table, old, new } = *lookup;
+        for record in [old, new] {
             for right in [Right::Read, Right::AppendTo] {
-                let denial = match target {
-                    Target::Nothing => None,
-                    Target::Record(facts) => {
-                        self.access(lookup.table, right, &facts, Ways::All).err()
-                    }
-                    Target::Missing => Some(Box::new(self.missing(lookup.table))),
-                    Target::Unknown => {
-                        *unknown = true;
-                        None
-                    }
-                };
-                if let Some(denial) = denial {
-                    return Err(Box::new(Denial {
-                        column: Some(lookup.column.clone()),
-                        ..*denial
-                    }));
-                }
+                let (ways, purpose) = (Ways::All, Purpose::LookUp(column));
+                self.access(AskedRight { right, table, record, ways, purpose }, listener)?;
             }
         }
         Ok(())
@@ -253,75 +272,88 @@ impl<'a> Case<'a> {
         Denial { right: Some(Right::Read), table: Some(table.clone()), ..Denial::of(rule) }
     }
 
-    fn columns(&self, columns: &[ColumnName], permission: ColumnPermission) -> Checked {
-        columns.iter().try_for_each(|column| self.column(column, permission))
+    fn columns(
+        &self,
+        columns: &[ColumnName],
+        permission: ColumnPermission,
+        listener: &mut impl Listener,
+    ) -> Checked {
+        columns.iter().try_for_each(|column| self.column(column, permission, listener))
     }
 
-    fn column(&self, column: &ColumnName, permission: ColumnPermission) -> Checked {
-        if !self.table.secured.contains(column)
-            || self.column_permissions(column).contains(permission)
-        {
+    fn column(
+        &self,
+        column: &ColumnName,
+        permission: ColumnPermission,
+        listener: &mut impl Listener,
+    ) -> Checked {
+        if !self.table.secured.contains(column) {
             return Ok(());
         }
-        Err(Box::new(Denial {
-            table: Some(self.table.id.clone()),
-            column: Some(column.clone()),
-            ..Denial::of(Rule::NoColumnPermission)
-        }))
+        self.column_permission(column, permission, Rule::NoColumnPermission, listener)
     }
 
-    fn column_permissions(&self, column: &ColumnName) -> ColumnPermissions {
-        access::column_permissions(self.standing, &self.table.id, column, &self.facts)
+    fn column_permission(
+        &self,
+        column: &ColumnName,
+        permission: ColumnPermission,
+        rule: Rule,
+        listener: &mut impl Listener,
+    ) -> Checked {
+        let known = access::column_permissions(self.standing, &self.table.id, column, &self.facts);
+        let found = if known.contains(permission) {
+            Found::Yes
+        } else {
+            Found::Broken(Box::new(Denial {
+                table: Some(self.table.id.clone()),
+                column: Some(column.clone()),
+                ..Denial::of(rule)
+            }))
+        };
+        let give = rule == Rule::CannotGiveRight;
+        listener.hear(Asked::Column { column, permission, give }, found)
     }
 
     /// The record's business unit is its owner's.
-    fn business_unit(&self, unknown: &mut bool) -> Checked {
+    fn business_unit(&self, listener: &mut impl Listener) -> Checked {
         let Some((owner, unit)) = self.facts.owner else {
-            return if self.table.is_user_owned() {
-                Err(Box::new(Denial::malformed("the record has no owner")))
-            } else {
-                Ok(())
-            };
+            if !self.table.is_user_owned() {
+                return Ok(());
+            }
+            let denial = Denial::malformed("the record has no owner");
+            return listener.hear(Asked::Owned, Found::Broken(Box::new(denial)));
         };
-        match self.directory.business_unit(owner) {
-            Knowledge::Known(of_owner) if of_owner == unit => Ok(()),
-            Knowledge::Known(_) | Knowledge::Absent => Err(Box::new(Denial {
+        let found = match self.directory.business_unit(owner) {
+            Knowledge::Known(of_owner) if of_owner == unit => Found::Yes,
+            Knowledge::Known(_) | Knowledge::Absent => Found::Broken(Box::new(Denial {
                 table: Some(self.table.id.clone()),
                 detail: Some(format!("`{unit}` is not the business unit of {owner}")),
                 ..Denial::of(Rule::WrongBusinessUnit)
             })),
-            Knowledge::Unknown => {
-                *unknown = true;
-                Ok(())
-            }
-        }
+            Knowledge::Unknown => Found::Unknown,
+        };
+        listener.hear(Asked::BusinessUnit { owner, unit }, found)
     }
 
-    fn owner_can_read(&self, owner: &Owner, unknown: &mut bool) -> Checked {
-        match self.directory.owner_can_read(owner, &self.table.id) {
-            Knowledge::Known(true) => Ok(()),
-            Knowledge::Known(false) | Knowledge::Absent => Err(Box::new(Denial {
+    fn owner_can_read(&self, owner: &Owner, listener: &mut impl Listener) -> Checked {
+        let found = match self.directory.owner_can_read(owner, &self.table.id) {
+            Knowledge::Known(true) => Found::Yes,
+            Knowledge::Known(false) | Knowledge::Absent => Found::Broken(Box::new(Denial {
                 table: Some(self.table.id.clone()),
                 detail: Some(format!("{owner} could not read it")),
                 ..Denial::of(Rule::OwnerCannotRead)
             })),
-            Knowledge::Unknown => {
-                *unknown = true;
-                Ok(())
-            }
-        }
+            Knowledge::Unknown => Found::Unknown,
+        };
+        listener.hear(Asked::OwnerCanRead(owner), found)
     }
 
-    fn share(&self, to: &Principal, rights: Rights) -> Checked {
-        self.needs(Right::Share)?;
-        self.needs(Right::Read)?;
+    fn share(&self, to: &Principal, rights: Rights, listener: &mut impl Listener) -> Checked {
+        self.needs(Right::Share, listener)?;
+        self.needs(Right::Read, listener)?;
         let had = self.facts.shares.get(to).copied().unwrap_or(Rights::NONE);
-        for right in rights.without(had).iter() {
-            if let Err(lacking) = self.needs(right) {
-                return Err(Box::new(Denial { rule: Rule::CannotGiveRight, ..*lacking }));
-            }
-        }
-        Ok(())
+        let mut added = rights.without(had).iter();
+        added.try_for_each(|right| self.right(right, Ways::All, Purpose::Give, listener))
     }
 
     fn share_column(
@@ -329,22 +361,21 @@ impl<'a> Case<'a> {
         to: &Principal,
         column: &ColumnName,
         permissions: ColumnPermissions,
+        listener: &mut impl Listener,
     ) -> Checked {
-        self.needs(Right::Share)?;
-        self.needs(Right::Read)?;
+        self.needs(Right::Share, listener)?;
+        self.needs(Right::Read, listener)?;
         let shares = self.facts.column_shares.iter();
         let had = shares
             .filter(|((shared, principal), _)| shared == column && principal == to)
             .fold(ColumnPermissions::NONE, |had, (_, given)| had.union(*given));
-        let added = ColumnPermissions { create: false, ..permissions.without(had) };
-        if added.without(self.column_permissions(column)).is_empty() {
-            return Ok(());
-        }
-        Err(Box::new(Denial {
-            table: Some(self.table.id.clone()),
-            column: Some(column.clone()),
-            ..Denial::of(Rule::CannotGiveRight)
-        }))
+        let added = permissions.without(had);
+        let mut added = [ColumnPermission::Read, ColumnPermission::Update]
+            .into_iter()
+            .filter(|permission| added.contains(*permission));
+        added.try_for_each(|permission| {
+            self.column_permission(column, permission, Rule::CannotGiveRight, listener)
+        })
     }
 }
 

@@ -48,18 +48,23 @@ mod action;
 mod case;
 mod confirmed;
 mod directory;
+mod explain;
 mod facts;
 mod follow;
 mod judge;
+mod requirement;
 mod roster;
 mod ruling;
 mod standing;
 
 pub use access::{can_read, can_read_column, column_permissions, has_right};
 pub use action::{Action, LookupChange, Target};
-pub use case::{Answer, CaseJudge};
+pub use case::{Answer, CaseExplanation, CaseJudge};
 pub use confirmed::{Admitted, Applied, Attestation, Confirmed, apply, replay};
 pub use directory::{Directory, Knowledge};
+pub use explain::{
+    Explanation, Finding, Held, Remedy, Requirement, Step, Way, explain, explain_in_full,
+};
 pub use facts::RecordFacts;
 pub use follow::follow_owner;
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};

@@ -145,6 +145,14 @@ impl Roster {
         })
     }
 
+    /// Whether a role of the user's, or of an owner team of the user's, gives `read`; whether the
+    /// user is disabled is not asked.
+    pub(super) fn gives_read(&self, user: &UserId, table: &TableName) -> bool {
+        let own = self.organization.users.get(user).map(|user| user.roles.iter());
+        own.is_some_and(|roles| self.roles_give_read(roles, table))
+            || self.owner_teams(user).any(|(_, _, roles)| self.roles_give_read(roles, table))
+    }
+
     fn roles_give_read<'a>(
         &self,
         mut roles: impl Iterator<Item = &'a RoleId>,
@@ -200,13 +208,7 @@ impl Directory for Roster {
         match owner {
             Owner::User(id) => match self.organization.users.get(id) {
                 None => Knowledge::Absent,
-                Some(user) => Knowledge::Known(
-                    !user.disabled
-                        && (self.roles_give_read(user.roles.iter(), table)
-                            || self
-                                .owner_teams(id)
-                                .any(|(_, _, roles)| self.roles_give_read(roles, table))),
-                ),
+                Some(user) => Knowledge::Known(!user.disabled && self.gives_read(id, table)),
             },
             Owner::Team(id) => match self.organization.teams.get(id).map(|team| &team.kind) {
                 Some(TeamKind::Owner { roles, .. }) => {

@@ -11,7 +11,7 @@ use crate::crdt::Record;
 use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX};
 use crate::model::{
     ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, RecordId,
-    RecordState, Schema, Section, Sequence, Table, TableFacts, TableName, Value,
+    RecordState, Schema, Section, Sequence, Table, TableFacts, TableName, Value, check_extent,
 };
 
 /// What a lookup points at, as this court knows it.
@@ -165,6 +165,9 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
         }
         if change.ops.len() > CHANGE_OPS_MAX {
             return refuse(format!("a change has at most {CHANGE_OPS_MAX} operations"));
+        }
+        if let Err(misfit) = check_extent(&change.ops) {
+            return refuse(misfit.to_string());
         }
         for op in &change.ops {
             if op.section(table) != change.section {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BusinessUnitId, ColumnName, ColumnPermissions, Denial, Depth, HierarchyModel, Inheritance,
-    Owner, Right, RoleId, Rule, TableName, TeamId, UserId,
+    BusinessUnitId, ColumnName, ColumnPermissions, Denial, Depth, Hierarchy, HierarchyModel,
+    Inheritance, Owner, Right, RoleId, Rule, TableName, TeamId, UserId,
 };
 
 use super::roster::{Roster, is_administrator};
@@ -104,7 +104,7 @@ impl Standing {
             standing.subtrees.clear();
         } else {
             standing.add_columns(roster);
-            standing.add_people_below(roster);
+            standing.add_people_below(roster, &roster.policy().hierarchy);
         }
         Ok(standing)
     }
@@ -159,8 +159,8 @@ impl Standing {
         }
     }
 
-    fn add_people_below(&mut self, roster: &Roster) {
-        let hierarchy = &roster.policy().hierarchy;
+    /// By this hierarchy, which need not be the roster's.
+    pub(super) fn add_people_below(&mut self, roster: &Roster, hierarchy: &Hierarchy) {
         let users = &roster.organization().users;
         let Some(person) = users.get(&self.user) else { return };
         let below = match (hierarchy.model, &person.position) {
@@ -255,7 +255,7 @@ impl Standing {
 }
 
 impl TableStanding {
-    fn add(&mut self, right: Right, new: Holding) {
+    pub(super) fn add(&mut self, right: Right, new: Holding) {
         let Some(holdings) = self.rights.get_mut(right as usize) else { return };
         match holdings.iter_mut().find(|known| known.holder == new.holder) {
             Some(known) => {

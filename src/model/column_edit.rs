@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{ColumnName, ColumnType, Columns, Json, JsonError, Op, Value, json};
 use crate::limits::{
-    COUNTER_SET_MAX, COUNTER_STEP_MAX, ITEM_BYTES_MAX, LIST_ITEMS_MAX, MAP_ENTRIES_MAX,
-    MAP_KEY_BYTES_MAX, RICH_TEXT_CHARS_MAX,
+    CHANGE_PLACES_MAX, COUNTER_SET_MAX, COUNTER_STEP_MAX, ITEM_BYTES_MAX, LIST_ITEMS_MAX,
+    MAP_ENTRIES_MAX, MAP_KEY_BYTES_MAX, RICH_TEXT_CHARS_MAX,
 };
 
 /// Why an operation does not fit the value that it is written for.
@@ -157,6 +157,29 @@ pub(crate) fn check_splice(
         return Ok(());
     }
     MisfitOpError::bound(column, what, (length - index(delete)).saturating_add(insert), max)
+}
+
+/// Checks how many characters and items the operations of one change put into texts and lists or
+/// take out of them, all together.
+///
+/// # Errors
+/// There are more than a change may have.
+pub(crate) fn check_extent(ops: &[Op]) -> Result<(), MisfitOpError> {
+    let mut places = 0_usize;
+    for op in ops {
+        let (column, more) = match op {
+            Op::Splice { column, delete, insert, .. } => {
+                (column, index(*delete).saturating_add(insert.chars().count()))
+            }
+            Op::ListInsert { column, values, .. } => (column, values.len()),
+            Op::ListRemove { column, count, .. } => (column, index(*count)),
+            _ => continue,
+        };
+        places = places.saturating_add(more);
+        let what = "characters and items are put in or taken out at once";
+        MisfitOpError::bound(column, what, places, CHANGE_PLACES_MAX)?;
+    }
+    Ok(())
 }
 
 /// What a rich text is bounded by.

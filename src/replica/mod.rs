@@ -1,6 +1,7 @@
 //! The handle that an app embeds: reads are local and synchronous, edits are durable when their
 //! future is ready, and sync goes on beside both.
 
+mod can;
 mod conflict;
 mod edit;
 mod error;
@@ -30,7 +31,9 @@ use crate::sync::ReplicaStore as _;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
+pub use crate::store::is_fenced;
 pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
+pub use can::{Ability, Lack, Wish};
 pub use conflict::Conflict;
 pub use edit::{EditBuilder, Part};
 pub use error::{ReplicaOpenError, SyncError};

@@ -1,5 +1,6 @@
 //! From redb's errors to ours, and a fence around its panics.
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,18 +8,27 @@ use redb::{CommitError, StorageError, TableError, TransactionError};
 
 use crate::sync::StoreError;
 
+thread_local! {
+    /// How many fences this thread is within.
+    static FENCES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether a panic of this thread, now, becomes an error of the store that says what to do: a
+/// panic hook need not print it.
+#[must_use]
+pub fn is_fenced() -> bool {
+    FENCES.get() > 0
+}
+
 /// Runs what reads or writes pages. redb trusts the pages of a file that was closed in order: on
 /// damaged ones it may panic, and then the file is damaged, and the process should live.
 ///
 /// No state outlives a panic: the transaction in which it happened is gone.
 pub(super) fn fenced<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(StoreError::Damaged(
-            "its pages do not fit each other; restore it from a backup, or let the device sync \
-             into a new file"
-                .into(),
-        ))
-    })
+    FENCES.set(FENCES.get() + 1);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    FENCES.set(FENCES.get() - 1);
+    result.unwrap_or_else(|_| Err(StoreError::Damaged("its pages do not fit each other".into())))
 }
 
 /// Begins what is said of a full disk.
@@ -78,5 +88,23 @@ pub(super) fn commit(error: CommitError) -> StoreError {
         CommitError::Storage(StorageError::Corrupted(detail)) => StoreError::Damaged(detail),
         CommitError::Storage(error) => StoreError::Ambiguous(error.to_string()),
         other => StoreError::Damaged(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_fenced_within_and_nowhere_else() {
+        assert!(!is_fenced());
+        let inner = fenced(|| {
+            let nested = fenced::<()>(|| std::panic::resume_unwind(Box::new("a damaged page")));
+            assert!(matches!(nested, Err(StoreError::Damaged(_))));
+            Ok(is_fenced())
+        });
+        assert_eq!(inner, Ok(true));
+        assert!(!is_fenced());
+        assert_eq!(fenced(|| Ok(std::thread::spawn(is_fenced).join().ok())), Ok(Some(false)));
     }
 }

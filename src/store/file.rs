@@ -157,7 +157,7 @@ impl File {
             let failed = |error| OpenError::io(path, "open it", error);
             let backend = backend().map_err(failed)?;
             let is_new = backend.len().map_err(failed)? == 0;
-            let open = open_in(path, backend, kind)?;
+            let open = open_repaired(path, backend, kind)?;
             if is_new {
                 let filled = fill(&open.database, kind, make);
                 filled.map_err(|it| OpenError::store(path, "fill it", it))?;
@@ -324,18 +324,68 @@ fn fenced_open<T>(
 }
 
 fn open(path: &Path, kind: FileKind) -> Result<Open, OpenError> {
-    let file = open_ours(path, true)?;
-    let file = FileBackend::new(file).map_err(|error| OpenError::redb(path, "open it", error))?;
-    checked(path, open_in(path, file, kind)?, kind)
+    // redb repairs what it opens, if that was not closed in order. So such a file is looked at
+    // first: what is damaged, or another's, is refused as it was found.
+    let storage = || {
+        let file = open_ours(path, true)?;
+        FileBackend::new(file).map_err(|error| OpenError::redb(path, "open it", error))
+    };
+    let opened = match open_in(path, storage()?, kind, Repairing::No)? {
+        Some(opened) => opened,
+        None => {
+            let (looked_at, found) = open_to_look(path)?;
+            drop(looked_at);
+            if found != kind {
+                return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted: kind });
+            }
+            open_repaired(path, storage()?, kind)?
+        }
+    };
+    checked(path, opened, kind)
 }
 
-fn open_in(path: &Path, storage: impl StorageBackend, kind: FileKind) -> Result<Open, OpenError> {
+/// Whether redb may repair a file that was not closed in order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repairing {
+    No,
+    Yes,
+}
+
+fn open_repaired(
+    path: &Path,
+    storage: impl StorageBackend,
+    kind: FileKind,
+) -> Result<Open, OpenError> {
+    let aborted = || OpenError::redb(path, "repair it", redb::DatabaseError::RepairAborted);
+    open_in(path, storage, kind, Repairing::Yes)?.ok_or_else(aborted)
+}
+
+/// `None`: it must be repaired, and was not; nothing was written.
+fn open_in(
+    path: &Path,
+    storage: impl StorageBackend,
+    kind: FileKind,
+    repairing: Repairing,
+) -> Result<Option<Open>, OpenError> {
     let storage = Untouched::new(storage);
-    let database = fenced_open(path, || {
-        let opened = builder(kind).create_with_backend(storage.clone());
-        opened.map_err(|error| OpenError::redb(path, "open it", error))
-    })?;
-    Ok(Open { database, storage: Box::new(storage) })
+    let opened = fenced_open(path, || {
+        let mut builder = builder(kind);
+        if repairing == Repairing::No {
+            builder.set_repair_callback(redb::RepairSession::abort);
+        }
+        match builder.create_with_backend(storage.clone()) {
+            Ok(database) => Ok(Some(database)),
+            Err(redb::DatabaseError::RepairAborted) if repairing == Repairing::No => Ok(None),
+            Err(error) => Err(OpenError::redb(path, "open it", error)),
+        }
+    });
+    // Also where it is not opened: what was held back is not written then.
+    let database = opened.inspect_err(|_| storage.leave())?;
+    let Some(database) = database else {
+        storage.leave();
+        return Ok(None);
+    };
+    Ok(Some(Open { database, storage: Box::new(storage) }))
 }
 
 fn checked(path: &Path, open: Open, kind: FileKind) -> Result<Open, OpenError> {

@@ -20,6 +20,7 @@ mod table;
 mod untouched;
 mod verify;
 
+pub use fence::is_fenced;
 pub use file::FileKind;
 #[cfg(feature = "server")]
 pub use file::look;

@@ -9,6 +9,7 @@
 )]
 
 mod atomic;
+mod can;
 mod edits;
 mod embed;
 mod enrolment;

@@ -127,3 +127,69 @@ fn the_organization_may_come_from_csv() {
     let output = run(&arguments, case.as_bytes());
     assert_eq!(text(&output.stdout), "{\"allowed\":true}\n", "{}", text(&output.stderr));
 }
+
+#[test]
+fn explains_each_line_in_order_in_words_or_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("policy.json"), policy().to_string()).unwrap();
+    std::fs::write(path("cases.jsonl"), CASES).unwrap();
+    let (policy, cases) = (path("policy.json"), path("cases.jsonl"));
+    let explain = |more: &[&str]| {
+        let arguments = [&["gate", "explain", "--policy", &policy], more].concat();
+        let output = run(&arguments, CASES.as_bytes());
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+        text(&output.stdout).to_owned()
+    };
+    let words = explain(&["--cases", &cases]);
+    assert_eq!(words, explain(&["--cases", "-"]));
+    let heads: Vec<_> = words.split("\n\n").map(|block| block.lines().next().unwrap()).collect();
+    assert_eq!(heads.len(), 5);
+    assert_eq!(heads[0], "bea may read a record of `order` that belongs to bea in `north`");
+    assert!(heads[1].starts_with("Not a case: malformed: expected ident"), "{}", heads[1]);
+    assert!(heads[3].ends_with(": no_column_permission"), "{}", heads[3]);
+
+    // The answers of `check`, with more beside.
+    let lines = explain(&["--cases", &cases, "--json"]);
+    for (line, answer) in lines.lines().zip(ANSWERS.lines()) {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let steps = line.as_object_mut().unwrap().remove("steps").unwrap();
+        assert_eq!(steps.as_array().unwrap().is_empty(), line["rule"] == "malformed");
+        line.as_object_mut().unwrap().remove("detail");
+        assert_eq!(line, serde_json::from_str::<serde_json::Value>(answer).unwrap());
+    }
+    assert_eq!(lines.lines().count(), 5);
+
+    // One case as an argument.
+    let first = CASES.lines().next().unwrap();
+    assert_eq!(explain(&[first]), format!("{}\n", words.split("\n\n").next().unwrap()));
+}
+
+#[test]
+fn explain_has_the_errors_of_check() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("good.json"), policy().to_string()).unwrap();
+    std::fs::write(path("bad.toml"), "[[role]]\nid = \"a\"\nid2 = \"b\"\n").unwrap();
+    let (good, bad, absent) = (path("good.json"), path("bad.toml"), path("absent"));
+    let rows: [(&[&str], String); 3] = [
+        (&["--policy", &bad, "--cases", "-"], format!("{bad}:3: unknown key `id2`")),
+        (&["--policy", &absent, "--cases", "-"], format!("cannot read {absent}")),
+        (&["--policy", &good, "--cases", &absent], format!("cannot read {absent}")),
+    ];
+    for (arguments, message) in rows {
+        let arguments = [&["gate", "explain"], arguments].concat();
+        let output = run(&arguments, b"");
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        let stderr = text(&output.stderr);
+        assert!(stderr.starts_with("error: ") && stderr.contains(&message), "{message}: {stderr}");
+        let output = run(&[&arguments[..], &["--json"]].concat(), b"");
+        let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert!(error["error"].as_str().unwrap().contains(&message), "{error}");
+    }
+    // Neither cases nor a case; and both.
+    for more in [&[][..], &["--cases", "-", "{}"]] {
+        let arguments = [&["gate", "explain", "--policy", good.as_str()], more].concat();
+        assert_eq!(run(&arguments, b"").status.code(), Some(2));
+    }
+}

@@ -13,6 +13,7 @@ mod compare;
 mod device;
 mod documents;
 mod edits;
+mod explain;
 mod hostile;
 mod malformed;
 #[path = "../common/naive.rs"]
@@ -21,4 +22,5 @@ mod naive;
 mod naive_structure;
 mod organization;
 mod random;
+mod situations;
 mod twins;

@@ -104,7 +104,7 @@ pub(crate) fn adventure_works() -> Option<PathBuf> {
     None
 }
 
-fn adventure_works_document() -> Option<PolicyDocument> {
+pub(crate) fn adventure_works_document() -> Option<PolicyDocument> {
     let directory = adventure_works()?;
     let bytes = |name: &str| std::fs::read(directory.join(name)).unwrap();
     let text = String::from_utf8(bytes("policy.toml")).unwrap();

@@ -10,6 +10,7 @@
 
 mod bombs;
 mod files;
+mod heavy;
 #[path = "../store/memory.rs"]
 #[allow(dead_code, reason = "the stores' own tests use the rest")]
 mod memory;

@@ -61,8 +61,8 @@ fn mutant(rng: &mut Rng, bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn mutants_of_change_sets_are_refused_or_judged() {
+#[cfg_attr(test, test)]
+pub(crate) fn mutants_of_change_sets_are_refused_or_judged() {
     let mut rng = Rng(11);
     let mut server = Server::new();
     let organization = tidegate::codec::SecretKey::from_seed([1; 32]);
@@ -113,8 +113,8 @@ fn mutants_of_change_sets_are_refused_or_judged() {
     }
 }
 
-#[test]
-fn mutants_of_signed_bytes_never_verify() {
+#[cfg_attr(test, test)]
+pub(crate) fn mutants_of_signed_bytes_never_verify() {
     let mut rng = Rng(12);
     let mut server = Server::new();
     let organization = tidegate::codec::SecretKey::from_seed([1; 32]);
@@ -132,8 +132,8 @@ fn mutants_of_signed_bytes_never_verify() {
     assert!(server.store.log.is_empty());
 }
 
-#[test]
-fn what_does_not_fit_its_value_is_malformed() {
+#[cfg_attr(test, test)]
+pub(crate) fn what_does_not_fit_its_value_is_malformed() {
     let mut server = Server::new();
     let mut device = Replica::new(1);
     let mut counter = 0;

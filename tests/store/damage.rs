@@ -12,10 +12,17 @@ use crate::data::{self, Rng, column, commit, id, row, table};
 use crate::disk::Disk;
 use crate::memory::{MemoryReplica, MemoryServer, compare_replica, compare_server};
 
-/// Flips for each kind of file. Some hundred of them hit what is read.
-const FLIPS: usize = 600;
+/// Flips in both kinds of file together, after which all is read.
+const FLIPS: usize = 10_000;
+/// Flips for each kind of file where more than reading is tried.
+const FLIPS_FEW: usize = 600;
 /// Enough that there are pages above pages.
-const FILLERS: u64 = 300;
+const FILLERS: u64 = 80;
+
+/// Flips in one kind of file, after which all is read.
+fn flips_read() -> usize {
+    std::env::var("TIDEGATE_FLIPS").map_or(FLIPS, |text| text.parse().unwrap()) / 2
+}
 
 /// What came of one flip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,12 +93,12 @@ fn server_file() -> (Vec<u8>, MemoryServer) {
 
 /// Flips single bits, and gives each file to `look`, which is to find no wrong data. Returns how
 /// often it was told of an error.
-fn flip(bytes: &[u8], seed: u64, look: impl Fn(Vec<u8>) -> Outcome) -> usize {
+fn flip(bytes: &[u8], seed: u64, flips: usize, look: impl Fn(Vec<u8>) -> Outcome) -> usize {
     // Most of a file is room for later.
     let used: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
     let mut rng = Rng(seed);
     let mut told = 0;
-    for _ in 0..FLIPS {
+    for _ in 0..flips {
         let (at, bit) = (rng.pick(&used), rng.below(8));
         let mut bytes = bytes.to_vec();
         bytes[at] ^= 1 << bit;
@@ -99,57 +106,58 @@ fn flip(bytes: &[u8], seed: u64, look: impl Fn(Vec<u8>) -> Outcome) -> usize {
         assert_ne!(outcome, Outcome::Wrong, "seed {seed}: byte {at}, bit {bit}");
         told += usize::from(outcome == Outcome::Told);
     }
+    println!("seed {seed}: {flips} bits flipped, {told} told, no wrong data");
     told
 }
 
 /// Enough flips hit something.
 #[track_caller]
-fn assert_hit(told: usize) {
-    assert!(told > FLIPS / 30, "only {told} of {FLIPS} hit anything");
+fn assert_hit(told: usize, flips: usize) {
+    assert!(told > flips / 30, "only {told} of {flips} hit anything");
 }
 
 #[test]
 fn a_flipped_bit_never_makes_a_replica_tell_other_data() {
     let (bytes, model) = replica_file();
     let places = places();
-    let told = flip(&bytes, 1, |bytes| {
+    let told = flip(&bytes, 1, flips_read(), |bytes| {
         let store = replica_on(Disk::holding(bytes));
         outcome(&store.map(|store| compare_replica(&store, &model, &places)))
     });
-    assert_hit(told);
+    assert_hit(told, flips_read());
 }
 
 #[test]
 fn a_flipped_bit_never_makes_a_server_tell_other_data() {
     let (bytes, model) = server_file();
-    let told = flip(&bytes, 2, |bytes| {
+    let told = flip(&bytes, 2, flips_read(), |bytes| {
         let store = server_on(Disk::holding(bytes));
         outcome(&store.map(|store| compare_server(&store, &model)))
     });
-    assert_hit(told);
+    assert_hit(told, flips_read());
 }
 
 #[test]
 fn a_file_that_is_checked_whole_tells_what_was_written() {
     let (bytes, model) = replica_file();
     let places = places();
-    let told = flip(&bytes, 3, |bytes| {
+    let told = flip(&bytes, 3, FLIPS_FEW, |bytes| {
         let store = replica_on(Disk::holding(bytes));
         outcome(&store.map(|store| {
             store.check()?;
             compare_replica(&store, &model, &places)
         }))
     });
-    assert_hit(told);
+    assert_hit(told, FLIPS_FEW);
     let (bytes, model) = server_file();
-    let told = flip(&bytes, 4, |bytes| {
+    let told = flip(&bytes, 4, FLIPS_FEW, |bytes| {
         let store = server_on(Disk::holding(bytes));
         outcome(&store.map(|store| {
             store.check()?;
             compare_server(&store, &model)
         }))
     });
-    assert_hit(told);
+    assert_hit(told, FLIPS_FEW);
 }
 
 #[test]
@@ -188,7 +196,7 @@ fn every_byte_of_a_value_counts_and_the_error_names_its_place() {
 fn writing_into_a_damaged_file_does_not_end_the_process() {
     let (bytes, model) = replica_file();
     let batch = data::batch(&mut Rng(5), &model);
-    let told = flip(&bytes, 6, |bytes| {
+    let told = flip(&bytes, 6, FLIPS_FEW, |bytes| {
         let Ok(mut store) = replica_on(Disk::holding(bytes)) else { return Outcome::Told };
         let written = (0..2).try_for_each(|_| store.commit(batch.clone()));
         let read = compare_replica(&store, &model, &[]);

@@ -53,6 +53,12 @@ impl Disk {
         self.state().cut = Some((operation, io::ErrorKind::Other));
     }
 
+    /// Whether the power went.
+    pub(crate) fn is_dark(&self) -> bool {
+        let state = self.state();
+        state.cut.is_some_and(|(cut, _)| state.operations > cut)
+    }
+
     /// Lets the operation after `wait` more fail, and none after it.
     pub(crate) fn fail_once(&self, wait: usize, kind: io::ErrorKind) {
         let mut state = self.state();

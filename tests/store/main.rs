@@ -17,4 +17,10 @@ mod open;
 mod power;
 mod random;
 mod replica;
+#[path = "../merge/replicas.rs"]
+#[allow(dead_code, reason = "the tests of merging use the rest")]
+mod replicas;
 mod server;
+mod session;
+mod session_cuts;
+mod watched;

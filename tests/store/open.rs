@@ -249,6 +249,43 @@ fn a_file_cut_short() {
         let error = RedbReplica::open(&path).unwrap_err();
         assert!(matches!(error, OpenError::Damaged { .. }), "{length}: {error}");
         assert!(text(&error, &path).starts_with("FILE is damaged: "), "{length}: {error}");
+        assert_eq!(error.to_string().matches("restore it").count(), 1, "{length}: {error}");
+    }
+}
+
+/// The story behind: redb repairs what it opens, so that a server's file that was cut short was
+/// written to before it was refused, and a backup of the evidence was not one any more.
+#[test]
+fn what_is_refused_is_not_changed_by_a_byte() {
+    let folder = Folder::new();
+    let (replica, server) = (folder.file("replica"), folder.file("server"));
+    let (mut rng, mut store) = (Rng(3), RedbReplica::create(&replica).unwrap());
+    store.commit(batch(&mut rng, &MemoryReplica::default())).unwrap();
+    // Copied while it is open: as a kill leaves it.
+    let killed = fs::read(&replica).unwrap();
+    drop(store);
+    drop(RedbServer::create(&server).unwrap());
+    let (closed, other) = (fs::read(&replica).unwrap(), fs::read(&server).unwrap());
+    let path = folder.file("a.redb");
+    for content in [&killed, &closed, &other] {
+        for cut in 1..24 {
+            let cut = &content[..content.len() - content.len() * cut / 24];
+            fs::write(&path, cut).unwrap();
+            for error in [RedbReplica::open(&path).err(), RedbServer::open(&path).err()] {
+                assert!(error.is_some(), "{} bytes", cut.len());
+                assert!(fs::read(&path).unwrap() == cut, "{} bytes: {error:?}", cut.len());
+            }
+        }
+    }
+    for (content, is_server) in [(&killed, false), (&closed, false), (&other, true)] {
+        fs::write(&path, content).unwrap();
+        let error = if is_server {
+            RedbReplica::open(&path).unwrap_err()
+        } else {
+            RedbServer::open(&path).unwrap_err()
+        };
+        assert!(matches!(error, OpenError::WrongKind { .. }), "{error}");
+        assert!(fs::read(&path).unwrap() == *content);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{File, assert_one, assert_tidy, file, files};
 
 /// The nouns that the code and the documents use in one meaning each.
 const NOUNS: &[&str] = &[
+    "Ability",
     "Actor",
     "Adopt",
     "Applied",
@@ -31,6 +32,7 @@ const NOUNS: &[&str] = &[
     "Edit",
     "Edit id",
     "Effect",
+    "Explanation",
     "Folder",
     "Frame",
     "Gate",
@@ -59,7 +61,9 @@ const NOUNS: &[&str] = &[
     "Receipt",
     "Record",
     "Replica",
+    "Remedy",
     "Repair",
+    "Requirement",
     "Retry",
     "Right",
     "Roster",
@@ -84,7 +88,9 @@ const NOUNS: &[&str] = &[
     "Version",
     "Wanted",
     "Watermark",
+    "Way",
     "Window",
+    "Wish",
 ];
 
 /// Fewer words do not explain a noun.

@@ -6,6 +6,7 @@ mod record;
 mod structure;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Serialize, Serializer};
 
@@ -13,7 +14,10 @@ use crate::model::{ColumnName, Denial, Rule, TableFacts, TableName, UserId};
 
 use self::raw::{Object, RawCase};
 use self::structure::Case;
-use super::{Action, Judgement, Roster, Standing, judge, judge_columns};
+use super::{
+    Action, Explanation, Finding, Judgement, Requirement, Roster, Standing, Step, judge,
+    judge_columns,
+};
 
 /// Users whose standing is kept at a time. When there are more, all are forgotten: a bound that
 /// costs nothing where the cases are about fewer.
@@ -83,18 +87,47 @@ impl CaseJudge {
 
     /// Judges one line. What is wrong with its structure is an answer, [`Rule::Malformed`].
     pub fn answer(&mut self, line: &[u8]) -> Answer {
-        let malformed = |why: &str| Answer::denied(Denial::malformed(why));
-        let raw: RawCase<'_> = match serde_json::from_slice(line) {
-            Ok(Object(raw)) => raw,
-            Err(error) => return malformed(&error.to_string()),
-        };
+        let answer = self.open(line, |roster, _, standing, case| match standing {
+            Ok(standing) => case.with_action(|action| judged(standing, roster, case, action)),
+            Err(denial) => Answer::denied(denial.clone()),
+        });
+        answer.unwrap_or_else(Answer::denied)
+    }
+
+    /// Judges one line and says why; the answer is that of [`Self::answer`].
+    pub fn explain(&mut self, line: &[u8]) -> CaseExplanation {
+        let explained = self.open(line, |roster, user, standing, case| {
+            case.with_action(|action| {
+                let facts = case.record.facts();
+                let explanation = match standing {
+                    Ok(standing) => Explanation::of(roster, standing, case.table, action, &facts),
+                    Err(denial) => {
+                        Explanation::of_nobody(user, case.table, action, &facts, denial.clone())
+                    }
+                };
+                let answer = answer_of(&explanation, matches!(action, Action::Write { .. }));
+                CaseExplanation { answer, explanation: Some(explanation) }
+            })
+        });
+        explained.unwrap_or_else(|denial| CaseExplanation {
+            answer: Answer::denied(denial),
+            explanation: None,
+        })
+    }
+
+    /// Reads a line and finds its user. The error is what is wrong with its structure.
+    fn open<T>(
+        &mut self,
+        line: &[u8],
+        then: impl FnOnce(&Roster, &str, Result<&Standing, &Denial>, &Case<'_>) -> T,
+    ) -> Result<T, Denial> {
+        let Object(raw): Object<RawCase<'_>> =
+            serde_json::from_slice(line).map_err(|error| Denial::malformed(error.to_string()))?;
         let Self { roster, tables, standings } = self;
-        let case = match Case::read(&raw, tables, roster.organization()) {
-            Ok(case) => case,
-            Err(why) => return malformed(why),
-        };
+        let case = Case::read(&raw, tables, roster.organization()).map_err(Denial::malformed)?;
         let Some((user, _)) = roster.organization().users.get_key_value(&*raw.user) else {
-            return Answer::denied(Denial::of(Rule::UnknownUser));
+            let nobody = Denial::of(Rule::UnknownUser);
+            return Ok(then(roster, &raw.user, Err(&nobody), &case));
         };
         if standings.len() >= STANDINGS_MAX && !standings.contains_key(user) {
             standings.clear();
@@ -103,11 +136,62 @@ impl CaseJudge {
             Some(standing) => standing,
             None => standings.entry(user.clone()).or_insert(Standing::resolve(roster, user)),
         };
-        match standing {
-            Err(denial) => Answer::denied(denial.clone()),
-            Ok(standing) => case.with_action(|action| judged(standing, roster, &case, action)),
+        Ok(then(roster, &raw.user, standing.as_ref(), &case))
+    }
+}
+
+/// A case's answer, and why; it serializes as the answer's JSON object with `steps` beside, and its
+/// text is for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseExplanation {
+    /// The answer.
+    pub answer: Answer,
+    /// Why; `None` where the case is malformed.
+    pub explanation: Option<Explanation>,
+}
+
+impl Serialize for CaseExplanation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Flat<'a> {
+            #[serde(flatten)]
+            answer: &'a Answer,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            detail: Option<&'a str>,
+            steps: &'a [Step],
+        }
+        let detail = match &self.answer {
+            Answer::Allowed => None,
+            Answer::Denied { denial, .. } => denial.detail.as_deref(),
+        };
+        let steps = self.explanation.as_ref().map_or(&[][..], |it| &it.steps);
+        Flat { answer: &self.answer, detail, steps }.serialize(serializer)
+    }
+}
+
+impl fmt::Display for CaseExplanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.explanation, &self.answer) {
+            (Some(explanation), _) => explanation.fmt(f),
+            (None, Answer::Denied { denial, .. }) => write!(f, "Not a case: {denial}"),
+            (None, Answer::Allowed) => Ok(()),
         }
     }
+}
+
+/// The answer that the steps amount to.
+fn answer_of(explanation: &Explanation, is_write: bool) -> Answer {
+    let denial = match &explanation.judgement {
+        Judgement::Allowed | Judgement::Unknown => return Answer::Allowed,
+        Judgement::Denied(denial) => Box::new(denial.clone()),
+    };
+    let denied =
+        explanation.steps.iter().filter_map(|step| match (&step.requirement, &step.finding) {
+            (Requirement::Column { column, .. }, Finding::Broken { .. }) => Some(column.clone()),
+            _ => None,
+        });
+    let by_column = is_write && denial.rule == Rule::NoColumnPermission;
+    Answer::Denied { columns: by_column.then(|| denied.collect()), denial }
 }
 
 fn judged(standing: &Standing, roster: &Roster, case: &Case<'_>, action: &Action<'_>) -> Answer {

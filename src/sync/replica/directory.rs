@@ -2,9 +2,12 @@ use crate::gate::{Directory, Knowledge, Standing};
 use crate::model::{BusinessUnitId, Owner, TableName};
 
 /// What a device knows of others: its own user and teams, and the owners that the server listed.
-pub(super) struct DeviceDirectory<'a> {
-    pub(super) standing: &'a Standing,
-    pub(super) owners: &'a [(Owner, BusinessUnitId)],
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceDirectory<'a> {
+    /// The privileges of its user, by the newest grant.
+    pub standing: &'a Standing,
+    /// The owners that the server listed.
+    pub owners: &'a [(Owner, BusinessUnitId)],
 }
 
 impl Directory for DeviceDirectory<'_> {

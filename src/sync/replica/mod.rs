@@ -24,6 +24,7 @@ use crate::sync::{
 
 pub use commit::{Draft, EditError, Intent};
 pub use desk::replay;
+pub use directory::DeviceDirectory;
 pub use enrolment::SignOutError;
 pub use session::{Purpose, SessionError};
 
