@@ -330,16 +330,15 @@ fn open(path: &Path, kind: FileKind) -> Result<Open, OpenError> {
         let file = open_ours(path, true)?;
         FileBackend::new(file).map_err(|error| OpenError::redb(path, "open it", error))
     };
-    let opened = match open_in(path, storage()?, kind, Repairing::No)? {
-        Some(opened) => opened,
-        None => {
-            let (looked_at, found) = open_to_look(path)?;
-            drop(looked_at);
-            if found != kind {
-                return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted: kind });
-            }
-            open_repaired(path, storage()?, kind)?
+    let opened = if let Some(opened) = open_in(path, storage()?, kind, Repairing::No)? {
+        opened
+    } else {
+        let (looked_at, found) = open_to_look(path)?;
+        drop(looked_at);
+        if found != kind {
+            return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted: kind });
         }
+        open_repaired(path, storage()?, kind)?
     };
     checked(path, opened, kind)
 }
