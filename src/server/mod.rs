@@ -242,9 +242,14 @@ impl Drop for Server {
 async fn accept(endpoint: Arc<Endpoint>, events: mpsc::Sender<Event>, limits: Limits) {
     let last = Arc::new(AtomicU64::new(0));
     let most = usize::try_from(limits.connections).unwrap_or(usize::MAX);
+    let mut full = false;
     while let Some(incoming) = endpoint.accept().await {
-        if endpoint.open_connections() >= most {
-            tracing::warn!(most, "no more connections: a device is told to try later");
+        let was_full = std::mem::replace(&mut full, endpoint.open_connections() >= most);
+        if full {
+            // Once: who knocks in vain shall not fill the log.
+            if !was_full {
+                tracing::warn!(most, "no more connections: devices are told to try later");
+            }
             incoming.refuse();
             continue;
         }
