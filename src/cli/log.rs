@@ -1,5 +1,7 @@
 //! What is logged, to standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use super::CliError;
@@ -24,7 +26,12 @@ pub(super) fn start(log: Log) -> Result<(), CliError> {
         Ok(quiet) => filter.add_directive(quiet),
         Err(_) => filter,
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a terminal; a journal would show their codes.
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

@@ -132,6 +132,7 @@ fn the_environment_says_what_is_logged_before_the_configuration_does() {
     for filter in ["", "info"] {
         let log = log(filter);
         assert!(log.contains("serving") && log.contains("stopped"), "{filter}: {log}");
+        assert!(!log.contains('\x1b'), "colours, and no terminal: {log:?}");
     }
 }
 
