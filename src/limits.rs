@@ -35,7 +35,7 @@ pub const COUNTER_STEP_MAX: u64 = 1 << 40;
 pub const COUNTER_SET_MAX: u64 = 1 << 62;
 /// Bytes of all values in one edit, roughly: it must fit into a change set.
 pub const EDIT_BYTES_MAX: usize = 768 << 10;
-/// Shares on one record.
+/// Shares on one record, those of columns among them.
 pub const SHARES_MAX: usize = 1_000;
 /// Bytes of a message between device and server.
 pub const FRAME_BYTES_MAX: usize = 4 << 20;
@@ -101,6 +101,8 @@ pub const PAGE_LOOKS_MAX: usize = 512;
 pub const PAGE_BYTES_TARGET: usize = 256 << 10;
 /// Bytes in a line of a case file given to `tidegate gate check`.
 pub const CASE_BYTES_MAX: usize = 1 << 20;
+/// Refused edits that an administrator is told in one answer.
+pub const ADMIN_DENIALS_MAX: usize = 1_000;
 /// Messages that wait for one device before it counts as too slow.
 pub const OUTBOUND_MESSAGES_MAX: usize = 4_096;
 /// Events that wait for a server's engine before those who send more have to wait.

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::device::ReplicaArg;
 use super::output::{counted, print_row, row_json};
+use super::sharing::SharingArgs;
 use super::{CliError, wait};
 use crate::model::{ColumnName, Columns, Owner, RecordId, Schema, Table, TableName, Value};
 use crate::replica::{Draft, EditError, ExportFormat, Import, ImportSource, Intent, Replica};
@@ -301,14 +302,16 @@ pub(super) struct EditCommand {
     /// Values to set, as COLUMN=VALUE; an empty VALUE is null.
     set: Vec<String>,
     /// Delete the record.
-    #[arg(long, conflicts_with_all = ["set", "undelete", "assign"])]
+    #[arg(long, conflicts_with_all = ["set", "undelete", "assign", "SharingArgs"])]
     delete: bool,
     /// Bring a deleted record back.
-    #[arg(long, conflicts_with_all = ["set", "assign"])]
+    #[arg(long, conflicts_with_all = ["set", "assign", "SharingArgs"])]
     undelete: bool,
     /// Give the record to another owner, as user:ID or team:ID; with `new`, make it theirs.
     #[arg(long, value_name = "OWNER")]
     assign: Option<String>,
+    #[command(flatten)]
+    sharing: SharingArgs,
     #[command(flatten)]
     replica: ReplicaArg,
     /// Print JSON.
@@ -324,7 +327,8 @@ impl EditCommand {
         let columns = columns(&schema, table, &self.set)?;
         let owner =
             self.assign.as_deref().map(|text| text.parse::<Owner>().map_err(CliError::input));
-        let drafts = self.drafts(&replica, columns, owner.transpose()?)?;
+        let shares = self.sharing.intents(table)?;
+        let drafts = self.drafts(&replica, columns, owner.transpose()?, shares)?;
         let record = drafts.first().map(|draft| draft.record);
         let receipt = wait(async { replica.commit(drafts).await.map_err(edit_error) })?;
         let edits: Vec<_> = receipt.edits().iter().map(ToString::to_string).collect();
@@ -345,6 +349,7 @@ impl EditCommand {
         replica: &Replica,
         columns: Columns,
         owner: Option<Owner>,
+        shares: Vec<Intent>,
     ) -> Result<Vec<Draft>, CliError> {
         let draft = |record, intent| Draft { table: self.table.clone(), record, intent };
         if self.id == "new" {
@@ -352,7 +357,8 @@ impl EditCommand {
                 return Err(CliError::Input("a new record cannot be deleted or undeleted".into()));
             }
             let record = replica.new_id(&self.table, &columns).map_err(edit_error)?;
-            return Ok(vec![draft(record, Intent::Create { owner, columns })]);
+            let intents = std::iter::once(Intent::Create { owner, columns }).chain(shares);
+            return Ok(intents.map(|intent| draft(record, intent)).collect());
         }
         let record: RecordId = self.id.parse().map_err(|_| {
             CliError::Input(format!("`{}` is no record id: expected a UUID, or `new`", self.id))
@@ -363,13 +369,16 @@ impl EditCommand {
         if self.undelete {
             return Ok(vec![draft(record, Intent::Undelete)]);
         }
-        if columns.is_empty() && owner.is_none() {
+        if columns.is_empty() && owner.is_none() && shares.is_empty() {
             return Err(CliError::Input(
-                "nothing to do: give COLUMN=VALUE, --assign, --delete or --undelete".into(),
+                "nothing to do: give COLUMN=VALUE, --assign, --share, --unshare, --share-column, \
+                 --delete or --undelete"
+                    .into(),
             ));
         }
         let set = (!columns.is_empty()).then_some(Intent::Set(columns));
-        let intents = set.into_iter().chain(owner.map(Intent::Assign));
+        // Who gives a record away may not be able to share it any more.
+        let intents = set.into_iter().chain(shares).chain(owner.map(Intent::Assign));
         Ok(intents.map(|intent| draft(record, intent)).collect())
     }
 }

@@ -11,6 +11,7 @@ mod output;
 mod quarantine;
 mod rotate;
 mod server;
+mod sharing;
 
 use std::process::ExitCode;
 

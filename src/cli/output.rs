@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{Op, TableName, Value};
+use crate::model::{ColumnName, ColumnPermissions, Op, Principal, Right, Rights, TableName, Value};
 use crate::replica::Row;
 use crate::sync::Quarantined;
 
@@ -15,11 +15,21 @@ pub(super) fn row_json(table: &TableName, row: &Row) -> Json {
     let columns: serde_json::Map<_, _> =
         row.columns.iter().map(|(id, value)| (id.to_string(), value.to_json())).collect();
     let owner = row.header.owner.as_ref();
+    let share = |(to, rights): (&Principal, &Rights)| {
+        let rights: Vec<_> = rights.iter().map(Right::as_str).collect();
+        json!({ "to": to.to_string(), "rights": rights })
+    };
+    let column_share = |((column, to), given): (&(ColumnName, Principal), &ColumnPermissions)| {
+        let (column, to) = (column.to_string(), to.to_string());
+        json!({ "to": to, "column": column, "read": given.read, "update": given.update })
+    };
     json!({
         "table": table.as_str(),
         "id": row.id.to_string(),
         "owner": owner.map(|(owner, _)| owner.to_string()),
         "business_unit": owner.map(|(_, unit)| unit.to_string()),
+        "shares": row.header.shares.iter().map(share).collect::<Vec<_>>(),
+        "column_shares": row.header.column_shares.iter().map(column_share).collect::<Vec<_>>(),
         "pending": row.pending,
         "version": row.version.0,
         "columns": columns,
@@ -32,9 +42,29 @@ pub(super) fn print_row(row: &Row) {
     if let Some((owner, unit)) = &row.header.owner {
         println!("  owner: {owner} in {unit}");
     }
+    for (to, rights) in &row.header.shares {
+        println!("  shared with {to}: {}", rights_text(*rights));
+    }
+    for ((column, to), given) in &row.header.column_shares {
+        println!("  {column} shared with {to}: {}", permissions_text(*given));
+    }
     for (id, value) in &row.columns {
         println!("  {id}: {value}");
     }
+}
+
+fn rights_text(rights: Rights) -> String {
+    listed(rights.iter().map(Right::as_str))
+}
+
+fn permissions_text(given: ColumnPermissions) -> String {
+    let named = [(given.read, "read"), (given.create, "create"), (given.update, "update")];
+    listed(named.into_iter().filter_map(|(is_given, name)| is_given.then_some(name)))
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
 }
 
 pub(super) fn op_text(op: &Op) -> String {
@@ -42,7 +72,10 @@ pub(super) fn op_text(op: &Op) -> String {
         Op::Put { column, value } => format!("{column} = {value}"),
         Op::Own { owner, business_unit } => format!("owner = {owner} in {business_unit}"),
         Op::State(state) => format!("state = {state:?}").to_lowercase(),
-        Op::Share { to, rights } => format!("share to {to}: {rights:?}"),
+        Op::Share { to, rights } => format!("shared with {to}: {}", rights_text(*rights)),
+        Op::ShareColumn { column, to, permissions } => {
+            format!("{column} shared with {to}: {}", permissions_text(*permissions))
+        }
         Op::Splice { column, at, delete, insert } => {
             format!("{column}: {insert:?} in place of {delete} characters at {at}")
         }

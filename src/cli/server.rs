@@ -116,6 +116,10 @@ pub(super) struct ServeCommand {
     #[arg(long, value_name = "N", default_value_t = 7, requires = "backup_to",
           value_parser = clap::value_parser!(u16).range(1..))]
     backup_keep: u16,
+    /// Put the policy and organization of the folder's files in force, whatever administrators
+    /// changed since. Without this they are only what a new server starts with.
+    #[arg(long)]
+    apply_files: bool,
     /// Say that no backups are made: devices then keep nothing for a restore.
     #[arg(long, conflicts_with = "backup_to")]
     no_backups: bool,
@@ -141,7 +145,8 @@ impl ServeCommand {
         let rules = home.rules().map_err(CliError::input)?;
         wait(async {
             let stop = stop_signal()?;
-            let server = home.serve(rules).map_err(CliError::run)?;
+            let server = if self.apply_files { home.serve_by(rules) } else { home.serve(rules) };
+            let server = server.map_err(CliError::run)?;
             let address = server.local_addr().map_err(CliError::run)?;
             if self.json {
                 println!("{}", json!({ "listening": address.to_string() }));

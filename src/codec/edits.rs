@@ -87,6 +87,11 @@ pub(super) enum WireOp<'a> {
     MapRemove(u32, Cow<'a, str>),
     JsonPut(u32, Cow<'a, str>, Cow<'a, str>),
     JsonRemove(u32, Cow<'a, str>),
+    ShareColumn {
+        column: u32,
+        to: u32,
+        permissions: u8,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,6 +242,11 @@ impl<'a> Writer<'a> {
             Op::JsonRemove { column, path } => {
                 WireOp::JsonRemove(self.name(column.as_str()), path.into())
             }
+            Op::ShareColumn { column, to, permissions } => WireOp::ShareColumn {
+                column: self.name(column.as_str()),
+                to: self.name(to.to_string()),
+                permissions: permissions.bits(),
+            },
         }
     }
 }

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::at_most::at_most;
-use super::{DecodeError, SignedChangeSet, decode_records_up_to, encode_edits};
+use super::{
+    AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, decode_records_up_to, encode_edits,
+};
 use crate::limits::{ANSWERS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
     BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
@@ -141,6 +143,13 @@ pub enum ToServer {
     /// Which of these edits of this device are admitted? [`ToDevice::Verdicts`] names them. Asked
     /// about edits that cannot be sent again because their record is out of reach.
     Ask(#[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<EditId>),
+    /// What an administrator wants; [`ToDevice::Admin`] answers.
+    Admin {
+        /// Comes back in the answer.
+        number: u32,
+        /// What.
+        request: AdminRequest,
+    },
 }
 
 /// Why a server ends a session.
@@ -286,6 +295,13 @@ pub enum ToDevice {
     Refused(Refusal),
     /// Up to where a backup holds the log now; `None`: no backups are made.
     BackedUp(Option<Sequence>),
+    /// To [`ToServer::Admin`].
+    Admin {
+        /// The number of the request.
+        number: u32,
+        /// What came of it.
+        answer: AdminAnswer,
+    },
 }
 
 mod entries {

@@ -1,5 +1,6 @@
 //! Bytes and back: keys and signatures, certificates, enrolment codes, change sets, messages.
 
+mod admin;
 mod at_most;
 mod certificate;
 mod change_set;
@@ -11,6 +12,7 @@ mod message;
 mod read_edits;
 mod take;
 
+pub use admin::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo};
 pub use certificate::{CertificateError, ServerCertificate};
 pub use change_set::{ChangeSet, ChangeSetError, HashesDigest, SignedChangeSet};
 pub use edits::encode_edits;

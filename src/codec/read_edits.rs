@@ -14,8 +14,8 @@ use crate::limits::{
     CHANGE_SET_NAMES_MAX, CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
 };
 use crate::model::{
-    ActorId, Change, ChangeRef, ColumnName, DeviceNumber, Edit, EditId, NameError, Op, Principal,
-    RecordId, Section, TableName, Timestamp, Value,
+    ActorId, Change, ChangeRef, ColumnName, ColumnPermissions, DeviceNumber, Edit, EditId,
+    NameError, Op, Principal, RecordId, Section, TableName, Timestamp, Value,
 };
 
 struct Reader<'a> {
@@ -202,6 +202,13 @@ impl<'a> Reader<'a> {
             WireOp::JsonRemove(column, path) => {
                 Op::JsonRemove { column: self.column(column)?, path: path.into_owned() }
             }
+            WireOp::ShareColumn { column, to, permissions } => Op::ShareColumn {
+                column: self.column(column)?,
+                to: self.name::<Principal>(to)?,
+                permissions: ColumnPermissions::from_bits(permissions).ok_or_else(|| {
+                    DecodeError::Value(format!("{permissions} stands for no column permissions"))
+                })?,
+            },
         })
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::container::{self, Container};
 use super::forks::Forks;
-use super::write::{self, OWNER, SHARE, STATE};
+use super::write::{self, OWNER, SHARE, SHARE_COLUMN, STATE};
 use super::{CrdtError, scalar};
 use crate::model::{
     ActorId, Change, ChangeRef, ColumnName, ColumnType, Columns, Header, Op, Section, Value,
@@ -268,7 +268,14 @@ impl Document {
     pub fn header(&self) -> Result<Header, CrdtError> {
         let mut header = Header::default();
         let mut read = |key: &str, value: &ScalarValue| {
-            if let Some(principal) = key.strip_prefix(SHARE) {
+            if let Some(shared) = key.strip_prefix(SHARE_COLUMN) {
+                let (column, principal) = shared.split_once('\n')?;
+                let shared = (column.parse().ok()?, principal.parse().ok()?);
+                let permissions = scalar::to_permissions(value)?;
+                if !permissions.is_empty() {
+                    header.column_shares.insert(shared, permissions);
+                }
+            } else if let Some(principal) = key.strip_prefix(SHARE) {
                 let (principal, rights) = (principal.parse().ok()?, scalar::to_rights(value)?);
                 if !rights.is_empty() {
                     header.shares.insert(principal, rights);

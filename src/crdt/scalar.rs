@@ -6,7 +6,9 @@
 use automerge::ScalarValue;
 use rust_decimal::Decimal;
 
-use crate::model::{BusinessUnitId, Date, Owner, RecordId, RecordState, Rights, Timestamp, Value};
+use crate::model::{
+    BusinessUnitId, ColumnPermissions, Date, Owner, RecordId, RecordState, Rights, Timestamp, Value,
+};
 
 const DECIMAL: u8 = b'm';
 const DATE: u8 = b'd';
@@ -105,6 +107,15 @@ pub(super) fn from_rights(rights: Rights) -> ScalarValue {
 pub(super) fn to_rights(scalar: &ScalarValue) -> Option<Rights> {
     let ScalarValue::Uint(bits) = scalar else { return None };
     Some(Rights::from_bits(u8::try_from(*bits).ok()?))
+}
+
+pub(super) fn from_permissions(permissions: ColumnPermissions) -> ScalarValue {
+    ScalarValue::Uint(permissions.bits().into())
+}
+
+pub(super) fn to_permissions(scalar: &ScalarValue) -> Option<ColumnPermissions> {
+    let ScalarValue::Uint(bits) = scalar else { return None };
+    ColumnPermissions::from_bits(u8::try_from(*bits).ok()?)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::model::{
 pub(super) const OWNER: &str = "owner";
 pub(super) const STATE: &str = "state";
 pub(super) const SHARE: &str = "share:";
+pub(super) const SHARE_COLUMN: &str = "share-column:";
 
 /// Carries out one operation. The containers that it needs are there.
 pub(super) fn write(tx: &mut Transaction<'_>, section: &Section, op: &Op) -> Result<(), CrdtError> {
@@ -31,6 +32,11 @@ pub(super) fn write(tx: &mut Transaction<'_>, section: &Section, op: &Op) -> Res
         (Op::State(state), _) => tx.put(ROOT, STATE, scalar::from_state(*state))?,
         (Op::Share { to, rights }, _) => {
             tx.put(ROOT, format!("{SHARE}{to}"), scalar::from_rights(*rights))?;
+        }
+        (Op::ShareColumn { column, to, permissions }, _) => {
+            // No name holds a control character.
+            let key = format!("{SHARE_COLUMN}{column}\n{to}");
+            tx.put(ROOT, key, scalar::from_permissions(*permissions))?;
         }
         (Op::Put { column, value }, None) => put(tx, column.as_str(), column, value)?,
         (Op::Put { column, value }, Some(container)) => put(tx, container.key(), column, value)?,

@@ -1,6 +1,6 @@
 //! What a judge must know of others than the author.
 
-use crate::model::{BusinessUnitId, Owner, TableName};
+use crate::model::{BusinessUnitId, Owner, Principal, TableName};
 
 /// An answer that may be lacking: a device knows little of other people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Knowledge<T> {
     Unknown,
 }
 
-/// Knows owners.
+/// Knows owners and principals.
 pub trait Directory {
     /// The owner's business unit.
     fn business_unit(&self, owner: &Owner) -> Knowledge<&BusinessUnitId>;
@@ -21,4 +21,7 @@ pub trait Directory {
     /// Whether the owner could read records of `table` that it owns: a user who is not disabled
     /// and has a holding for `read`; an owner team one of whose own roles gives `read`.
     fn owner_can_read(&self, owner: &Owner, table: &TableName) -> Knowledge<bool>;
+
+    /// Whether there is such a principal.
+    fn principal(&self, to: &Principal) -> Knowledge<()>;
 }

@@ -30,13 +30,13 @@ impl<'a> RecordFacts<'a> {
         Self { owner: Some((owner, business_unit)), ..RecordFacts::ORGANIZATION_OWNED }
     }
 
-    /// A record with this header, and no column shares.
+    /// A record with this header.
     #[must_use]
     pub fn of_header(header: &'a Header) -> Self {
         Self {
             owner: header.owner.as_ref().map(|(owner, unit)| (owner, unit)),
             shares: &header.shares,
-            column_shares: &NO_COLUMN_SHARES,
+            column_shares: &header.column_shares,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{
-    BusinessUnitId, Organization, Owner, Policy, PositionId, Right, Role, RoleId,
+    BusinessUnitId, Organization, Owner, Policy, PositionId, Principal, Right, Role, RoleId,
     SYSTEM_ADMINISTRATOR, TableName, TeamId, TeamKind, UserId,
 };
 
@@ -217,5 +217,14 @@ impl Directory for Roster {
                 Some(TeamKind::Access) | None => Knowledge::Absent,
             },
         }
+    }
+
+    fn principal(&self, to: &Principal) -> Knowledge<()> {
+        let is_there = match to {
+            Principal::User(user) => self.organization.users.contains_key(user),
+            Principal::Team(team) => self.organization.teams.contains_key(team),
+            Principal::Organization => true,
+        };
+        if is_there { Knowledge::Known(()) } else { Knowledge::Absent }
     }
 }

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Action, Admitted, Directory, Judgement, LookupChange, RecordFacts, Standing, Target, can_read,
-    judge, judge_columns,
+    Action, Admitted, Directory, Judgement, Knowledge, LookupChange, RecordFacts, Standing, Target,
+    can_read, judge, judge_columns,
 };
 use crate::crdt::Record;
-use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX};
+use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX, SHARES_MAX};
 use crate::model::{
-    ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, RecordId,
-    RecordState, Schema, Section, Sequence, Table, TableFacts, TableName, Value, check_extent,
+    ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, Principal,
+    RecordId, RecordState, Right, Schema, Section, Sequence, Table, TableFacts, TableName, Value,
+    check_extent,
 };
 
 /// What a lookup points at, as this court knows it.
@@ -173,7 +174,10 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
             if op.section(table) != change.section {
                 return refuse("an operation lies outside its section");
             }
-            let Some(column) = op.column() else { continue };
+            let Some(column) = op.column() else {
+                check_header_op(table, op)?;
+                continue;
+            };
             check_op(table, column, op)?;
             if matches!(op, Op::Put { .. }) && !put.insert(column) {
                 return refuse(format!("column `{column}` is set twice"));
@@ -181,6 +185,27 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
         }
     }
     Ok(())
+}
+
+/// Whether records of the table can be shared so.
+fn check_header_op(table: &Table, op: &Op) -> Examined<()> {
+    match op {
+        Op::Share { .. } if !table.is_user_owned() => {
+            refuse(format!("records of `{}` cannot be shared", table.id))
+        }
+        Op::Share { rights, .. } if rights.contains(Right::Create) => {
+            refuse("`create` cannot be shared")
+        }
+        Op::ShareColumn { permissions, .. } if permissions.create => {
+            refuse("`create` of a column cannot be shared")
+        }
+        Op::ShareColumn { column, .. }
+            if !table.column(column.as_str()).is_some_and(|column| column.secured) =>
+        {
+            refuse(format!("`{}` has no secured column `{column}` to share", table.id))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the operation is one for the column's type, and keeps to its bounds.
@@ -352,15 +377,34 @@ impl Case<'_> {
                 Op::State(RecordState::Deleted) => self.judge(&Action::Delete, &facts)?,
                 Op::State(RecordState::Active) => return refuse("the record is not deleted"),
                 Op::Share { to, rights } => {
+                    certain &= self.check_principal(to, rights.is_empty())?;
                     self.judge(&Action::Share { to, rights: *rights }, &facts)?
+                }
+                Op::ShareColumn { column, to, permissions } => {
+                    certain &= self.check_principal(to, permissions.is_empty())?;
+                    let permissions = *permissions;
+                    self.judge(&Action::ShareColumn { to, column, permissions }, &facts)?
                 }
                 _ => return refuse("a column in the header"),
             };
             if header.apply(op).is_err() {
                 return refuse("a column in the header");
             }
+            let shares = header.shares_len();
+            if shares > SHARES_MAX && shares > record.header().shares_len() {
+                return refuse(format!("a record has at most {SHARES_MAX} shares"));
+            }
         }
         Ok(self.admissible(certain))
+    }
+
+    /// Nothing is given to someone who is not there. What was given is taken away all the same.
+    fn check_principal(&self, to: &Principal, takes_away: bool) -> Examined<bool> {
+        match self.court.directory.principal(to) {
+            Knowledge::Absent if !takes_away => refuse(format!("there is no `{to}`")),
+            Knowledge::Known(()) | Knowledge::Absent => Ok(true),
+            Knowledge::Unknown => Ok(takes_away),
+        }
     }
 
     /// A new owner brings its own business unit: there is no other.
@@ -369,7 +413,6 @@ impl Case<'_> {
         owner: &Owner,
         business_unit: &crate::model::BusinessUnitId,
     ) -> Examined<()> {
-        use super::Knowledge;
         if !self.table.is_user_owned() {
             return refuse(format!("records of `{}` have no owner", self.table.id));
         }

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     BusinessUnitId, ColumnName, ColumnPermissions, Denial, Depth, Hierarchy, HierarchyModel,
-    Inheritance, Owner, Right, RoleId, Rule, TableName, TeamId, UserId,
+    Inheritance, Owner, Principal, Right, RoleId, Rule, TableName, TeamId, UserId,
 };
 
+use super::access::receives;
 use super::roster::{Roster, is_administrator};
 use super::{Directory, Knowledge};
 
@@ -295,5 +296,9 @@ impl Directory for Standing {
             }
             _ => Knowledge::Unknown,
         }
+    }
+
+    fn principal(&self, to: &Principal) -> Knowledge<()> {
+        if receives(self, to) { Knowledge::Known(()) } else { Knowledge::Unknown }
     }
 }

@@ -130,7 +130,8 @@ impl Op {
             | Self::ListRemove { .. }
             | Self::Own { .. }
             | Self::State(_)
-            | Self::Share { .. } => Ok(()),
+            | Self::Share { .. }
+            | Self::ShareColumn { .. } => Ok(()),
         }
     }
 }

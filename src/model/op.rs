@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BusinessUnitId, Column, ColumnName, ColumnType, Owner, Principal, RecordState, Rights, Section,
-    Table, Value,
+    BusinessUnitId, Column, ColumnName, ColumnPermissions, ColumnType, Owner, Principal,
+    RecordState, Rights, Section, Table, Value,
 };
 
 /// One operation of a change. Positions count Unicode scalar values of a text and items of a list,
@@ -112,6 +112,16 @@ pub enum Op {
         /// Its JSON pointer.
         path: String,
     },
+    /// Header: what a principal may do with a secured column of the record, replacing what it
+    /// could; none ends it.
+    ShareColumn {
+        /// Which column.
+        column: ColumnName,
+        /// To whom.
+        to: Principal,
+        /// Read, update or both; `create` cannot be given.
+        permissions: ColumnPermissions,
+    },
 }
 
 impl Op {
@@ -128,7 +138,9 @@ impl Op {
     #[must_use]
     pub fn column(&self) -> Option<&ColumnName> {
         match self {
-            Self::Own { .. } | Self::State(_) | Self::Share { .. } => None,
+            Self::Own { .. } | Self::State(_) | Self::Share { .. } | Self::ShareColumn { .. } => {
+                None
+            }
             Self::Put { column, .. }
             | Self::Splice { column, .. }
             | Self::Increment { column, .. }
@@ -156,7 +168,11 @@ impl Op {
             }
             Self::MapPut { .. } | Self::MapRemove { .. } => Some(ColumnType::Map),
             Self::JsonPut { .. } | Self::JsonRemove { .. } => Some(ColumnType::Json),
-            Self::Put { .. } | Self::Own { .. } | Self::State(_) | Self::Share { .. } => None,
+            Self::Put { .. }
+            | Self::Own { .. }
+            | Self::State(_)
+            | Self::Share { .. }
+            | Self::ShareColumn { .. } => None,
         }
     }
 
@@ -173,6 +189,7 @@ impl Op {
             Self::Own { .. } => "own",
             Self::State(_) => "state",
             Self::Share { .. } => "share",
+            Self::ShareColumn { .. } => "share column",
             Self::Put { .. } => "put",
             Self::Splice { .. } => "splice",
             Self::Increment { .. } => "increment",
@@ -200,6 +217,7 @@ impl Op {
             Self::Own { .. }
             | Self::State(_)
             | Self::Share { .. }
+            | Self::ShareColumn { .. }
             | Self::Increment { .. }
             | Self::ListRemove { .. } => 0,
         }

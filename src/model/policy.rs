@@ -70,8 +70,26 @@ pub struct ColumnPermissions {
 impl ColumnPermissions {
     /// No permission.
     pub const NONE: Self = Self { read: false, create: false, update: false };
+    /// To see a column's value.
+    pub const READ: Self = Self { read: true, ..Self::NONE };
+    /// To change it.
+    pub const UPDATE: Self = Self { update: true, ..Self::NONE };
     /// Every permission.
     pub const ALL: Self = Self { read: true, create: true, update: true };
+
+    /// One bit a permission (read, create, update, the first lowest): the form in which they are
+    /// stored.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        u8::from(self.read) | u8::from(self.create) << 1 | u8::from(self.update) << 2
+    }
+
+    /// The permissions that these bits stand for; `None` where a bit stands for nothing.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        let has = |bit: u8| bits & bit != 0;
+        (bits < 8).then(|| Self { read: has(1), create: has(2), update: has(4) })
+    }
 
     /// Whether `permission` is among them.
     #[must_use]

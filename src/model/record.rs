@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessUnitId, Op, Owner, Principal, RecordState, Rights};
+use super::{BusinessUnitId, ColumnShares, Op, Owner, Principal, RecordState, Rights};
 
 /// What the header section says of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,9 +15,17 @@ pub struct Header {
     pub state: RecordState,
     /// Who else may do what.
     pub shares: BTreeMap<Principal, Rights>,
+    /// Who else may do what with a secured column of it.
+    pub column_shares: ColumnShares,
 }
 
 impl Header {
+    /// How many shares there are, those of columns among them.
+    #[must_use]
+    pub fn shares_len(&self) -> usize {
+        self.shares.len() + self.column_shares.len()
+    }
+
     /// What the header says after `op`, where nothing happened beside it.
     ///
     /// # Errors
@@ -33,6 +41,14 @@ impl Header {
             }
             Op::Share { to, rights } => {
                 self.shares.insert(to.clone(), *rights);
+            }
+            Op::ShareColumn { column, to, permissions } => {
+                let key = (column.clone(), to.clone());
+                if permissions.is_empty() {
+                    self.column_shares.remove(&key);
+                } else {
+                    self.column_shares.insert(key, *permissions);
+                }
             }
             other => return Err(other.name()),
         }

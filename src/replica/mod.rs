@@ -1,6 +1,7 @@
 //! The handle that an app embeds: reads are local and synchronous, edits are durable when their
 //! future is ready, and sync goes on beside both.
 
+mod admin;
 mod can;
 mod conflict;
 mod edit;
@@ -24,7 +25,10 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::codec::{EnrollCode, SecretKey};
 use crate::limits::EVENTS_KEPT_MAX;
-use crate::model::{ColumnName, Columns, EditId, Owner, RecordId, Schema, TableName, Value};
+use crate::model::{
+    ColumnName, ColumnPermissions, Columns, EditId, Owner, Principal, RecordId, Rights, Schema,
+    TableName, Value,
+};
 use crate::net::system;
 use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
@@ -33,6 +37,7 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::store::is_fenced;
 pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
+pub use admin::{AdminError, RulesInForce};
 pub use can::{Ability, Lack, Wish};
 pub use conflict::Conflict;
 pub use edit::{EditBuilder, Part};
@@ -51,6 +56,7 @@ pub use session::{SyncReport, Totals};
 pub use table::{TableError, TypedTable};
 pub use transaction::{PreparedTransaction, Transaction};
 
+use admin::Answers;
 use listen::Listeners;
 use session::Until;
 
@@ -74,6 +80,7 @@ struct Shared {
     key: SecretKey,
     events: broadcast::Sender<Event>,
     listeners: Listeners,
+    answers: Answers,
     /// What happened since the replica was opened.
     totals: Mutex<Totals>,
     /// Counts steps of the machine: whoever waits for something looks again.
@@ -145,6 +152,7 @@ impl ReplicaBuilder {
             key,
             events: broadcast::Sender::new(EVENTS_KEPT_MAX),
             listeners: Listeners::default(),
+            answers: Answers::default(),
             totals: Mutex::default(),
             changed: watch::Sender::new(0),
             edited: Notify::new(),
@@ -281,6 +289,61 @@ impl Replica {
         to: Owner,
     ) -> Result<Receipt, EditError> {
         let intent = Intent::Assign(to);
+        self.commit(vec![Draft { table: table.clone(), record, intent }]).await
+    }
+
+    /// Shares a record: says what a principal may do with it, in place of what it could.
+    ///
+    /// ```no_run
+    /// # async fn share(app: tidegate::Replica, id: tidegate::RecordId) -> Result<(), tidegate::EditError> {
+    /// use tidegate::model::{Right, Rights};
+    /// let ben = "user:ben".parse().unwrap();
+    /// let rights = Rights::from_iter([Right::Read, Right::Write]);
+    /// app.share(&"order".parse().unwrap(), id, ben, rights).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; only rights that are added must be the user's own on the record.
+    pub async fn share(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        to: Principal,
+        rights: Rights,
+    ) -> Result<Receipt, EditError> {
+        let intent = Intent::Share { to, rights };
+        self.commit(vec![Draft { table: table.clone(), record, intent }]).await
+    }
+
+    /// Ends the share of a record with a principal.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn unshare(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        to: Principal,
+    ) -> Result<Receipt, EditError> {
+        self.share(table, record, to, Rights::NONE).await
+    }
+
+    /// Shares a secured column of a record: says what a principal may do with it, in place of what
+    /// it could; none ends it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; only permissions that are added must be the user's own.
+    pub async fn share_column(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        column: ColumnName,
+        to: Principal,
+        permissions: ColumnPermissions,
+    ) -> Result<Receipt, EditError> {
+        let intent = Intent::ShareColumn { column, to, permissions };
         self.commit(vec![Draft { table: table.clone(), record, intent }]).await
     }
 

@@ -110,6 +110,10 @@ impl Shared {
                     Output::Send(message) => sender.send(encode_message(&message)?).await?,
                     Output::Close(error) => return Err(error.into()),
                     Output::Event(event) => self.publish(vec![event]),
+                    Output::Answer(number, answer) => {
+                        self.answers.put(number, answer);
+                        self.note_change();
+                    }
                 }
             }
             if until == Until::UpToDate && self.is_up_to_date() {
@@ -155,6 +159,7 @@ struct OpenSession(Arc<Shared>);
 impl Drop for OpenSession {
     fn drop(&mut self) {
         self.0.core().machine.disconnected();
+        self.0.answers.clear();
         self.0.note_change();
     }
 }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value as Json};
 use super::shape::fields_of;
 use super::{Draft, EditBuilder, EditError, Intent, Receipt, Replica, Row};
 use crate::model::{
-    self, Column, ColumnName, Columns, Denial, JsonError, OPEN_COLUMN, Owner, RecordId, Schema,
-    Table, TableName, Value, json_path,
+    self, Column, ColumnName, ColumnPermissions, Columns, Denial, JsonError, OPEN_COLUMN, Owner,
+    Principal, RecordId, Rights, Schema, Table, TableName, Value, json_path,
 };
 use crate::sync::StoreError;
 
@@ -211,6 +211,11 @@ pub(super) fn row_fields(row: &Row) -> Map<String, Json> {
     fields
 }
 
+/// What is no name is no column either.
+pub(super) fn column_name(column: &str) -> Result<ColumnName, EditError> {
+    column.parse().map_err(|error| malformed(format!("`{column}`: {error}")))
+}
+
 impl<T: Serialize + DeserializeOwned> TypedTable<T> {
     /// The table's name.
     #[must_use]
@@ -287,6 +292,42 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
     /// The gate refuses it, the record is not here, or the device does not know the owner.
     pub async fn assign(&self, id: RecordId, to: Owner) -> Result<Receipt, EditError> {
         self.replica.assign(&self.name, id, to).await
+    }
+
+    /// Shares a record: says what a principal may do with it, in place of what it could.
+    ///
+    /// # Errors
+    /// The gate refuses it, or the record is not here.
+    pub async fn share(
+        &self,
+        id: RecordId,
+        to: Principal,
+        rights: Rights,
+    ) -> Result<Receipt, EditError> {
+        self.replica.share(&self.name, id, to, rights).await
+    }
+
+    /// Ends the share of a record with a principal.
+    ///
+    /// # Errors
+    /// The gate refuses it, or the record is not here.
+    pub async fn unshare(&self, id: RecordId, to: Principal) -> Result<Receipt, EditError> {
+        self.replica.unshare(&self.name, id, to).await
+    }
+
+    /// Shares a secured column of a record; no permissions end it.
+    ///
+    /// # Errors
+    /// The gate refuses it, the record is not here, or there is no such column.
+    pub async fn share_column(
+        &self,
+        id: RecordId,
+        column: &str,
+        to: Principal,
+        permissions: ColumnPermissions,
+    ) -> Result<Receipt, EditError> {
+        let column = column_name(column)?;
+        self.replica.share_column(&self.name, id, column, to, permissions).await
     }
 
     /// The row of this id as the server has confirmed it; `None` where it has confirmed none.

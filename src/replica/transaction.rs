@@ -6,8 +6,9 @@ use std::pin::Pin;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::table::column_name;
 use super::{Draft, EditBuilder, EditError, Intent, Receipt, Replica, TypedTable};
-use crate::model::{Owner, RecordId};
+use crate::model::{ColumnPermissions, Owner, Principal, RecordId, Rights};
 
 /// Collects the edits of one step. See [`Replica::transaction`].
 #[derive(Debug, Default)]
@@ -59,6 +60,51 @@ impl Transaction {
         record: RecordId,
     ) -> Result<RecordId, EditError> {
         self.add(Draft { table: table.name().clone(), record, intent: Intent::Delete })
+    }
+
+    /// Shares a record: says what a principal may do with it, in place of what it could; none ends
+    /// the share.
+    ///
+    /// # Errors
+    /// None now; the same as other edits when the step is made.
+    pub fn share<T: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &TypedTable<T>,
+        record: RecordId,
+        to: Principal,
+        rights: Rights,
+    ) -> Result<RecordId, EditError> {
+        let intent = Intent::Share { to, rights };
+        self.add(Draft { table: table.name().clone(), record, intent })
+    }
+
+    /// Ends the share of a record with a principal.
+    ///
+    /// # Errors
+    /// None now; the same as other edits when the step is made.
+    pub fn unshare<T: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &TypedTable<T>,
+        record: RecordId,
+        to: Principal,
+    ) -> Result<RecordId, EditError> {
+        self.share(table, record, to, Rights::NONE)
+    }
+
+    /// Shares a secured column of a record; no permissions end it.
+    ///
+    /// # Errors
+    /// `column` is no name; the same as other edits when the step is made.
+    pub fn share_column<T: Serialize + DeserializeOwned>(
+        &mut self,
+        table: &TypedTable<T>,
+        record: RecordId,
+        column: &str,
+        to: Principal,
+        permissions: ColumnPermissions,
+    ) -> Result<RecordId, EditError> {
+        let intent = Intent::ShareColumn { column: column_name(column)?, to, permissions };
+        self.add(Draft { table: table.name().clone(), record, intent })
     }
 
     /// Adds an edit of the dynamic core.

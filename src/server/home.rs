@@ -1,5 +1,6 @@
 //! A server's folder: its keys, its configuration, what it judges by.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,12 @@ use super::keys::{Keys, fresh_key};
 use super::{Server, ServerError, ServerOptions};
 use crate::codec::{CertificateError, EnrollCode, EnrollTerms, MintError, PublicKey, SecretKey};
 use crate::limits::{DOCUMENT_BYTES_MAX, ENROLL_CODE_LASTS_MILLIS};
-use crate::model::UserId;
+use crate::model::{User, UserId};
 use crate::net::{FileKeyStore, KeyStore as _, KeyStoreError, system};
 use crate::policy::{CsvError, DocumentError};
-use crate::sync::StoreError;
+use crate::store::{OpenError, RedbServer};
 use crate::sync::server::{Identity, Rules};
+use crate::sync::{ServerStore as _, StoreError};
 
 pub(super) const CONFIG: &str = "tidegate.toml";
 pub(super) const ORGANIZATION: &str = "organization.pub";
@@ -239,7 +241,12 @@ impl Home {
                 0 if options.addresses.is_empty() => vec!["localhost:1".into()],
                 _ => home.config.addresses.clone(),
             };
-            home.mint(&rules, addresses, user, ENROLL_CODE_LASTS_MILLIS)?;
+            home.mint(
+                Some(&rules.roster().organization().users),
+                addresses,
+                user,
+                ENROLL_CODE_LASTS_MILLIS,
+            )?;
         }
         home.write(&organization, &documents)?;
         Ok(home)
@@ -328,12 +335,26 @@ impl Home {
         Documents::of(&self.dir, &self.config)?.rules()
     }
 
-    /// Starts the server, judging by `rules`.
+    /// Starts the server. A new one judges by `rules`; one that ran before goes on with the policy
+    /// and organization that were in force, and the tables of `rules`.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub fn serve(&self, rules: Rules) -> Result<Server, ServerError> {
+        self.start(rules, true)
+    }
+
+    /// Starts the server, judging by `rules`, whatever was in force before.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn serve_by(&self, rules: Rules) -> Result<Server, ServerError> {
+        self.start(rules, false)
+    }
+
+    fn start(&self, rules: Rules, goes_on: bool) -> Result<Server, ServerError> {
         let options = ServerOptions {
+            goes_on,
             listen: self.config.listen,
             file: &self.data_file(),
             identity: self.identity(),
@@ -364,18 +385,34 @@ impl Home {
         user: &UserId,
         lasts_millis: i64,
     ) -> Result<EnrollCode, HomeError> {
-        self.mint(&self.rules()?, addresses, user, lasts_millis)
+        let users = self.users()?;
+        self.mint(users.as_ref(), addresses, user, lasts_millis)
+    }
+
+    /// The users in force; `None`: a running server has them, and says so itself when the code is
+    /// used.
+    fn users(&self) -> Result<Option<BTreeMap<UserId, User>>, HomeError> {
+        let held = match RedbServer::open(self.data_file()) {
+            Ok(store) => store.rules().ok().flatten(),
+            Err(OpenError::InUse(_)) => return Ok(None),
+            Err(_) => None,
+        };
+        Ok(Some(match held {
+            Some((_, organization)) => organization.users,
+            None => self.rules()?.roster().organization().users.clone(),
+        }))
     }
 
     fn mint(
         &self,
-        rules: &Rules,
+        users: Option<&BTreeMap<UserId, User>>,
         addresses: Vec<String>,
         user: &UserId,
         lasts_millis: i64,
     ) -> Result<EnrollCode, HomeError> {
-        let users = &rules.roster().organization().users;
-        if users.get(user).is_none_or(|user| user.disabled) {
+        if let Some(users) = users
+            && users.get(user).is_none_or(|user| user.disabled)
+        {
             let some: Vec<_> = users.keys().take(10).map(ToString::to_string).collect();
             let more = if users.len() > some.len() { ", ..." } else { "" };
             return Err(HomeError::NoSuchUser(user.clone(), some.join(", ") + more));

@@ -46,11 +46,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::codec::{SecretKey, ToServer, decode_message};
+use crate::gate::Roster;
 use crate::limits::ENGINE_EVENTS_MAX;
+use crate::model::{Organization, Policy};
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
 use crate::store::{OpenError, RedbServer, ServerReader};
 use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, ServerMachine};
-use crate::sync::{RefusedEdit, StoreError};
+use crate::sync::{RefusedEdit, ServerStore as _, StoreError};
 
 use engine::{Engine, Event, Question};
 
@@ -91,6 +93,9 @@ pub enum ServerError {
         "{} is a backup of another organization than the server in {}", .0.display(), .1.display()
     )]
     OtherOrganization(std::path::PathBuf, std::path::PathBuf),
+    /// The tables that it is given do not fit the policy in force.
+    #[error("the policy in force does not fit the schema: {0}")]
+    Schema(crate::policy::Mistake),
     /// It has stopped.
     #[error("the server has stopped")]
     Stopped,
@@ -109,6 +114,17 @@ pub struct ServerOptions<'a> {
     pub tls_key: SecretKey,
     /// What it judges by.
     pub rules: Rules,
+    /// Whether a file that has a policy and an organization goes on with those, which
+    /// administrators may have changed. Its tables are those of `rules` in any case.
+    pub goes_on: bool,
+}
+
+/// The tables given, with the policy and the organization of before.
+fn go_on(given: &Rules, policy: Policy, organization: Organization) -> Result<Rules, ServerError> {
+    let schema = given.schema().clone();
+    crate::policy::check_policy(&policy, &schema.facts(), Some(&organization))
+        .map_err(ServerError::Schema)?;
+    Ok(Rules::new(schema, Roster::new(Arc::new(policy), Arc::new(organization)))?)
 }
 
 /// A running server. It stops when it is dropped or told to.
@@ -139,10 +155,13 @@ impl Server {
     pub fn start_within(options: ServerOptions<'_>, limits: Limits) -> Result<Self, ServerError> {
         let mut store = RedbServer::open_or_create(options.file)?;
         let (seed, reader) = (system::seed()?, store.reader());
-        let organization = options.identity.organization;
-        let now = system::now();
-        let (identity, rules) = (options.identity, options.rules);
-        let mut machine = ServerMachine::open(&mut store, identity, rules, now, seed)?;
+        let held = if options.goes_on { store.rules()? } else { None };
+        let rules = match held {
+            Some((policy, organization)) => go_on(&options.rules, policy, organization)?,
+            None => options.rules,
+        };
+        let (organization, now) = (options.identity.organization, system::now());
+        let mut machine = ServerMachine::open(&mut store, options.identity, rules, now, seed)?;
         let bytes = usize::try_from(limits.page_bytes).unwrap_or(usize::MAX);
         machine.set_page_bounds(PageBounds { bytes, ..PageBounds::default() });
         let transport = TransportOptions::server();

@@ -22,7 +22,7 @@ use super::untouched::{Leave, Untouched};
 use crate::sync::StoreError;
 
 /// The format of files that this build writes, and the only one that it reads.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// What the file is: "kind" -> a [`FileKind`], "format" -> its number, "commits" -> how many there
 /// were. This table stays as it is in all formats, so that every build can say what it cannot read.
@@ -330,17 +330,15 @@ fn open(path: &Path, kind: FileKind) -> Result<Open, OpenError> {
         let file = open_ours(path, true)?;
         FileBackend::new(file).map_err(|error| OpenError::redb(path, "open it", error))
     };
-    let opened = if let Some(opened) = open_in(path, storage()?, kind, Repairing::No)? {
-        opened
-    } else {
-        let (looked_at, found) = open_to_look(path)?;
-        drop(looked_at);
-        if found != kind {
-            return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted: kind });
-        }
-        open_repaired(path, storage()?, kind)?
-    };
-    checked(path, opened, kind)
+    if let Some(opened) = open_in(path, storage()?, kind, Repairing::No)? {
+        return checked(path, opened, kind);
+    }
+    let (looked_at, found) = open_to_look(path)?;
+    drop(looked_at);
+    if found != kind {
+        return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted: kind });
+    }
+    checked(path, open_repaired(path, storage()?, kind)?, kind)
 }
 
 /// Whether redb may repair a file that was not closed in order.

@@ -8,6 +8,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod admin;
 mod atomic;
 mod can;
 mod edits;
@@ -17,3 +18,4 @@ mod handles;
 mod office;
 mod open;
 mod rows;
+mod sharing;

@@ -33,6 +33,13 @@ columns = [
   { id = "readings", type = "map" },
 ]
 [[table]]
+id = "job"
+ownership = "user_owned"
+columns = [
+  { id = "title", type = "text" },
+  { id = "cost", type = "integer", secured = true },
+]
+[[table]]
 id = "thing"
 ownership = "organization_owned"
 open = true
@@ -67,6 +74,11 @@ create = "user"
 read = "organization"
 write = "organization"
 delete = "user"
+[role.rights.job]
+create = "user"
+read = "user"
+write = "user"
+share = "user"
 [role.rights.thing]
 create = "organization"
 read = "organization"
@@ -75,6 +87,13 @@ write = "organization"
 create = "user"
 read = "organization"
 append = "user"
+[[column_security]]
+id = "costs"
+users = ["ann"]
+[column_security.columns."job.cost"]
+read = true
+create = true
+update = true
 "#;
 
 /// A server in a temporary folder.

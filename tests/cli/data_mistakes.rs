@@ -125,6 +125,58 @@ fn a_mistake_in_an_edit_is_named_and_stores_nothing() {
 }
 
 #[test]
+fn a_mistake_in_a_share_is_named_and_stores_nothing() {
+    let world = device();
+    let edit = ["edit", "work_order", "new", "title=x"];
+    let with = |more| [edit.as_slice(), &[more]].concat();
+    let rows: &[Mistake<'_>] = &[
+        (
+            "a share without rights",
+            &with("--share=user:bob"),
+            2,
+            &["--share user:bob", "PRINCIPAL=RIGHT"],
+        ),
+        (
+            "a share with what is no principal",
+            &with("--share=bob=read"),
+            2,
+            &["`bob`", "user:ID, team:ID or organization"],
+        ),
+        (
+            "a share of what is no right",
+            &with("--share=user:bob=reed"),
+            2,
+            &["`reed` is no right to share", "read, write, delete"],
+        ),
+        (
+            "a share of the right to create",
+            &with("--share=user:bob=create"),
+            2,
+            &["`create` is no right to share"],
+        ),
+        (
+            "no share to end",
+            &with("--unshare=bob"),
+            2,
+            &["--unshare", "`bob`", "user:ID, team:ID or organization"],
+        ),
+        (
+            "a share of a column that is not secured",
+            &with("--share-column=title:user:bob=read"),
+            2,
+            &["`work_order` has no secured column `title`"],
+        ),
+        (
+            "to delete and to share",
+            &["edit", "work_order", ABSENT, "--delete", "--share=user:bob=read"],
+            2,
+            &["cannot be used with"],
+        ),
+    ];
+    check_harmless(&world, rows);
+}
+
+#[test]
 fn an_import_that_cannot_begin_is_refused_as_a_whole() {
     let world = device();
     world.write("good.csv", "title,status\nx,open\n");

@@ -25,6 +25,7 @@ mod network_mistakes;
 mod operate;
 mod process;
 mod server_mistakes;
+mod sharing;
 mod table;
 mod walk;
 mod world;

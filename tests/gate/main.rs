@@ -22,5 +22,6 @@ mod naive;
 mod naive_structure;
 mod organization;
 mod random;
+mod sharing;
 mod situations;
 mod twins;

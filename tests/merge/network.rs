@@ -163,7 +163,7 @@ impl Network {
             match output {
                 Output::Send(message) => device.up.push_back(encode_message(&message).unwrap()),
                 Output::Close(error) => panic!("device {at}: {error}"),
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Answer(..) => {}
             }
         }
     }

@@ -55,6 +55,7 @@ impl World {
 
     pub(crate) fn start_within(&mut self, limits: Limits) {
         let options = ServerOptions {
+            goes_on: false,
             listen: self.address,
             file: &self.home.data_file(),
             identity: self.home.identity(),

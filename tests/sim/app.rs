@@ -3,14 +3,15 @@
 use std::collections::btree_map::Entry;
 
 use tidegate::model::{
-    ColumnName, Columns, Edit, EditId, Op, Owner, RecordId, RecordState, Section, TableName, Value,
+    ColumnName, ColumnPermissions, Columns, Edit, EditId, Op, Owner, Principal, RecordId,
+    RecordState, Right, Rights, Section, TableName, Value,
 };
 use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Draft, EditError, Intent};
 
 use crate::memory::Key;
 use crate::merge::Naive;
-use crate::people::{TABLES, TEAMS, USERS, name};
+use crate::people::{SECURED, TABLES, TEAMS, USERS, name};
 use crate::world::{Check, Made, World};
 
 const CODES: [&str; 4] = ["k0", "k1", "k2", "k3"];
@@ -130,7 +131,7 @@ impl World {
             None => self.rng.pick(&rows).cloned(),
         };
         let draft = |(table, record): Key, intent| Some(Draft { table, record, intent });
-        match self.rng.weighted(&[22, 14, 45, 8, 5, 8]) {
+        match self.rng.weighted(&[22, 14, 45, 8, 5, 8, 14, 24]) {
             0 => {
                 let intent = Intent::Create { owner: self.some_owner(), columns: self.order(at) };
                 draft((name("order"), self.random_id()), intent)
@@ -155,10 +156,63 @@ impl World {
             }
             3 => draft(row?, Intent::Delete),
             4 => draft(self.deleted(at)?, Intent::Undelete),
-            _ => {
+            5 => {
                 let owner = self.owner();
                 draft(row?, Intent::Assign(owner))
             }
+            6 => {
+                let key = row?;
+                let intent = self.share(at, &key);
+                draft(key, intent)
+            }
+            _ => {
+                let orders: Vec<_> =
+                    rows.into_iter().filter(|(table, _)| table.as_str() == "order").collect();
+                let key = self.rng.pick(&orders).cloned()?;
+                let intent = self.share_column(at, &key);
+                draft(key, intent)
+            }
+        }
+    }
+
+    /// A share, or the end of one that the row shows.
+    fn share(&mut self, at: usize, key: &Key) -> Intent {
+        let row = self.devices[at].disk.file.rows.get(key);
+        let shared = row.map(|row| row.header.shares.keys().cloned().collect::<Vec<_>>());
+        let shared = shared.unwrap_or_default();
+        let ends = self.rng.chance(50);
+        if let Some(to) = self.rng.pick(&shared).filter(|_| ends) {
+            return Intent::Share { to: to.clone(), rights: Rights::NONE };
+        }
+        let to = self.principal();
+        let all: Vec<_> = Right::ALL.into_iter().filter(|it| *it != Right::Create).collect();
+        let rights: Rights = all.into_iter().filter(|_| self.rng.chance(25)).collect();
+        let rights = if self.rng.chance(80) { rights.with(Right::Read) } else { rights };
+        Intent::Share { to, rights }
+    }
+
+    /// A column share, or the end of one that the row shows.
+    fn share_column(&mut self, at: usize, key: &Key) -> Intent {
+        let row = self.devices[at].disk.file.rows.get(key);
+        let shared = row.map(|row| row.header.column_shares.keys().cloned().collect::<Vec<_>>());
+        let shared = shared.unwrap_or_default();
+        let permissions = ColumnPermissions::NONE;
+        let ends = self.rng.chance(50);
+        if let Some((column, to)) = self.rng.pick(&shared).filter(|_| ends) {
+            return Intent::ShareColumn { column: column.clone(), to: to.clone(), permissions };
+        }
+        let (read, update) = (self.rng.chance(80), self.rng.chance(40));
+        let permissions = ColumnPermissions { read, update, create: false };
+        let column = name(self.rng.pick(&SECURED).unwrap());
+        Intent::ShareColumn { column, to: self.principal(), permissions }
+    }
+
+    /// Now and then someone who is not there.
+    fn principal(&mut self) -> Principal {
+        match self.rng.below(20) {
+            0 => Principal::User(name("zoe")),
+            1..=3 => Principal::Organization,
+            _ => self.owner().into(),
         }
     }
 

@@ -66,7 +66,7 @@ impl Judge {
             return Err("the server does what is nobody's to do".into());
         };
         let there = people.organization.business_unit_of(owner);
-        let held = record.owned().ok_or("a record of nobody follows")?;
+        let held = record.facts().owned.ok_or("a record of nobody follows")?;
         if !record.fits(edit) || held.0 != *owner || there != Some(business_unit) {
             return Err("it does not follow its owner".into());
         }
@@ -78,7 +78,7 @@ impl Judge {
     /// Where each record's owner is, so is the record.
     pub(crate) fn check_units(&self, organization: &Organization) -> Check {
         for (id, record) in &self.records {
-            let Some((owner, unit)) = record.owned() else { continue };
+            let Some((owner, unit)) = record.facts().owned else { continue };
             let there = organization.business_unit_of(&owner);
             if there.is_some_and(|there| *there != unit) {
                 return Err(format!("{id} is in {unit}, and {owner} in {there:?}"));
@@ -88,7 +88,7 @@ impl Judge {
     }
 
     fn created(&self, people: &People, user: &UserId, edit: &Edit, new: &Naive) -> Check {
-        if !new.is_active() || (new.table.as_str() == "place") != new.owned().is_none() {
+        if !new.is_active() || (new.table.as_str() == "place") != new.facts().owned.is_none() {
             return Err("no way for a record to begin".into());
         }
         let is_code = |op| put(op).is_some_and(|(column, _)| column.as_str() == "code");
@@ -129,6 +129,10 @@ impl Judge {
             [Op::State(RecordState::Deleted)] => people.may_delete(user, old),
             [Op::Own { owner, business_unit }] => {
                 people.may_assign(user, old, owner, business_unit)
+            }
+            [Op::Share { to, rights }] => people.may_share(user, old, to, *rights),
+            [Op::ShareColumn { column, to, permissions }] => {
+                people.may_share_column(user, old, (column, to), *permissions)
             }
             other => Err(format!("no such edit of a header: {other:?}")),
         }

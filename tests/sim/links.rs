@@ -233,6 +233,7 @@ impl World {
                     self.session_error(at, &error)?;
                 }
                 Output::Event(event) => self.event(at, event)?,
+                Output::Answer(..) => return Err("an answer to nothing".into()),
             }
         }
         self.check_touched(at)?;

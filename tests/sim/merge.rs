@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
-    BusinessUnitId, Change, ChangeRef, Columns, Edit, Op, Owner, RecordState, Section, TableName,
-    Value,
+    BusinessUnitId, Change, ChangeRef, ColumnName, ColumnPermissions, Columns, Edit, Op, Owner,
+    Principal, RecordState, Rights, Section, TableName, Value,
 };
+
+use crate::privileges::Facts;
 
 /// A record by its changes.
 #[derive(Debug, Clone)]
@@ -15,7 +17,7 @@ pub(crate) struct Naive {
     pub(crate) table: TableName,
     sections: BTreeMap<Section, Vec<Change>>,
     /// What the sections say, once asked.
-    header: Option<(Option<(Owner, BusinessUnitId)>, RecordState)>,
+    header: Option<(Facts, RecordState)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +25,8 @@ enum Cell {
     Value(Value),
     Own(Owner, BusinessUnitId),
     State(RecordState),
+    Share(Principal, Rights),
+    ShareColumn(ColumnName, Principal, ColumnPermissions),
 }
 
 #[derive(Debug)]
@@ -58,15 +62,22 @@ impl Naive {
         }
         self.header = None;
         let cells = self.cells(&Section::Header).unwrap_or_default();
-        let owner = cells.get("owner").and_then(|cell| match cell {
-            Cell::Own(owner, unit) => Some((owner.clone(), unit.clone())),
-            _ => None,
-        });
-        let state = match cells.get("state") {
-            Some(Cell::State(state)) => *state,
-            _ => RecordState::Active,
-        };
-        self.header = Some((owner, state));
+        let (mut facts, mut state) = (Facts::default(), RecordState::Active);
+        for cell in cells.into_values() {
+            match cell {
+                Cell::Value(_) => {}
+                Cell::Own(owner, unit) => facts.owned = Some((owner, unit)),
+                Cell::State(held) => state = held,
+                Cell::Share(to, rights) => {
+                    facts.shares.extend((!rights.is_empty()).then_some((to, rights)));
+                }
+                Cell::ShareColumn(column, to, given) => {
+                    let given = (!given.is_empty()).then_some(((column, to), given));
+                    facts.column_shares.extend(given);
+                }
+            }
+        }
+        self.header = Some((facts, state));
     }
 
     /// Whether everything that the edit builds on is here.
@@ -101,8 +112,8 @@ impl Naive {
         self.sections.contains_key(&Section::Header)
     }
 
-    pub(crate) fn owned(&self) -> Option<(Owner, BusinessUnitId)> {
-        self.header.as_ref().and_then(|(owner, _)| owner.clone())
+    pub(crate) fn facts(&self) -> Facts {
+        self.header.as_ref().map(|(facts, _)| facts.clone()).unwrap_or_default()
     }
 
     pub(crate) fn state(&self) -> RecordState {
@@ -185,7 +196,11 @@ fn key_and_cell(op: &Op) -> (String, Cell) {
             ("owner".into(), Cell::Own(owner.clone(), business_unit.clone()))
         }
         Op::State(state) => ("state".into(), Cell::State(*state)),
-        Op::Share { .. } => unreachable!("these worlds have no shares"),
+        Op::Share { to, rights } => (format!("share {to}"), Cell::Share(to.clone(), *rights)),
+        Op::ShareColumn { column, to, permissions } => {
+            let cell = Cell::ShareColumn(column.clone(), to.clone(), *permissions);
+            (format!("share {column} {to}"), cell)
+        }
         merging => unreachable!("these worlds have no {} yet", merging.name()),
     }
 }

@@ -13,6 +13,7 @@ use crate::judge::Judge;
 use crate::memory::Key;
 use crate::merge::Naive;
 use crate::people::SECURED;
+use crate::privileges::Facts;
 use crate::world::{Check, World};
 
 /// Rounds after which a world that still moves never settles.
@@ -154,9 +155,9 @@ impl World {
         let mut held: BTreeMap<_, _> = device.disk.file.confirmed.clone();
         for theirs in self.disk.file.confirmed() {
             let record = theirs.record();
-            let (table, owned) = (record.table().as_str(), record.header().owner.clone());
+            let (table, facts) = (record.table().as_str(), Facts::from(record.header()));
             let key = (record.table().clone(), record.id());
-            let readable = people.reads(user, table, &owned);
+            let readable = people.reads(user, table, &facts);
             let Some((version, edit)) = held.remove(&key) else {
                 if readable {
                     return Err(format!("device {at} of {user} lacks {key:?}"));
@@ -169,7 +170,7 @@ impl World {
             let ours = Confirmed::from_stored(version, &edit).map_err(|e| e.to_string())?;
             let reads = |column: &str| {
                 !(table == "order" && SECURED.contains(&column))
-                    || people.reads_column(user, table, column, &owned)
+                    || people.reads_column(user, table, column, &facts)
             };
             same_for_reader(&ours, &theirs, reads)
                 .map_err(|e| format!("device {at} of {user}, {key:?}: {e}"))?;
@@ -239,7 +240,7 @@ impl World {
             None => !shown.is_active(),
             Some(StoredRow { header, columns, pending, version: own }) => {
                 shown.is_active()
-                    && header.owner == shown.owned()
+                    && Facts::from(header) == shown.facts()
                     && header.state == shown.state()
                     && *columns == shown.columns()
                     && *pending == is_pending
@@ -251,7 +252,7 @@ impl World {
         }
         Err(format!(
             "device {at} shows {row:?} of {key:?}, not {:?} with {:?} ({is_pending}, {version})",
-            shown.owned(),
+            shown.facts(),
             shown.columns()
         ))
     }
@@ -272,19 +273,30 @@ impl World {
                 }
             };
             let after = after.ok_or("a page of an entry that is not in the log")?;
-            let (table, owned) = (edit.table.as_str(), after.owned());
-            if !people.reads(user, table, &owned) {
+            let (table, facts) = (edit.table.as_str(), after.facts());
+            if !people.reads(user, table, &facts) {
                 return Err(format!("{user} is sent {table} {}", edit.record));
             }
+            // An edit of a while ago must not bring what was taken back since.
+            let now = self.header_at(self.head_of(edit.record)).ok_or("a record of no log")?;
+            let reads = |column: &str| {
+                people.reads_column(user, table, column, &facts)
+                    && people.reads_column(user, table, column, &now.facts())
+            };
             for change in &edit.changes {
                 if let Section::Secured(column) = &change.section
-                    && !people.reads_column(user, table, column.as_str(), &owned)
+                    && !reads(column.as_str())
                 {
                     return Err(format!("{user} is sent {column} of {table} {}", edit.record));
                 }
             }
         }
         Ok(())
+    }
+
+    fn head_of(&self, record: RecordId) -> Sequence {
+        let mut own = self.disk.file.log.iter().filter(|it| it.edit.record == record);
+        own.next_back().map(|entry| entry.sequence).unwrap_or_default()
     }
 
     /// The record as the log has it after this place.
@@ -312,7 +324,7 @@ impl World {
         let wrote = log().any(|entry| Some(entry.edit.id.device) == own);
         let truths = || self.truths.values().chain([&self.people]);
         let read = log().any(|entry| {
-            truths().any(|it| it.reads(user, entry.edit.table.as_str(), &entry.after.owner))
+            truths().any(|it| it.reads(user, entry.edit.table.as_str(), &Facts::from(&entry.after)))
         });
         asked || wrote || read
     }
@@ -320,8 +332,8 @@ impl World {
 
 fn same_record(confirmed: &Confirmed, naive: &Naive) -> Check {
     let record = confirmed.record();
-    if record.header().owner != naive.owned() || record.header().state != naive.state() {
-        return Err(format!("header {:?}, not {:?}", record.header(), naive.owned()));
+    if Facts::from(record.header()) != naive.facts() || record.header().state != naive.state() {
+        return Err(format!("header {:?}, not {:?}", record.header(), naive.facts()));
     }
     if *record.columns() != naive.columns() {
         return Err(format!("columns {:?}, not {:?}", record.columns(), naive.columns()));

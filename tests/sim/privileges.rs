@@ -1,20 +1,67 @@
 //! A naive model of privileges, written from `docs/privileges.md` and sharing no code with the
-//! gate: ways 1 and 2 (the worlds have no shares and no hierarchy).
+//! gate: ways 1 to 3 (the worlds have no hierarchy).
+
+use std::collections::BTreeMap;
 
 use tidegate::model::{
-    BusinessUnitId, ColumnPermissions, Depth, Inheritance, Owner, Right, Role, RoleId,
-    SYSTEM_ADMINISTRATOR, TeamId, TeamKind, UserId,
+    BusinessUnitId, ColumnName, ColumnPermission, ColumnPermissions, Depth, Header, Inheritance,
+    Owner, Principal, Right, Rights, Role, RoleId, SYSTEM_ADMINISTRATOR, TeamId, TeamKind, UserId,
 };
 
 use crate::merge::Naive;
-use crate::people::{People, name};
+use crate::people::{People, SECURED, name};
 
-/// Owner and business unit; `None` on a table that belongs to the organization.
-pub(crate) type Owned = Option<(Owner, BusinessUnitId)>;
+/// What privileges on a record depend on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Facts {
+    /// Owner and business unit; `None` on a table that belongs to the organization.
+    pub(crate) owned: Option<(Owner, BusinessUnitId)>,
+    pub(crate) shares: BTreeMap<Principal, Rights>,
+    pub(crate) column_shares: BTreeMap<(ColumnName, Principal), ColumnPermissions>,
+}
+
+impl From<&Header> for Facts {
+    fn from(header: &Header) -> Self {
+        let Header { owner, shares, column_shares, .. } = header.clone();
+        Self { owned: owner, shares, column_shares }
+    }
+}
 
 impl People {
     /// Section 2: may the user use the right on a record of this owner?
-    pub(crate) fn may(&self, user: &UserId, right: Right, table: &str, owned: &Owned) -> bool {
+    pub(crate) fn may(&self, user: &UserId, right: Right, table: &str, facts: &Facts) -> bool {
+        let Some(person) = self.organization.users.get(user) else { return false };
+        let gives = |role: &RoleId| {
+            let role = self.policy.roles.get(role);
+            role.is_some_and(|role| depth_of(role, table, right) != Depth::None)
+        };
+        let has_privilege = !person.disabled
+            && (person.roles.iter().any(gives)
+                || self.owner_teams_of(user).iter().any(|(.., roles)| roles.iter().any(gives)));
+        // Way 3.
+        let by_share = has_privilege
+            && facts.owned.is_some()
+            && facts
+                .shares
+                .iter()
+                .any(|(to, rights)| rights.contains(right) && self.gets(user, to));
+        by_share || self.may_new(user, right, table, facts)
+    }
+
+    /// Whether what is given to `to` reaches the user.
+    fn gets(&self, user: &UserId, to: &Principal) -> bool {
+        match to {
+            Principal::User(id) => id == user,
+            Principal::Team(id) => {
+                self.organization.teams.get(id).is_some_and(|team| team.members.contains(user))
+            }
+            Principal::Organization => true,
+        }
+    }
+
+    /// The same for a record that is not there yet: ways 1 and 2.
+    fn may_new(&self, user: &UserId, right: Right, table: &str, facts: &Facts) -> bool {
+        let owned = facts.owned.as_ref();
         let Some(person) = self.organization.users.get(user) else { return false };
         if person.disabled {
             return false;
@@ -43,7 +90,7 @@ impl People {
         holder_unit: &BusinessUnitId,
         right: Right,
         table: &str,
-        owned: &Owned,
+        owned: Option<&(Owner, BusinessUnitId)>,
     ) -> bool {
         let Some(role) = self.policy.roles.get(role) else { return false };
         let depth = depth_of(role, table, right);
@@ -124,8 +171,26 @@ impl People {
         all
     }
 
-    pub(crate) fn reads(&self, user: &UserId, table: &str, owned: &Owned) -> bool {
-        self.may(user, Right::Read, table, owned)
+    /// By column security, or by a column share of the record.
+    fn has_column(
+        &self,
+        user: &UserId,
+        table: &str,
+        column: &str,
+        facts: &Facts,
+        permission: ColumnPermission,
+    ) -> bool {
+        let by_share = facts.column_shares.iter().any(|((shared, to), given)| {
+            shared.as_str() == column
+                && permission != ColumnPermission::Create
+                && given.contains(permission)
+                && self.gets(user, to)
+        });
+        by_share || self.column_permissions(user, table, column).contains(permission)
+    }
+
+    pub(crate) fn reads(&self, user: &UserId, table: &str, facts: &Facts) -> bool {
+        self.may(user, Right::Read, table, facts)
     }
 
     pub(crate) fn reads_column(
@@ -133,9 +198,10 @@ impl People {
         user: &UserId,
         table: &str,
         column: &str,
-        owned: &Owned,
+        facts: &Facts,
     ) -> bool {
-        self.reads(user, table, owned) && self.column_permissions(user, table, column).read
+        self.reads(user, table, facts)
+            && self.has_column(user, table, column, facts, ColumnPermission::Read)
     }
 
     fn unit_of(&self, owner: &Owner) -> Option<&BusinessUnitId> {
@@ -178,8 +244,9 @@ impl People {
         secured: &[String],
         looked_up: &[Option<Naive>],
     ) -> Result<(), String> {
-        let (table, owned) = (new.table.as_str(), new.owned());
-        let needs = |right, what| need(self.may(user, right, table, &owned), what);
+        let (table, facts) = (new.table.as_str(), new.facts());
+        let owned = &facts.owned;
+        let needs = |right, what| need(self.may_new(user, right, table, &facts), what);
         needs(Right::Create, "create")?;
         let other = owned.as_ref().map(|(owner, _)| owner);
         let other = other.filter(|owner| **owner != Owner::User(user.clone()));
@@ -193,7 +260,7 @@ impl People {
         for column in secured {
             need(self.column_permissions(user, table, column).create, "create of a column")?;
         }
-        if let Some((owner, unit)) = &owned {
+        if let Some((owner, unit)) = owned {
             need(self.unit_of(owner) == Some(unit), "the owner's business unit")?;
         }
         other.map_or(Ok(()), |owner| need(self.owner_can_read(owner, table), "owner can read"))
@@ -208,14 +275,16 @@ impl People {
         lookups_change: bool,
         looked_up: &[Option<Naive>],
     ) -> Result<(), String> {
-        let (table, owned) = (old.table.as_str(), old.owned());
-        need(self.may(user, Right::Write, table, &owned), "write")?;
+        let (table, facts) = (old.table.as_str(), old.facts());
+        need(self.may(user, Right::Write, table, &facts), "write")?;
         if lookups_change {
-            need(self.may(user, Right::Append, table, &owned), "append")?;
+            need(self.may(user, Right::Append, table, &facts), "append")?;
         }
         self.may_look_up(user, looked_up)?;
         for column in secured {
-            need(self.column_permissions(user, table, column).update, "update of a column")?;
+            let update = ColumnPermission::Update;
+            let may = self.has_column(user, table, column, &facts, update);
+            need(may, "update of a column")?;
         }
         Ok(())
     }
@@ -224,7 +293,7 @@ impl People {
         for target in looked_up {
             let target = target.as_ref().ok_or("a looked-up record that is not there")?;
             for right in [Right::Read, Right::AppendTo] {
-                let may = self.may(user, right, target.table.as_str(), &target.owned());
+                let may = self.may(user, right, target.table.as_str(), &target.facts());
                 need(may, "read or append_to on a looked-up record")?;
             }
         }
@@ -232,13 +301,14 @@ impl People {
     }
 
     pub(crate) fn may_delete(&self, user: &UserId, old: &Naive) -> Result<(), String> {
-        need(self.may(user, Right::Delete, old.table.as_str(), &old.owned()), "delete")
+        need(self.may(user, Right::Delete, old.table.as_str(), &old.facts()), "delete")
     }
 
     pub(crate) fn may_undelete(&self, user: &UserId, old: &Naive) -> Result<(), String> {
-        let owned = old.owned();
-        need(self.may(user, Right::Create, old.table.as_str(), &owned), "create to undelete")?;
-        match &owned {
+        let facts = old.facts();
+        let create = self.may_new(user, Right::Create, old.table.as_str(), &facts);
+        need(create, "create to undelete")?;
+        match &facts.owned {
             Some((of, unit)) => need(self.unit_of(of) == Some(unit), "business unit"),
             None => Ok(()),
         }
@@ -251,12 +321,65 @@ impl People {
         to: &Owner,
         unit: &BusinessUnitId,
     ) -> Result<(), String> {
-        let (table, owned) = (old.table.as_str(), old.owned());
+        let (table, facts) = (old.table.as_str(), old.facts());
         for right in [Right::Assign, Right::Read, Right::Write] {
-            need(self.may(user, right, table, &owned), "assign, read and write to assign")?;
+            need(self.may(user, right, table, &facts), "assign, read and write to assign")?;
         }
         need(self.unit_of(to) == Some(unit), "the new owner's business unit")?;
         need(self.owner_can_read(to, table), "the new owner can read")
+    }
+
+    pub(crate) fn may_share(
+        &self,
+        user: &UserId,
+        old: &Naive,
+        to: &Principal,
+        rights: Rights,
+    ) -> Result<(), String> {
+        let (table, facts) = (old.table.as_str(), old.facts());
+        need(facts.owned.is_some() && !rights.contains(Right::Create), "such a share")?;
+        need(rights.is_empty() || self.is_there(to), "a share with nobody")?;
+        for right in [Right::Share, Right::Read] {
+            need(self.may(user, right, table, &facts), "share and read to share")?;
+        }
+        let had = facts.shares.get(to).copied().unwrap_or_default();
+        for right in Right::ALL.into_iter().filter(|it| rights.contains(*it) && !had.contains(*it))
+        {
+            need(self.may(user, right, table, &facts), "a right that is given")?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn may_share_column(
+        &self,
+        user: &UserId,
+        old: &Naive,
+        (column, to): (&ColumnName, &Principal),
+        given: ColumnPermissions,
+    ) -> Result<(), String> {
+        let (table, facts) = (old.table.as_str(), old.facts());
+        let is_secured = table == "order" && SECURED.contains(&column.as_str());
+        need(is_secured && !given.create, "such a column share")?;
+        need(given.is_empty() || self.is_there(to), "a column share with nobody")?;
+        for right in [Right::Share, Right::Read] {
+            need(self.may(user, right, table, &facts), "share and read to share a column")?;
+        }
+        let had = facts.column_shares.get(&(column.clone(), to.clone())).copied();
+        let had = had.unwrap_or_default();
+        for permission in [ColumnPermission::Read, ColumnPermission::Update] {
+            let added = given.contains(permission) && !had.contains(permission);
+            let has = self.has_column(user, table, column.as_str(), &facts, permission);
+            need(!added || has, "a column permission that is given")?;
+        }
+        Ok(())
+    }
+
+    fn is_there(&self, to: &Principal) -> bool {
+        match to {
+            Principal::User(user) => self.organization.users.contains_key(user),
+            Principal::Team(team) => self.organization.teams.contains_key(team),
+            Principal::Organization => true,
+        }
     }
 }
 

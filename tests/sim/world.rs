@@ -37,6 +37,8 @@ pub(crate) struct Figures {
     pub(crate) messages: u64,
     pub(crate) edits: u64,
     pub(crate) refused_here: u64,
+    /// Shares of records and columns, and ends of such, that were admitted.
+    pub(crate) shares: u64,
     pub(crate) admitted: u64,
     pub(crate) denied: u64,
     pub(crate) retried: u64,
@@ -54,6 +56,7 @@ impl Figures {
         self.messages += other.messages;
         self.edits += other.edits;
         self.refused_here += other.refused_here;
+        self.shares += other.shares;
         self.admitted += other.admitted;
         self.denied += other.denied;
         self.retried += other.retried;
@@ -200,6 +203,9 @@ impl World {
         self.part_all();
         self.settle()?;
         self.check_all()?;
+        let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
+        let shares = self.disk.file.log.iter().flat_map(|it| it.edit.ops()).filter(is_share);
+        self.figures.shares = shares.count() as u64;
         self.figures.simulated_millis = u64::try_from(self.now - START_MILLIS).unwrap();
         Ok(())
     }

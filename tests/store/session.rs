@@ -426,7 +426,7 @@ impl World {
                     self.told.admitted.push((edit, sequence));
                 }
                 Output::Event(Event::Denied { .. }) => self.told.denied += 1,
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Answer(..) => {}
             }
         }
         messages

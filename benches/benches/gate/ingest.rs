@@ -78,6 +78,7 @@ async fn by_server() -> Outcome<f64> {
     drop(engine);
     let frames = frames(&mut world)?;
     let options = ServerOptions {
+        goes_on: false,
         listen: "127.0.0.1:0".parse()?,
         file: &path,
         identity: world.identity.clone(),

@@ -8,8 +8,8 @@ use crate::crdt::{Conflict, CrdtError, Record};
 use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, check, rule};
 use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{
-    BusinessUnitId, ColumnName, Columns, Denial, Edit, EditId, Op, Owner, RecordId, RecordState,
-    Rule, Table, TableName, Timestamp,
+    BusinessUnitId, ColumnName, ColumnPermissions, Columns, Denial, Edit, EditId, Op, Owner,
+    Principal, RecordId, RecordState, Rights, Rule, Table, TableName, Timestamp,
 };
 use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
 
@@ -52,6 +52,23 @@ pub enum Intent {
     Undelete,
     /// Give it another owner.
     Assign(Owner),
+    /// Say what a principal may do with it, in place of what it could; none ends the share.
+    Share {
+        /// To whom.
+        to: Principal,
+        /// All that it may do.
+        rights: Rights,
+    },
+    /// Say what a principal may do with a secured column of it, in place of what it could; none
+    /// ends the share.
+    ShareColumn {
+        /// Which column.
+        column: ColumnName,
+        /// To whom.
+        to: Principal,
+        /// All that it may do; `create` cannot be given.
+        permissions: ColumnPermissions,
+    },
 }
 
 /// Why an edit was not made. Nothing was stored.
@@ -210,11 +227,23 @@ impl ReplicaMachine {
                 }
                 vec![Op::Own { owner: now.0, business_unit: now.1 }]
             }
+            Intent::Share { to, rights } if active => {
+                let had = record.header().shares.get(&to).copied().unwrap_or_default();
+                if had == rights { Vec::new() } else { vec![Op::Share { to, rights }] }
+            }
+            Intent::ShareColumn { column, to, permissions } if active => {
+                let shared = (column.clone(), to.clone());
+                let had = record.header().column_shares.get(&shared).copied().unwrap_or_default();
+                let op = Op::ShareColumn { column, to, permissions };
+                if had == permissions { Vec::new() } else { vec![op] }
+            }
             Intent::Set(_)
             | Intent::Ops(_)
             | Intent::Delete
             | Intent::Undelete
-            | Intent::Assign(_) => {
+            | Intent::Assign(_)
+            | Intent::Share { .. }
+            | Intent::ShareColumn { .. } => {
                 return missing();
             }
         })

@@ -1,5 +1,5 @@
 use crate::gate::{Directory, Knowledge, Standing};
-use crate::model::{BusinessUnitId, Owner, TableName};
+use crate::model::{BusinessUnitId, Owner, Principal, TableName};
 
 /// What a device knows of others: its own user and teams, and the owners that the server listed.
 #[derive(Debug, Clone, Copy)]
@@ -23,5 +23,13 @@ impl Directory for DeviceDirectory<'_> {
 
     fn owner_can_read(&self, owner: &Owner, table: &TableName) -> Knowledge<bool> {
         Directory::owner_can_read(self.standing, owner, table)
+    }
+
+    fn principal(&self, to: &Principal) -> Knowledge<()> {
+        let is_listed = |(owner, _): &(Owner, _)| Principal::from(owner.clone()) == *to;
+        match Directory::principal(self.standing, to) {
+            Knowledge::Unknown if self.owners.iter().any(is_listed) => Knowledge::Known(()),
+            known => known,
+        }
     }
 }

@@ -13,7 +13,7 @@ mod session;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::codec::SecretKey;
+use crate::codec::{AdminAnswer, AdminRequest, SecretKey, ToServer};
 use crate::crdt::Documents;
 use crate::gate::Standing;
 use crate::limits::PUSH_WINDOW_EDITS;
@@ -37,11 +37,13 @@ const COPY_LEAP_MIN: u64 = 1 << 40;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     /// Send this to the server.
-    Send(crate::codec::ToServer),
+    Send(ToServer),
     /// End the session; nothing more can come of it.
     Close(SessionError),
     /// Tell the app.
     Event(Event),
+    /// The answer to [`ReplicaMachine::administer`] of this number.
+    Answer(u32, AdminAnswer),
 }
 
 /// What an app may want to know.
@@ -106,6 +108,8 @@ pub struct ReplicaMachine {
     /// A step failed: what is remembered here may not be what the store holds.
     doubtful: bool,
     push_window: usize,
+    /// Numbers what an administrator wants of the server.
+    requests: u32,
 }
 
 impl ReplicaMachine {
@@ -130,6 +134,7 @@ impl ReplicaMachine {
             outputs: VecDeque::new(),
             doubtful: false,
             push_window: PUSH_WINDOW_EDITS,
+            requests: 0,
         };
         machine.take_grant()?;
         machine.leave_copied_ids();
@@ -176,6 +181,28 @@ impl ReplicaMachine {
             Some(Output::Event(event)) => Some(event),
             _ => None,
         }
+    }
+
+    /// Whether a session is open: the server accepted the device.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let stage = self.session.as_ref().map(|session| &session.stage);
+        matches!(stage, Some(session::Stage::Open { .. }))
+    }
+
+    /// Asks the server for what an administrator wants. The session must be open; the answer comes
+    /// as [`Output::Answer`] of the number returned, unless the session ends before.
+    ///
+    /// # Errors
+    /// No session is open.
+    pub fn administer(&mut self, request: AdminRequest) -> Result<u32, SessionError> {
+        if !self.is_open() {
+            return Err(SessionError::NotOpen);
+        }
+        self.requests = self.requests.wrapping_add(1);
+        let number = self.requests;
+        self.outputs.push_back(Output::Send(ToServer::Admin { number, request }));
+        Ok(number)
     }
 
     fn take_grant(&mut self) -> Result<(), StoreError> {

@@ -39,6 +39,10 @@ impl ReplicaMachine {
             ToDevice::Verdicts(verdicts) => Ok(self.verdicts(store, now, verdicts)?),
             ToDevice::Page(page) => Ok(self.page(store, now, word, page)?),
             ToDevice::BackedUp(backed_up) => Ok(self.state_backed_up(store, backed_up)?),
+            ToDevice::Admin { number, answer } => {
+                self.outputs.push_back(Output::Answer(number, answer));
+                Ok(())
+            }
             ToDevice::Flushed { number } => Ok(self.flushed(store, now, number)?),
             ToDevice::Greeting { .. } | ToDevice::Welcome { .. } | ToDevice::Refused(_) => {
                 Err(SessionError::Protocol(format!("out of turn: {message:.60?}")))

@@ -64,6 +64,9 @@ pub enum SessionError {
     /// The device belongs to nobody yet.
     #[error("this device is not enrolled")]
     NotEnrolled,
+    /// There is nobody to ask.
+    #[error("no session with the server is open")]
+    NotOpen,
     /// The device is enrolled already.
     #[error("this device is enrolled already, as user `{0}`; use another file for another user")]
     AlreadyEnrolled(crate::model::UserId),

@@ -85,6 +85,16 @@ impl Reader {
         (!part.changes.is_empty()).then_some(part)
     }
 
+    /// Whether the reader sees other columns of a record now than before its header changed:
+    /// column shares came or went.
+    pub(super) fn sees_others(&self, table: &TableName, before: &Header, after: &Header) -> bool {
+        let shared = before.column_shares.keys().chain(after.column_shares.keys());
+        shared.map(|(column, _)| Section::Secured(column.clone())).any(|section| {
+            self.reads_section(table, before, &section)
+                != self.reads_section(table, after, &section)
+        })
+    }
+
     /// Whether two readers see the same columns of a record that both may read.
     pub(super) fn same_columns(
         &self,

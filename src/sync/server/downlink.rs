@@ -6,7 +6,9 @@ use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
 use crate::limits::ATOMIC_PARTS_MAX;
-use crate::model::{DeviceNumber, Edit, EditId, Op, RecordId, Schema, TableName, UserId, Verdict};
+use crate::model::{
+    DeviceNumber, Edit, EditId, Header, Op, RecordId, Schema, TableName, UserId, Verdict,
+};
 use crate::sync::{LogEntry, ServerStore, StoreError};
 
 /// Pages of a scan that are looked through before an empty one is sent as a sign of life.
@@ -197,18 +199,34 @@ impl Device {
                 page.push(Entry::Gone { sequence, table, record });
             }
         } else if self.is_turning() {
-            page.extend(self.whole(&current).filter(|_| !is_own));
+            // An own change of the header may have changed what the device may see of the record.
+            page.extend(self.whole(&current).filter(|_| !is_own || before.is_some()));
         } else if !self.reader.reads(&table, after) {
             if held_before {
                 page.push(Entry::Gone { sequence, table, record });
             }
+        } else if held_before && self.has_turned(&table, before.as_ref(), after) {
+            page.extend(self.whole(&current));
         } else if held_before || is_new {
+            // What was taken back meanwhile is not sent any more.
             let part = self.reader.part_of(after, edit).filter(|_| !is_own);
+            let part = part.and_then(|part| self.reader.part_of(current.record().header(), &part));
             page.extend(part.map(|edit| Entry::Edit { sequence, edit }));
         } else {
             page.extend(self.whole(&current));
         }
         Ok(())
+    }
+
+    /// Whether a change of the header changed which columns of the record the device may see.
+    fn has_turned(
+        &self,
+        table: &TableName,
+        before: Option<&Option<Header>>,
+        after: &Header,
+    ) -> bool {
+        let before = before.and_then(Option::as_ref);
+        before.is_some_and(|before| self.reader.sees_others(table, before, after))
     }
 
     /// What the next records of the scan are to this device.

@@ -1,5 +1,6 @@
 //! The server's side: orders what the gate admits, and tells each device what it may know.
 
+mod admin;
 mod connection;
 mod downlink;
 mod ingress;
@@ -267,6 +268,9 @@ impl ServerMachine {
             }
             (true, ToServer::Fetch { table, record }) => self.fetch(store, id, &table, record),
             (true, ToServer::Ask(edits)) => self.ask(store, id, edits),
+            (true, ToServer::Admin { number, request }) => {
+                self.admin(store, now, id, number, request)
+            }
             (_, message) => {
                 let what = match message {
                     ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",

@@ -1,0 +1,117 @@
+//! What an administrator's device asks of a server, and what it is answered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Denial, DeviceNumber, EditId, Organization, OrganizationRow, Policy, PolicyEpoch, RecordId,
+    TableName, Timestamp, UserId,
+};
+
+/// What an administrator wants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AdminRequest {
+    /// The policy and the organization in force.
+    Rules,
+    /// Other rules, checked as a whole and put in force as a whole.
+    Change {
+        /// The policy epoch that the change was made for: another one by now refuses it, so that
+        /// two administrators do not overwrite each other.
+        expected: PolicyEpoch,
+        /// The policy, where it changes.
+        policy: Option<Box<Policy>>,
+        /// Rows of the organization that change.
+        organization: Vec<OrganizationRow>,
+    },
+    /// The devices.
+    Devices,
+    /// Never lets a device in again, and ends its session.
+    Revoke(DeviceNumber),
+    /// The refused edits that the server keeps, oldest first.
+    Denials {
+        /// At most so many.
+        limit: u32,
+    },
+}
+
+/// A device as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    /// Its number.
+    pub number: DeviceNumber,
+    /// Its user.
+    pub user: UserId,
+    /// What people call it.
+    pub name: String,
+    /// Whether it was revoked.
+    pub revoked: bool,
+    /// Whether it is connected at the moment.
+    pub connected: bool,
+}
+
+/// A refused edit as an administrator sees it: not its values, which its author may not have been
+/// allowed to write, and the administrator reads where they count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DenialInfo {
+    /// The edit.
+    pub edit: EditId,
+    /// Who made it.
+    pub user: UserId,
+    /// The record's table.
+    pub table: TableName,
+    /// The record.
+    pub record: RecordId,
+    /// Why it was refused.
+    pub denial: Denial,
+    /// The policy it was judged by.
+    pub epoch: PolicyEpoch,
+    /// When, by the server's clock.
+    pub at: Timestamp,
+}
+
+/// What the server answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AdminAnswer {
+    /// To [`AdminRequest::Rules`].
+    Rules {
+        /// What the policy and organization are counted as.
+        epoch: PolicyEpoch,
+        /// The policy.
+        policy: Box<Policy>,
+        /// The organization.
+        organization: Box<Organization>,
+    },
+    /// The change is in force.
+    Changed {
+        /// From which policy epoch on.
+        epoch: PolicyEpoch,
+    },
+    /// To [`AdminRequest::Devices`].
+    Devices(Vec<DeviceInfo>),
+    /// The device is revoked.
+    Revoked,
+    /// To [`AdminRequest::Denials`].
+    Denials(Vec<DenialInfo>),
+    /// It was not done, and nothing changed.
+    Refused(AdminRefusal),
+}
+
+/// Why a server does not do what an administrator wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminRefusal {
+    /// The device's user is not one.
+    #[error("`{0}` is not a system_administrator")]
+    NotAdministrator(UserId),
+    /// Somebody else changed the rules meanwhile.
+    #[error("the rules changed meanwhile (policy epoch {0}): look at them, and try again")]
+    Outdated(PolicyEpoch),
+    /// The rules would not make sense; what is in force stays.
+    #[error("{0}")]
+    Mistake(String),
+    /// Nobody could undo it.
+    #[error("nobody would be a system_administrator any more")]
+    NobodyLeft,
+    /// There is no such device.
+    #[error("there is no device {0}")]
+    NoSuchDevice(DeviceNumber),
+}

@@ -1,0 +1,148 @@
+//! What administrators do while the server runs.
+
+use std::sync::Arc;
+
+use super::{ConnectionId, Rules, ServerMachine};
+use crate::codec::{
+    AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, Refusal, ToDevice,
+};
+use crate::gate::{Roster, Standing};
+use crate::limits::ADMIN_DENIALS_MAX;
+use crate::model::{DeviceNumber, OrganizationRow, Policy, PolicyEpoch, Timestamp};
+use crate::policy::{check_organization, check_policy, check_tables};
+use crate::sync::{DeviceRow, Operation, RefusedEdit, ServerStore, StoreError};
+
+impl ServerMachine {
+    /// Does what an administrator wants, or says why not. What is refused changes nothing.
+    pub(super) fn admin<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        id: ConnectionId,
+        number: u32,
+        request: AdminRequest,
+    ) -> Result<(), StoreError> {
+        let device = self.connections.get(&id).and_then(|it| it.device.as_ref());
+        let Some(user) = device.map(|device| device.user.clone()) else { return Ok(()) };
+        // By the rules of this moment, not by what the device was granted.
+        self.note_rules(store, now)?;
+        let resolved = self.resolve(&user)?;
+        let answer = if resolved.standing.as_ref().is_ok_and(Standing::is_administrator) {
+            tracing::info!(%user, what = name_of(&request), "administration");
+            self.carry_out(store, now, request)?
+        } else {
+            AdminAnswer::Refused(AdminRefusal::NotAdministrator(user))
+        };
+        self.send(id, ToDevice::Admin { number, answer });
+        Ok(())
+    }
+
+    fn carry_out<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        request: AdminRequest,
+    ) -> Result<AdminAnswer, StoreError> {
+        Ok(match request {
+            AdminRequest::Rules => AdminAnswer::Rules {
+                epoch: self.meta.policy_epoch,
+                policy: Box::new(self.rules.roster().policy().clone()),
+                organization: Box::new(self.rules.roster().organization().clone()),
+            },
+            AdminRequest::Change { expected, policy, organization } => {
+                match self.changed_rules(expected, policy.map(|it| *it), organization)? {
+                    Ok(rules) => {
+                        self.set_rules(store, now, rules)?;
+                        AdminAnswer::Changed { epoch: self.meta.policy_epoch }
+                    }
+                    Err(refusal) => AdminAnswer::Refused(refusal),
+                }
+            }
+            AdminRequest::Devices => {
+                let devices = store.devices()?;
+                AdminAnswer::Devices(devices.into_iter().map(|row| self.info(row)).collect())
+            }
+            AdminRequest::Revoke(device) => self.revoke(store, device)?,
+            AdminRequest::Denials { limit } => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(ADMIN_DENIALS_MAX);
+                let refused = store.refused(limit)?;
+                AdminAnswer::Denials(refused.into_iter().map(denial).collect())
+            }
+        })
+    }
+
+    /// The rules as they would be, checked as a whole.
+    fn changed_rules(
+        &self,
+        expected: PolicyEpoch,
+        policy: Option<Policy>,
+        rows: Vec<OrganizationRow>,
+    ) -> Result<Result<Rules, AdminRefusal>, StoreError> {
+        if expected != self.meta.policy_epoch {
+            return Ok(Err(AdminRefusal::Outdated(self.meta.policy_epoch)));
+        }
+        let before = self.rules.roster();
+        let policy = policy.unwrap_or_else(|| before.policy().clone());
+        let mut organization = before.organization().clone();
+        for row in rows {
+            organization.set(row);
+        }
+        let schema = self.rules.schema();
+        let tables = schema.facts();
+        let checked = check_tables(&tables)
+            .and_then(|()| check_organization(&organization, Some(&policy)))
+            .and_then(|()| check_policy(&policy, &tables, Some(&organization)));
+        if let Err(mistake) = checked {
+            return Ok(Err(AdminRefusal::Mistake(mistake.to_string())));
+        }
+        let roster = Roster::new(Arc::new(policy), Arc::new(organization));
+        let administers = |user| {
+            Standing::resolve(&roster, user).is_ok_and(|standing| standing.is_administrator())
+        };
+        if !roster.organization().users.keys().any(administers) {
+            return Ok(Err(AdminRefusal::NobodyLeft));
+        }
+        Rules::new(schema.clone(), roster).map(Ok)
+    }
+
+    fn revoke<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        number: DeviceNumber,
+    ) -> Result<AdminAnswer, StoreError> {
+        let Some(row) = store.device(number)? else {
+            return Ok(AdminAnswer::Refused(AdminRefusal::NoSuchDevice(number)));
+        };
+        let key = row.key;
+        self.until_certain(|machine| {
+            let put = Operation::PutDevice(DeviceRow { revoked: true, ..row.clone() });
+            machine.commit(store, machine.meta.clone(), vec![put])
+        })?;
+        let open = self.connections.iter().filter(|(_, connection)| connection.key == key);
+        for id in open.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.refuse(id, Refusal::RevokedDevice);
+        }
+        Ok(AdminAnswer::Revoked)
+    }
+
+    fn info(&self, row: DeviceRow) -> DeviceInfo {
+        let DeviceRow { number, key, user, name, revoked } = row;
+        let connected = self.connections.values().any(|it| it.key == key && it.device.is_some());
+        DeviceInfo { number, user, name, revoked, connected }
+    }
+}
+
+fn denial(refused: RefusedEdit) -> DenialInfo {
+    let RefusedEdit { edit, user, denial, epoch, at } = refused;
+    DenialInfo { edit: edit.id, user, table: edit.table, record: edit.record, denial, epoch, at }
+}
+
+fn name_of(request: &AdminRequest) -> &'static str {
+    match request {
+        AdminRequest::Rules => "rules",
+        AdminRequest::Change { .. } => "change",
+        AdminRequest::Devices => "devices",
+        AdminRequest::Revoke(_) => "revoke",
+        AdminRequest::Denials { .. } => "denials",
+    }
+}
