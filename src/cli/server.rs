@@ -98,12 +98,13 @@ impl InitCommand {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct ServeCommand {
     /// The server's folder.
     dir: PathBuf,
     /// Do not serve, but say of each thing in the folder whether it is fine, or name its first
     /// mistake. Writes nothing, and may be used beside a running server.
-    #[arg(long, conflicts_with_all = ["backup_to", "no_backups"])]
+    #[arg(long, conflicts_with_all = ["backup_to", "no_backups", "apply_files"])]
     check_config: bool,
     /// Make backups in this folder while it runs. Devices keep their edits until one holds them.
     #[arg(long, value_name = "DIR")]

@@ -166,13 +166,13 @@ impl Server {
         machine.set_page_bounds(PageBounds { bytes, ..PageBounds::default() });
         let transport = TransportOptions::server();
         let endpoint = Arc::new(Endpoint::server(options.listen, &options.tls_key, transport)?);
-        let (epoch, head) = (machine.meta().policy_epoch, machine.meta().head);
+        let meta = machine.meta();
         tracing::info!(
             address = %endpoint.local_addr()?,
             data = %options.file.display(),
             %organization,
-            policy_epoch = epoch.0,
-            head = head.0,
+            policy_epoch = meta.policy_epoch.0,
+            head = meta.head.0,
             "serving"
         );
         // A full queue slows down those who fill it.

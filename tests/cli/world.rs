@@ -107,8 +107,14 @@ impl World {
     /// killed a moment ago may still be going.
     #[track_caller]
     pub(crate) fn serve(&self, name: &str) -> Running {
+        self.serve_with(name, &[])
+    }
+
+    /// As [`Self::serve`], with more arguments.
+    #[track_caller]
+    pub(crate) fn serve_with(&self, name: &str, more: &[&str]) -> Running {
         for _ in 0..50 {
-            let mut server = self.start(&["serve", name, "--json"]);
+            let mut server = self.start(&[&["serve", name, "--json"], more].concat());
             if let Some(line) = server.next_line() {
                 let line: Value = serde_json::from_str(&line).unwrap();
                 assert!(line["listening"].is_string(), "{line}");
