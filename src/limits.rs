@@ -129,3 +129,9 @@ pub const RESTORED_DEVICES_LEAP: u32 = 1_000;
 pub const KEPT_EDITS_MAX: u64 = 65_536;
 /// Bytes of these, roughly.
 pub const KEPT_BYTES_MAX: u64 = 64 << 20;
+/// Connections that a server takes at a time, where its configuration does not say otherwise.
+pub const CONNECTIONS_DEFAULT: u32 = 10_000;
+/// Days for which a server keeps a refused edit, where its configuration does not say otherwise.
+pub const REFUSED_DAYS_DEFAULT: u32 = 365;
+/// Refused edits that a server removes in one step when they are too old.
+pub const FORGOTTEN_AT_ONCE_MAX: usize = 256;

@@ -37,7 +37,10 @@ pub(super) fn data_file(path: &Path) -> Result<PathBuf, CliError> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    Ok(Home::open(path).map_err(CliError::input)?.data_file())
+    let own = Home::open(path).map_err(CliError::input)?.data_file();
+    // In a backup it has its usual name, wherever the server had it.
+    let in_backup = path.join("server.redb");
+    Ok(if !own.exists() && in_backup.exists() { in_backup } else { own })
 }
 
 fn findings_json(found: &Verification) -> Vec<Json> {

@@ -1,13 +1,16 @@
 //! The command line. Each command has a module; `main.rs` only calls [`run`].
 
 mod admin;
+mod check;
 mod data;
 mod demo;
 mod device;
 mod file;
 mod gate;
+mod log;
 mod output;
 mod quarantine;
+mod rotate;
 mod server;
 mod sharing;
 
@@ -22,7 +25,9 @@ use self::device::{EnrollCommand, StatusCommand, SyncCommand};
 use self::file::{BackupCommand, RepairCommand, RestoreCommand, VerifyCommand};
 use self::gate::GateCommand;
 use self::quarantine::QuarantineCommand;
+use self::rotate::RotateKeyCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
+use crate::server::Log;
 
 /// Offline-first records with a permission gate.
 #[derive(Debug, Parser)]
@@ -79,6 +84,8 @@ enum Command {
     Restore(RestoreCommand),
     /// Change policy and people of a running server, revoke devices, look at denials.
     Admin(AdminCommand),
+    /// Give a server that is not running new keys. Devices accept them, and no longer the old.
+    RotateKey(RotateKeyCommand),
     /// See it all happen: a server and four devices in a temporary folder.
     Demo(DemoCommand),
     /// Test a policy.
@@ -108,34 +115,28 @@ impl CliError {
     fn input(error: impl std::fmt::Display) -> Self {
         Self::Input(error.to_string())
     }
+
+    /// A folder that cannot be used is input; the rest went wrong while running.
+    fn server(error: crate::server::ServerError) -> Self {
+        match error {
+            crate::server::ServerError::Home(error) => Self::input(error),
+            error => Self::run(error),
+        }
+    }
 }
 
 /// Runs the command that the process was started with, and says how it ended.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    log();
+    let log = match &cli.command {
+        Command::Serve(serve) => log::start(serve.log()),
+        _ => log::start(Log::default()),
+    };
     quiet_damage();
-    let (result, as_json) = match cli.command {
-        Command::Init(command) => (command.run(), command.json),
-        Command::Serve(command) => (command.run(), command.json),
-        Command::EnrollCode(command) => (command.run(), command.json),
-        Command::Enroll(command) => (command.run(), command.json),
-        Command::Import(command) => (command.run(), command.json),
-        Command::Admin(command) => (command.run(), command.json),
-        Command::Export(command) => (command.run(), command.json),
-        Command::Show(command) => (command.run(), command.json),
-        Command::Query(command) => (command.run(), command.json),
-        Command::Edit(command) => (command.run(), command.json),
-        Command::Sync(command) => (command.run(), command.json),
-        Command::Status(command) => (command.run(), command.json),
-        Command::Quarantine(command) => (command.run(), command.json),
-        Command::Verify(command) => (command.run(), command.json),
-        Command::Repair(command) => (command.run(), command.json),
-        Command::Backup(command) => (command.run(), command.json),
-        Command::Restore(command) => (command.run(), command.json),
-        Command::Demo(command) => (command.run(), command.json),
-        Command::Gate(gate) => (gate.run(), gate.as_json()),
+    let (result, as_json) = match log {
+        Ok(()) => cli.command.run(),
+        Err(error) => (Err(error), false),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     if as_json {
@@ -150,15 +151,32 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEGATE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // Quinn tells at warn level of every lost peer, which is everyday life here.
-    let filter = match "quinn=error".parse() {
-        Ok(quiet) => filter.add_directive(quiet),
-        Err(_) => filter,
-    };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+impl Command {
+    /// Runs it, and says besides whether errors are to be JSON.
+    fn run(self) -> (Result<(), CliError>, bool) {
+        match self {
+            Self::Init(command) => (command.run(), command.json),
+            Self::Serve(command) => (command.run(), command.json),
+            Self::EnrollCode(command) => (command.run(), command.json),
+            Self::Enroll(command) => (command.run(), command.json),
+            Self::Import(command) => (command.run(), command.json),
+            Self::Admin(command) => (command.run(), command.json),
+            Self::Export(command) => (command.run(), command.json),
+            Self::Show(command) => (command.run(), command.json),
+            Self::Query(command) => (command.run(), command.json),
+            Self::Edit(command) => (command.run(), command.json),
+            Self::Sync(command) => (command.run(), command.json),
+            Self::Status(command) => (command.run(), command.json),
+            Self::Quarantine(command) => (command.run(), command.json),
+            Self::Verify(command) => (command.run(), command.json),
+            Self::Repair(command) => (command.run(), command.json),
+            Self::Backup(command) => (command.run(), command.json),
+            Self::Restore(command) => (command.run(), command.json),
+            Self::RotateKey(command) => (command.run(), command.json),
+            Self::Demo(command) => (command.run(), command.json),
+            Self::Gate(gate) => (gate.run(), gate.as_json()),
+        }
+    }
 }
 
 /// On damaged pages redb may panic. The store turns that into an error that says what to do; the

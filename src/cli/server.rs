@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::check::check_config;
 use super::file::print_backup;
 use super::{CliError, wait};
 use crate::limits::ENROLL_CODE_LASTS_MILLIS;
 use crate::model::UserId;
-use crate::server::{Home, InitOptions, OrganizationFiles, Server};
+use crate::server::{Config, Home, InitOptions, Log, OrganizationFiles, Server};
 
 #[derive(Debug, Args)]
 pub(super) struct InitCommand {
@@ -97,9 +98,14 @@ impl InitCommand {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct ServeCommand {
     /// The server's folder.
     dir: PathBuf,
+    /// Do not serve, but say of each thing in the folder whether it is fine, or name its first
+    /// mistake. Writes nothing, and may be used beside a running server.
+    #[arg(long, conflicts_with_all = ["backup_to", "no_backups", "apply_files"])]
+    check_config: bool,
     /// Make backups in this folder while it runs. Devices keep their edits until one holds them.
     #[arg(long, value_name = "DIR")]
     backup_to: Option<PathBuf>,
@@ -124,10 +130,22 @@ pub(super) struct ServeCommand {
 }
 
 impl ServeCommand {
+    /// What the folder's configuration says of the log. A mistake there is told later.
+    pub(super) fn log(&self) -> Log {
+        if self.check_config {
+            return Log::default();
+        }
+        Config::of(&self.dir).map(|config| config.log).unwrap_or_default()
+    }
+
     pub(super) fn run(&self) -> Result<(), CliError> {
+        if self.check_config {
+            return check_config(&self.dir, self.json);
+        }
         let home = Home::open(&self.dir).map_err(CliError::input)?;
         let rules = home.rules().map_err(CliError::input)?;
         wait(async {
+            let stop = stop_signal()?;
             let server = if self.apply_files { home.serve_by(rules) } else { home.serve(rules) };
             let server = server.map_err(CliError::run)?;
             let address = server.local_addr().map_err(CliError::run)?;
@@ -138,7 +156,7 @@ impl ServeCommand {
             }
             server.set_makes_backups(!self.no_backups).await.map_err(CliError::run)?;
             tokio::select! {
-                stop = stop_signal() => stop?,
+                stop = stop => stop?,
                 () = self.make_backups(&server, &home) => {}
             }
             server.stop().await;
@@ -164,19 +182,25 @@ impl ServeCommand {
     }
 }
 
-/// Waits until the process is asked to stop.
-async fn stop_signal() -> Result<(), CliError> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::run)?;
+/// Ends when the process is asked to stop: from now on, also before anybody waits for it.
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = Result<(), CliError>>, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::run)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::run)?;
+    Ok(async move {
         tokio::select! {
-            asked = tokio::signal::ctrl_c() => asked.map_err(CliError::run),
-            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(CliError::run)
+        Ok(())
+    })
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn stop_signal() -> Result<impl Future<Output = Result<(), CliError>>, CliError> {
+    Ok(async { tokio::signal::ctrl_c().await.map_err(CliError::run) })
 }
 
 #[derive(Debug, Args)]

@@ -163,7 +163,10 @@ pub enum Refusal {
     #[error("this device was revoked; ask an administrator")]
     RevokedDevice,
     /// The server never made this code.
-    #[error("this enrolment code is not one of this server")]
+    #[error(
+        "this enrolment code is not one of this server, or was made before its keys were \
+         replaced; ask for a new one"
+    )]
     WrongCode,
     /// The code was used by another device.
     #[error("this enrolment code was used before; ask for a new one")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quinn::{ConnectError, TransportErrorCode};
 use tokio::time::timeout;
 
+use super::probe::nobody_listens;
 use super::{Connection, FrameReceiver, FrameSender, NetError};
 
 /// What an attempt to connect needs.
@@ -31,8 +32,16 @@ impl Dial {
     pub(super) async fn finish(
         &self,
         connecting: quinn::Connecting,
+        target: SocketAddr,
     ) -> Result<Connection, NetError> {
-        match timeout(self.waits, connecting).await {
+        let outcome = tokio::select! {
+            biased;
+            outcome = timeout(self.waits, connecting) => outcome,
+            () = nobody_listens(target) => {
+                return Err(NetError::NobodyListens(self.address.clone()));
+            }
+        };
+        match outcome {
             Ok(Ok(connection)) => Connection::new(connection),
             Ok(Err(error)) => Err(self.explain(error)),
             Err(_) => Err(self.unreachable()),
@@ -40,7 +49,7 @@ impl Dial {
     }
 
     pub(super) async fn full(self, target: SocketAddr) -> Result<Connection, NetError> {
-        self.finish(self.start(target)?).await
+        self.finish(self.start(target)?, target).await
     }
 
     fn explain(&self, error: quinn::ConnectionError) -> NetError {

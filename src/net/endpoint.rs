@@ -128,7 +128,7 @@ impl Endpoint {
                     return Ok(Dialled::Early(EarlyConnection::new(inner, accepted, dial)));
                 }
                 Err(connecting) if targets.len() == 1 => {
-                    return dial.finish(connecting).await.map(Dialled::Full);
+                    return dial.finish(connecting, target).await.map(Dialled::Full);
                 }
                 // Not sent yet: the race below starts anew.
                 Err(_) => {}

@@ -46,6 +46,12 @@ pub enum NetError {
         /// How long we waited.
         waited: Duration,
     },
+    /// The machine is there, and says that nobody listens on the port.
+    #[error(
+        "no answer from {0}: that machine says that nobody listens on the port; is the server \
+         running there?"
+    )]
+    NobodyListens(String),
     /// The other side takes no connection now.
     #[error("{0} refuses new connections for now: try again later")]
     Busy(String),

@@ -11,6 +11,7 @@ mod frame;
 mod incoming;
 mod key_store;
 mod options;
+mod probe;
 mod race;
 pub mod system;
 mod tls;

@@ -66,7 +66,8 @@ where
     while let Some(outcome) = attempts.join_next().await {
         match outcome {
             Ok(Ok(winner)) => return Ok(winner),
-            Ok(Err(NetError::Unreachable { .. })) if failure.is_some() => {}
+            Ok(Err(NetError::Unreachable { .. } | NetError::NobodyListens(_)))
+                if failure.is_some() => {}
             Ok(Err(error)) => failure = Some(error),
             Err(error) => failure = Some(NetError::Io(io::Error::other(error))),
         }

@@ -219,7 +219,8 @@ fn rows<const N: usize, const M: usize>(
         let line = error.position().map_or(1, csv::Position::line);
         CsvError::Syntax { place: Place::line(&name, line), message: error.to_string() }
     };
-    let mut reader = csv::Reader::from_reader(file.bytes);
+    // The numbers of fields are compared below, where more can be said of them.
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file.bytes);
     let header = reader.headers().map_err(|error| syntax(&error))?.clone();
     let mut columns = Vec::new();
     for column in required.into_iter().chain(optional) {
@@ -238,10 +239,29 @@ fn rows<const N: usize, const M: usize>(
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| syntax(&error))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let place = Place::line(&name, record.position().map_or(0, csv::Position::line));
+        if let Some(message) = shape_problem(&record, header.len(), &columns) {
+            return Err(CsvError::Syntax { place, message });
+        }
         let value = |at: usize| record.get(at).unwrap_or_default().to_owned();
         let values = columns.iter().map(|(column, at)| (*column, value(*at))).collect();
-        rows.push(Row { place: Place::line(&name, line), values });
+        rows.push(Row { place, values });
     }
     Ok(rows)
+}
+
+/// What is wrong with a row before anybody reads its values.
+fn shape_problem(
+    record: &csv::StringRecord,
+    fields: usize,
+    columns: &[(&str, usize)],
+) -> Option<String> {
+    let open_quote = "a quote is opened in this row and not closed in it";
+    let goes_on = |at: usize| record.get(at).is_some_and(|value| value.contains('\n'));
+    if record.len() == fields {
+        return columns.iter().any(|(_, at)| goes_on(*at)).then(|| open_quote.to_owned());
+    }
+    let found = record.len();
+    let hint = if (0..found).any(goes_on) { format!(": {open_quote}") } else { String::new() };
+    Some(format!("this row has {found} fields, the header has {fields} fields{hint}"))
 }

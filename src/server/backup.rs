@@ -8,11 +8,12 @@ use tokio::sync::oneshot;
 
 use super::engine::Event;
 use super::home::{
-    CERTIFICATE, CONFIG, DATA, Home, HomeError, ORGANIZATION_KEY, SERVER_KEY, TLS_KEY,
+    CERTIFICATE, CONFIG, DATA, Home, HomeError, ORGANIZATION, ORGANIZATION_KEY, SERVER_KEY, TLS_KEY,
 };
-use super::{Server, ServerError};
+use super::keys;
+use super::{Config, Server, ServerError};
 use crate::model::{Sequence, Timestamp};
-use crate::net::{FileKeyStore, KeyStore as _, system};
+use crate::net::system;
 use crate::store::{BackupError, OpenError, RedbServer, ServerReader, verify};
 use crate::sync::{Commit, ServerStore as _, StoreError};
 
@@ -78,6 +79,7 @@ impl Server {
         let made = tokio::task::spawn_blocking(move || whole(&reader, &home, &into, keep)).await;
         let report = made.map_err(|_| ServerError::Stopped)??;
         self.set_backed_up(Some(report.head)).await?;
+        tracing::info!(folder = %report.folder.display(), head = report.head.0, "a backup is made");
         Ok(report)
     }
 
@@ -116,7 +118,10 @@ impl Home {
     fn documents(&self) -> Vec<PathBuf> {
         let config = self.config();
         let mut names: Vec<PathBuf> =
-            [CONFIG, ORGANIZATION_KEY, SERVER_KEY, TLS_KEY, CERTIFICATE].map(Into::into).into();
+            [CONFIG, SERVER_KEY, TLS_KEY, CERTIFICATE].map(Into::into).into();
+        // The organization's key may be kept elsewhere; older folders lack its public half.
+        let may_lack = [ORGANIZATION, ORGANIZATION_KEY].map(PathBuf::from);
+        names.extend(may_lack.into_iter().filter(|name| self.dir().join(name).exists()));
         names.extend([config.schema.clone(), config.policy.clone()]);
         if let Some(files) = &config.organization {
             names.extend([files.business_units.clone(), files.users.clone()]);
@@ -248,19 +253,34 @@ pub fn restore(from: &Path, dir: &Path) -> Result<RestoreReport, ServerError> {
             }
         }
     }
-    let (head, replaced) = RedbServer::restore(&file, dir.join(DATA))?;
+    let to = data_file(dir)?;
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(io_error(parent))?;
+    }
+    let (head, replaced) = RedbServer::restore(&file, to)?;
     Ok(RestoreReport { head, replaced, added })
 }
 
 /// A backup of one organization is not put over a server of another.
 fn check_organization(from: &Path, dir: &Path) -> Result<(), ServerError> {
-    let key = |folder: &Path| FileKeyStore::new(folder.join(ORGANIZATION_KEY)).load();
-    let home_error = |error| ServerError::Home(Box::new(HomeError::Key(error)));
-    let (theirs, ours) = (key(from).map_err(home_error)?, key(dir).map_err(home_error)?);
-    match (theirs, ours) {
-        (Some(theirs), Some(ours)) if theirs.public() != ours.public() => {
+    let key = |folder: &Path| match keys::organization(folder) {
+        Ok(key) => Ok(Some(key)),
+        Err(HomeError::Gone(_)) => Ok(None),
+        Err(error) => Err(ServerError::Home(Box::new(error))),
+    };
+    match (key(from)?, key(dir)?) {
+        (Some(theirs), Some(ours)) if theirs != ours => {
             Err(ServerError::OtherOrganization(from.to_owned(), dir.to_owned()))
         }
         _ => Ok(()),
+    }
+}
+
+/// Where the server of this folder has its file.
+fn data_file(dir: &Path) -> Result<PathBuf, ServerError> {
+    match Config::of(dir) {
+        Ok(config) => Ok(dir.join(config.data)),
+        Err(HomeError::Missing(_)) => Ok(dir.join(DATA)),
+        Err(error) => Err(ServerError::Home(Box::new(error))),
     }
 }

@@ -3,9 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::HomeError;
+use super::documents::Document;
+use super::home::{CONFIG, DATA};
+use crate::limits::{
+    CONNECTIONS_DEFAULT, OUTBOUND_MESSAGES_MAX, PAGE_BYTES_TARGET, REFUSED_DAYS_DEFAULT,
+};
 
 /// `tidegate.toml`. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,12 +20,24 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where devices find it; enrolment codes carry these.
     pub addresses: Vec<String>,
+    /// The data file, from the folder.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
     /// The schema document, from the folder.
     pub schema: PathBuf,
     /// The policy document, from the folder.
     pub policy: PathBuf,
     /// Files of the organization, where the policy document does not declare it.
     pub organization: Option<OrganizationFiles>,
+    /// What is granted to devices at most.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long things are kept.
+    #[serde(default)]
+    pub retention: Retention,
+    /// What is logged.
+    #[serde(default)]
+    pub log: Log,
 }
 
 /// Where the organization is.
@@ -33,9 +50,112 @@ pub struct OrganizationFiles {
     pub users: PathBuf,
 }
 
+/// What is granted to devices at most. The bounds of `limits.rs` hold besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at a time, handshakes included; further devices are told to try later.
+    #[serde(deserialize_with = "in_range::<_, 1, 1_000_000>")]
+    pub connections: u32,
+    /// Messages that wait for one device before it counts as too slow and is sent away.
+    #[serde(deserialize_with = "in_range::<_, 16, 1_000_000>")]
+    pub outbound_messages: u32,
+    /// Bytes of edits that a page to a device aims at; one more edit may exceed it.
+    #[serde(deserialize_with = "in_range::<_, 1_024, 1_048_576>")]
+    pub page_bytes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS_DEFAULT,
+            outbound_messages: u32::try_from(OUTBOUND_MESSAGES_MAX).unwrap_or(u32::MAX),
+            page_bytes: u32::try_from(PAGE_BYTES_TARGET).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// For how many days the server keeps a refused edit; 0: for good.
+    #[serde(deserialize_with = "in_range::<_, 0, 36_500>")]
+    pub refused_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { refused_days: REFUSED_DAYS_DEFAULT }
+    }
+}
+
+/// What `serve` logs, where the environment does not say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How much.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// How much is logged: this and what is graver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What needs somebody.
+    Error,
+    /// What somebody should know.
+    #[default]
+    Warn,
+    /// Start, stop, backups; who comes, goes and is refused.
+    Info,
+    /// Each commit, and ends of connections.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The form of a line in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn default_data() -> PathBuf {
+    DATA.into()
+}
+
+/// A whole number within bounds; the error names them.
+fn in_range<'de, D: Deserializer<'de>, const MIN: u32, const MAX: u32>(
+    source: D,
+) -> Result<u32, D::Error> {
+    let found = i64::deserialize(source)?;
+    let number = u32::try_from(found).ok().filter(|it| (MIN..=MAX).contains(it));
+    number.ok_or_else(|| de::Error::custom(format!("must be from {MIN} to {MAX}, not {found}")))
+}
+
 impl Config {
+    /// The configuration of the server in this folder.
+    ///
+    /// # Errors
+    /// There is none; or it has a mistake, which is named with file, line and key.
+    pub fn of(dir: &Path) -> Result<Self, HomeError> {
+        let path = dir.join(CONFIG);
+        if !path.exists() {
+            return Err(HomeError::Missing(dir.to_owned()));
+        }
+        Self::read(&Document::read(&path)?.text, &path)
+    }
+
     /// Reads the text of the file at `path`; the error names line and key.
-    pub(super) fn read(text: &str, path: &Path) -> Result<Self, HomeError> {
+    fn read(text: &str, path: &Path) -> Result<Self, HomeError> {
         let failed = |key: Option<&str>, error: &toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
             let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
@@ -55,5 +175,95 @@ impl Config {
             let key = (key != "." && !key.contains('?')).then_some(key);
             failed(key.as_deref(), error.inner())
         })
+    }
+
+    /// The text of a file that says this, with a word on each key.
+    pub(super) fn to_text(&self) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let path = |path: &Path| quoted(&path.to_string_lossy());
+        let addresses: Vec<_> = self.addresses.iter().map(|it| quoted(it)).collect();
+        let organization = self.organization.as_ref().map_or(String::new(), |files| {
+            let (units, users) = (path(&files.business_units), path(&files.users));
+            format!("\n[organization]\nbusiness_units = {units}\nusers = {users}\n")
+        });
+        let (Limits { connections, outbound_messages, page_bytes }, log) = (self.limits, self.log);
+        let level = format!("{:?}", log.level).to_lowercase();
+        let format = format!("{:?}", log.format).to_lowercase();
+        format!(
+            "\
+# A Tidegate server. `tidegate serve DIR` reads this file when it starts, and
+# `tidegate serve --check-config DIR` says whether all is well, also beside a server that runs.
+
+# The UDP address of the server's socket.
+listen = {listen}
+# Where devices find it, as host:port; enrolment codes carry these.
+addresses = [{addresses}]
+# The data file, from this folder. Move the file, too, if you change this.
+data = {data}
+# What is judged by.
+schema = {schema}
+policy = {policy}
+{organization}
+[limits]
+# Connections at a time; further devices are told to try later.
+connections = {connections}
+# Messages that wait for one device before it counts as too slow.
+outbound_messages = {outbound_messages}
+# Bytes of edits in a page to a device, roughly.
+page_bytes = {page_bytes}
+
+[retention]
+# For how many days a refused edit is kept here; 0: for good.
+refused_days = {refused_days}
+
+[log]
+# error, warn, info, debug or trace. TIDEGATE_LOG, where it is set, counts instead.
+level = \"{level}\"
+# text or json.
+format = \"{format}\"
+",
+            listen = quoted(&self.listen.to_string()),
+            addresses = addresses.join(", "),
+            data = path(&self.data),
+            schema = path(&self.schema),
+            policy = path(&self.policy),
+            refused_days = self.retention.refused_days,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4747)),
+            addresses: vec!["a.example:1".into(), "[::1]:2".into()],
+            data: "da\"ta/server.redb".into(),
+            schema: "schema.toml".into(),
+            policy: "policy.json".into(),
+            organization: Some(OrganizationFiles {
+                business_units: "business_unit.csv".into(),
+                users: "user.csv".into(),
+            }),
+            limits: Limits { connections: 5, ..Limits::default() },
+            retention: Retention { refused_days: 0 },
+            log: Log { level: LogLevel::Debug, format: LogFormat::Json },
+        };
+        let read = |text: &str| Config::read(text, Path::new("tidegate.toml")).unwrap();
+        assert_eq!(read(&config.to_text()), config);
+        let bare = Config { organization: None, ..config };
+        assert_eq!(read(&bare.to_text()), bare);
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let least = "listen = \"127.0.0.1:1\"\naddresses = []\nschema = \"s\"\npolicy = \"p\"\n";
+        let config = Config::read(least, Path::new("tidegate.toml")).unwrap();
+        assert_eq!(config.data, Path::new("server.redb"));
+        assert_eq!((config.limits, config.log), (Limits::default(), Log::default()));
+        assert_eq!(config.retention, Retention { refused_days: 365 });
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{HomeError, InitOptions};
+use super::{Config, HomeError, InitOptions};
 use crate::gate::Roster;
 use crate::limits::DOCUMENT_BYTES_MAX;
 use crate::model::UserId;
@@ -28,7 +28,12 @@ impl Document {
         if length > DOCUMENT_BYTES_MAX as u64 {
             return Err(HomeError::TooLong(path.to_owned()));
         }
-        let text = fs::read_to_string(path).map_err(io)?;
+        let bytes = fs::read(path).map_err(io)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+            let line = before.filter(|byte| **byte == b'\n').count() + 1;
+            HomeError::NotText { path: path.to_owned(), line }
+        })?;
         Ok(Self { name: path.to_string_lossy().into_owned(), text })
     }
 
@@ -43,7 +48,7 @@ impl Document {
         if is_json { "json" } else { "toml" }
     }
 
-    fn csv(&self) -> CsvFile<'_> {
+    pub(super) fn csv(&self) -> CsvFile<'_> {
         CsvFile { name: &self.name, bytes: self.text.as_bytes() }
     }
 }
@@ -72,6 +77,17 @@ impl Documents {
             }
             None => None,
         };
+        Ok(Self { schema, policy, people })
+    }
+
+    /// Those in a server's folder.
+    pub(super) fn of(dir: &Path, config: &Config) -> Result<Self, HomeError> {
+        let document = |path: &Path| Document::read(&dir.join(path));
+        let people = match &config.organization {
+            Some(files) => Some((document(&files.business_units)?, document(&files.users)?)),
+            None => None,
+        };
+        let (schema, policy) = (document(&config.schema)?, document(&config.policy)?);
         Ok(Self { schema, policy, people })
     }
 

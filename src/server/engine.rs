@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use super::outbound::Outbound;
-use crate::codec::{PublicKey, Refusal, ToServer};
-use crate::model::Sequence;
+use crate::codec::{PublicKey, Refusal, ToDevice, ToServer};
+use crate::model::{EditId, Sequence, Timestamp, Verdict};
 use crate::net::system;
 use crate::sync::server::{ConnectionId, Output, Rules, ServerMachine};
 use crate::sync::{RefusedEdit, ServerMeta, ServerStore, StoreError};
@@ -25,6 +25,7 @@ pub(super) enum Event {
     Disconnected { id: ConnectionId },
     SetRules { rules: Box<Rules>, done: oneshot::Sender<Result<(), StoreError>> },
     SetBackedUp { backed_up: Option<Sequence>, done: oneshot::Sender<Result<(), StoreError>> },
+    ForgetRefused { before: Timestamp, done: oneshot::Sender<Result<bool, StoreError>> },
     Ask(Question),
     Stop,
 }
@@ -66,9 +67,14 @@ impl<S: ServerStore> Engine<S> {
                 let result = self.take(event);
                 self.check(result);
             }
+            let head = self.machine.meta().head;
             let result = self.machine.rule(&mut self.store, system::now());
             self.check(result);
-            self.carry_out();
+            let admitted = self.machine.meta().head.0.saturating_sub(head.0);
+            let denied = self.carry_out();
+            if admitted > 0 || denied > 0 {
+                tracing::debug!(admitted, denied, "judged");
+            }
         }
     }
 
@@ -85,7 +91,9 @@ impl<S: ServerStore> Engine<S> {
             Event::Invalid { id, reason } => self.close(id, Refusal::Protocol(reason)),
             Event::Disconnected { id } => {
                 self.machine.disconnected(id);
-                self.outbound.remove(&id);
+                if self.outbound.remove(&id).is_some() {
+                    tracing::info!(connection = id.0, "a device has left");
+                }
             }
             Event::SetRules { rules, done } => {
                 let result = self.machine.set_rules(&mut self.store, system::now(), *rules);
@@ -94,6 +102,9 @@ impl<S: ServerStore> Engine<S> {
             }
             Event::SetBackedUp { backed_up, done } => {
                 let _ = done.send(self.machine.set_backed_up(&mut self.store, backed_up));
+            }
+            Event::ForgetRefused { before, done } => {
+                let _ = done.send(self.machine.forget_refused(&mut self.store, before));
             }
             Event::Ask(Question::Status(answer)) => {
                 let meta = self.machine.meta().clone();
@@ -124,10 +135,14 @@ impl<S: ServerStore> Engine<S> {
         }
     }
 
-    fn carry_out(&mut self) {
+    /// Sends what the machine wants sent. Returns how many edits, or parts of edits, are denied in
+    /// it.
+    fn carry_out(&mut self) -> usize {
+        let mut denied = 0;
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send(id, message) => {
+                    denied += note(id, &message);
                     let sent = self.outbound.get(&id).is_none_or(|it| it.send(&message));
                     if !sent {
                         self.close(id, Refusal::Trouble("this device reads too slowly".into()));
@@ -139,5 +154,23 @@ impl<S: ServerStore> Engine<S> {
                 }
             }
         }
+        denied
+    }
+}
+
+/// Logs what is worth a line, and counts what is denied.
+fn note(id: ConnectionId, message: &ToDevice) -> usize {
+    match message {
+        ToDevice::Welcome { device, user, resumed, .. } => {
+            tracing::info!(connection = id.0, device = device.0, %user, resumed, "a device is here");
+            0
+        }
+        ToDevice::Verdicts(verdicts) => {
+            let denied = |it: &&(EditId, Verdict)| {
+                matches!(it.1, Verdict::Denied { .. } | Verdict::Split { .. })
+            };
+            verdicts.iter().filter(denied).count()
+        }
+        _ => 0,
     }
 }

@@ -5,12 +5,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, OrganizationFiles};
-use super::documents::{Document, Documents};
+use super::config::{Config, Limits, Log, OrganizationFiles, Retention};
+use super::documents::Documents;
+use super::keys::{Keys, fresh_key};
 use super::{Server, ServerError, ServerOptions};
-use crate::codec::{
-    CertificateError, EnrollCode, EnrollTerms, MintError, PublicKey, SecretKey, ServerCertificate,
-};
+use crate::codec::{CertificateError, EnrollCode, EnrollTerms, MintError, PublicKey, SecretKey};
 use crate::limits::{DOCUMENT_BYTES_MAX, ENROLL_CODE_LASTS_MILLIS};
 use crate::model::{User, UserId};
 use crate::net::{FileKeyStore, KeyStore as _, KeyStoreError, system};
@@ -20,6 +19,7 @@ use crate::sync::server::{Identity, Rules};
 use crate::sync::{ServerStore as _, StoreError};
 
 pub(super) const CONFIG: &str = "tidegate.toml";
+pub(super) const ORGANIZATION: &str = "organization.pub";
 pub(super) const ORGANIZATION_KEY: &str = "organization.key";
 pub(super) const SERVER_KEY: &str = "server.key";
 pub(super) const TLS_KEY: &str = "tls.key";
@@ -51,6 +51,36 @@ pub enum HomeError {
          a new server in another folder", .0.display()
     )]
     Gone(PathBuf),
+    /// The organization's key is not where it was looked for.
+    #[error(
+        "{} is not there: say with --organization-key FILE where the organization's key is kept",
+        .0.display()
+    )]
+    NoKeyFile(PathBuf),
+    /// Another organization's key.
+    #[error("that is the key of the organization {found}; this server is of {wanted}")]
+    OtherOrganization {
+        /// The key found.
+        found: PublicKey,
+        /// The key of this server's organization.
+        wanted: PublicKey,
+    },
+    /// The organization's public key cannot be read.
+    #[error("{}: {problem}", .path.display())]
+    OrganizationKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A text is not UTF-8.
+    #[error("{}:{line}: this is not UTF-8: save the file in that encoding", .path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
     /// A file cannot be read or written.
     #[error("{}: {error}", .path.display())]
     Io {
@@ -60,7 +90,9 @@ pub enum HomeError {
         error: std::io::Error,
     },
     /// A document is longer than [`DOCUMENT_BYTES_MAX`].
-    #[error("{}: a document has at most {DOCUMENT_BYTES_MAX} bytes", .0.display())]
+    #[error(
+        "{} is too long: a document has at most {DOCUMENT_BYTES_MAX} bytes", .0.display()
+    )]
     TooLong(PathBuf),
     /// The configuration is not one.
     #[error("{}:{line}: {problem}", .path.display())]
@@ -71,6 +103,14 @@ pub enum HomeError {
         line: usize,
         /// What is wrong, with the key.
         problem: String,
+    },
+    /// Addresses that no enrolment code can carry.
+    #[error("{}: `addresses`: {error}", .path.display())]
+    Addresses {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: MintError,
     },
     /// A key file cannot be used.
     #[error(transparent)]
@@ -85,7 +125,8 @@ pub enum HomeError {
     },
     /// The certificate is good, but names other keys.
     #[error(
-        "{} is not for the keys in {SERVER_KEY} and {TLS_KEY}: restore all three from one backup",
+        "{} is not for the keys in {SERVER_KEY} and {TLS_KEY}: restore all three from one backup, \
+         or from the files of one serial beside them (NAME.retired-SERIAL)",
         .0.display()
     )]
     OtherKeys(PathBuf),
@@ -146,13 +187,10 @@ pub struct InitOptions {
 pub struct Home {
     dir: PathBuf,
     config: Config,
-    organization: PublicKey,
-    key: SecretKey,
-    tls_key: SecretKey,
-    certificate: Vec<u8>,
+    keys: Keys,
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> HomeError + '_ {
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> HomeError + '_ {
     move |error| HomeError::Io { path: path.to_owned(), error }
 }
 
@@ -180,14 +218,20 @@ impl Home {
         let config = Config {
             listen,
             addresses,
+            data: DATA.into(),
             schema: format!("schema.{}", documents.schema.extension()).into(),
             policy: format!("policy.{}", documents.policy.extension()).into(),
             organization: documents.people.as_ref().map(|_| OrganizationFiles {
                 business_units: "business_unit.csv".into(),
                 users: "user.csv".into(),
             }),
+            limits: Limits::default(),
+            retention: Retention::default(),
+            log: Log::default(),
         };
-        let (organization, home) = Self::with_new_keys(dir, config)?;
+        let organization = fresh_key(dir)?;
+        let keys = Keys::fresh(&organization, 1, dir)?;
+        let home = Self { dir: dir.to_owned(), config, keys };
         let rules = documents.rules()?;
         let first = rules.roster().organization().users.keys().next();
         // A code is made only to see that it can be. (A port that the system will choose is not
@@ -208,22 +252,6 @@ impl Home {
         Ok(home)
     }
 
-    fn with_new_keys(dir: &Path, config: Config) -> Result<(SecretKey, Self), HomeError> {
-        let fresh = || system::seed().map(SecretKey::from_seed).map_err(io(dir));
-        let (organization, key, tls_key) = (fresh()?, fresh()?, fresh()?);
-        let certificate = ServerCertificate::issue(
-            &organization,
-            key.public(),
-            tls_key.public(),
-            1,
-            system::now(),
-        )
-        .to_bytes();
-        let (dir, public) = (dir.to_owned(), organization.public());
-        let home = Self { dir, config, organization: public, key, tls_key, certificate };
-        Ok((organization, home))
-    }
-
     /// Writes a new server's folder; what makes it one comes last.
     fn write(&self, organization: &SecretKey, documents: &Documents) -> Result<(), HomeError> {
         fs::create_dir_all(&self.dir).map_err(io(&self.dir))?;
@@ -231,12 +259,9 @@ impl Home {
             let path = self.dir.join(name);
             fs::write(&path, bytes).map_err(io(&path))
         };
-        let keys =
-            [(ORGANIZATION_KEY, organization), (SERVER_KEY, &self.key), (TLS_KEY, &self.tls_key)];
-        for (name, key) in keys {
-            FileKeyStore::new(self.dir.join(name)).save(key)?;
-        }
-        write(CERTIFICATE.as_ref(), &self.certificate)?;
+        FileKeyStore::new(self.dir.join(ORGANIZATION_KEY)).save(organization)?;
+        write(ORGANIZATION.as_ref(), format!("{}\n", organization.public()).as_bytes())?;
+        self.keys.save(&self.dir)?;
         write(&self.config.schema, documents.schema.text.as_bytes())?;
         write(&self.config.policy, documents.policy.text.as_bytes())?;
         if let (Some(files), Some((units, users))) = (&self.config.organization, &documents.people)
@@ -244,8 +269,7 @@ impl Home {
             write(&files.business_units, units.text.as_bytes())?;
             write(&files.users, users.text.as_bytes())?;
         }
-        let text = toml::to_string_pretty(&self.config).unwrap_or_default();
-        write(CONFIG.as_ref(), format!("{CONFIG_HEAD}{text}").as_bytes())
+        write(CONFIG.as_ref(), self.config.to_text().as_bytes())
     }
 
     /// Opens the folder of a server that was made before.
@@ -253,31 +277,8 @@ impl Home {
     /// # Errors
     /// It holds none; or a key, the certificate or the configuration is missing or wrong.
     pub fn open(dir: &Path) -> Result<Self, HomeError> {
-        let path = dir.join(CONFIG);
-        if !path.exists() {
-            return Err(HomeError::Missing(dir.to_owned()));
-        }
-        let config = Config::read(&Document::read(&path)?.text, &path)?;
-        let key = |name: &str| -> Result<SecretKey, HomeError> {
-            let path = dir.join(name);
-            FileKeyStore::new(&path).load()?.ok_or(HomeError::Gone(path))
-        };
-        let (organization, server, tls_key) =
-            (key(ORGANIZATION_KEY)?.public(), key(SERVER_KEY)?, key(TLS_KEY)?);
-        let path = dir.join(CERTIFICATE);
-        let bytes = fs::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => HomeError::Gone(path.clone()),
-            _ => io(&path)(error),
-        })?;
-        let certificate = ServerCertificate::from_bytes(&bytes)
-            .and_then(|it| it.verify(&organization).map(|()| it))
-            .map_err(|error| HomeError::Certificate { path: path.clone(), error })?;
-        if (certificate.server_key(), certificate.tls_key()) != (server.public(), tls_key.public())
-        {
-            return Err(HomeError::OtherKeys(path));
-        }
-        let dir = dir.to_owned();
-        Ok(Self { dir, config, organization, key: server, tls_key, certificate: bytes })
+        let (config, keys) = (Config::of(dir)?, Keys::load(dir)?);
+        Ok(Self { dir: dir.to_owned(), config, keys })
     }
 
     /// The folder.
@@ -294,26 +295,36 @@ impl Home {
     /// The organization's public key.
     #[must_use]
     pub fn organization(&self) -> PublicKey {
-        self.organization
+        self.keys.organization
+    }
+
+    /// The serial of its certificate.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.keys.certificate.serial()
+    }
+
+    pub(super) fn set_keys(&mut self, keys: Keys) {
+        self.keys = keys;
     }
 
     /// The server's file.
     #[must_use]
     pub fn data_file(&self) -> PathBuf {
-        self.dir.join(DATA)
+        self.dir.join(&self.config.data)
     }
 
     /// The key of its socket.
     #[must_use]
     pub fn tls_key(&self) -> &SecretKey {
-        &self.tls_key
+        &self.keys.tls
     }
 
     /// Who the server is.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        let (key, certificate) = (self.key.clone(), self.certificate.clone());
-        Identity { organization: self.organization, key, certificate }
+        let (key, certificate) = (self.keys.server.clone(), self.keys.certificate.to_bytes());
+        Identity { organization: self.keys.organization, key, certificate }
     }
 
     /// What it judges by: reads and checks schema, policy and organization.
@@ -321,13 +332,7 @@ impl Home {
     /// # Errors
     /// One of them has a mistake; the error names file, line and key.
     pub fn rules(&self) -> Result<Rules, HomeError> {
-        let document = |path: &Path| Document::read(&self.dir.join(path));
-        let people = match &self.config.organization {
-            Some(files) => Some((document(&files.business_units)?, document(&files.users)?)),
-            None => None,
-        };
-        let (schema, policy) = (document(&self.config.schema)?, document(&self.config.policy)?);
-        Documents { schema, policy, people }.rules()
+        Documents::of(&self.dir, &self.config)?.rules()
     }
 
     /// Starts the server. A new one judges by `rules`; one that ran before goes on with the policy
@@ -348,14 +353,17 @@ impl Home {
     }
 
     fn start(&self, rules: Rules, goes_on: bool) -> Result<Server, ServerError> {
-        Server::start(ServerOptions {
+        let options = ServerOptions {
             goes_on,
             listen: self.config.listen,
             file: &self.data_file(),
             identity: self.identity(),
-            tls_key: self.tls_key.clone(),
+            tls_key: self.keys.tls.clone(),
             rules,
-        })
+        };
+        let mut server = Server::start_within(options, self.config.limits)?;
+        server.keep_refused_for(self.config.retention.refused_days);
+        Ok(server)
     }
 
     /// Makes an enrolment code for a user, good for so many milliseconds. It needs no running
@@ -412,10 +420,10 @@ impl Home {
         let random = system::seed().map_err(io(&self.dir))?;
         let mut nonce = [0; 8];
         nonce.copy_from_slice(random.split_at(8).0);
-        let organization = self.organization;
+        let organization = self.keys.organization;
         let expires = system::now().plus_millis(lasts_millis);
         let terms = EnrollTerms { addresses, organization, user: user.clone(), nonce, expires };
-        Ok(EnrollCode::mint(&self.key, terms)?)
+        Ok(EnrollCode::mint(&self.keys.server, terms)?)
     }
 
     /// Users who may do everything: to whom the first code goes.
@@ -432,9 +440,3 @@ impl Home {
         Ok(users.keys().filter(may).cloned().collect())
     }
 }
-
-const CONFIG_HEAD: &str = "\
-# A Tidegate server. `tidegate serve DIR` reads this file when it starts.
-# listen: the UDP address of its socket.  addresses: where devices find it (in enrolment codes).
-
-";

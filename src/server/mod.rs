@@ -28,11 +28,15 @@
 //! ```
 
 mod backup;
+mod check;
 mod config;
 mod documents;
 mod engine;
 mod home;
+mod keys;
 mod outbound;
+mod retention;
+mod rotate;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -47,16 +51,20 @@ use crate::limits::ENGINE_EVENTS_MAX;
 use crate::model::{Organization, Policy};
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
 use crate::store::{OpenError, RedbServer, ServerReader};
-use crate::sync::server::{ConnectionId, Identity, Rules, ServerMachine};
+use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, ServerMachine};
 use crate::sync::{RefusedEdit, ServerStore as _, StoreError};
 
 use engine::{Engine, Event, Question};
 
 pub use crate::store::BackupError;
 pub use backup::{BackupReport, RestoreReport, restore};
-pub use config::{Config, OrganizationFiles};
+pub use check::{CheckItem, CheckResult, check_folder};
+pub use config::{Config, Limits, Log, LogFormat, LogLevel, OrganizationFiles, Retention};
 pub use engine::Status;
 pub use home::{Home, HomeError, InitOptions};
+pub use rotate::RotateReport;
+
+use home::ORGANIZATION_KEY;
 
 /// Why a server does not start, or cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +136,7 @@ pub struct Server {
     stopping: Arc<AtomicBool>,
     engine: Option<std::thread::JoinHandle<()>>,
     accepting: tokio::task::JoinHandle<()>,
+    tidying: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Server {
@@ -136,6 +145,14 @@ impl Server {
     /// # Errors
     /// The file or the socket cannot be opened; the error names which and what to do.
     pub fn start(options: ServerOptions<'_>) -> Result<Self, ServerError> {
+        Self::start_within(options, Limits::default())
+    }
+
+    /// As [`Self::start`], within other limits.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_within(options: ServerOptions<'_>, limits: Limits) -> Result<Self, ServerError> {
         let mut store = RedbServer::open_or_create(options.file)?;
         let (seed, reader) = (system::seed()?, store.reader());
         let held = if options.goes_on { store.rules()? } else { None };
@@ -143,10 +160,21 @@ impl Server {
             Some((policy, organization)) => go_on(&options.rules, policy, organization)?,
             None => options.rules,
         };
-        let machine =
-            ServerMachine::open(&mut store, options.identity, rules, system::now(), seed)?;
+        let (organization, now) = (options.identity.organization, system::now());
+        let mut machine = ServerMachine::open(&mut store, options.identity, rules, now, seed)?;
+        let bytes = usize::try_from(limits.page_bytes).unwrap_or(usize::MAX);
+        machine.set_page_bounds(PageBounds { bytes, ..PageBounds::default() });
         let transport = TransportOptions::server();
         let endpoint = Arc::new(Endpoint::server(options.listen, &options.tls_key, transport)?);
+        let meta = machine.meta();
+        tracing::info!(
+            address = %endpoint.local_addr()?,
+            data = %options.file.display(),
+            %organization,
+            policy_epoch = meta.policy_epoch.0,
+            head = meta.head.0,
+            "serving"
+        );
         // A full queue slows down those who fill it.
         let (events, inbox) = mpsc::channel(ENGINE_EVENTS_MAX);
         let stopping = Arc::new(AtomicBool::new(false));
@@ -154,8 +182,9 @@ impl Server {
         let engine = std::thread::Builder::new()
             .name("tidegate-server".into())
             .spawn(move || Engine::new(machine, store).run(inbox, &stop))?;
-        let accepting = tokio::spawn(accept(Arc::clone(&endpoint), events.clone()));
-        Ok(Self { endpoint, reader, events, stopping, engine: Some(engine), accepting })
+        let accepting = tokio::spawn(accept(Arc::clone(&endpoint), events.clone(), limits));
+        let (engine, tidying) = (Some(engine), None);
+        Ok(Self { endpoint, reader, events, stopping, engine, accepting, tidying })
     }
 
     /// Where it listens.
@@ -173,7 +202,9 @@ impl Server {
     pub async fn set_rules(&self, rules: Rules) -> Result<(), ServerError> {
         let (done, result) = oneshot::channel();
         self.tell(Event::SetRules { rules: Box::new(rules), done }).await?;
-        Ok(result.await.map_err(|_| ServerError::Stopped)??)
+        result.await.map_err(|_| ServerError::Stopped)??;
+        tracing::info!("judging by other rules");
+        Ok(())
     }
 
     /// How it is doing.
@@ -203,6 +234,7 @@ impl Server {
             let _ = tokio::task::spawn_blocking(move || engine.join()).await;
         }
         self.endpoint.close("the server stops").await;
+        tracing::info!("stopped");
     }
 
     async fn tell(&self, event: Event) -> Result<(), ServerError> {
@@ -211,6 +243,9 @@ impl Server {
 
     fn halt(&self) {
         self.accepting.abort();
+        if let Some(tidying) = &self.tidying {
+            tidying.abort();
+        }
         self.stopping.store(true, Ordering::Release);
         // Wakes the engine; one whose queue is full is awake.
         let _ = self.events.try_send(Event::Stop);
@@ -223,14 +258,25 @@ impl Drop for Server {
     }
 }
 
-async fn accept(endpoint: Arc<Endpoint>, events: mpsc::Sender<Event>) {
+async fn accept(endpoint: Arc<Endpoint>, events: mpsc::Sender<Event>, limits: Limits) {
     let last = Arc::new(AtomicU64::new(0));
+    let most = usize::try_from(limits.connections).unwrap_or(usize::MAX);
+    let mut full = false;
     while let Some(incoming) = endpoint.accept().await {
+        let was_full = std::mem::replace(&mut full, endpoint.open_connections() >= most);
+        if full {
+            // Once: who knocks in vain shall not fill the log.
+            if !was_full {
+                tracing::warn!(most, "no more connections: devices are told to try later");
+            }
+            incoming.refuse();
+            continue;
+        }
         let (events, last) = (events.clone(), Arc::clone(&last));
         // A slow handshake holds up nobody.
         tokio::spawn(async move {
-            if let Err(error) = serve(incoming, &events, &last).await {
-                tracing::debug!(%error, "a connection ended");
+            if let Err(error) = serve(incoming, &events, &last, limits).await {
+                tracing::debug!(%error, "a connection ended or did not come about");
             }
         });
     }
@@ -240,12 +286,13 @@ async fn serve(
     incoming: Incoming,
     events: &mpsc::Sender<Event>,
     last: &AtomicU64,
+    limits: Limits,
 ) -> Result<(), NetError> {
     let connection = incoming.handshake().await?;
     let id = ConnectionId(last.fetch_add(1, Ordering::Relaxed));
     // The server opens the stream: it has the first word.
     let (sender, mut receiver) = connection.open().await?;
-    let (outbound, queue) = outbound::queue();
+    let (outbound, queue) = outbound::queue(limits.outbound_messages);
     let key = connection.peer_key();
     tracing::debug!(connection = id.0, %key, "connected");
     // Where the engine has stopped, the connection ends with its queue.

@@ -4,7 +4,6 @@ use tokio::sync::mpsc;
 
 use super::engine::Event;
 use crate::codec::{Refusal, ToDevice, encode_message};
-use crate::limits::OUTBOUND_MESSAGES_MAX;
 use crate::net::{Connection, FrameSender};
 use crate::sync::server::ConnectionId;
 
@@ -22,8 +21,9 @@ pub(super) struct Outbound(mpsc::Sender<Item>);
 /// Takes them out and writes them.
 pub(super) struct Queue(mpsc::Receiver<Item>);
 
-pub(super) fn queue() -> (Outbound, Queue) {
-    let (sender, receiver) = mpsc::channel(OUTBOUND_MESSAGES_MAX);
+pub(super) fn queue(messages_max: u32) -> (Outbound, Queue) {
+    let length = usize::try_from(messages_max).unwrap_or(usize::MAX).max(1);
+    let (sender, receiver) = mpsc::channel(length);
     (Outbound(sender), Queue(receiver))
 }
 

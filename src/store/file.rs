@@ -415,6 +415,30 @@ pub(super) fn open_damaged(
     Ok((database, kind))
 }
 
+/// Whose file it is. Nothing is written to it, and nobody is kept away from it: not even somebody
+/// who opens it at this moment.
+///
+/// # Errors
+/// It is not there, in use, not ours, or does not tell.
+#[cfg(feature = "server")]
+pub fn look(path: &Path) -> Result<FileKind, OpenError> {
+    let in_use = || Peek::open_unlocked(path).is_ok_and(|peek| peek.is_in_use());
+    let kind = || {
+        open_ours(path, false)?;
+        let peek = Peek::open_unlocked(path)?;
+        let database = fenced_open(path, || {
+            let opened = builder(FileKind::Replica).create_with_backend(peek);
+            opened.map_err(|error| OpenError::redb(path, "open it", error))
+        })?;
+        kind_of(path, &database)
+    };
+    if in_use() {
+        return Err(OpenError::InUse(path.to_owned()));
+    }
+    // Where somebody began to write meanwhile, what was read says nothing.
+    kind().map_err(|error| if in_use() { OpenError::InUse(path.to_owned()) } else { error })
+}
+
 /// Opens a file, and tells one of another program from a damaged one.
 fn open_ours(path: &Path, to_write: bool) -> Result<fs::File, OpenError> {
     let failed = |error: io::Error| match error.kind() {

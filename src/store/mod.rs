@@ -22,6 +22,8 @@ mod verify;
 
 pub use fence::is_fenced;
 pub use file::FileKind;
+#[cfg(feature = "server")]
+pub use file::look;
 pub use open_error::{BackupError, OpenError};
 pub use replica::{RedbReplica, Repair, RepairError, ReplicaReader, ReplicaSnapshot, Rows, repair};
 pub use server::{RedbServer, ServerReader, ServerSnapshot};

@@ -22,6 +22,8 @@ const BLOCK: u64 = 4_096;
 pub(super) struct Peek {
     file: FileBackend,
     over: Mutex<Over>,
+    /// Whether those who write are kept away meanwhile.
+    locks: bool,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,20 @@ impl Peek {
             FileBackend::new(file).map_err(|error| OpenError::redb(path, "open it", error))?;
         let len = file.len().map_err(|error| OpenError::io(path, "open it", error))?;
         let over = Mutex::new(Over { len, below: len, blocks: BTreeMap::new() });
-        Ok(Self { file, over })
+        Ok(Self { file, over, locks: true })
+    }
+
+    /// As [`Self::open`], but keeps nobody away: what is read may change meanwhile.
+    #[cfg(feature = "server")]
+    pub(super) fn open_unlocked(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self { locks: false, ..Self::open(path)? })
+    }
+
+    /// Whether somebody has the file open to write.
+    #[cfg(feature = "server")]
+    pub(super) fn is_in_use(&self) -> bool {
+        // A system that cannot tell leaves it open.
+        self.file.query_lock_range(Bound::Unbounded, Bound::Unbounded).unwrap_or(false)
     }
 
     fn over(&self) -> MutexGuard<'_, Over> {
@@ -139,7 +154,7 @@ impl StorageBackend for Peek {
     // A file that is only read takes no exclusive lock; a shared one keeps writers away as well.
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
+        if self.locks { self.file.try_lock_shared_range(start, end) } else { Ok(true) }
     }
 
     fn try_lock_shared_range(
@@ -147,23 +162,23 @@ impl StorageBackend for Peek {
         start: Bound<u64>,
         end: Bound<u64>,
     ) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
+        self.try_lock_range(start, end)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
+        if self.locks { self.file.lock_shared_range(start, end) } else { Ok(()) }
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
+        self.lock_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
+        if self.locks { self.file.unlock_range(start, end) } else { Ok(()) }
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
+        if self.locks { self.file.query_lock_range(start, end) } else { Ok(false) }
     }
 }
 

@@ -130,6 +130,9 @@ pub struct ReplicaMeta {
     /// Edits up to this counter were made before the server was restored: what they build on may
     /// come back with what other devices send again.
     pub restored: u64,
+    /// The highest serial of a server certificate seen: one with a lower serial is of keys that
+    /// were replaced.
+    pub serial: u64,
 }
 
 /// How many edits are kept, and how many bytes they are, roughly.
@@ -415,6 +418,13 @@ pub enum Operation {
         digest: Digest,
         /// The standing.
         standing: Vec<u8>,
+    },
+    /// Removes the oldest refused edits, up to the first that was not refused before this time.
+    ForgetRefused {
+        /// Those refused before this.
+        before: Timestamp,
+        /// So many at the most.
+        limit: usize,
     },
 }
 

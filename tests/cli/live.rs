@@ -212,3 +212,36 @@ async fn rows_that_may_not_be_read_any_more_disappear_live_and_come_back() {
     assert_eq!(bob.title(id).as_deref(), Some("Of alice"));
     server.stop().await;
 }
+
+/// Rules are read and checked as a whole before they come into force.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mistake_in_the_documents_leaves_what_runs_as_it_was() {
+    let world = World::new();
+    let server = world.serve();
+    let alice = world.device("alice").await;
+    let before = server.status().await.unwrap().meta;
+    let cases = [
+        ("policy.toml", "create = \"user\"", "create = \"all\"", "`create` cannot be `all`"),
+        ("policy.toml", "[\"technician\"]", "[\"chief\"]", "no role `chief`"),
+        ("policy.toml", "parent = \"root\"", "", "second root"),
+        ("schema.toml", "type = \"date\"", "type = \"day\"", "`type` cannot be `day`"),
+        ("schema.toml", "table = \"customer\"", "table = \"custmer\"", "no table `custmer`"),
+        ("schema.toml", "[[table]]", "[[table", "schema.toml:"),
+    ];
+    for (file, from, to, words) in cases {
+        let path = world.dir.path().join("acme").join(file);
+        let good = std::fs::read_to_string(&path).unwrap();
+        assert!(good.contains(from), "{from}");
+        std::fs::write(&path, good.replacen(from, to, 1)).unwrap();
+        let error = world.home.rules().unwrap_err().to_string();
+        assert!(error.contains(file) && error.contains(words), "{to}: {error}");
+        std::fs::write(&path, good).unwrap();
+        let (_, settled) = alice.insert(to).await;
+        assert!(matches!(settled[..], [Settled::Admitted]), "{settled:?}");
+    }
+    let after = server.status().await.unwrap().meta;
+    assert_eq!((after.policy_epoch, after.rules), (before.policy_epoch, before.rules));
+    // The same once more, without a mistake, changes nothing either.
+    server.set_rules(world.home.rules().unwrap()).await.unwrap();
+    assert_eq!(server.status().await.unwrap().meta.policy_epoch, before.policy_epoch);
+}

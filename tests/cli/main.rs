@@ -23,6 +23,7 @@ mod naive;
 #[path = "../common/naive_structure.rs"]
 mod naive_structure;
 mod network_mistakes;
+mod operate;
 mod process;
 mod server_mistakes;
 mod sharing;

@@ -60,7 +60,12 @@ fn command(dir: &Path, args: &[&str]) -> Command {
 
 /// Runs a command to its end.
 pub(crate) fn run(dir: &Path, args: &[&str]) -> Outcome {
-    let mut running = Running::start(dir, args);
+    run_with(dir, args, &[])
+}
+
+/// As [`run`], with these variables of the environment.
+pub(crate) fn run_with(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
+    let mut running = Running::start_with(dir, args, variables);
     let stdout: Vec<_> = std::iter::from_fn(|| running.next_line()).collect();
     let code = running.wait();
     Outcome { code, stdout: stdout.join("\n"), stderr: running.stderr() }
@@ -76,7 +81,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
-        let mut child = command(dir, args).spawn().unwrap();
+        Self::start_with(dir, args, &[])
+    }
+
+    pub(crate) fn start_with(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(dir, args).envs(variables.iter().copied()).spawn().unwrap();
         let (sender, lines) = channel();
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         thread::spawn(move || {

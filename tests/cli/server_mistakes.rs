@@ -123,13 +123,65 @@ const CHANGES: &[Change<'_>] = &[
         "tidegate.toml",
         "listen = \"127.0.0.1",
         "listen = \"localhost",
-        &["tidegate.toml:4", "`listen`", "socket address"],
+        &["tidegate.toml:5", "`listen`", "socket address"],
     ),
-    ("tidegate.toml", "listen = ", "lisen = ", &["tidegate.toml:4", "`lisen`", "`listen`"]),
+    ("tidegate.toml", "listen = ", "lisen = ", &["tidegate.toml:5", "`lisen`", "`listen`"]),
     ("tidegate.toml", "schema = \"schema.toml\"", "", &["tidegate.toml:", "`schema`"]),
     ("tidegate.toml", "\"schema.toml\"", "\"schem.toml\"", &["schem.toml", "No such file"]),
-    ("tidegate.toml", "addresses = [", "addresses = [1, ", &["tidegate.toml:5", "`addresses[0]`"]),
-    ("tidegate.toml", "addresses = [", "addresses = ", &["tidegate.toml:5"]),
+    ("tidegate.toml", "addresses = [", "addresses = [1, ", &["tidegate.toml:7", "`addresses[0]`"]),
+    ("tidegate.toml", "addresses = [", "addresses = ", &["tidegate.toml:7"]),
+    (
+        "tidegate.toml",
+        "connections = ",
+        "conections = ",
+        &["tidegate.toml:16", "`conections`", "`connections`"],
+    ),
+    (
+        "tidegate.toml",
+        "connections = 10000",
+        "connections = 0",
+        &["tidegate.toml:16", "`limits.connections`", "from 1 to 1000000, not 0"],
+    ),
+    (
+        "tidegate.toml",
+        "connections = 10000",
+        "connections = \"many\"",
+        &["tidegate.toml:16", "`limits.connections`", "\"many\""],
+    ),
+    (
+        "tidegate.toml",
+        "page_bytes = ",
+        "page_bytes = 9",
+        &["tidegate.toml:20", "`limits.page_bytes`", "from 1024 to 1048576, not 9262144"],
+    ),
+    (
+        "tidegate.toml",
+        "outbound_messages = 4096",
+        "outbound_messages = -1",
+        &["tidegate.toml:18", "`limits.outbound_messages`", "from 16 to 1000000, not -1"],
+    ),
+    (
+        "tidegate.toml",
+        "refused_days = 365",
+        "refused_days = 40000",
+        &["tidegate.toml:24", "`retention.refused_days`", "from 0 to 36500, not 40000"],
+    ),
+    (
+        "tidegate.toml",
+        "level = \"warn\"",
+        "level = \"loud\"",
+        &["tidegate.toml:28", "`log.level`", "`loud`", "`warn`"],
+    ),
+    (
+        "tidegate.toml",
+        "format = \"text\"",
+        "format = \"xml\"",
+        &["tidegate.toml:30", "`log.format`", "`xml`", "`json`"],
+    ),
+    ("tidegate.toml", "[log]", "[logs]", &["tidegate.toml:26", "`logs`", "`log`"]),
+    ("tidegate.toml", "data = \"server.redb\"", "data = 1", &["tidegate.toml:9", "`data`"]),
+    ("tidegate.toml", "data = ", "listen = ", &["tidegate.toml:9", "duplicate key"]),
+    ("organization.pub", "\n", "2\n", &["organization.pub"]),
     ("server.key", "tidegate-key-1", "tidegate-key-2", &["server.key", "no key file"]),
 ];
 
@@ -149,7 +201,7 @@ fn a_mistake_in_a_servers_file_is_named_with_file_line_and_key() {
         assert_eq!(world.read(&path), bad, "{what}");
         world.write(&path, good);
     }
-    for file in ["organization.key", "server.key", "tls.key", "server.certificate"] {
+    for file in ["server.key", "tls.key", "server.certificate"] {
         let path = format!("acme/{file}");
         let good = fs::read(world.path(&path)).unwrap();
         fs::rename(world.path(&path), world.path("aside")).unwrap();
@@ -159,6 +211,17 @@ fn a_mistake_in_a_servers_file_is_named_with_file_line_and_key() {
         fs::rename(world.path("aside"), world.path(&path)).unwrap();
         assert_eq!(fs::read(world.path(&path)).unwrap(), good);
     }
+    // Without the file beside it the public half is read from the key; without either there is none.
+    for file in ["organization.pub", "organization.key"] {
+        fs::rename(world.path(&format!("acme/{file}")), world.path(file)).unwrap();
+    }
+    let words = ["acme/organization.pub is missing", "backup"];
+    check(&world, &[("no organization", &["serve", "acme"], 2, &words)]);
+    fs::copy(world.path("other/organization.pub"), world.path("acme/organization.pub")).unwrap();
+    fs::rename(world.path("organization.key"), world.path("acme/organization.key")).unwrap();
+    let words = ["acme/organization.pub", "not the public half of organization.key"];
+    check(&world, &[("another's", &["serve", "acme"], 2, &words)]);
+    fs::rename(world.path("organization.pub"), world.path("acme/organization.pub")).unwrap();
     let certificate = fs::read(world.path("acme/server.certificate")).unwrap();
     fs::copy(world.path("other/server.certificate"), world.path("acme/server.certificate"))
         .unwrap();
@@ -173,6 +236,25 @@ fn a_mistake_in_a_servers_file_is_named_with_file_line_and_key() {
     // As it was: it serves.
     let _server = world.serve("acme");
 }
+
+const CSV_CHANGES: &[Change<'_>] = &[
+    ("user.csv", "north,ann", "north,anne", &["user.csv:3", "column `manager`", "`anne`"]),
+    ("user.csv", "ann,root", "ann,rot", &["user.csv:2", "column `business_unit`", "`rot`"]),
+    ("user.csv", "ann,clerk", "ann,clark", &["user.csv:3", "column `roles`", "`clark`"]),
+    ("user.csv", "ben,", "ann,", &["user.csv:3", "column `login`", "second time"]),
+    ("user.csv", "ben,", ",", &["user.csv:3", "column `login`"]),
+    ("user.csv", "ann,root,,", "ann,root,ben,", &["user.csv:", "column `manager`", "a cycle"]),
+    ("user.csv", "manager", "boss", &["user.csv:1", "lacks the column `manager`"]),
+    ("user.csv", "login,", "login,login,", &["user.csv:1", "column `login` twice"]),
+    ("user.csv", "ann,root", "\"ann,root", &["user.csv:2", "quote"]),
+    ("user.csv", "north,ann,clerk", "north,ann,\"clerk", &["user.csv:3", "quote"]),
+    ("user.csv", "north,ann,clerk", "north,ann", &["user.csv:3", "3 fields", "4 fields"]),
+    ("business_unit.csv", "north,root", "north,", &["business_unit.csv", "second root"]),
+    ("business_unit.csv", "north,root", "north,rot", &["business_unit.csv:3", "`parent`", "`rot`"]),
+    ("business_unit.csv", "north,root", "root,", &["business_unit.csv:3", "`id`", "second time"]),
+    ("business_unit.csv", "root,\n", "root,north\n", &["business_unit.csv:", "`parent`"]),
+    ("business_unit.csv", "id,parent", "id,above", &["business_unit.csv:1", "`parent`"]),
+];
 
 #[test]
 fn a_mistake_in_the_csv_files_of_people_is_named_with_line_and_column() {
@@ -190,20 +272,60 @@ fn a_mistake_in_the_csv_files_of_people_is_named_with_line_and_column() {
     let more = [people.as_slice(), &["--policy", "policy.toml", "--admin", "boss"]].concat();
     let made = world.init("acme", &more);
     assert_eq!(made["administrator"], "boss");
-    let cases: [(&str, &str, &str, &[&str]); 5] = [
-        ("user.csv", "north,ann", "north,anne", &["user.csv:3", "column `manager`", "`anne`"]),
-        ("user.csv", "ann,root", "ann,rot", &["user.csv:2", "column `business_unit`", "`rot`"]),
-        ("user.csv", "ann,clerk", "ann,clark", &["user.csv:3", "column `roles`", "`clark`"]),
-        ("user.csv", "ben,", "ann,", &["user.csv:3", "column `login`", "second time"]),
-        ("business_unit.csv", "north,root", "north,", &["business_unit.csv", "second root"]),
-    ];
-    for (file, from, to, words) in cases {
+    for (file, from, to, words) in CSV_CHANGES {
         let path = format!("acme/{file}");
         let good = world.read(&path);
         world.replace(&path, from, to);
         check(&world, &[(to, &["serve", "acme"], 2, words)]);
         world.write(&path, good);
     }
+    let good = world.read("acme/user.csv");
+    world.write("acme/user.csv", [good.as_bytes(), b"J\xfcrgen,north,ann,clerk\n"].concat());
+    let words = ["user.csv:5", "not UTF-8", "save the file in that encoding"];
+    check(&world, &[("Latin-1", &["serve", "acme"], 2, &words)]);
+    let long = fs::File::create(world.path("acme/user.csv")).unwrap();
+    long.set_len((16 << 20) + 1).unwrap();
+    let words = ["user.csv is too long", "at most 16777216 bytes"];
+    check(&world, &[("too large", &["serve", "acme"], 2, &words)]);
+    world.write("acme/user.csv", good);
     let _server = world.serve("acme");
     world.enroll("acme", "ben", "ben");
+}
+
+#[test]
+fn a_data_file_that_is_none_is_named_and_left_alone() {
+    let world = World::new();
+    world.init("acme", &[]);
+    let server = world.serve("acme");
+    world.enroll("acme", "alice", "alice");
+    drop(server);
+    fs::create_dir(world.path("acme/folder")).unwrap();
+    world.write("acme/text", "title,status\n");
+    let cases: [(&str, &[&str]); 4] = [
+        ("folder", &["acme/folder", "it is a folder"]),
+        ("text", &["acme/text is no Tidegate file"]),
+        ("../alice.redb", &["is the file of a replica, not of a server"]),
+        ("none/server.redb", &["the folder of acme/none/server.redb is not there"]),
+    ];
+    for (data, words) in cases {
+        let line = format!("data = \"{data}\"");
+        world.replace("acme/tidegate.toml", "data = \"server.redb\"", &line);
+        let before = world.files("acme");
+        check(&world, &[(data, &["serve", "acme"], 1, words)]);
+        check(&world, &[(data, &["serve", "acme", "--check-config"], 2, words)]);
+        assert!(world.files("acme") == before, "{data} is changed");
+        world.replace("acme/tidegate.toml", &line, "data = \"server.redb\"");
+    }
+    let _server = world.serve("acme");
+    world.sync("alice");
+}
+
+#[test]
+fn a_log_filter_that_says_nothing_is_named() {
+    let world = World::new();
+    let outcome = world.run_with(&["status"], ("TIDEGATE_LOG", "tidegate=loud"));
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    for word in ["TIDEGATE_LOG", "`tidegate=loud`", "error, warn, info"] {
+        assert!(outcome.stderr.contains(word), "{word}: {outcome:?}");
+    }
 }

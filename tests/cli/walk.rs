@@ -79,7 +79,7 @@ fn a_revoked_right_ends_in_quarantine_and_is_retried_or_discarded() {
     let serve_with = |server: &mut crate::process::Running, from: &str, to: &str| {
         assert_eq!(server.interrupt(), Some(0));
         world.replace("acme/policy.toml", from, to);
-        *server = world.serve("acme");
+        *server = world.serve_with("acme", &["--apply-files"]);
     };
 
     let (_, first) = world.edit("alice", "work_order", &order, &["status=open"]);

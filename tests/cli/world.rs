@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Outcome, Running, run};
+use crate::process::{Outcome, Running, run, run_with};
 
 /// Ports below those that systems give away by themselves, so that no client of another test sits
 /// on one while its server is down.
@@ -66,8 +66,18 @@ impl World {
         run(self.dir.path(), args)
     }
 
+    /// As [`Self::run`], with a variable of the environment.
+    pub(crate) fn run_with(&self, args: &[&str], variable: (&str, &str)) -> Outcome {
+        run_with(self.dir.path(), args, &[variable])
+    }
+
     pub(crate) fn start(&self, args: &[&str]) -> Running {
         Running::start(self.dir.path(), args)
+    }
+
+    /// As [`Self::start`], with a variable of the environment.
+    pub(crate) fn start_with(&self, args: &[&str], variable: (&str, &str)) -> Running {
+        Running::start_with(self.dir.path(), args, &[variable])
     }
 
     /// All files below the folder, with their contents.
@@ -97,8 +107,14 @@ impl World {
     /// killed a moment ago may still be going.
     #[track_caller]
     pub(crate) fn serve(&self, name: &str) -> Running {
+        self.serve_with(name, &[])
+    }
+
+    /// As [`Self::serve`], with more arguments.
+    #[track_caller]
+    pub(crate) fn serve_with(&self, name: &str, more: &[&str]) -> Running {
         for _ in 0..50 {
-            let mut server = self.start(&["serve", name, "--json"]);
+            let mut server = self.start(&[&["serve", name, "--json"], more].concat());
             if let Some(line) = server.next_line() {
                 let line: Value = serde_json::from_str(&line).unwrap();
                 assert!(line["listening"].is_string(), "{line}");

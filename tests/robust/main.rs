@@ -9,6 +9,9 @@
 )]
 
 mod backup;
+mod limits;
 mod repair;
+mod retention;
+mod rotate;
 mod verify;
 mod world;

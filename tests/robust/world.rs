@@ -11,7 +11,7 @@ use tidegate::codec::EnrollCode;
 use tidegate::gate::Roster;
 use tidegate::model::{Columns, RecordId, Right, TableName, Value};
 use tidegate::replica::{Replica, Row};
-use tidegate::server::{Home, InitOptions, Server, ServerOptions};
+use tidegate::server::{Home, InitOptions, Limits, Server, ServerOptions};
 use tidegate::sync::server::Rules;
 
 pub(crate) const HOUR: i64 = 3_600_000;
@@ -50,14 +50,19 @@ impl World {
 
     /// Starts the server where it was before.
     pub(crate) fn start_server(&mut self) {
-        let server = Server::start(ServerOptions {
+        self.start_within(Limits::default());
+    }
+
+    pub(crate) fn start_within(&mut self, limits: Limits) {
+        let options = ServerOptions {
             goes_on: false,
             listen: self.address,
             file: &self.home.data_file(),
             identity: self.home.identity(),
             tls_key: self.home.tls_key().clone(),
             rules: self.home.rules().unwrap(),
-        });
+        };
+        let server = Server::start_within(options, limits);
         let server = server.unwrap();
         self.address = server.local_addr().unwrap();
         self.server = Some(server);
@@ -79,7 +84,7 @@ impl World {
         self.dir.path().join(name)
     }
 
-    fn code(&self, user: &str) -> EnrollCode {
+    pub(crate) fn code(&self, user: &str) -> EnrollCode {
         let address = vec![self.address.to_string()];
         self.home.enroll_code_at(address, &user.parse().unwrap(), HOUR).unwrap()
     }

@@ -261,6 +261,11 @@ impl ServerFile {
                     self.log.push(*entry);
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::ForgetRefused { before, limit } => {
+                    let old = self.refused.iter().take(limit).take_while(|it| it.at < before);
+                    let count = old.count();
+                    self.refused.drain(..count);
+                }
                 Operation::PutDevice(device) => {
                     self.devices.insert(device.number, device);
                 }

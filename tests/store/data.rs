@@ -213,7 +213,10 @@ pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta 
         }
         3 => meta.wanted = (0..rng.below(4)).map(|_| rng.pick(&places())).collect(),
         4 => meta.owners = vec![(owner("bob"), "north".parse().unwrap())],
-        5 => meta.epoch = LogEpoch(rng.next()),
+        5 => {
+            meta.epoch = LogEpoch(rng.next());
+            meta.serial = rng.next();
+        }
         6 => {
             let (table, record) = rng.pick(&places());
             meta.scope = Scope {
@@ -360,7 +363,7 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                     user: "ann".parse().unwrap(),
                     denial: denial(rng),
                     epoch: PolicyEpoch(3),
-                    at: time(5),
+                    at: time(i64::from(rng.byte() % 8)),
                 };
                 operations.push(Operation::Refuse(Box::new(refused)));
             }
@@ -377,6 +380,7 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 digest: digest(rng.byte() % 4),
                 standing: text(rng).into_bytes(),
             }),
+            4 => operations.push(Operation::ForgetRefused { before: time(4), limit: 2 }),
             _ => {
                 // A record is in one table: ids tell them apart.
                 let number = rng.next() % 12;

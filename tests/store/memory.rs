@@ -186,6 +186,11 @@ impl ServerStore for MemoryServer {
                     self.records.insert(place, record.into_confirmed());
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::ForgetRefused { before, limit } => {
+                    let old = self.refused.iter().take(limit).take_while(|it| it.at < before);
+                    let count = old.count();
+                    self.refused.drain(..count);
+                }
                 Operation::PutDevice(device) => {
                     self.devices.insert(device.number, device);
                 }

@@ -50,7 +50,7 @@ fn role_lines(old: &Policy, new: &Policy) -> Vec<String> {
             None => lines.push(format!("+ role {id}")),
             Some(held) if held == role => {}
             Some(held) => {
-                lines.extend(right_lines(held, role).map(|it| format!("~ role {id}: {it}")))
+                lines.extend(right_lines(held, role).map(|it| format!("~ role {id}: {it}")));
             }
         }
     }

@@ -140,7 +140,9 @@ impl AdminCommand {
     ) -> Result<(), CliError> {
         let lines = plan.lines();
         if !self.json {
-            lines.iter().for_each(|line| println!("{line}"));
+            for line in &lines {
+                println!("{line}");
+            }
         }
         let said = |epoch: Option<u64>, text: &str| {
             self.say(&json!({ "changes": lines, "policy_epoch": epoch }), text);
@@ -257,12 +259,11 @@ fn read_people(
 ) -> Result<Organization, CliError> {
     let users_name = users.display().to_string();
     let (users, units) = (read(users)?, units.map(|path| Ok((read(path)?, path))).transpose()?);
-    let (units_bytes, units_name) = match units {
-        Some((text, path)) => (text.into_bytes(), path.display().to_string()),
-        None => {
-            let units = changes::units_csv(&now.organization).map_err(CliError::run)?;
-            (units, "the units in force".to_owned())
-        }
+    let (units_bytes, units_name) = if let Some((text, path)) = units {
+        (text.into_bytes(), path.display().to_string())
+    } else {
+        let units = changes::units_csv(&now.organization).map_err(CliError::run)?;
+        (units, "the units in force".to_owned())
     };
     let units = CsvFile { bytes: &units_bytes, name: &units_name };
     let users = CsvFile { bytes: users.as_bytes(), name: &users_name };

@@ -111,6 +111,8 @@ pub(super) enum Part {
     Copied(bool),
     /// How many edits are kept, and which were made before the server was restored.
     Kept(KeptSize, u64),
+    /// The highest serial of a server certificate seen.
+    Serial(u64),
 }
 
 impl Part {
@@ -125,11 +127,12 @@ impl Part {
             Self::Authors(_) => "authors",
             Self::Copied(_) => "copied",
             Self::Kept(..) => "kept",
+            Self::Serial(_) => "serial",
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 9] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 10] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -141,6 +144,7 @@ impl Part {
             Self::Authors(meta.authors),
             Self::Copied(meta.copied),
             Self::Kept(meta.kept, meta.restored),
+            Self::Serial(meta.serial),
         ]
         .map(|part| (part.name(), part))
     }
@@ -171,6 +175,7 @@ impl Part {
                 meta.kept = kept;
                 meta.restored = restored;
             }
+            Self::Serial(serial) => meta.serial = serial,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::tables::{
     PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
 };
 use crate::gate::Applied;
-use crate::model::{EditId, OrganizationRow, RecordId, Sequence, TableName};
+use crate::model::{EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp};
 use crate::store::table::Writing;
 use crate::sync::{Commit, DeviceRow, LogEntry, Operation, RefusedEdit, StoreError};
 
@@ -46,6 +46,7 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
             Operation::PutStanding { device, digest, standing } => {
                 STANDING.write(tx)?.set_changed(&(device, digest), &standing)?;
             }
+            Operation::ForgetRefused { before, limit } => forget_refused(tx, before, limit)?,
         }
     }
     match log {
@@ -59,6 +60,23 @@ fn refuse(tx: &WriteTransaction, refused: RefusedEdit) -> Result<(), StoreError>
     let number = table.last_key()?.map_or(1, |last| last + 1);
     table.set(&number, &refused.into())?;
     Ok(())
+}
+
+fn forget_refused(
+    tx: &WriteTransaction,
+    before: Timestamp,
+    limit: usize,
+) -> Result<(), StoreError> {
+    let mut table = REFUSED.write(tx)?;
+    let mut last = None;
+    for entry in table.all()?.take(limit) {
+        let (number, refused) = entry?;
+        if refused.at >= before {
+            break;
+        }
+        last = Some(number);
+    }
+    last.map_or(Ok(()), |last| table.delete_up_to(&last))
 }
 
 fn set_organization(tx: &WriteTransaction, rows: Vec<OrganizationRow>) -> Result<(), StoreError> {

@@ -122,7 +122,7 @@ pub(super) struct Refused {
     user: UserId,
     denial: Denial,
     epoch: PolicyEpoch,
-    at: Timestamp,
+    pub(super) at: Timestamp,
 }
 
 impl From<RefusedEdit> for Refused {

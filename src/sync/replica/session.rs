@@ -37,6 +37,18 @@ pub enum SessionError {
     /// The certificate is good, but of another machine.
     #[error("the server shows a certificate that is not its own")]
     StolenCertificate,
+    /// The certificate is of keys that were replaced.
+    #[error(
+        "the server shows an old certificate (serial {shown}; this device has seen {seen}): its \
+         keys were replaced, and who has the old ones may not be the server. If the server was \
+         restored from a backup made before that, its administrator runs `tidegate rotate-key`"
+    )]
+    OldCertificate {
+        /// The serial of the certificate shown.
+        shown: u64,
+        /// The highest that was seen before.
+        seen: u64,
+    },
     /// The server refuses to go on.
     #[error("the server refuses: {0}")]
     Refused(Refusal),
@@ -65,6 +77,8 @@ pub(super) struct Session {
     pub(super) purpose: Purpose,
     /// The TLS key of whoever is at the other end.
     tls_key: PublicKey,
+    /// The serial of the server's certificate.
+    serial: u64,
     pub(super) stage: Stage,
     /// Pending edits up to here were sent in this session, but for those in `again` and `later`.
     pub(super) sent: Turn,
@@ -110,6 +124,7 @@ impl ReplicaMachine {
         self.session = Some(Session {
             purpose,
             tls_key,
+            serial: 0,
             stage: Stage::Connected,
             sent: Turn::default(),
             again: BTreeSet::new(),
@@ -183,7 +198,9 @@ impl ReplicaMachine {
         let was_up_to_date = self.is_up_to_date();
         let Some(session) = &mut self.session else { return Ok(()) };
         match (std::mem::replace(&mut session.stage, Stage::Connected), message) {
-            (Stage::Connected, ToDevice::Greeting { certificate }) => self.greeted(&certificate),
+            (Stage::Connected, ToDevice::Greeting { certificate }) => {
+                self.greeted(store, &certificate)
+            }
             (
                 Stage::Checked { server, word },
                 ToDevice::Welcome { device, user, epoch, resumed, backed_up, common, .. },
@@ -211,7 +228,11 @@ impl ReplicaMachine {
         }
     }
 
-    fn greeted(&mut self, certificate: &[u8]) -> Result<(), SessionError> {
+    fn greeted<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        certificate: &[u8],
+    ) -> Result<(), SessionError> {
         let Some(session) = &mut self.session else { return Ok(()) };
         let certificate =
             ServerCertificate::from_bytes(certificate).map_err(SessionError::Certificate)?;
@@ -224,6 +245,11 @@ impl ReplicaMachine {
         if certificate.tls_key() != session.tls_key {
             return Err(SessionError::StolenCertificate);
         }
+        let (shown, seen) = (certificate.serial(), self.meta.serial);
+        if shown < seen {
+            return Err(SessionError::OldCertificate { shown, seen });
+        }
+        session.serial = shown;
         let word = Attestation::of_checked_server();
         session.stage = Stage::Checked { server: certificate.server_key(), word };
         let hello = match &session.purpose {
@@ -239,6 +265,12 @@ impl ReplicaMachine {
             })),
         };
         self.outputs.push_back(Output::Send(hello));
+        // At once, whatever comes of the session: the old keys are worth nothing from here on.
+        if self.meta.enrolment.is_some() && shown > seen {
+            self.meta.serial = shown;
+            let meta = Some(self.meta.clone());
+            self.keep(store, crate::sync::ReplicaBatch { meta, ..Default::default() })?;
+        }
         Ok(())
     }
 
@@ -251,6 +283,7 @@ impl ReplicaMachine {
     ) -> Result<(), SessionError> {
         let Some(session) = &self.session else { return Ok(()) };
         if let Purpose::Enroll { code, .. } = &session.purpose {
+            self.meta.serial = session.serial;
             self.meta.enrolment = Some(Enrolment {
                 organization: code.organization(),
                 addresses: code.addresses().to_vec(),

@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod downlink;
 mod ingress;
+mod retention;
 mod rules;
 mod welcome;
 
