@@ -2,10 +2,10 @@
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
 use super::connection::Device;
+use super::reading::Reading;
 use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
-use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{
     DeviceNumber, Edit, EditId, Header, Op, RecordId, Schema, TableName, UserId, Verdict,
 };
@@ -21,6 +21,19 @@ impl ServerMachine {
         store: &S,
         id: ConnectionId,
     ) -> Result<(), StoreError> {
+        let reading = Reading::new(store, std::mem::take(&mut self.recent));
+        let result = self.tell(&reading, id);
+        self.recent = reading.into_recent();
+        result
+    }
+
+    /// As [`Self::pump`], for one of many devices.
+    pub(super) fn tell<S: ServerStore>(
+        &mut self,
+        reading: &Reading<'_, S>,
+        id: ConnectionId,
+    ) -> Result<(), StoreError> {
+        let store = reading.store;
         let waits = self.queue.iter().any(|(from, _)| *from == id);
         let (head, bounds) = (self.meta.head, self.page_bounds);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
@@ -29,7 +42,7 @@ impl ServerMachine {
             return Ok(());
         }
         while device.seen < head {
-            let entries = device.log_page(store, bounds)?;
+            let entries = device.log_page(reading, bounds)?;
             if !entries.is_empty() {
                 connection.writable = false;
                 let page = device.page(store, entries)?;
@@ -139,44 +152,28 @@ impl Device {
     /// What the next entries of the log are to this device.
     fn log_page<S: ServerStore>(
         &mut self,
-        store: &S,
+        reading: &Reading<'_, S>,
         bounds: PageBounds,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
-        for group in self.log_groups(store, bounds)?.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+        let entries = reading.log_groups(self.seen, bounds.looks)?;
+        for group in entries.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
             if bytes > bounds.bytes {
                 break;
             }
             for entry in group {
                 self.seen = entry.sequence;
-                self.entry(store, entry, &mut page)?;
+                self.entry(reading, entry, &mut page)?;
                 bytes += edit_bytes(&entry.edit);
             }
         }
         Ok(page)
     }
 
-    /// The next entries of the log; what counts together is there as a whole, so that no device
-    /// ever sees half of it.
-    fn log_groups<S: ServerStore>(
-        &self,
-        store: &S,
-        bounds: PageBounds,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        let mut entries = store.log_after(self.seen, bounds.looks)?;
-        if let Some(last) = entries.last().cloned()
-            && last.edit.atomic > 0
-        {
-            let next = store.log_after(last.sequence, ATOMIC_PARTS_MAX)?;
-            entries.extend(next.into_iter().take_while(|it| it.edit.is_bound_to(&last.edit)));
-        }
-        Ok(entries)
-    }
-
     fn entry<S: ServerStore>(
         &self,
-        store: &S,
+        reading: &Reading<'_, S>,
         entry: &LogEntry,
         page: &mut Vec<Entry>,
     ) -> Result<(), StoreError> {
@@ -187,7 +184,7 @@ impl Device {
             let check = edit_digest(edit).map_err(|e| StoreError::Damaged(e.to_string()))?;
             page.push(Entry::Own { sequence, id: edit.id, table: table.clone(), record, check });
         }
-        let Some(current) = store.record(record)? else { return Ok(()) };
+        let Some(current) = reading.record(record)? else { return Ok(()) };
         let held_before = match before {
             None => self.may_hold(&table, after),
             Some(before) => before.as_ref().is_some_and(|it| self.may_hold(&table, it)),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use super::reading::Reading;
 use super::{ConnectionId, Resolved, Rules, ServerMachine};
 use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
 use crate::crdt::{CrdtError, Document, Documents};
@@ -73,9 +74,11 @@ impl ServerMachine {
                 Err(refusal) => self.refuse(id, refusal),
             }
         }
+        let reading = Reading::new(&*store, std::mem::take(&mut self.recent));
         for id in self.connections.keys().copied().collect::<Vec<_>>() {
-            self.pump(&*store, id)?;
+            self.tell(&reading, id)?;
         }
+        self.recent = reading.into_recent();
         Ok(())
     }
 

@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod downlink;
 mod ingress;
+mod reading;
 mod retention;
 mod rules;
 mod welcome;
@@ -22,6 +23,7 @@ use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreErro
 pub use rules::Rules;
 
 use connection::Connection;
+use reading::Recent;
 
 /// Another server may be faster so many times before this one gives up for now.
 const CONFLICTS_MAX: usize = 16;
@@ -77,6 +79,8 @@ pub struct ServerMachine {
     documents: Documents,
     /// Writes what nobody's device does.
     actor: ActorId,
+    /// What devices were told of since the last commit.
+    recent: Recent,
 }
 
 /// How much the server looks at and sends at a time.
@@ -111,6 +115,7 @@ impl ServerMachine {
         let mut machine = Self {
             identity,
             actor,
+            recent: Recent::default(),
             rules: Arc::new(rules),
             meta: store.meta()?,
             connections: BTreeMap::new(),
@@ -186,6 +191,7 @@ impl ServerMachine {
         meta: ServerMeta,
         operations: Vec<Operation>,
     ) -> Result<(), StoreError> {
+        self.recent = Recent::default();
         let expected = self.meta.clone();
         let result = store.commit(Commit { expected, meta: meta.clone(), operations });
         match &result {
