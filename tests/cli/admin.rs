@@ -65,6 +65,11 @@ fn a_policy_is_shown_checked_and_applied_as_a_whole() {
     assert!(text.contains("nothing was changed"), "{text}");
     assert!(apply(&[]).done().contains("in force as policy epoch"));
     assert!(apply(&[]).done().contains("nothing changes"));
+    // A document without people is checked against those of the server.
+    world.write("roles.toml", "[[column_security]]\nid = \"pay\"\nteams = [\"ghosts\"]\n");
+    let apply_roles = ["admin", "policy", "apply", "roles.toml"];
+    let (code, told) = failed(world.device("office", &apply_roles));
+    assert!(code == 2 && told.contains("roles.toml:3") && told.contains("ghosts"), "{told}");
     world.replace("new.toml", "write = \"user\"", "write = \"everywhere\"");
     let (code, told) = failed(apply(&[]));
     assert!(code == 2 && told.contains("new.toml") && told.contains("everywhere"), "{told}");

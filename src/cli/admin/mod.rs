@@ -243,13 +243,14 @@ fn read_policy_file(
     now: &RulesInForce,
 ) -> Result<Policy, CliError> {
     let name = file.display().to_string();
-    let people = Some(&now.organization);
-    let schema = replica.schema();
-    let text = read(file)?;
-    // The people of a document are those that a new server starts with; these are in force.
-    let read = read_policy(&text, &name, Some(&schema), people)
-        .or_else(|_| read_policy(&text, &name, Some(&schema), None));
-    Ok(read.map_err(CliError::input)?.policy)
+    let (schema, text) = (replica.schema(), read(file)?);
+    let by = |people| read_policy(&text, &name, Some(&schema), people).map_err(CliError::input);
+    let document = by(None)?;
+    // A document with people of its own, those that a new server starts with, was checked against
+    // them; the server checks it against its own.
+    let document =
+        if document.organization.is_some() { document } else { by(Some(&now.organization))? };
+    Ok(document.policy)
 }
 
 fn read_people(
