@@ -51,10 +51,23 @@ pub struct RulesInForce {
     pub organization: Organization,
 }
 
+impl RulesInForce {
+    /// The request that puts these in their place: what differs, made for this policy epoch.
+    #[must_use]
+    pub fn change_to(&self, policy: Policy, organization: &Organization) -> AdminRequest {
+        AdminRequest::Change {
+            expected: self.epoch,
+            organization: self.organization.rows_to(organization),
+            policy: (policy != self.policy).then(|| Box::new(policy)),
+        }
+    }
+}
+
 impl Replica {
     /// Asks the server for what an administrator wants: the user must be a
-    /// `system_administrator`, by the server's rules of that moment. Goes through the session that
-    /// is open, or opens one.
+    /// `system_administrator`, by the server's rules of that moment. Opens a session; where
+    /// [`Self::start_sync`] runs, goes through its session, and waits for one while that is not
+    /// connected.
     ///
     /// Not cancel-safe: where the future is dropped, it is not known whether the server did it.
     ///
@@ -103,12 +116,7 @@ impl Replica {
         let before = self.rules_in_force().await?;
         let (mut policy, mut organization) = (before.policy.clone(), before.organization.clone());
         change(&mut policy, &mut organization);
-        let request = AdminRequest::Change {
-            expected: before.epoch,
-            organization: before.organization.rows_to(&organization),
-            policy: (policy != before.policy).then(|| Box::new(policy)),
-        };
-        match self.administer(request).await? {
+        match self.administer(before.change_to(policy, &organization)).await? {
             AdminAnswer::Changed { epoch } => Ok(epoch),
             _ => Err(SyncError::Ended.into()),
         }

@@ -60,8 +60,9 @@ impl Drop for Subscription {
 }
 
 impl Replica {
-    /// Calls `callback` with each event, in order, for as long as the subscription lives: what
-    /// [`Self::events`] tells, for those who cannot await. None is missed.
+    /// Calls `callback` with each event for as long as the subscription lives: what
+    /// [`Self::events`] tells, for those who cannot await. None is missed; those of one step come
+    /// in order, while steps that end at the same time may be told side by side.
     ///
     /// It is called on a thread of the replica's and holds up what the replica does: it should
     /// hand the event on, and return. It may read.

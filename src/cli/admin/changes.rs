@@ -1,27 +1,27 @@
 //! What a change of the rules would change, for people to read before it is made.
 
 use crate::codec::AdminRequest;
-use crate::model::{
-    Organization, OrganizationRow, Policy, PolicyEpoch, Role, Team, TeamKind, User,
-};
+use crate::model::{Organization, OrganizationRow, Policy, Role, Team, TeamKind, User};
 use crate::replica::RulesInForce;
 
 /// A change of the rules in force.
 pub(super) struct Plan {
-    expected: PolicyEpoch,
-    before: (Policy, Organization),
-    after: (Policy, Organization),
+    pub(super) before: RulesInForce,
+    pub(super) policy: Policy,
+    pub(super) organization: Organization,
 }
 
 impl Plan {
-    pub(super) fn new(now: &RulesInForce, policy: Policy, organization: Organization) -> Self {
-        let before = (now.policy.clone(), now.organization.clone());
-        Self { expected: now.epoch, before, after: (policy, organization) }
+    /// Nothing changes yet.
+    pub(super) fn new(before: RulesInForce) -> Self {
+        let (policy, organization) = (before.policy.clone(), before.organization.clone());
+        Self { before, policy, organization }
     }
 
     /// A line for each thing that changes: `+` comes, `-` goes, `~` is another.
     pub(super) fn lines(&self) -> Vec<String> {
-        let ((old, people), (new, others)) = (&self.before, &self.after);
+        let (old, people) = (&self.before.policy, &self.before.organization);
+        let (new, others) = (&self.policy, &self.organization);
         let mut lines = role_lines(old, new);
         if old.column_security != new.column_security {
             lines.push("~ column security".into());
@@ -34,12 +34,7 @@ impl Plan {
     }
 
     pub(super) fn into_request(self) -> AdminRequest {
-        let (policy, organization) = self.after;
-        AdminRequest::Change {
-            expected: self.expected,
-            organization: self.before.1.rows_to(&organization),
-            policy: (policy != self.before.0).then(|| Box::new(policy)),
-        }
+        self.before.change_to(self.policy, &self.organization)
     }
 }
 

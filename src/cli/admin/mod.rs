@@ -90,29 +90,24 @@ impl AdminCommand {
         wait(async {
             match &self.action {
                 Action::Policy(PolicyAction::Apply { file, dry_run }) => {
-                    let now = in_force(&replica).await?;
-                    let policy = read_policy_file(&replica, file, &now)?;
-                    let plan = Plan::new(&now, policy, now.organization.clone());
+                    let mut plan = plan(&replica).await?;
+                    plan.policy = read_policy_file(&replica, file, &plan.before)?;
                     self.carry_out(&replica, plan, *dry_run).await
                 }
                 Action::Org(OrgAction::Import { users, business_units, dry_run }) => {
-                    let now = in_force(&replica).await?;
-                    let organization = read_people(users, business_units.as_deref(), &now)?;
-                    let plan = Plan::new(&now, now.policy.clone(), organization);
+                    let mut plan = plan(&replica).await?;
+                    plan.organization =
+                        read_people(users, business_units.as_deref(), &plan.before)?;
                     self.carry_out(&replica, plan, *dry_run).await
                 }
                 Action::User(action) => {
-                    let now = in_force(&replica).await?;
-                    let mut organization = now.organization.clone();
-                    action.apply(&mut organization)?;
-                    let plan = Plan::new(&now, now.policy.clone(), organization);
+                    let mut plan = plan(&replica).await?;
+                    action.apply(&mut plan.organization)?;
                     self.carry_out(&replica, plan, false).await
                 }
                 Action::Team(action) => {
-                    let now = in_force(&replica).await?;
-                    let mut organization = now.organization.clone();
-                    action.apply(&mut organization)?;
-                    let plan = Plan::new(&now, now.policy.clone(), organization);
+                    let mut plan = plan(&replica).await?;
+                    action.apply(&mut plan.organization)?;
                     self.carry_out(&replica, plan, false).await
                 }
                 Action::Devices => self.devices(ask(&replica, AdminRequest::Devices).await?),
@@ -218,8 +213,9 @@ async fn ask(replica: &Replica, request: AdminRequest) -> Result<AdminAnswer, Cl
     replica.administer(request).await.map_err(|error| failed(&error))
 }
 
-async fn in_force(replica: &Replica) -> Result<RulesInForce, CliError> {
-    replica.rules_in_force().await.map_err(|error| failed(&error))
+/// A change of what is in force now.
+async fn plan(replica: &Replica) -> Result<Plan, CliError> {
+    Ok(Plan::new(replica.rules_in_force().await.map_err(|error| failed(&error))?))
 }
 
 fn failed(error: &AdminError) -> CliError {
