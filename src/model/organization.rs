@@ -185,3 +185,60 @@ impl Organization {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(unit: &str) -> User {
+        User {
+            business_unit: unit.parse().unwrap(),
+            manager: None,
+            position: None,
+            roles: BTreeSet::new(),
+            disabled: false,
+        }
+    }
+
+    fn people(users: &[(&str, &str)]) -> Organization {
+        let root = ("root".parse().unwrap(), BusinessUnit::default());
+        let users = users.iter().map(|(id, unit)| (id.parse().unwrap(), user(unit)));
+        let crew = Team {
+            kind: TeamKind::Owner {
+                business_unit: "root".parse().unwrap(),
+                roles: BTreeSet::new(),
+            },
+            members: BTreeSet::new(),
+        };
+        Organization {
+            business_units: [root].into(),
+            users: users.collect(),
+            teams: [("crew".parse().unwrap(), crew)].into(),
+            ..Organization::default()
+        }
+    }
+
+    #[test]
+    fn a_hire_is_one_row_and_rows_lead_from_one_organization_to_another() {
+        let old = people(&[("ann", "root"), ("ben", "root")]);
+        let hired = people(&[("ann", "root"), ("ben", "root"), ("cora", "root")]);
+        let row = OrganizationRow::User("cora".parse().unwrap(), Some(user("root")));
+        assert_eq!(old.rows_to(&hired), [row]);
+        assert_eq!(old.rows_to(&old), []);
+        let mut other = people(&[("ann", "north"), ("cora", "root")]);
+        other.teams.clear();
+        for (from, to) in [(&old, &other), (&other, &old), (&hired, &old)] {
+            let mut now = from.clone();
+            from.rows_to(to).into_iter().for_each(|row| now.set(row));
+            assert_eq!(now, *to);
+        }
+    }
+
+    #[test]
+    fn who_is_new_or_gone_has_not_moved() {
+        let old = people(&[("ann", "root"), ("ben", "root")]);
+        let new = people(&[("ann", "north"), ("cora", "north")]);
+        let moved = [("user:ann".parse().unwrap(), "north".parse().unwrap())];
+        assert_eq!(old.moved_to(&new), moved.into());
+    }
+}
