@@ -224,6 +224,13 @@ impl EnrollCodeCommand {
         let home = Home::open(&self.dir).map_err(CliError::input)?;
         let lasts = i64::from(self.hours) * 3_600_000;
         let code = home.enroll_code(&self.user, lasts).map_err(CliError::input)?;
+        if home.has_user(&self.user).map_err(CliError::input)?.is_none() {
+            eprintln!(
+                "note: the server is running, and the files of the folder do not name `{}`: it \
+                 refuses the code unless an administrator added that user",
+                self.user
+            );
+        }
         if self.json {
             let expires = code.expires().to_string();
             let answer =

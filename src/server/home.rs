@@ -389,6 +389,20 @@ impl Home {
         self.mint(users.as_ref(), addresses, user, lasts_millis)
     }
 
+    /// Whether there is a user of this name who can enrol; `None`: the folder's files name none, and
+    /// the server, which is running, may know another.
+    ///
+    /// # Errors
+    /// As [`Self::rules`].
+    pub fn has_user(&self, user: &UserId) -> Result<Option<bool>, HomeError> {
+        let can_enrol =
+            |users: &BTreeMap<UserId, User>| users.get(user).is_some_and(|user| !user.disabled);
+        Ok(match self.users()? {
+            Some(users) => Some(can_enrol(&users)),
+            None => can_enrol(&self.rules()?.roster().organization().users).then_some(true),
+        })
+    }
+
     /// The users in force; `None`: a running server has them, and says so itself when the code is
     /// used.
     fn users(&self) -> Result<Option<BTreeMap<UserId, User>>, HomeError> {

@@ -26,6 +26,14 @@ fn people_are_hired_moved_and_let_go_while_the_server_runs() {
     let text = world.device("office", &hire).done();
     assert!(text.contains("+ user cora in root, roles technician"), "{text}");
     world.enroll("acme", "cora", "cora");
+    let note = |user: &str| {
+        let made = world.run(&["enroll-code", "--dir", "acme", "--user", user]);
+        assert_eq!(made.code, Some(0), "{made:?}");
+        made.stderr
+    };
+    // Beside a running server only it knows who was added; a slip of the pen is pointed out.
+    assert!(note("nobdy").contains("do not name `nobdy`"));
+    assert_eq!(note("alice"), "");
     assert_eq!(server.interrupt(), Some(0));
     let _server = world.serve("acme");
     world.sync("cora");
