@@ -192,7 +192,8 @@ pub enum Entry {
     Edit {
         /// Its place in the log.
         sequence: Sequence,
-        /// The edit.
+        /// What of the edit the device's user may read. It does not say which edit it is of what
+        /// commit: its numbers would tell of others.
         edit: Edit,
     },
     /// An edit of this device became confirmed.
@@ -205,12 +206,14 @@ pub enum Entry {
         table: TableName,
         /// The record.
         record: RecordId,
-        /// Digest of the edit that was admitted: the device's own may have changed since.
+        /// Digest of the edit that was admitted, as far as its author may read what it set: the
+        /// device's own may have changed since.
         check: Digest,
     },
     /// A whole record, as of its last entry.
     Whole {
-        /// The place in the log of the record's last entry.
+        /// The place in the log of the record's last entry, of those that changed anything that the
+        /// device's user may read.
         version: Sequence,
         /// All its changes, as if one edit had made them.
         record: Edit,
@@ -290,6 +293,8 @@ pub enum ToDevice {
     Flushed {
         /// As in the question.
         number: u32,
+        /// Everything in the log up to here was told.
+        watermark: Sequence,
     },
     /// The session ends.
     Refused(Refusal),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
-use tidegate::gate::Confirmed;
+use tidegate::gate::{Confirmed, Versions};
 use tidegate::model::{
     Change, DeviceNumber, Edit, EditId, Organization, Policy, RecordId, Section, Sequence,
     TableName,
@@ -234,7 +234,7 @@ pub(crate) struct ServerDisk {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServerFile {
     pub(crate) meta: ServerMeta,
-    pub(crate) records: BTreeMap<ScanPlace, (Sequence, Edit)>,
+    pub(crate) records: BTreeMap<ScanPlace, (Versions, Edit)>,
     pub(crate) tables: BTreeMap<RecordId, TableName>,
     pub(crate) log: Vec<LogEntry>,
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
@@ -246,7 +246,8 @@ pub(crate) struct ServerFile {
 
 impl ServerFile {
     pub(crate) fn confirmed(&self) -> impl Iterator<Item = Confirmed> {
-        self.records.values().map(|(version, edit)| Confirmed::from_stored(*version, edit).unwrap())
+        let records = self.records.values();
+        records.map(|(versions, edit)| Confirmed::from_stored(versions.clone(), edit).unwrap())
     }
 
     fn write(&mut self, commit: Commit) {
@@ -257,7 +258,8 @@ impl ServerFile {
                     let place = ScanPlace { table: record.table().clone(), record: record.id() };
                     self.tables.insert(place.record, place.table.clone());
                     let confirmed = record.into_confirmed();
-                    self.records.insert(place, (confirmed.version(), confirmed.to_edit()));
+                    let versions = confirmed.versions().clone();
+                    self.records.insert(place, (versions, confirmed.to_edit()));
                     self.log.push(*entry);
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
@@ -309,7 +311,7 @@ impl ServerStore for ServerDisk {
         let Some(table) = self.file.tables.get(&record).cloned() else { return Ok(None) };
         let found = self.file.records.get(&ScanPlace { table, record });
         found
-            .map(|(version, edit)| Confirmed::from_stored(*version, edit))
+            .map(|(versions, edit)| Confirmed::from_stored(versions.clone(), edit))
             .transpose()
             .map_err(damaged)
     }
@@ -331,7 +333,7 @@ impl ServerStore for ServerDisk {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let found = self.file.records.range((from, Bound::Unbounded)).take(limit);
         found
-            .map(|(_, (version, edit))| Confirmed::from_stored(*version, edit))
+            .map(|(_, (versions, edit))| Confirmed::from_stored(versions.clone(), edit))
             .collect::<Result<_, _>>()
             .map_err(damaged)
     }

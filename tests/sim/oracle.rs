@@ -172,6 +172,10 @@ impl World {
                 !(table == "order" && SECURED.contains(&column))
                     || people.reads_column(user, table, column, &facts)
             };
+            let seen = theirs.versions().for_reader(|column| reads(column.as_str()));
+            if version != seen {
+                return Err(format!("device {at}: {key:?} is of {version}, not of {seen}"));
+            }
             same_for_reader(&ours, &theirs, reads)
                 .map_err(|e| format!("device {at} of {user}, {key:?}: {e}"))?;
         }
@@ -260,10 +264,20 @@ impl World {
     /// No message holds what its reader may not read at this moment.
     pub(crate) fn check_page(&mut self, at: usize, page: &Page) -> Check {
         let (people, user) = (&self.people, &self.devices[at].user);
+        let place = page.scope.target.iter().find_map(|(_, place)| place.as_ref());
+        if place.is_some_and(|place| !self.could_ever_read(at, place.record)) {
+            return Err(format!("{user} is told that a scan is at {place:?}"));
+        }
         for entry in &page.entries {
             let (edit, after) = match entry {
+                Entry::Edit { edit, .. } if edit.id.counter != 0 || edit.atomic != 0 => {
+                    return Err(format!("{user} is told of which commit {} is", edit.id));
+                }
                 Entry::Edit { sequence, edit } => (edit, self.header_at(*sequence)),
-                Entry::Whole { record, .. } => (record, Some(Naive::of(record))),
+                Entry::Whole { record, version } => {
+                    self.check_version(at, record, *version)?;
+                    (record, Some(Naive::of(record)))
+                }
                 Entry::Own { .. } => continue,
                 Entry::Gone { table, record, .. } => {
                     if !self.could_ever_read(at, *record) {
@@ -292,6 +306,22 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What a whole record is numbered by is the last edit of something in it.
+    fn check_version(&self, at: usize, record: &Edit, version: Sequence) -> Check {
+        let log = self.disk.file.log.iter().rev();
+        let is_in_it = |edit: &Edit| {
+            edit.changes.iter().any(|change| record.change(&change.section).is_some())
+        };
+        let last = log
+            .filter(|entry| entry.edit.record == record.record)
+            .find(|entry| is_in_it(&entry.edit))
+            .map(|entry| entry.sequence);
+        if last == Some(version) {
+            return Ok(());
+        }
+        Err(format!("device {at} is sent {} as of {version}, not {last:?}", record.record))
     }
 
     fn head_of(&self, record: RecordId) -> Sequence {

@@ -297,8 +297,8 @@ pub(super) fn rebuild(
     record: RecordId,
     history: &History,
 ) -> Result<Confirmed, StoreError> {
-    Confirmed::from_stored(history.version, &history.changes).map_err(|error| {
-        StoreError::Damaged(format!("table `history-1`, key {table} {record}: {error}"))
+    Confirmed::from_stored(history.versions.clone(), &history.changes).map_err(|error| {
+        StoreError::Damaged(format!("table `history-2`, key {table} {record}: {error}"))
     })
 }
 

@@ -6,6 +6,7 @@ use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, Scope};
+use crate::gate::Versions;
 use crate::model::{
     BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
     TableName, UserId,
@@ -22,7 +23,7 @@ pub(super) static ROW: Table<(TableName, RecordId), StoredRow> = Table::new("row
 /// How many rows a table has: table -> number.
 pub(super) static ROW_COUNT: Table<TableName, u64> = Table::new("row-count-1");
 /// Confirmed records: (table, record id) -> all changes.
-pub(super) static HISTORY: Table<(TableName, RecordId), History> = Table::new("history-1");
+pub(super) static HISTORY: Table<(TableName, RecordId), History> = Table::new("history-2");
 /// Pending edits in their order: turn -> edit.
 pub(super) static PENDING: Table<Turn, PendingEdit> = Table::new("pending-1");
 /// Where a pending edit is: edit id -> turn.
@@ -74,7 +75,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
 /// A confirmed record as it is kept.
 #[derive(Serialize, Deserialize)]
 pub(super) struct History {
-    pub(super) version: Sequence,
+    pub(super) versions: Versions,
     #[serde(with = "edit_bytes")]
     pub(super) changes: Edit,
 }

@@ -191,6 +191,6 @@ impl ServerSnapshot {
 }
 
 pub(super) fn rebuild(record: RecordId, kept: &Kept) -> Result<Confirmed, StoreError> {
-    Confirmed::from_stored(kept.version, &kept.changes)
-        .map_err(|error| StoreError::Damaged(format!("table `record-1`, key {record}: {error}")))
+    Confirmed::from_stored(kept.versions.clone(), &kept.changes)
+        .map_err(|error| StoreError::Damaged(format!("table `record-2`, key {record}: {error}")))
 }

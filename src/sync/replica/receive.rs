@@ -5,7 +5,7 @@ use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
 use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
 use crate::gate::{Attestation, apply};
-use crate::limits::SESSION_RETRIES_MAX;
+use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
     Denial, Edit, EditId, LogEpoch, Op, PolicyEpoch, RecordId, Schema, Sequence, TableName,
     Timestamp, Verdict,
@@ -43,7 +43,9 @@ impl ReplicaMachine {
                 self.outputs.push_back(Output::Answer(number, answer));
                 Ok(())
             }
-            ToDevice::Flushed { number } => Ok(self.flushed(store, now, number)?),
+            ToDevice::Flushed { number, watermark } => {
+                Ok(self.flushed(store, now, number, watermark)?)
+            }
             ToDevice::Greeting { .. } | ToDevice::Welcome { .. } | ToDevice::Refused(_) => {
                 Err(SessionError::Protocol(format!("out of turn: {message:.60?}")))
             }
@@ -320,14 +322,11 @@ impl ReplicaMachine {
             }
             Entry::Whole { version, record: changes } => {
                 let (table, record) = (changes.table.clone(), changes.record);
+                // There may be less to see than before: then its version is lower. It is newer all
+                // the same, since all comes in one stream.
                 let folder = desk.folder(&table, record)?;
-                // Of one version there may be more or less to see than before.
-                if self.is_wanted(&table, record)
-                    || folder.version().is_none_or(|held| held <= version)
-                {
-                    folder.replace(word.whole(&changes, version).map_err(damaged)?);
-                    self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
-                }
+                folder.replace(word.whole(&changes, version).map_err(damaged)?);
+                self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
                 Ok(())
             }
             Entry::Gone { sequence, table, record } => {
@@ -418,7 +417,14 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
         number: u32,
+        watermark: Sequence,
     ) -> Result<(), StoreError> {
+        let far = self.meta.watermark.0.saturating_add(PAGE_LOOKS_MAX as u64) < watermark.0;
+        self.meta.watermark = self.meta.watermark.max(watermark);
+        if far {
+            // What there was nothing in for this device is not to be looked through again.
+            self.save(store)?;
+        }
         let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.1 = number;
         let later = std::mem::take(&mut session.later);
