@@ -1,14 +1,14 @@
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, Prepared, is_create, not_there};
+use super::desk::{Desk, Folder, Prepared, is_create, not_there};
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
 use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
-use crate::gate::{Attestation, apply};
+use crate::gate::{Attestation, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
-    Denial, Edit, EditId, LogEpoch, Op, PolicyEpoch, RecordId, Schema, Sequence, TableName,
-    Timestamp, Verdict,
+    Change, Denial, Edit, EditId, LogEpoch, Op, PolicyEpoch, RecordId, Schema, Section, Sequence,
+    TableName, Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
 use crate::sync::{
@@ -357,8 +357,12 @@ impl ReplicaMachine {
             desk.batch.settled.push(id);
             desk.admitted.push((id, sequence));
         }
-        match own {
+        let folder = desk.folder(table, record)?;
+        match own.map(|edit| self.readable(folder, edit)) {
             Some(edit) if edit_digest(&edit).map_err(damaged)? == check => {
+                if edit.changes.is_empty() {
+                    return Ok(());
+                }
                 self.confirm(desk, word, (table, record), edit, sequence)
             }
             // What was admitted is not what is here (any more).
@@ -371,6 +375,30 @@ impl ReplicaMachine {
                 Ok(())
             }
         }
+    }
+
+    /// What of an own edit its user may read: the rest counts on what is not here, and does not stay.
+    fn readable(&self, folder: &mut Folder, mut edit: Edit) -> Edit {
+        let is_secured = |change: &Change| matches!(change.section, Section::Secured(_));
+        let Some(standing) = self.standing.as_ref().filter(|_| edit.changes.iter().any(is_secured))
+        else {
+            return edit;
+        };
+        let mut record = folder.base(&edit.table, edit.record);
+        // A new record's header is in the edit; any other edit of columns leaves it as it is.
+        if !record.exists() && record.merge(&edit).is_err() {
+            // It is wanted whole in any case.
+            return edit;
+        }
+        let facts = RecordFacts::of_header(record.header());
+        let before = edit.changes.len();
+        edit.changes.retain(|change| match &change.section {
+            Section::Secured(column) => can_read_column(standing, &edit.table, column, &facts),
+            Section::Header | Section::Main => true,
+        });
+        // Its numbers would be given again.
+        folder.unwritten |= edit.changes.len() < before;
+        edit
     }
 
     /// Merges an edit that the server admitted.
