@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::at_most::at_most;
 use super::{
-    AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, decode_records_up_to, encode_edits,
+    AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, SignedPurgeReceipt,
+    decode_records_up_to, encode_edits,
 };
 use crate::limits::{ANSWERS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
@@ -150,6 +151,9 @@ pub enum ToServer {
         /// What.
         request: AdminRequest,
     },
+    /// The device has purged what its user may not read any more. What comes after it is answered
+    /// when the server has stored that.
+    Purged(SignedPurgeReceipt),
 }
 
 /// Why a server ends a session.

@@ -390,8 +390,7 @@ impl Replica {
     }
 
     /// Signs the user out: rows, grant and quarantine go from this replica, and it can be enrolled
-    /// anew. With `wipe`, pending edits are discarded too. (The rows' bytes stay in the file until
-    /// it is reused or deleted.)
+    /// anew. With `wipe`, pending edits are discarded too. No byte of what goes is left in the file.
     ///
     /// # Errors
     /// Edits are pending and `wipe` was not asked for, or the file cannot be written.

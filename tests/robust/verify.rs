@@ -134,7 +134,7 @@ async fn what_does_not_fit_together_is_found() {
         ("place-1", "it is not found in the order of its table"),
         ("count-1", "it says no records, there are 19"),
         ("admitted-1", "it is not found by its edit id"),
-        ("device-1", "it leads to no such device"),
+        ("device-2", "it leads to no such device"),
         ("device-key-1", "it is not found by its key"),
     ] {
         let found = missed(&server, table);

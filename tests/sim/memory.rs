@@ -69,6 +69,8 @@ pub(crate) struct ReplicaDisk {
     /// The records of the last commit.
     pub(crate) touched: BTreeSet<Key>,
     pub(crate) violation: Option<String>,
+    /// Planted: what was deleted stays in the file, whatever the store says.
+    pub(crate) keeps_bytes: bool,
 }
 
 /// The part that a copy of the file holds.
@@ -81,6 +83,20 @@ pub(crate) struct ReplicaFile {
     pub(crate) pending: BTreeMap<Turn, Edit>,
     pub(crate) quarantine: Vec<Quarantined>,
     pub(crate) kept: BTreeMap<Sequence, Pending>,
+    /// The sections of which bytes may be in the file: what is deleted leaves its own behind.
+    pub(crate) bytes: BTreeSet<(Key, Section)>,
+}
+
+impl ReplicaFile {
+    /// Only what is confirmed is left. (What the user wrote is the user's own.)
+    fn rewrite(&mut self) {
+        let sections = |(key, (_, edit)): (&Key, &(Sequence, Edit))| {
+            let sections = edit.changes.iter().map(|change| change.section.clone());
+            sections.map(|section| (key.clone(), section)).collect::<Vec<_>>()
+        };
+        self.bytes = self.confirmed.iter().flat_map(sections).collect();
+        self.meta.purge = self.meta.purge.rewritten();
+    }
 }
 
 impl ReplicaDisk {
@@ -126,6 +142,8 @@ impl ReplicaDisk {
             let key = (applied.table().clone(), applied.id());
             self.touched.insert(key.clone());
             let confirmed = applied.into_confirmed();
+            let sections = confirmed.record().sections().keys();
+            file.bytes.extend(sections.map(|section| (key.clone(), section.clone())));
             file.confirmed.insert(key, (confirmed.version(), confirmed.to_edit()));
         }
         for (table, id, row) in rows {
@@ -216,6 +234,18 @@ impl ReplicaStore for ReplicaDisk {
         let fault = self.faults.commit.take();
         if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
             self.write(batch);
+        }
+        fault.map_or(Ok(()), |fault| Err(fault.error()))
+    }
+
+    fn rewrite(&mut self) -> Result<(), StoreError> {
+        let fault = self.faults.commit.take();
+        if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
+            let before = self.file.bytes.clone();
+            self.file.rewrite();
+            if self.keeps_bytes {
+                self.file.bytes = before;
+            }
         }
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }

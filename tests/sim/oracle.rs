@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tidegate::codec::{Entry, Page};
 use tidegate::gate::Confirmed;
 use tidegate::model::{Columns, DeviceNumber, Edit, Op, RecordId, Section, Sequence};
-use tidegate::sync::StoredRow;
 use tidegate::sync::replica::Event;
+use tidegate::sync::{Purge, StoredRow};
 
 use crate::app::quarantined_ops;
 use crate::judge::Judge;
@@ -182,6 +182,40 @@ impl World {
         if let Some(key) = held.keys().next() {
             return Err(format!("device {at} holds {key:?}, which is nowhere"));
         }
+        Ok(())
+    }
+
+    /// No file holds a byte of what its user may not read, and the server knows of all that left.
+    pub(crate) fn check_purged(&mut self) -> Check {
+        for (at, device) in self.devices.iter().enumerate() {
+            let file = &device.disk.file;
+            if file.meta.enrolment.is_none() {
+                continue;
+            }
+            let user = &device.user;
+            if file.meta.purge != Purge::Nothing {
+                return Err(format!("device {at}: {:?} to purge", file.meta.purge));
+            }
+            for ((table, record), section) in &file.bytes {
+                let held = self.disk.file.confirmed().find(|it| it.record().id() == *record);
+                let held = held.ok_or("bytes of a record that is nowhere")?;
+                let facts = Facts::from(held.record().header());
+                let readable = self.people.reads(user, table.as_str(), &facts)
+                    && match section {
+                        Section::Secured(column) => {
+                            let (table, column) = (table.as_str(), column.as_str());
+                            self.people.reads_column(user, table, column, &facts)
+                        }
+                        _ => true,
+                    };
+                if !readable {
+                    let what = format!("{section:?} of {table} {record}");
+                    return Err(format!("the file of device {at} has bytes of {what}"));
+                }
+            }
+        }
+        let receipts = self.disk.file.devices.values().filter(|device| device.purged.is_some());
+        self.figures.purges = receipts.count() as u64;
         Ok(())
     }
 

@@ -56,6 +56,8 @@ const NOUNS: &[&str] = &[
     "Policy",
     "Policy epoch",
     "Principal",
+    "Purge",
+    "Purge receipt",
     "Quarantine",
     "Rebase",
     "Receipt",

@@ -28,7 +28,7 @@ pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
 /// Refused edits in their order: own counter -> edit.
 pub(super) static REFUSED: Table<u64, Refused> = Table::new("refused-1");
 /// Devices: number -> device.
-pub(super) static DEVICE: Table<DeviceNumber, DeviceRow> = Table::new("device-1");
+pub(super) static DEVICE: Table<DeviceNumber, DeviceRow> = Table::new("device-2");
 /// Devices by key: key -> number.
 pub(super) static DEVICE_KEY: Table<PublicKey, DeviceNumber> = Table::new("device-key-1");
 /// Used enrolment codes: nonce -> the device's key.

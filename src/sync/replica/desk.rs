@@ -53,6 +53,8 @@ pub(super) struct Folder {
     dirty: bool,
     /// The confirmed state that the store has is to be removed.
     gone: bool,
+    /// Sections that were confirmed are not here any more.
+    left: bool,
     /// Changes of this device are no longer in the history that it sees.
     pub(super) unwritten: bool,
 }
@@ -71,6 +73,8 @@ pub(super) struct Prepared {
     /// Whether changes of this device left the history that it sees: it would give their numbers
     /// again, so it must go on as another actor.
     pub(super) unwritten: bool,
+    /// Whether records or sections are not here any more.
+    pub(super) left: bool,
 }
 
 pub(super) fn is_create(edit: &Edit) -> bool {
@@ -115,6 +119,7 @@ impl Folder {
             had_row,
             dirty: false,
             gone: false,
+            left: false,
             unwritten: false,
         }
     }
@@ -162,6 +167,9 @@ impl Folder {
     /// Takes over new confirmed state in place of what was there.
     pub(super) fn replace(&mut self, applied: Applied) {
         self.unwritten = true;
+        let stay = applied.confirmed().record().sections();
+        let held = self.confirmed.iter().flat_map(|held| held.record().sections().keys());
+        self.left |= held.into_iter().any(|section| !stay.contains_key(section));
         self.confirm(applied);
     }
 
@@ -378,13 +386,14 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn finish(mut self) -> Prepared {
         let mut changed = Vec::new();
         let mut past = Vec::new();
-        let mut unwritten = false;
+        let (mut unwritten, mut left) = (false, false);
         for ((table, id), mut folder) in self.folders {
             if !folder.dirty {
                 continue;
             }
             past.push((id, folder.take_past()));
             unwritten |= folder.unwritten;
+            left |= folder.gone || folder.left;
             match folder.applied.take() {
                 Some(applied) => self.batch.confirmed.push(applied),
                 None if folder.gone => self.batch.gone.push((table.clone(), id)),
@@ -402,6 +411,6 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         if self.made.is_some() {
             self.batch.pending.sort_by_key(|pending| pending.turn);
         }
-        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, past }
+        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, left, past }
     }
 }

@@ -189,7 +189,10 @@ impl ReplicaMachine {
         store: &mut S,
         prepared: Prepared,
     ) -> Result<(), StoreError> {
-        let Prepared { mut batch, changed, admitted, unwritten, past } = prepared;
+        let Prepared { mut batch, changed, admitted, unwritten, left, past } = prepared;
+        if left {
+            self.note_left();
+        }
         batch.meta = Some(self.meta.clone());
         let refused = batch.quarantine.clone();
         self.keep(store, batch)?;
@@ -465,7 +468,7 @@ impl ReplicaMachine {
         } else if !later.is_empty() {
             self.write_anew(store, now, &later)?;
         }
-        Ok(())
+        self.all_is_told(store)
     }
 
     /// Writes anew what the server asked for, once all is here that it may lack.

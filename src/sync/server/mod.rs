@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod downlink;
 mod ingress;
+mod purged;
 mod reading;
 mod retention;
 mod rules;
@@ -277,6 +278,7 @@ impl ServerMachine {
             (true, ToServer::Admin { number, request }) => {
                 self.admin(store, now, id, number, request)
             }
+            (true, ToServer::Purged(receipt)) => self.purged(store, id, &receipt),
             (_, message) => {
                 let what = match message {
                     ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",

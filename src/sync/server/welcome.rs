@@ -67,7 +67,7 @@ impl ServerMachine {
         meta.devices += 1;
         let number = DeviceNumber(meta.devices);
         let user = code.user().clone();
-        let row = DeviceRow { number, key, user, name, revoked: false };
+        let row = DeviceRow { number, key, user, name, revoked: false, purged: None };
         let use_code = Operation::UseCode { nonce: code.nonce(), key };
         let operations = vec![Operation::PutDevice(row.clone()), use_code];
         self.commit(store, meta, operations)?;
