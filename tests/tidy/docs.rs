@@ -39,6 +39,7 @@ const NOUNS: &[&str] = &[
     "Generation",
     "Grant",
     "Header",
+    "Hidden",
     "History",
     "Holding",
     "Home",
