@@ -88,8 +88,8 @@ impl ReplicaDisk {
         for change in &edit.changes {
             let name = format!("{:?}", change.id);
             let key = (edit.record, change.section.clone(), name);
-            let known = self.written.entry(key.clone()).or_insert_with(|| change.clone());
-            if known != change {
+            let known = self.written.entry(key.clone()).or_insert_with(|| change.as_ref().clone());
+            if *known != **change {
                 self.violation = Some(format!("two changes have one actor and number: {key:?}"));
             }
         }
