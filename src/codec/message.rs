@@ -409,6 +409,8 @@ pub fn decode_message<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Deco
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::limits::EDIT_SECTIONS_MAX;
     use crate::model::{ActorId, Change, ChangeRef, Section};
@@ -419,7 +421,8 @@ mod tests {
         let change = |seq| {
             let id = ChangeRef { actor, seq };
             let deps = (seq > 1).then_some(ChangeRef { actor, seq: seq - 1 }).into_iter().collect();
-            Change { section: Section::Main, id, time: Timestamp::default(), deps, ops: Vec::new() }
+            let time = Timestamp::default();
+            Arc::new(Change { section: Section::Main, id, time, deps, ops: Vec::new() })
         };
         let record = Edit {
             id: EditId { device: DeviceNumber(0), counter: 0, part: 0 },

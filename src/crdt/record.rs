@@ -1,4 +1,7 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use litemap::LiteMap;
 
 use super::{ChangeHash, CrdtError, Document, History};
 use crate::model::{
@@ -24,7 +27,8 @@ pub struct Record {
     id: RecordId,
     header: Header,
     columns: Columns,
-    sections: BTreeMap<Section, History>,
+    /// They are few.
+    sections: LiteMap<Section, History>,
 }
 
 impl Record {
@@ -49,7 +53,7 @@ impl Record {
     #[must_use]
     pub fn to_edit(&self) -> Edit {
         let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
-        let changes = self.sections.values().flat_map(|it| it.changes().cloned()).collect();
+        let changes = self.sections.values().flat_map(|it| it.changes().iter().cloned()).collect();
         Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
     }
 
@@ -84,9 +88,14 @@ impl Record {
     }
 
     /// Its sections' histories.
+    pub fn sections(&self) -> impl Iterator<Item = (&Section, &History)> {
+        self.sections.iter()
+    }
+
+    /// A section's history, where it was ever written.
     #[must_use]
-    pub fn sections(&self) -> &BTreeMap<Section, History> {
-        &self.sections
+    pub fn section(&self, section: &Section) -> Option<&History> {
+        self.sections.get(section)
     }
 
     /// Whether it was ever created; a deleted record was.
@@ -145,7 +154,7 @@ impl Record {
         time: Timestamp,
         ops: Vec<Op>,
     ) -> Edit {
-        let mut by_section: BTreeMap<Section, Vec<Op>> = BTreeMap::new();
+        let mut by_section: LiteMap<Section, Vec<Op>> = LiteMap::new();
         for op in ops {
             by_section.entry(op.section(table)).or_default().push(op);
         }
@@ -153,7 +162,7 @@ impl Record {
             let history = self.sections.get(&section);
             let seq = 1 + history.map_or(0, |history| history.last_seq(actor));
             let deps = history.map_or_else(Vec::new, |history| history.heads().to_vec());
-            Change { section, id: ChangeRef { actor, seq }, time, deps, ops }
+            Arc::new(Change { section, id: ChangeRef { actor, seq }, time, deps, ops })
         };
         let changes = by_section.into_iter().map(change).collect();
         Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
@@ -176,14 +185,15 @@ impl Record {
             return Ok(Vec::new());
         };
         let is_put = |op: &Op| matches!(op, Op::Put { .. }) && op.column() == Some(column);
-        if !history.changes().any(|change| change.ops.iter().any(is_put)) {
+        if !history.changes().iter().any(|change| change.ops.iter().any(is_put)) {
             return Ok(Vec::new());
         }
         let values = history.document(section)?.values(column, declared.column_type)?;
         if values.len() < 2 {
             return Ok(Vec::new());
         }
-        let time = |id| history.changes().find(|change| change.id == id).map(|change| change.time);
+        let time =
+            |id| history.changes().iter().find(|change| change.id == id).map(|change| change.time);
         let conflict = |(value, change): (Value, ChangeRef)| Conflict {
             value,
             change,

@@ -12,7 +12,7 @@ use crate::model::{Edit, Op, Section};
 pub fn follow_owner(directory: &dyn Directory, record: &Record, edit: &Edit) -> Option<Admissible> {
     let [change] = edit.changes.as_slice() else { return None };
     let [Op::Own { owner, business_unit }] = change.ops.as_slice() else { return None };
-    let header = record.sections().get(&Section::Header)?;
+    let header = record.section(&Section::Header)?;
     let is_of_record = edit.table == *record.table()
         && edit.record == record.id()
         && change.section == Section::Header

@@ -2,6 +2,7 @@
 //! may do that. Never from what the sender says that the edit does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{
     Action, Admitted, Directory, Judgement, Knowledge, LookupChange, RecordFacts, Standing, Target,
@@ -462,7 +463,7 @@ impl Case<'_> {
             let Section::Secured(column) = &change.section else { continue };
             let is_put = change.ops.iter().all(|op| matches!(op, Op::Put { .. }));
             if is_put && !can_read_column(self.standing, record.table(), column, facts) {
-                change.deps = record.heads(&change.section).to_vec();
+                Arc::make_mut(change).deps = record.heads(&change.section).to_vec();
             }
         }
         edit

@@ -3,6 +3,8 @@
 //! A [`Change`] stands for exactly one Automerge change: whoever holds its dependencies can
 //! rebuild that change bit for bit. No byte of Automerge's own formats ever comes from outside.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ActorId, ColumnName, EditId, Op, RecordId, TableName, Timestamp};
@@ -67,15 +69,16 @@ pub struct Edit {
     /// Of how many parts the commit consists that count together or not at all; 0: each counts for
     /// itself.
     pub atomic: u32,
-    /// One change for each section that it touches, sorted by section.
-    pub changes: Vec<Change>,
+    /// One change for each section that it touches, sorted by section. Shared with the records that
+    /// hold them: a change never changes.
+    pub changes: Vec<Arc<Change>>,
 }
 
 impl Edit {
     /// The change of `section`, where it touches it.
     #[must_use]
     pub fn change(&self, section: &Section) -> Option<&Change> {
-        self.changes.iter().find(|change| change.section == *section)
+        self.changes.iter().map(AsRef::as_ref).find(|change| change.section == *section)
     }
 
     /// Whether this edit and `other` count together or not at all.

@@ -56,6 +56,14 @@ pub struct Turn {
     pub part: u32,
 }
 
+impl Turn {
+    /// The turn in which an edit of this number is made first.
+    #[must_use]
+    pub fn first(edit: EditId) -> Self {
+        Self { counter: edit.counter, part: edit.part }
+    }
+}
+
 /// An edit that the server has not ruled on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pending {

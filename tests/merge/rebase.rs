@@ -52,7 +52,7 @@ fn random_change(
     }
     let changes = replica.write(ops);
     assert_eq!(text(replica), now);
-    (changes.into_iter().next().unwrap(), out, into)
+    (changes[0].as_ref().clone(), out, into)
 }
 
 /// Whether the letters that both hold come in the same order in both.

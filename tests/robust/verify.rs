@@ -77,6 +77,11 @@ async fn damage_in_each_table_is_found_and_named() {
     for path in [replica, server] {
         let whole = fs::read(&path).unwrap();
         for (table, entries) in dump(&path) {
+            // Of edits that were made again, which none here was.
+            if table == "pending-moved-1" {
+                assert_eq!(entries, []);
+                continue;
+            }
             let (key, value) = entries.last().cloned().unwrap_or_default();
             assert!(!value.is_empty(), "nothing is in `{table}`");
             let mut damaged = value.clone();
@@ -96,7 +101,7 @@ async fn damage_in_each_table_is_found_and_named() {
             fs::write(&path, &whole).unwrap();
         }
     }
-    assert_eq!(tables, 26);
+    assert_eq!(tables, 25);
 }
 
 /// What a hand that knows the checksums has changed is found by its meaning.
@@ -118,7 +123,6 @@ async fn what_does_not_fit_together_is_found() {
         ("history-2", "nothing confirmed or pending makes it"),
         ("row-count-1", "it says no rows, there are 20"),
         ("pending-1", "it leads to no such pending edit"),
-        ("pending-edit-1", "it is not found by its edit id"),
         ("pending-record-1", "it is not found by its record"),
         ("quarantine-1", "it leads to no such refused edit"),
         ("quarantine-edit-1", "it is not found by its edit id"),
@@ -140,6 +144,16 @@ async fn what_does_not_fit_together_is_found() {
         let found = missed(&server, table);
         assert!(found.contains(told), "{table}: {found}");
     }
+
+    // A pending edit that is said to be elsewhere.
+    let whole = fs::read(&replica).unwrap();
+    let (turn, _) = dump(&replica)["pending-1"].first().cloned().unwrap();
+    let key = [&1_u32.to_be_bytes(), turn.as_slice()].concat();
+    let value = sealed("pending-moved-1", &key, &[77, 0]);
+    write_raw(&replica, "pending-moved-1", &key, Some(&value));
+    let found: Vec<_> = look(&replica).findings.iter().map(ToString::to_string).collect();
+    assert!(found.iter().any(|it| it.contains("it leads to no such pending edit")), "{found:?}");
+    fs::write(&replica, whole).unwrap();
 
     // A row of another record, with a checksum that fits.
     let rows = dump(&replica)["row-1"].clone();

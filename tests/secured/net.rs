@@ -341,7 +341,7 @@ pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
 pub(crate) fn sections(net: &Net, at: usize, table: &TableName, id: RecordId) -> Vec<ColumnName> {
     use tidegate::model::Section;
     let held = net.devices[at].store.confirmed(table, id).unwrap().unwrap();
-    let sections = held.record().sections().keys();
+    let sections = held.record().sections().map(|(section, _)| section);
     let secured = sections.filter_map(|section| match section {
         Section::Secured(column) => Some(column.clone()),
         _ => None,

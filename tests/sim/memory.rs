@@ -104,8 +104,8 @@ impl ReplicaDisk {
         for change in &edit.changes {
             let name = format!("{:?}", change.id);
             let key = (edit.record, change.section.clone(), name);
-            let known = self.written.entry(key.clone()).or_insert_with(|| change.clone());
-            if known != change {
+            let known = self.written.entry(key.clone()).or_insert_with(|| change.as_ref().clone());
+            if *known != **change {
                 self.violation = Some(format!("two changes have one actor and number: {key:?}"));
             }
         }
@@ -142,7 +142,7 @@ impl ReplicaDisk {
             let key = (applied.table().clone(), applied.id());
             self.touched.insert(key.clone());
             let confirmed = applied.into_confirmed();
-            let sections = confirmed.record().sections().keys();
+            let sections = confirmed.record().sections().map(|(section, _)| section);
             file.bytes.extend(sections.map(|section| (key.clone(), section.clone())));
             file.confirmed.insert(key, (confirmed.version(), confirmed.to_edit()));
         }

@@ -57,7 +57,7 @@ impl Naive {
         for change in &edit.changes {
             let section = self.sections.entry(change.section.clone()).or_default();
             if !section.iter().any(|held| held.id == change.id) {
-                section.push(change.clone());
+                section.push(change.as_ref().clone());
             }
         }
         self.header = None;

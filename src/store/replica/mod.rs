@@ -2,6 +2,7 @@
 
 mod check;
 mod commit;
+mod pending;
 mod repair;
 mod row_reader;
 mod snapshot;

@@ -3,17 +3,18 @@ use std::sync::Arc;
 
 use redb::ReadTransaction;
 
+use super::pending;
 use super::row_reader::RowReader;
 use super::tables::{
-    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, PendingEdit,
-    QUARANTINE, QUARANTINE_RECORD, ROW, ROW_COUNT,
+    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_RECORD, QUARANTINE, QUARANTINE_RECORD,
+    ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
 use crate::model::{ColumnName, EditId, RecordId, Sequence, TableName, Value};
 use crate::store::fence::fenced;
 use crate::store::file::File;
 use crate::store::reading::{Readers, Snapshot};
-use crate::store::table::{Entries, Reading};
+use crate::store::table::Entries;
 use crate::sync::{Held, Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
 
 /// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
@@ -170,7 +171,7 @@ impl ReplicaSnapshot {
     pub fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
         fenced(|| {
             let (index, edits) = (PENDING_RECORD.read(&self.tx)?, PENDING.read(&self.tx)?);
-            pending_on(&index, &edits, record)
+            pending::on(&index, &edits, record)
         })
     }
 
@@ -187,7 +188,7 @@ impl ReplicaSnapshot {
                 let confirmed = history.get(place)?;
                 Ok(Held {
                     confirmed: confirmed.map(|it| rebuild(table, *record, &it)).transpose()?,
-                    pending: pending_on(&index, &edits, *record)?,
+                    pending: pending::on(&index, &edits, *record)?,
                 })
             };
             places.iter().map(held).collect()
@@ -211,10 +212,7 @@ impl ReplicaSnapshot {
     /// # Errors
     /// The store cannot be read.
     pub fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError> {
-        fenced(|| {
-            let Some(turn) = PENDING_EDIT.read(&self.tx)?.get(&edit)? else { return Ok(None) };
-            Ok(Some(Pending { turn, edit: PENDING.read(&self.tx)?.expect(&turn)?.0 }))
-        })
+        fenced(|| pending::find(&self.tx, edit))
     }
 
     /// Up to `limit` kept edits after `after`, in the order of the log.
@@ -280,19 +278,6 @@ impl ReplicaSnapshot {
     pub fn quarantine_count(&self) -> Result<u64, StoreError> {
         fenced(|| QUARANTINE.read(&self.tx)?.len())
     }
-}
-
-fn pending_on(
-    index: &Reading<(RecordId, Turn), ()>,
-    edits: &Reading<Turn, PendingEdit>,
-    record: RecordId,
-) -> Result<Vec<Pending>, StoreError> {
-    let turns = index.starting_with(&record)?;
-    let pending = |entry: Result<((RecordId, Turn), ()), StoreError>| {
-        let ((_, turn), ()) = entry?;
-        Ok(Pending { turn, edit: edits.expect(&turn)?.0 })
-    };
-    turns.map(pending).collect()
 }
 
 pub(super) fn rebuild(

@@ -28,8 +28,8 @@ pub(super) static ROW_COUNT: Table<TableName, u64> = Table::new("row-count-1");
 pub(super) static HISTORY: Table<(TableName, RecordId), History> = Table::new("history-2");
 /// Pending edits in their order: turn -> edit.
 pub(super) static PENDING: Table<Turn, PendingEdit> = Table::new("pending-1");
-/// Where a pending edit is: edit id -> turn.
-pub(super) static PENDING_EDIT: Table<EditId, Turn> = Table::new("pending-edit-1");
+/// Where a pending edit is that has another turn than its number's: edit id -> turn.
+pub(super) static MOVED: Table<EditId, Turn> = Table::new("pending-moved-1");
 /// What is pending on a record: (record id, turn) -> nothing.
 pub(super) static PENDING_RECORD: Table<(RecordId, Turn), ()> = Table::new("pending-record-1");
 /// Refused edits in the order of their arrival: own counter -> entry.
@@ -49,7 +49,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     ROW_COUNT.write(tx)?;
     HISTORY.write(tx)?;
     PENDING.write(tx)?;
-    PENDING_EDIT.write(tx)?;
+    MOVED.write(tx)?;
     PENDING_RECORD.write(tx)?;
     QUARANTINE.write(tx)?;
     QUARANTINE_EDIT.write(tx)?;
@@ -82,7 +82,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     ROW_COUNT.copy(from, to)?;
     HISTORY.copy(from, to)?;
     PENDING.copy(from, to)?;
-    PENDING_EDIT.copy(from, to)?;
+    MOVED.copy(from, to)?;
     PENDING_RECORD.copy(from, to)?;
     QUARANTINE.copy(from, to)?;
     QUARANTINE_EDIT.copy(from, to)?;

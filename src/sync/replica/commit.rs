@@ -173,8 +173,7 @@ impl ReplicaMachine {
         }
         let edit = visible.author(table, id, self.actor, now, ops);
         self.preview(shared, store, visible, &edit)?;
-        let turn = Turn { counter: id.counter, part: id.part };
-        desk.folder(&name, record)?.add(Pending { turn, edit })?;
+        desk.folder(&name, record)?.add(Pending { turn: Turn::first(id), edit })?;
         Ok(true)
     }
 
@@ -382,7 +381,7 @@ impl ReplicaMachine {
         for (part, (old, entries)) in (0..).zip(refused) {
             let id = EditId { device: id.device, counter, part };
             let edit = self.again(&mut desk, &*store, now, id, entries)?;
-            let (turn, edit) = (Turn { counter, part }, Edit { atomic, ..edit });
+            let (turn, edit) = (Turn::first(id), Edit { atomic, ..edit });
             desk.batch.pending.push(Pending { turn, edit });
             desk.batch.released.push(old);
             again.push(id);
@@ -418,8 +417,8 @@ impl ReplicaMachine {
         }
         let edit = visible.author(table, id, self.actor, now, ops);
         self.preview(shared, store, visible, &edit)?;
-        let turn = Turn { counter: id.counter, part: id.part };
-        desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
+        let pending = Pending { turn: Turn::first(id), edit: edit.clone() };
+        desk.folder(&name, record)?.add(pending)?;
         Ok(edit)
     }
 }

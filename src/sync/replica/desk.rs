@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed};
@@ -11,7 +12,8 @@ use crate::sync::{Held, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreE
 /// memory until all of it is written as one batch.
 pub(super) struct Desk<'a, S> {
     store: &'a S,
-    folders: BTreeMap<(TableName, RecordId), Folder>,
+    /// Ids first, which tell records apart sooner than their tables.
+    folders: BTreeMap<(RecordId, TableName), Folder>,
     pub(super) batch: ReplicaBatch,
     /// The edits in the folders that this step made, and that are to be written.
     pub(super) made: Option<Made>,
@@ -152,6 +154,8 @@ impl Folder {
         if let Some(visible) = &mut self.visible {
             visible.merge(&pending.edit)?;
         }
+        // Mostly it is the only one.
+        self.pending.reserve_exact(1);
         self.pending.push(pending);
         self.dirty = true;
         Ok(())
@@ -167,9 +171,11 @@ impl Folder {
     /// Takes over new confirmed state in place of what was there.
     pub(super) fn replace(&mut self, applied: Applied) {
         self.unwritten = true;
-        let stay = applied.confirmed().record().sections();
-        let held = self.confirmed.iter().flat_map(|held| held.record().sections().keys());
-        self.left |= held.into_iter().any(|section| !stay.contains_key(section));
+        let sections = applied.confirmed().record().sections();
+        let stay: BTreeSet<_> = sections.map(|(section, _)| section).collect();
+        self.left |= self.confirmed.as_ref().is_some_and(|held| {
+            held.record().sections().any(|(section, _)| !stay.contains(section))
+        });
         self.confirm(applied);
     }
 
@@ -212,7 +218,7 @@ impl Folder {
         let mut taken = Vec::new();
         for change in &mut edit.changes {
             taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());
-            change.ops.retain(|op| !is_refused(op));
+            Arc::make_mut(change).ops.retain(|op| !is_refused(op));
         }
         Some((edit.clone(), taken))
     }
@@ -224,7 +230,7 @@ impl Folder {
             return None;
         }
         let confirmed = self.confirmed.as_ref().map(Confirmed::record);
-        let is_confirmed = |change: &Change| {
+        let is_confirmed = |change: &Arc<Change>| {
             confirmed.is_some_and(|record| record.holds(&change.section, change.id))
         };
         past.retain(|edit| !edit.changes.iter().all(is_confirmed));
@@ -317,7 +323,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         id: RecordId,
     ) -> Result<&mut Folder, StoreError> {
         use std::collections::btree_map::Entry;
-        Ok(match self.folders.entry((table.clone(), id)) {
+        Ok(match self.folders.entry((id, table.clone())) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let held = Held {
@@ -334,20 +340,21 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         &mut self,
         places: impl IntoIterator<Item = (TableName, RecordId)>,
     ) -> Result<(), StoreError> {
-        let places: BTreeSet<_> = places.into_iter().collect();
-        let places: Vec<_> =
-            places.into_iter().filter(|place| !self.folders.contains_key(place)).collect();
+        let mut places: Vec<_> = places.into_iter().collect();
+        places.sort_unstable_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        places.dedup();
+        places.retain(|(table, id)| !self.folders.contains_key(&(*id, table.clone())));
         let held = self.store.held(&places)?;
         for ((table, id), held) in places.into_iter().zip(held) {
             let folder = open_folder(self.store, &table, id, held)?;
-            self.folders.insert((table, id), folder);
+            self.folders.insert((id, table), folder);
         }
         Ok(())
     }
 
     /// The record as it is visible, where its folder was read and what is pending on it fits.
     pub(super) fn shown(&self, table: &TableName, id: RecordId) -> Option<&Record> {
-        self.folders.get(&(table.clone(), id))?.visible.as_ref()
+        self.folders.get(&(id, table.clone()))?.visible.as_ref()
     }
 
     /// Takes a pending edit away, wherever it is.
@@ -369,7 +376,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
     /// The records that came, or came back, in this step.
     pub(super) fn returned(&self) -> BTreeSet<(TableName, RecordId)> {
         let returned = self.folders.iter().filter(|(_, it)| it.is_new && it.exists());
-        returned.map(|(place, _)| place.clone()).collect()
+        returned.map(|((id, table), _)| (table.clone(), *id)).collect()
     }
 
     /// The refused edits, as they were before this step.
@@ -379,7 +386,8 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
 
     /// The records touched.
     pub(super) fn touched(&self) -> Vec<(TableName, RecordId)> {
-        self.folders.iter().filter(|(_, it)| it.dirty).map(|(key, _)| key.clone()).collect()
+        let touched = self.folders.iter().filter(|(_, it)| it.dirty);
+        touched.map(|((id, table), _)| (table.clone(), *id)).collect()
     }
 
     /// The batch that writes it all, and what is to be told afterwards.
@@ -387,7 +395,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         let mut changed = Vec::new();
         let mut past = Vec::new();
         let (mut unwritten, mut left) = (false, false);
-        for ((table, id), mut folder) in self.folders {
+        for ((id, table), mut folder) in self.folders {
             if !folder.dirty {
                 continue;
             }

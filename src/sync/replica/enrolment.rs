@@ -2,6 +2,7 @@
 //! then is written anew as the user who enrols.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::desk::Desk;
 use super::receive::quarantined;
@@ -92,7 +93,7 @@ impl ReplicaMachine {
                 desk.batch.quarantine.push(entry);
                 continue;
             };
-            for op in edit.changes.iter_mut().flat_map(|change| &mut change.ops) {
+            for op in edit.changes.iter_mut().flat_map(|change| &mut Arc::make_mut(change).ops) {
                 if let Op::Own { owner: nobody, business_unit } = op {
                     (*nobody, *business_unit) = (owner.clone(), unit.clone());
                 }

@@ -295,7 +295,7 @@ impl<'a, S: ReplicaStore> Rebuild<'a, S> {
     fn before(&mut self, edit: &Edit, section: &Section) -> Result<Document, StoreError> {
         let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
         let confirmed = self.store.confirmed(&edit.table, edit.record)?;
-        let history = confirmed.as_ref().and_then(|it| it.record().sections().get(section));
+        let history = confirmed.as_ref().and_then(|it| it.record().section(section));
         let pending = self.store.pending_on(edit.record)?;
         let is_pending = |id| {
             pending.iter().any(|it| it.edit.change(section).is_some_and(|change| change.id == id))

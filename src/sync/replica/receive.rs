@@ -7,7 +7,7 @@ use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_dige
 use crate::gate::{Attestation, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
-    Change, Denial, Edit, EditId, LogEpoch, Op, PolicyEpoch, RecordId, Schema, Section, Sequence,
+    Denial, Edit, EditId, LogEpoch, Op, PolicyEpoch, RecordId, Schema, Section, Sequence,
     TableName, Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
@@ -382,9 +382,9 @@ impl ReplicaMachine {
 
     /// What of an own edit its user may read: the rest counts on what is not here, and does not stay.
     fn readable(&self, folder: &mut Folder, mut edit: Edit) -> Edit {
-        let is_secured = |change: &Change| matches!(change.section, Section::Secured(_));
-        let Some(standing) = self.standing.as_ref().filter(|_| edit.changes.iter().any(is_secured))
-        else {
+        let is_secured = |section| matches!(section, &Section::Secured(_));
+        let touches_secured = edit.changes.iter().any(|change| is_secured(&change.section));
+        let Some(standing) = self.standing.as_ref().filter(|_| touches_secured) else {
             return edit;
         };
         let mut record = folder.base(&edit.table, edit.record);

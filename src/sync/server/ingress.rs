@@ -319,7 +319,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
     fn document(&mut self, id: RecordId, section: &Section) -> Result<Document, StoreError> {
         self.record(id)?;
         let record = self.records.get(&id).and_then(Option::as_ref);
-        let history = record.and_then(|it| it.record().sections().get(section));
+        let history = record.and_then(|it| it.record().section(section));
         let document = self.documents.take(id, section, history, |_| false);
         document.map_err(|error| StoreError::Damaged(error.to_string()))
     }
@@ -352,7 +352,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 for denial in &columns {
                     let mut part = edit.clone();
                     for change in &mut part.changes {
-                        change.ops.retain(|op| {
+                        Arc::make_mut(change).ops.retain(|op| {
                             op.column().is_some() && op.column() == denial.column.as_ref()
                         });
                     }
