@@ -14,12 +14,10 @@ use tidegate::model::{
     Value,
 };
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
-use tidegate::store::RedbReplica;
+use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{ConnectionId, Output as ServerOutput, Rules, ServerMachine};
 use tidegate::sync::{Purge, ReplicaStore as _, ServerStore as _};
-
-use crate::memory::MemoryServer;
 
 pub(crate) struct Device {
     machine: ReplicaMachine,
@@ -44,7 +42,7 @@ pub(crate) struct Net {
     dir: tempfile::TempDir,
     home: Home,
     server: ServerMachine,
-    pub(crate) store: MemoryServer,
+    pub(crate) store: RedbServer,
     pub(crate) devices: Vec<Device>,
     connections: u64,
 }
@@ -82,7 +80,7 @@ impl Net {
             ..InitOptions::default()
         };
         let home = Home::init(&dir.path().join("server"), &options).unwrap();
-        let mut store = MemoryServer::default();
+        let mut store = RedbServer::create(dir.path().join("log.redb")).unwrap();
         let (identity, rules) = (home.identity(), home.rules().unwrap());
         let mut server = ServerMachine::open(&mut store, identity, rules, now(), [4; 32]).unwrap();
         server.set_backed_up(&mut store, None).unwrap();
@@ -174,6 +172,20 @@ impl Net {
     pub(crate) fn discard(&mut self, at: usize, edit: EditId) {
         let Device { machine, store, .. } = &mut self.devices[at];
         machine.discard(store, edit).unwrap();
+    }
+
+    /// The file of a device is lost; a backup takes its place.
+    pub(crate) fn restore(&mut self, at: usize, backup: &[u8]) {
+        self.part(at);
+        let folder = self.path(&format!("restored-{at}"));
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("own.redb");
+        fs::write(&path, backup).unwrap();
+        let device = &mut self.devices[at];
+        device.store = RedbReplica::open(&path).unwrap();
+        device.machine =
+            ReplicaMachine::open(&device.store, device.key.clone(), [200; 32]).unwrap();
+        device.path = path;
     }
 
     /// How long the device puts a purge off.
@@ -285,6 +297,11 @@ impl Net {
         let _ = fs::remove_file(&backup);
         device.store.reader().backup(&backup).unwrap();
         bytes_in(device.path.parent().unwrap())
+    }
+
+    /// The bytes of the server's file.
+    pub(crate) fn bytes_of_server(&self) -> Vec<u8> {
+        fs::read(self.path("log.redb")).unwrap()
     }
 
     /// What a device holds of a record, as its app sees it.
