@@ -18,6 +18,14 @@ pub(crate) struct Needles {
 }
 
 impl Needles {
+    pub(crate) fn of(texts: &[&str]) -> Self {
+        let mut needles = Self::default();
+        for text in texts {
+            needles.add_text(text);
+        }
+        needles
+    }
+
     /// Adds a value by the forms in which bytes may hold it.
     fn add(&mut self, forms: Vec<Vec<u8>>) {
         for form in forms {

@@ -16,7 +16,9 @@ use tidegate::model::{
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
-use tidegate::sync::server::{ConnectionId, Output as ServerOutput, Rules, ServerMachine};
+use tidegate::sync::server::{
+    ConnectionId, Output as ServerOutput, PageBounds, Rules, ServerMachine,
+};
 use tidegate::sync::{Purge, ReplicaStore as _, ServerStore as _};
 
 pub(crate) struct Device {
@@ -188,6 +190,11 @@ impl Net {
         device.path = path;
     }
 
+    /// Looks at so much at a time from now on, and sends so much at most.
+    pub(crate) fn set_page(&mut self, looks: usize) {
+        self.server.set_page_bounds(PageBounds { looks, ..PageBounds::default() });
+    }
+
     /// How long the device puts a purge off.
     pub(crate) fn purges_in(&self, at: usize) -> Option<std::time::Duration> {
         self.devices[at].machine.purges_in(now())
@@ -243,6 +250,7 @@ impl Net {
                     let to = self.devices.iter_mut().find(|it| it.connection == Some(id));
                     to.unwrap().down.push_back(encode_message(&message).unwrap());
                 }
+                ServerOutput::LookOn(id) => self.server.writable(&self.store, id).unwrap(),
                 ServerOutput::Close(_, refusal) => panic!("{refusal}"),
             }
         }

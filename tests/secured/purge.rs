@@ -187,8 +187,7 @@ fn a_restored_backup_is_purged_at_its_first_contact() {
 fn rows_out_of_reach_leave_no_byte() {
     let mut case = generated(20);
     let Case { net, reader, .. } = &mut case;
-    let mut notes = Needles::default();
-    notes.add_text("what everybody reads");
+    let notes = Needles::of(&["what everybody reads"]);
     notes.assert_all_in(&fs::read(&net.devices[*reader].path).unwrap(), "before");
     net.change_policy(|policy| policy.roles.clear());
     net.settle();

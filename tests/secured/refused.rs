@@ -28,9 +28,7 @@ fn edits_offline(still_allowed: bool) -> (Case, Needles, tidegate::model::EditId
     net.settle();
     net.connect(*other);
     net.settle();
-    let mut needle = Needles::default();
-    needle.add_text(FORBIDDEN);
-    (case, needle, first)
+    (case, Needles::of(&[FORBIDDEN]), first)
 }
 
 #[test]

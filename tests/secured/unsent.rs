@@ -51,9 +51,7 @@ fn edits_away() -> (Case, Needles) {
     write_into(net, *other, "story", 7, OWN[1]);
     net.set(*other, &person(), row(), columns([("pay", text(OWN[2]))]));
     write_into(net, *other, "diary", 7, OWN[3]);
-    let mut own = Needles::default();
-    OWN.iter().for_each(|it| own.add_text(it));
-    (case, own)
+    (case, Needles::of(&OWN))
 }
 
 fn meet(case: &mut Case) {
@@ -70,8 +68,7 @@ fn told(case: &Case) -> (Option<usize>, Option<usize>) {
 #[test]
 fn unsent_edits_of_a_row_out_of_reach_are_kept_with_own_values_alone() {
     let (mut case, own) = edits_away();
-    let mut others = Needles::default();
-    [STORY, "what everybody reads"].iter().for_each(|it| others.add_text(it));
+    let others = Needles::of(&[STORY, "what everybody reads"]);
     others.assert_all_in(&fs::read(&case.net.devices[case.other].path).unwrap(), "before");
     case.net.profile("personnel", "ben", false);
     case.net.change_policy(|policy| policy.roles.clear());
@@ -125,8 +122,6 @@ fn unsent_edits_of_a_column_that_became_hidden_count_where_they_have_a_meaning()
     assert_eq!(columns, ["diary"]);
     for (file, bytes) in net.bytes_of(*other) {
         needles.assert_none_in(&bytes, &file);
-        let mut pay = Needles::default();
-        pay.add_text(OWN[2]);
-        assert_eq!(tables_with(&pay, &bytes), Vec::<String>::new(), "{file}");
+        assert_eq!(tables_with(&Needles::of(&[OWN[2]]), &bytes), Vec::<String>::new(), "{file}");
     }
 }

@@ -330,7 +330,8 @@ impl World {
             Ok(mut server) => {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
-                server.set_page_bounds(PageBounds { looks, bytes: 100 << self.rng.below(8) });
+                let (rounds, bytes) = (1 << self.rng.below(6), 100 << self.rng.below(8));
+                server.set_page_bounds(PageBounds { looks, rounds, bytes });
                 self.note(|| format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);
                 self.note_truth()
