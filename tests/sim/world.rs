@@ -322,6 +322,8 @@ impl World {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
                 server.set_page_bounds(PageBounds { looks, bytes: 100 << self.rng.below(8) });
+                // Sections of a few changes begin new generations, in some worlds.
+                server.set_generation_changes([1, 2, 4, 512][self.rng.below(4)]);
                 self.note(|| format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);
                 self.note_truth()
