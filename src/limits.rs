@@ -70,6 +70,10 @@ pub const PAGE_EDITS_MAX: usize = 16_384;
 pub const ANSWERS_MAX: usize = 262_144;
 /// Bytes of an address (`host:port`).
 pub const ADDRESS_BYTES_MAX: usize = 255;
+/// How long a device waits at least, in one session, between two purges: each writes its file anew.
+pub const PURGE_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Bytes of what a device states of a purge.
+pub const PURGE_RECEIPT_BYTES_MAX: usize = 256;
 /// Addresses in an enrolment code.
 pub const ENROLL_CODE_ADDRESSES_MAX: usize = 4;
 /// Bytes of an enrolment code as a device presents it.

@@ -14,6 +14,8 @@ use automerge::ReadDoc as _;
 use automerge::transaction::Transactable as _;
 use rusqlite::{Connection, params};
 use tidegate::replica::{Draft, Intent};
+use tidegate::store::RedbReplica;
+use tidegate::sync::ReplicaStore as _;
 use tidegate::{Columns, RecordId, Replica, TableName, Value, read_schema};
 use tidegate_benches::{Line, Order, ROWS, median, order, print};
 
@@ -218,6 +220,9 @@ fn main() -> Outcome<()> {
     if wanted("open") {
         lines.push(opening(&tidegate, dir.path())?);
     }
+    if wanted("rewrite") {
+        lines.push(rewriting(dir.path())?);
+    }
     let heap_holds = !wanted("heap") || heap(&tidegate, dir.path())?;
     let all_hold = print(&lines) && heap_holds;
     println!("{}", if all_hold { "all bounds hold" } else { "a bound does not hold" });
@@ -338,6 +343,22 @@ fn opening(tidegate: &Tidegate, dir: &Path) -> Outcome<Line> {
     let rivals: Vec<Rival<'_>> = vec![("tidegate", Box::new(ours)), ("sqlite", Box::new(theirs))];
     let times_us = race(51, rivals)?;
     Ok(Line { what: format!("open {ROWS} rows, read one"), times_us, bound: Some(2.0) })
+}
+
+/// All that lives into a new file, which takes the place of the old: what a purge does.
+fn rewriting(dir: &Path) -> Outcome<Line> {
+    let mut replica = RedbReplica::open(dir.join("it.redb"))?;
+    let ours = |_| Ok(replica.rewrite()?);
+    let db = sqlite(&dir.join("it.sqlite"))?;
+    let theirs = |_| Ok(db.execute_batch("vacuum")?);
+    let rivals: Vec<Rival<'_>> = vec![("tidegate", Box::new(ours)), ("sqlite", Box::new(theirs))];
+    let times_us = race(5, rivals)?;
+    let size = |name: &str| -> Outcome<f64> {
+        Ok(f64::from(u32::try_from(std::fs::metadata(dir.join(name))?.len() >> 10)?) / 1024.0)
+    };
+    let sizes = (size("it.redb")?, size("it.sqlite")?);
+    println!("the rewritten files: {:.1} MiB and {:.1} MiB", sizes.0, sizes.1);
+    Ok(Line { what: format!("rewrite a file of {ROWS} rows"), times_us, bound: None })
 }
 
 /// What a replica holds in memory that was opened, has read one row, and does nothing: with few rows

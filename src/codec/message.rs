@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::at_most::at_most;
 use super::{
-    AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, decode_records_up_to, encode_edits,
+    AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, SignedPurgeReceipt,
+    decode_records_up_to, encode_edits,
 };
 use crate::limits::{ANSWERS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
@@ -150,6 +151,9 @@ pub enum ToServer {
         /// What.
         request: AdminRequest,
     },
+    /// The device has purged what its user may not read any more. What comes after it is answered
+    /// when the server has stored that.
+    Purged(SignedPurgeReceipt),
 }
 
 /// Why a server ends a session.
@@ -192,7 +196,8 @@ pub enum Entry {
     Edit {
         /// Its place in the log.
         sequence: Sequence,
-        /// The edit.
+        /// What of the edit the device's user may read. It does not say which edit it is of what
+        /// commit: its numbers would tell of others.
         edit: Edit,
     },
     /// An edit of this device became confirmed.
@@ -205,12 +210,14 @@ pub enum Entry {
         table: TableName,
         /// The record.
         record: RecordId,
-        /// Digest of the edit that was admitted: the device's own may have changed since.
+        /// Digest of the edit that was admitted, as far as its author may read what it set: the
+        /// device's own may have changed since.
         check: Digest,
     },
     /// A whole record, as of its last entry.
     Whole {
-        /// The place in the log of the record's last entry.
+        /// The place in the log of the record's last entry, of those that changed anything that the
+        /// device's user may read.
         version: Sequence,
         /// All its changes, as if one edit had made them.
         record: Edit,
@@ -290,6 +297,8 @@ pub enum ToDevice {
     Flushed {
         /// As in the question.
         number: u32,
+        /// Everything in the log up to here was told.
+        watermark: Sequence,
     },
     /// The session ends.
     Refused(Refusal),

@@ -23,12 +23,23 @@ impl Record {
     /// be worth saying again what the section holds.
     #[must_use]
     pub fn grown(&self, max: usize) -> Vec<Section> {
-        let bytes = || self.columns().values().map(Value::size).sum::<usize>();
-        let is_grown = |changes: usize| changes > max && changes * BYTES_PER_CHANGE >= bytes();
+        let is_grown = |section: &Section, changes: usize| {
+            changes > max && changes * BYTES_PER_CHANGE >= self.bytes_in(section)
+        };
         let grown = self.sections().filter(|(section, history)| {
-            **section != Section::Header && is_grown(history.changes().len())
+            **section != Section::Header && is_grown(section, history.changes().len())
         });
         grown.map(|(section, _)| section.clone()).collect()
+    }
+
+    /// Of one section alone: nothing that happens to others may depend on it.
+    fn bytes_in(&self, section: &Section) -> usize {
+        let is_in = |column: &ColumnName| match section {
+            Section::Secured(secured) => secured == column,
+            _ => self.section(&Section::Secured(column.clone())).is_none(),
+        };
+        let columns = self.columns().iter().filter(|(column, _)| is_in(column));
+        columns.map(|(_, value)| value.size()).sum()
     }
 
     /// The change with which `actor`, who writes nothing else, begins a new generation of a section;

@@ -15,6 +15,7 @@ mod edits;
 mod embed;
 mod enrolment;
 mod handles;
+mod hidden;
 mod office;
 mod open;
 mod rows;

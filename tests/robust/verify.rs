@@ -120,7 +120,7 @@ async fn what_does_not_fit_together_is_found() {
     };
     for (table, told) in [
         ("row-1", "it is not there, though its history and pending edits make it"),
-        ("history-1", "nothing confirmed or pending makes it"),
+        ("history-2", "nothing confirmed or pending makes it"),
         ("row-count-1", "it says no rows, there are 20"),
         ("pending-1", "it leads to no such pending edit"),
         ("pending-record-1", "it is not found by its record"),
@@ -134,11 +134,11 @@ async fn what_does_not_fit_together_is_found() {
     for (table, told) in [
         ("meta-1", "it is empty"),
         ("log-1", "the entries 1 to 1 are missing"),
-        ("record-1", "it is not there, though the log has entries of it"),
+        ("record-2", "it is not there, though the log has entries of it"),
         ("place-1", "it is not found in the order of its table"),
         ("count-1", "it says no records, there are 19"),
         ("admitted-1", "it is not found by its edit id"),
-        ("device-1", "it leads to no such device"),
+        ("device-2", "it leads to no such device"),
         ("device-key-1", "it is not found by its key"),
     ] {
         let found = missed(&server, table);
@@ -163,10 +163,10 @@ async fn what_does_not_fit_together_is_found() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].problem, "it is not what its history and pending edits make");
 
-    let records = dump(&server)["record-1"].clone();
+    let records = dump(&server)["record-2"].clone();
     let log = dump(&server)["log-1"].clone();
-    let value = sealed("record-1", &records[0].0, &records[1].1[4..]);
-    write_raw(&server, "record-1", &records[0].0, Some(&value));
+    let value = sealed("record-2", &records[0].0, &records[1].1[4..]);
+    write_raw(&server, "record-2", &records[0].0, Some(&value));
     let value = sealed("log-1", &log[3].0, &log[4].1[4..]);
     write_raw(&server, "log-1", &log[3].0, Some(&value));
     let found: Vec<_> = look(&server).findings.iter().map(ToString::to_string).collect();

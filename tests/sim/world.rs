@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
 use tidegate::model::{EditId, Op, Sequence, Timestamp, UserId};
-use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
 use tidegate::sync::server::{ConnectionId, Identity, PageBounds, ServerMachine};
+use tidegate::sync::{Purge, ReplicaStore as _, StoreError};
 
 use crate::links::Link;
 use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
@@ -28,6 +28,8 @@ pub(crate) enum Planted {
     SkipsTheGate,
     /// A device is put back to a copy of its file, and draws the same entropy again.
     ReusesActors,
+    /// Devices' stores say that they were written anew, and were not.
+    KeepsDeletedBytes,
 }
 
 /// What a world went through.
@@ -46,6 +48,8 @@ pub(crate) struct Figures {
     pub(crate) crashes: u64,
     pub(crate) store_faults: u64,
     pub(crate) rule_changes: u64,
+    /// Receipts that the server holds.
+    pub(crate) purges: u64,
     pub(crate) log_epochs: u64,
     pub(crate) simulated_millis: u64,
 }
@@ -64,6 +68,7 @@ impl Figures {
         self.crashes += other.crashes;
         self.store_faults += other.store_faults;
         self.rule_changes += other.rule_changes;
+        self.purges += other.purges;
         self.log_epochs += other.log_epochs;
         self.simulated_millis += other.simulated_millis;
     }
@@ -182,7 +187,10 @@ impl World {
             code: EnrollCode::mint(&self.identity.key, terms).unwrap(),
             starts_alone: self.rng.chance(30),
             skew: i64::try_from(self.rng.below(7_200_000)).unwrap() - 3_600_000,
-            disk: ReplicaDisk::default(),
+            disk: ReplicaDisk {
+                keeps_bytes: self.planted == Some(Planted::KeepsDeletedBytes),
+                ..ReplicaDisk::default()
+            },
             machine: None,
             link: None,
             made: BTreeMap::new(),
@@ -203,6 +211,7 @@ impl World {
         self.part_all();
         self.settle()?;
         self.check_all()?;
+        self.check_purged()?;
         let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
         let shares = self.disk.file.log.iter().flat_map(|it| it.edit.ops()).filter(is_share);
         self.figures.shares = shares.count() as u64;
@@ -389,6 +398,10 @@ impl World {
         let drawn = self.rng.seed();
         let device = &mut self.devices[at];
         if device.machine.is_some() {
+            return Ok(());
+        }
+        // As a file that is opened does.
+        if device.disk.file.meta.purge == Purge::Due && device.disk.rewrite().is_err() {
             return Ok(());
         }
         let seed = device.frozen.as_ref().map_or(drawn, |(seed, _)| *seed);

@@ -412,6 +412,7 @@ pub(crate) fn device(number: u32, rng: &mut Rng) -> DeviceRow {
         user: "ann".parse().unwrap(),
         name: text(rng),
         revoked: rng.one_in(2),
+        purged: None,
     }
 }
 

@@ -61,7 +61,8 @@ fn write_history(
     for applied in confirmed {
         let key = (applied.table().clone(), applied.id());
         let confirmed = applied.into_confirmed();
-        let value = History { version: confirmed.version(), changes: confirmed.to_edit() };
+        let versions = confirmed.versions().clone();
+        let value = History { versions, changes: confirmed.to_edit() };
         history.set(&key, &value)?;
     }
     Ok(())

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use redb::ReadTransaction;
 
@@ -12,13 +13,14 @@ use crate::gate::Confirmed;
 use crate::model::{ColumnName, EditId, RecordId, Sequence, TableName, Value};
 use crate::store::fence::fenced;
 use crate::store::file::File;
+use crate::store::reading::{Readers, Snapshot};
 use crate::store::table::Entries;
 use crate::sync::{Held, Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
 
 /// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
 pub struct ReplicaSnapshot {
-    tx: ReadTransaction,
+    tx: Snapshot,
 }
 
 impl std::fmt::Debug for ReplicaSnapshot {
@@ -96,7 +98,8 @@ impl ReplicaSnapshot {
         fenced(|| {
             let after = after.map(|after| (table.clone(), after));
             let entries = ROW.read(&self.tx)?.owned_starting_with(table, after.as_ref())?;
-            Ok(Rows { entries: Some(entries), reader: RowReader::default() })
+            let (entries, reader) = (Some(entries), RowReader::default());
+            Ok(Rows { entries, reader, _file: self.tx.readers() })
         })
     }
 
@@ -282,15 +285,17 @@ pub(super) fn rebuild(
     record: RecordId,
     history: &History,
 ) -> Result<Confirmed, StoreError> {
-    Confirmed::from_stored(history.version, &history.changes).map_err(|error| {
-        StoreError::Damaged(format!("table `history-1`, key {table} {record}: {error}"))
+    Confirmed::from_stored(history.versions.clone(), &history.changes).map_err(|error| {
+        StoreError::Damaged(format!("table `history-2`, key {table} {record}: {error}"))
     })
 }
 
 /// Rows of a table as they are read. After an error there are no more.
 pub struct Rows {
+    // Ends before the file is closed.
     entries: Option<Entries<'static, (TableName, RecordId), StoredRow>>,
     reader: RowReader,
+    _file: Arc<Readers>,
 }
 
 impl std::fmt::Debug for Rows {

@@ -48,7 +48,7 @@ pub(super) struct Folder {
     pub(super) past: Vec<Edit>,
     /// States that others took the place of, each with that other one: what is pending may build
     /// on the first.
-    pub(super) left: Vec<(Record, Record)>,
+    pub(super) replaced: Vec<(Record, Record)>,
     /// New confirmed state, to be written.
     applied: Option<Applied>,
     pub(super) visible: Option<Record>,
@@ -58,6 +58,8 @@ pub(super) struct Folder {
     dirty: bool,
     /// The confirmed state that the store has is to be removed.
     gone: bool,
+    /// Sections that were confirmed are not here any more.
+    left: bool,
     /// Changes of this device are no longer in the history that it sees.
     pub(super) unwritten: bool,
 }
@@ -76,6 +78,8 @@ pub(super) struct Prepared {
     /// Whether changes of this device left the history that it sees: it would give their numbers
     /// again, so it must go on as another actor.
     pub(super) unwritten: bool,
+    /// Whether records or sections are not here any more.
+    pub(super) left: bool,
 }
 
 pub(super) fn is_create(edit: &Edit) -> bool {
@@ -115,12 +119,13 @@ impl Folder {
             confirmed,
             pending,
             past: Vec::new(),
-            left: Vec::new(),
+            replaced: Vec::new(),
             applied: None,
             visible: None,
             had_row,
             dirty: false,
             gone: false,
+            left: false,
             unwritten: false,
         }
     }
@@ -164,11 +169,11 @@ impl Folder {
     pub(super) fn confirm(&mut self, applied: Applied) {
         let held = self.confirmed.as_ref().map(Confirmed::record);
         let new = applied.confirmed().record();
-        if let Some(left) = held.filter(|held| !new.goes_on_from(held)) {
+        if let Some(old) = held.filter(|held| !new.goes_on_from(held)) {
             // Where it counted its own changes is gone.
             self.unwritten = true;
             if !self.pending.is_empty() {
-                self.left.push((left.clone(), new.clone()));
+                self.replaced.push((old.clone(), new.clone()));
             }
         }
         self.confirmed = Some(applied.confirmed().clone());
@@ -179,6 +184,11 @@ impl Folder {
     /// Takes over new confirmed state in place of what was there.
     pub(super) fn replace(&mut self, applied: Applied) {
         self.unwritten = true;
+        let sections = applied.confirmed().record().sections();
+        let stay: BTreeSet<_> = sections.map(|(section, _)| section).collect();
+        self.left |= self.confirmed.as_ref().is_some_and(|held| {
+            held.record().sections().any(|(section, _)| !stay.contains(section))
+        });
         self.confirm(applied);
     }
 
@@ -397,13 +407,14 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn finish(mut self) -> Prepared {
         let mut changed = Vec::new();
         let mut past = Vec::new();
-        let mut unwritten = false;
+        let (mut unwritten, mut left) = (false, false);
         for ((id, table), mut folder) in self.folders {
             if !folder.dirty {
                 continue;
             }
             past.push((id, folder.take_past()));
             unwritten |= folder.unwritten;
+            left |= folder.gone || folder.left;
             match folder.applied.take() {
                 Some(applied) => self.batch.confirmed.push(applied),
                 None if folder.gone => self.batch.gone.push((table.clone(), id)),
@@ -421,6 +432,6 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         if self.made.is_some() {
             self.batch.pending.sort_by_key(|pending| pending.turn);
         }
-        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, past }
+        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, left, past }
     }
 }

@@ -9,9 +9,9 @@ use super::receive::quarantined;
 use super::{Event, ReplicaMachine};
 use crate::model::{
     BusinessUnitId, Denial, DeviceNumber, EditId, Op, Owner, PolicyEpoch, RecordId, Rule, Schema,
-    TableName, Timestamp,
+    Sequence, TableName, Timestamp,
 };
-use crate::sync::{Pending, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, Turn};
+use crate::sync::{Pending, Purge, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, Turn};
 
 /// Whom records made before enrolment belong to.
 const NOBODY_YET: &str = "local";
@@ -112,10 +112,11 @@ impl ReplicaMachine {
     }
 
     /// Ends what ties this device to its user. What is pending must have been sent, or is
-    /// discarded with everything else.
+    /// discarded with everything else. No byte of it is left in the store.
     ///
     /// # Errors
-    /// Edits are pending and `wipe` was not asked for; or the store fails.
+    /// Edits are pending and `wipe` was not asked for; or the store fails. Where it fails after the
+    /// rows left, their bytes go when it is opened next.
     pub fn sign_out<S: ReplicaStore>(
         &mut self,
         store: &mut S,
@@ -138,11 +139,17 @@ impl ReplicaMachine {
             desk.folder(&table, record)?.forget();
         }
         desk.batch.released = store.quarantine()?.into_iter().map(|entry| entry.edit).collect();
-        self.meta = ReplicaMeta { counter, schema, ..ReplicaMeta::default() };
+        desk.batch.forgotten = Some(Sequence(u64::MAX));
+        self.meta = ReplicaMeta { counter, schema, purge: Purge::Due, ..ReplicaMeta::default() };
         self.standing = None;
         self.write(store, desk.finish())?;
         self.actor = self.fresh_actor();
         self.tell(Event::GrantChanged);
+        store.rewrite()?;
+        // There is nobody to tell any more.
+        self.meta.purge = Purge::Nothing;
+        self.keep(store, ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() })?;
+        self.tell(Event::Purged);
         Ok(())
     }
 }

@@ -28,14 +28,18 @@ impl ReplicaMachine {
         if !ready || self.meta.grant.is_none() {
             return Ok(());
         }
+        self.purge(store, now)?;
         let Waiting { edits: waiting, ask } = self.mend(store, now)?;
         let mut edits = self.unsent(store)?;
+        let (receipt, waits) = (self.receipt(now)?, self.waits_to_purge());
         let Some(session) = &mut self.session else { return Ok(()) };
         session.sent = edits.last().map_or(session.sent, |last| last.turn.max(session.sent));
         edits.retain(|pending| !waiting.contains(&pending.edit.id));
         session.again = waiting;
         let nothing_to_ask = edits.is_empty()
             && ask.is_empty()
+            && receipt.is_none()
+            && !waits
             && session.flush.0 > 0
             && session.later.is_empty()
             && self.meta.wanted.is_empty();
@@ -45,6 +49,7 @@ impl ReplicaMachine {
         session.flush.0 += 1;
         let number = session.flush.0;
         session.asked.extend(&ask);
+        self.outputs.extend(receipt);
         if !ask.is_empty() {
             self.outputs.push_back(Output::Send(ToServer::Ask(ask)));
         }

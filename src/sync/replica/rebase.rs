@@ -49,8 +49,8 @@ impl Folder {
             rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
             return rebased;
         };
-        let left = std::mem::take(&mut self.left);
-        let mut places = Places::new(&self.past, &self.pending, &left, &record, actor);
+        let replaced = std::mem::take(&mut self.replaced);
+        let mut places = Places::new(&self.past, &self.pending, &replaced, &record, actor);
         for Pending { turn, edit } in std::mem::take(&mut self.pending) {
             if !asked.contains(&edit.id) && stands(&mut record, &edit) {
                 places.stay(&edit);
@@ -86,7 +86,7 @@ impl<'a> Places<'a> {
     fn new(
         past: &'a [Edit],
         pending: &[Pending],
-        left: &[(Record, Record)],
+        replaced: &[(Record, Record)],
         base: &Record,
         actor: ActorId,
     ) -> Self {
@@ -99,7 +99,7 @@ impl<'a> Places<'a> {
             let goes_on = |(old, new): &&(Record, Record)| {
                 old.heads(section).iter().all(|head| new.holds(section, *head))
             };
-            let rebase = match left.iter().rfind(|it| !goes_on(it)) {
+            let rebase = match replaced.iter().rfind(|it| !goes_on(it)) {
                 Some((old, new)) => {
                     let (old, new) = (old.document(section).ok()?, new.document(section).ok()?);
                     Rebase::across(old, &new, document)

@@ -9,7 +9,9 @@ use super::reading::Reading;
 use super::{ConnectionId, Resolved, Rules, ServerMachine};
 use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
 use crate::crdt::{CrdtError, Document, Documents};
-use crate::gate::{Admissible, Confirmed, Court, LookedUp, Ruling, apply, rule};
+use crate::gate::{
+    Admissible, Confirmed, Court, LookedUp, RecordFacts, Ruling, apply, can_read_column, rule,
+};
 use crate::limits::REPLAYED_CHANGES_MAX;
 use crate::model::{
     Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
@@ -158,7 +160,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         resolved: &Resolved,
     ) -> Result<Answer, StoreError> {
         let mut documents = BTreeMap::new();
-        if let Err(refusal) = self.check_rebuilt(set, &mut documents)? {
+        if let Err(refusal) = self.check_rebuilt(set, resolved, &mut documents)? {
             return Ok(Err(refusal));
         }
         let verdicts = self.judge_all(set, user, resolved)?;
@@ -248,16 +250,20 @@ impl<'a, S: ServerStore> Session<'a, S> {
 
     /// Rebuilds all changes, admitted or not, and checks that they come out as at their author's.
     /// Where one builds on something that is not here, nothing can be said: the ruling on it is
-    /// to write it anew.
+    /// to write it anew. Nor where one was written without seeing what it replaces: it counts on
+    /// what was there, and so do those behind it.
     fn check_rebuilt<'s>(
         &mut self,
         set: &'s ChangeSet,
+        resolved: &Resolved,
         documents: &mut BTreeMap<(RecordId, &'s Section), Document>,
     ) -> Result<Result<(), Refusal>, StoreError> {
+        let mut blind = false;
         let mut replayed = 0;
         let mut hashes = Vec::new();
         for edit in &set.edits {
             for change in &edit.changes {
+                blind |= self.is_hidden(resolved, edit, &change.section)?;
                 let key = (edit.record, &change.section);
                 let document = match documents.entry(key) {
                     Entry::Occupied(entry) => entry.into_mut(),
@@ -284,13 +290,32 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 }
             }
         }
-        Ok(if HashesDigest::of(hashes) == set.hashes {
+        if blind {
+            // They hold changes as their author saw them.
+            documents.clear();
+        }
+        Ok(if blind || HashesDigest::of(hashes) == set.hashes {
             Ok(())
         } else {
             Err(Refusal::Protocol(
                 "the changes do not come out as their author's digest says".into(),
             ))
         })
+    }
+
+    /// Whether the section is one that the author may not read.
+    fn is_hidden(
+        &mut self,
+        resolved: &Resolved,
+        edit: &Edit,
+        section: &Section,
+    ) -> Result<bool, StoreError> {
+        let (Section::Secured(column), Ok(standing)) = (section, &resolved.standing) else {
+            return Ok(false);
+        };
+        let Some(confirmed) = self.record(edit.record)? else { return Ok(false) };
+        let facts = RecordFacts::of_header(confirmed.record().header());
+        Ok(!can_read_column(standing, &edit.table, column, &facts))
     }
 
     /// The document of a section as it is confirmed.
@@ -387,12 +412,13 @@ impl<'a, S: ServerStore> Session<'a, S> {
         let sequence = Sequence(self.head.0 + 1);
         let confirmed = self.record(edit.record)?.cloned();
         let before = confirmed.as_ref().map(|confirmed| confirmed.record().header().clone());
-        match apply(confirmed, &admissible.at(sequence)) {
+        let admitted = admissible.at(sequence);
+        match apply(confirmed, &admitted) {
             Ok(applied) => {
                 self.head = sequence;
                 let entry = LogEntry {
                     sequence,
-                    edit: edit.clone(),
+                    edit: admitted.edit().clone(),
                     before: edit.change(&Section::Header).map(|_| before),
                     after: applied.confirmed().record().header().clone(),
                     at: self.now,

@@ -5,6 +5,7 @@ mod connection;
 mod downlink;
 mod generation;
 mod ingress;
+mod purged;
 mod reading;
 mod retention;
 mod rules;
@@ -292,6 +293,7 @@ impl ServerMachine {
             (true, ToServer::Admin { number, request }) => {
                 self.admin(store, now, id, number, request)
             }
+            (true, ToServer::Purged(receipt)) => self.purged(store, id, &receipt),
             (_, message) => {
                 let what = match message {
                     ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",
