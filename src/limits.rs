@@ -43,6 +43,8 @@ pub const FRAME_BYTES_MAX: usize = 4 << 20;
 pub const CHANGE_SET_BYTES_MAX: usize = 1 << 20;
 /// Edits (of one record each) in a change set.
 pub const CHANGE_SET_EDITS_MAX: usize = 1_024;
+/// Changes in the history of a section of columns, before the server begins a new generation of it.
+pub const GENERATION_CHANGES: usize = 512;
 /// Operations in one change of a section.
 pub const CHANGE_OPS_MAX: usize = 10_000;
 /// Characters and items that one change puts into texts and lists or takes out of them. Each is an

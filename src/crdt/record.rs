@@ -128,15 +128,25 @@ impl Record {
     /// A change of it does not fit; the record is then as it was.
     pub fn merge(&mut self, edit: &Edit) -> Result<(), CrdtError> {
         let mut next = self.clone();
+        let mut renewed = false;
         for changes in edit.changes.chunk_by(|a, b| a.section == b.section) {
             let Some(section) = changes.first().map(|change| &change.section) else { continue };
             let history = next.sections.entry(section.clone()).or_default();
+            let is_new = |change: &Change| change.begins_generation() && !history.holds(change.id);
             match section {
                 Section::Header => history.merge_header(changes, &mut next.header)?,
+                _ if !history.is_empty() && changes.iter().any(|it| is_new(it)) => {
+                    *history = History::default();
+                    history.merge_columns(section, changes, &mut Columns::new())?;
+                    renewed = true;
+                }
                 Section::Main | Section::Secured(_) => {
                     history.merge_columns(section, changes, &mut next.columns)?;
                 }
             }
+        }
+        if renewed {
+            next.columns = next.read_columns()?;
         }
         *self = next;
         Ok(())
@@ -166,6 +176,15 @@ impl Record {
         };
         let changes = by_section.into_iter().map(change).collect();
         Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
+    }
+
+    /// What the sections of columns say.
+    fn read_columns(&self) -> Result<Columns, CrdtError> {
+        let mut columns = Columns::new();
+        for (section, history) in self.sections.iter().filter(|it| *it.0 != Section::Header) {
+            columns.extend(history.document(section.clone())?.columns()?);
+        }
+        Ok(columns)
     }
 
     /// The values of a column that were written side by side and of which none has replaced the

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, ColumnName, EditId, Op, RecordId, TableName, Timestamp};
+use super::{ActorId, ColumnName, DeviceNumber, EditId, Op, RecordId, TableName, Timestamp};
 
 /// A part of a record that is one Automerge document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,6 +55,17 @@ pub struct Change {
     pub deps: Vec<ChangeRef>,
     /// What it does, in order.
     pub ops: Vec<Op>,
+}
+
+impl Change {
+    /// Whether it begins a new generation of its section: written by the server, from nothing, it
+    /// says all that the section holds, and what was there before is forgotten.
+    #[must_use]
+    pub fn begins_generation(&self) -> bool {
+        self.deps.is_empty()
+            && self.id.actor.device == DeviceNumber::SERVER
+            && self.section != Section::Header
+    }
 }
 
 /// What one commit of the app did to one record.

@@ -139,6 +139,11 @@ number! {
     PolicyEpoch(u64)
 }
 
+impl DeviceNumber {
+    /// What the server writes itself is of no device.
+    pub const SERVER: Self = Self(0);
+}
+
 /// What one commit of the app did to one record, named for good: it survives re-authoring and
 /// retry, and the server admits it once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -102,26 +102,3 @@ fn unsent_edits_of_a_row_within_reach_count() {
     own.assert_all_in(&fs::read(&net.devices[*reader].path).unwrap(), "the reader's file");
     assert_eq!(told(&case), (None, None));
 }
-
-/// Whose user keeps `update` alone can still set a value, unseen. A place in a text that is not
-/// there any more has no meaning; what is not secured counts.
-#[test]
-fn unsent_edits_of_a_column_that_became_hidden_count_where_they_have_a_meaning() {
-    let (mut case, _) = edits_away();
-    case.net.profile("personnel", "ben", false);
-    case.net.profile("writers", "ben", true);
-    meet(&mut case);
-    let Case { net, needles, reader, other, .. } = &case;
-    for at in [*reader, *other] {
-        assert_eq!(net.row(at, &person(), row()).get("name"), Some(&text(OWN[0])), "device {at}");
-    }
-    let seen = net.row(*reader, &person(), row());
-    assert_eq!(seen.get("pay"), Some(&text(OWN[2])));
-    let held = net.devices[*other].store.quarantine().unwrap();
-    let columns: Vec<_> = held.iter().flat_map(|it| &it.ops).filter_map(Op::column).collect();
-    assert_eq!(columns, ["diary"]);
-    for (file, bytes) in net.bytes_of(*other) {
-        needles.assert_none_in(&bytes, &file);
-        assert_eq!(tables_with(&Needles::of(&[OWN[2]]), &bytes), Vec::<String>::new(), "{file}");
-    }
-}

@@ -111,7 +111,7 @@ impl World {
             let truth = self.truths.get(&epoch);
             let truth = truth.ok_or_else(|| format!("{place}: no policy of epoch {epoch}"))?;
             if entry.edit.id.device == DeviceNumber(0) {
-                judge.follow(truth, entry.sequence, &entry.edit)?;
+                judge.of_server(truth, entry.sequence, &entry.edit)?;
                 continue;
             }
             let device = self.disk.file.devices.get(&entry.edit.id.device);

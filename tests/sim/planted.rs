@@ -30,7 +30,7 @@ fn a_server_that_skips_the_gate_is_found_by_what_it_sends() {
 
 #[test]
 fn a_store_that_keeps_what_was_deleted_is_found() {
-    assert_found(Planted::KeepsDeletedBytes, 20, "has bytes of");
+    assert_found(Planted::KeepsDeletedBytes, 60, "has bytes of");
 }
 
 #[test]

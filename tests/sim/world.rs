@@ -332,6 +332,8 @@ impl World {
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
                 let (rounds, bytes) = (1 << self.rng.below(6), 100 << self.rng.below(8));
                 server.set_page_bounds(PageBounds { looks, rounds, bytes });
+                // Sections of a few changes begin new generations, in some worlds.
+                server.set_generation_changes([1, 2, 4, 512][self.rng.below(4)]);
                 self.note(|| format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);
                 self.note_truth()

@@ -46,6 +46,9 @@ pub(super) struct Folder {
     pub(super) pending: Vec<Pending>,
     /// What was pending and is not any more, or not as it was: what later edits were written on.
     pub(super) past: Vec<Edit>,
+    /// States that others took the place of, each with that other one: what is pending may build
+    /// on the first.
+    pub(super) replaced: Vec<(Record, Record)>,
     /// New confirmed state, to be written.
     applied: Option<Applied>,
     pub(super) visible: Option<Record>,
@@ -116,6 +119,7 @@ impl Folder {
             confirmed,
             pending,
             past: Vec::new(),
+            replaced: Vec::new(),
             applied: None,
             visible: None,
             had_row,
@@ -163,6 +167,15 @@ impl Folder {
 
     /// Takes over new confirmed state, in which one more edit counts.
     pub(super) fn confirm(&mut self, applied: Applied) {
+        let held = self.confirmed.as_ref().map(Confirmed::record);
+        let new = applied.confirmed().record();
+        if let Some(old) = held.filter(|held| !new.goes_on_from(held)) {
+            // Where it counted its own changes is gone.
+            self.unwritten = true;
+            if !self.pending.is_empty() {
+                self.replaced.push((old.clone(), new.clone()));
+            }
+        }
         self.confirmed = Some(applied.confirmed().clone());
         self.applied = Some(applied);
         self.touch();

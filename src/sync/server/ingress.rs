@@ -1,8 +1,8 @@
 //! From bytes of a device to the log: verify, rebuild, rule, one commit.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::reading::Reading;
@@ -63,6 +63,7 @@ impl ServerMachine {
             };
             answers.push((*id, answer));
         }
+        session.renew_grown(self.meta.epoch, self.generation_changes)?;
         let Session { operations, head, documents, .. } = session;
         if !operations.is_empty() {
             let meta = ServerMeta { head, ..self.meta.clone() };
@@ -123,15 +124,17 @@ fn is_complete(parts: &[Edit]) -> bool {
 }
 
 /// One round of judging: each edit on the state that the admitted ones before it left.
-struct Session<'a, S> {
+pub(super) struct Session<'a, S> {
     store: &'a S,
     rules: Arc<Rules>,
-    now: Timestamp,
-    epoch: PolicyEpoch,
-    head: Sequence,
-    records: BTreeMap<RecordId, Option<Confirmed>>,
+    pub(super) now: Timestamp,
+    pub(super) epoch: PolicyEpoch,
+    pub(super) head: Sequence,
+    pub(super) records: BTreeMap<RecordId, Option<Confirmed>>,
     admitted: BTreeMap<EditId, Sequence>,
-    operations: Vec<Operation>,
+    /// The records of which something was admitted.
+    pub(super) changed: BTreeSet<RecordId>,
+    pub(super) operations: Vec<Operation>,
     /// Of what is confirmed, and nothing else.
     documents: Documents,
 }
@@ -145,8 +148,8 @@ impl<'a, S: ServerStore> Session<'a, S> {
         head: Sequence,
         documents: Documents,
     ) -> Self {
-        let (records, admitted, operations) = Default::default();
-        Self { store, rules, now, epoch, head, records, admitted, operations, documents }
+        let (records, admitted, changed, operations) = Default::default();
+        Self { store, rules, now, epoch, head, records, admitted, changed, operations, documents }
     }
 
     /// Judges a change set. Returns what its device must know beside the log.
@@ -423,6 +426,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 };
                 self.records.insert(edit.record, Some(applied.confirmed().clone()));
                 self.admitted.insert(edit.id, sequence);
+                self.changed.insert(edit.record);
                 let (entry, record) = (Box::new(entry), Box::new(applied));
                 self.operations.push(Operation::Append { entry, record });
                 Ok(None)
