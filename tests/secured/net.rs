@@ -195,6 +195,11 @@ impl Net {
         self.server.set_page_bounds(PageBounds { looks, ..PageBounds::default() });
     }
 
+    /// The device sends so many edits at most before it waits for an answer.
+    pub(crate) fn set_push_window(&mut self, at: usize, edits: usize) {
+        self.devices[at].machine.set_push_window(edits);
+    }
+
     /// How long the device puts a purge off.
     pub(crate) fn purges_in(&self, at: usize) -> Option<std::time::Duration> {
         self.devices[at].machine.purges_in(now())

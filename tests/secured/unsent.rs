@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use tidegate::model::{ColumnName, Op, RecordId};
+use tidegate::model::{ColumnName, Op, RecordId, Value};
 use tidegate::sync::ReplicaStore as _;
 use tidegate::sync::replica::{Draft, Event, Intent};
 
@@ -101,4 +101,51 @@ fn unsent_edits_of_a_row_within_reach_count() {
     assert!(net.devices[*other].store.quarantine().unwrap().is_empty());
     own.assert_all_in(&fs::read(&net.devices[*reader].path).unwrap(), "the reader's file");
     assert_eq!(told(&case), (None, None));
+}
+
+/// Ben may not read the secured columns any more, and set them still. So many edits are sent before
+/// he hears of it.
+fn update_alone(sent_before: usize) -> Case {
+    let (mut case, _) = edits_away();
+    case.net.set_push_window(case.other, sent_before);
+    case.net.profile("personnel", "ben", false);
+    case.net.profile("writers", "ben", true);
+    meet(&mut case);
+    let Case { net, needles, reader, other, .. } = &case;
+    for at in [*reader, *other] {
+        assert_eq!(net.row(at, &person(), row()).get("name"), Some(&text(OWN[0])), "device {at}");
+    }
+    // A value that is set needs nothing that was there.
+    assert_eq!(net.row(*reader, &person(), row()).get("pay"), Some(&text(OWN[2])));
+    assert!(net.devices[*other].store.pending_on(row()).unwrap().is_empty());
+    for (file, bytes) in net.bytes_of(*other) {
+        needles.assert_none_in(&bytes, &file);
+        assert_eq!(tables_with(&Needles::of(&[OWN[2]]), &bytes), Vec::<String>::new(), "{file}");
+    }
+    case
+}
+
+fn diary(case: &Case) -> Value {
+    case.net.row(case.reader, &person(), row())["diary"].clone()
+}
+
+#[test]
+fn a_place_in_a_text_that_became_hidden_has_no_meaning() {
+    let case = update_alone(1);
+    assert_eq!(diary(&case), Value::RichText(DIARY.into()));
+    let held = case.net.devices[case.other].store.quarantine().unwrap();
+    let ops: Vec<_> =
+        held.iter().flat_map(|it| &it.ops).map(|op| (op.column(), op.name())).collect();
+    assert_eq!(ops, [(Some(&"diary".parse().unwrap()), "splice")]);
+    let told = held[0].denial.to_string();
+    assert!(told.contains("what it was written on may not be read any more"), "{told}");
+}
+
+/// Story: an edit was on its way when the device heard that its user may not read the text any more.
+/// It went to quarantine, and was admitted all the same: tried again, it would have counted twice.
+#[test]
+fn an_edit_that_was_on_its_way_when_its_text_became_hidden_counts_once() {
+    let case = update_alone(4);
+    assert_eq!(diary(&case), Value::RichText(format!("the dia{}that others wrote", OWN[3])));
+    assert!(case.net.devices[case.other].store.quarantine().unwrap().is_empty());
 }

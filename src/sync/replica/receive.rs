@@ -230,9 +230,11 @@ impl ReplicaMachine {
         let mut records = vec![(table.clone(), record)];
         while let Some((table, record)) = records.pop() {
             let actor = self.fresh_actor();
+            let answered = !self.must_wait(&table, record, false);
             let folder = desk.folder(&table, record)?;
             folder.past.extend(self.past.remove(&record).unwrap_or_default());
-            let rebased = folder.rebase((&table, record), &self.meta.schema, actor, asked);
+            let schema = &self.meta.schema;
+            let rebased = folder.rebase((&table, record), schema, actor, asked, answered);
             let again = |pending: &&Pending| rebased.again.contains(&pending.edit.id);
             let pending: Vec<_> = folder.pending.iter().filter(again).cloned().collect();
             desk.batch.pending.extend(pending);
@@ -248,6 +250,7 @@ impl ReplicaMachine {
                 session.later.retain(|id| !rebased.again.contains(id));
             }
             self.send_again(rebased.again);
+            self.send_again(rebased.open);
         }
         Ok(())
     }
