@@ -49,6 +49,8 @@ impl Story {
 fn run(hidden: bool, page: usize) -> Story {
     let mut story = Story { case: generated(5), hidden, edits: 0 };
     story.net().set_page(page);
+    // Of short histories, with short pages.
+    story.net().set_generation_changes(page);
     let Case { reader, other, .. } = story.case;
     // Live.
     for round in 0..20 {

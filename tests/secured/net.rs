@@ -10,8 +10,8 @@ use tidegate::codec::{
 };
 use tidegate::gate::Roster;
 use tidegate::model::{
-    ColumnName, ColumnSecurityId, Columns, EditId, Policy, RecordId, TableName, Timestamp, UserId,
-    Value,
+    ChangeRef, ColumnName, ColumnSecurityId, Columns, DeviceNumber, Edit, EditId, Policy, RecordId,
+    TableName, Timestamp, UserId, Value,
 };
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
@@ -195,6 +195,11 @@ impl Net {
         self.server.set_page_bounds(PageBounds { looks, ..PageBounds::default() });
     }
 
+    /// Begins a new generation of a section with more changes than these.
+    pub(crate) fn set_generation_changes(&mut self, changes: usize) {
+        self.server.set_generation_changes(changes);
+    }
+
     /// The device sends so many edits at most before it waits for an answer.
     pub(crate) fn set_push_window(&mut self, at: usize, edits: usize) {
         self.devices[at].machine.set_push_window(edits);
@@ -339,16 +344,31 @@ pub(crate) fn bytes_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// An edit in which new generations do not say where in the log they begin.
+fn placeless(mut edit: Edit) -> Edit {
+    let placeless = |id: &mut ChangeRef| {
+        if id.actor.device == DeviceNumber::SERVER {
+            id.actor.incarnation = 0;
+        }
+    };
+    for change in &mut edit.changes {
+        let change = Arc::make_mut(change);
+        placeless(&mut change.id);
+        change.deps.iter_mut().for_each(placeless);
+    }
+    edit
+}
+
 /// A message without the numbers of the log, which are one for all that is done anywhere, and
 /// without what is signed with a server's own key.
 pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
     let zero = tidegate::model::Sequence(0);
     let entry = |entry| match entry {
-        Entry::Edit { edit, .. } => Entry::Edit { sequence: zero, edit },
+        Entry::Edit { edit, .. } => Entry::Edit { sequence: zero, edit: placeless(edit) },
         Entry::Own { id, table, record, check, .. } => {
             Entry::Own { sequence: zero, id, table, record, check }
         }
-        Entry::Whole { record, .. } => Entry::Whole { version: zero, record },
+        Entry::Whole { record, .. } => Entry::Whole { version: zero, record: placeless(record) },
         Entry::Gone { table, record, .. } => Entry::Gone { sequence: zero, table, record },
     };
     match decode_message(bytes).unwrap() {

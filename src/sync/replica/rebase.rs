@@ -41,9 +41,9 @@ impl Folder {
     }
 
     /// Writes anew, under their edit ids, the pending edits that do not stand on what is
-    /// confirmed, and those `asked` for. The others stay as they are: the server may have admitted
-    /// them already. Nor is anything done with those that build on what may not be read any more,
-    /// unless `answered`: all that the server says of what was sent is here.
+    /// confirmed, and those that the server `asked` for. The others stay as they are: the server may
+    /// have admitted them already. So do those that build on what may not be read any more, unless
+    /// it has `answered` all that was sent.
     pub(super) fn rebase(
         &mut self,
         (name, id): (&TableName, RecordId),
@@ -54,9 +54,9 @@ impl Folder {
     ) -> Rebased {
         let mut record = self.base(name, id);
         let mut rebased = Rebased::default();
-        self.unwritten = true;
         self.touch();
         let Some(table) = schema.table(name.as_str()) else {
+            self.unwritten.note_all();
             let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
             rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
             return rebased;
@@ -69,11 +69,14 @@ impl Folder {
                 self.pending.push(Pending { turn, edit });
                 continue;
             }
-            if !answered && builds_on_hidden(&record, &edit, &self.past) {
+            // What was made later must know what was made before.
+            let follows = !rebased.open.is_empty();
+            if !answered && (follows || builds_on_hidden(&record, &edit, &self.past)) {
                 rebased.open.push(edit.id);
                 self.pending.push(Pending { turn, edit });
                 continue;
             }
+            self.unwritten.note_edit(&edit);
             match places.write_anew(&mut record, table, &edit, &mut rebased.parts) {
                 Anew::Written(edit) => {
                     rebased.again.push(edit.id);
@@ -85,7 +88,9 @@ impl Folder {
         }
         // Of a record on which something is open only what is confirmed is shown.
         self.visible = rebased.open.is_empty().then_some(record);
-        self.past.clear();
+        if rebased.open.is_empty() {
+            self.past.clear();
+        }
         rebased
     }
 }
@@ -100,7 +105,8 @@ fn builds_on_hidden(record: &Record, edit: &Edit, past: &[Edit]) -> bool {
 
 fn is_hidden(record: &Record, change: &Change) -> bool {
     let is_secured = matches!(change.section, Section::Secured(_));
-    is_secured && !change.deps.is_empty() && record.section(&change.section).is_none()
+    let builds = !change.deps.is_empty() && !change.ops.is_empty();
+    is_secured && builds && record.section(&change.section).is_none()
 }
 
 /// What a change of a section that is hidden now can still say.
