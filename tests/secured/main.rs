@@ -10,6 +10,7 @@
 
 mod cases;
 mod hints;
+mod moved;
 mod needles;
 mod net;
 mod purge;

@@ -11,13 +11,13 @@ use tidegate::codec::{
 use tidegate::gate::Roster;
 use tidegate::model::{
     ChangeRef, ColumnName, ColumnSecurityId, Columns, DeviceNumber, Edit, EditId, Policy, RecordId,
-    TableName, Timestamp, UserId, Value,
+    Schema, TableName, Timestamp, UserId, Value,
 };
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
-    ConnectionId, Output as ServerOutput, PageBounds, Rules, ServerMachine,
+    ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, ServerMachine,
 };
 use tidegate::sync::{Purge, ReplicaStore as _, ServerStore as _};
 
@@ -197,7 +197,7 @@ impl Net {
 
     /// Begins a new generation of a section with more changes than these.
     pub(crate) fn set_generation_changes(&mut self, changes: usize) {
-        self.server.set_generation_changes(changes);
+        self.server.set_history_bounds(HistoryBounds { changes, ..HistoryBounds::default() });
     }
 
     /// The device sends so many edits at most before it waits for an answer.
@@ -220,12 +220,17 @@ impl Net {
 
     /// Puts a policy in force.
     pub(crate) fn change_policy(&mut self, change: impl FnOnce(&mut Policy)) {
-        let (mut policy, organization, schema) = {
+        self.change_rules(|policy, _| change(policy));
+    }
+
+    /// Puts a policy and a schema in force.
+    pub(crate) fn change_rules(&mut self, change: impl FnOnce(&mut Policy, &mut Schema)) {
+        let (mut policy, organization, mut schema) = {
             let rules = self.server.rules();
             let roster = rules.roster();
             (roster.policy().clone(), roster.organization().clone(), rules.schema().clone())
         };
-        change(&mut policy);
+        change(&mut policy, &mut schema);
         let roster = Roster::new(Arc::new(policy), Arc::new(organization));
         let rules = Rules::new(schema, roster).unwrap();
         self.server.set_rules(&mut self.store, now(), rules).unwrap();

@@ -172,6 +172,8 @@ impl Folder {
             for section in new.broken_off(old) {
                 self.unwritten.note(section);
             }
+            let stays = |column| new.columns().iter().any(|(new, _)| new == column);
+            self.left |= !old.columns().iter().all(|(column, _)| stays(column));
             if !self.pending.is_empty() {
                 self.replaced.push((old.clone(), new.clone()));
             }
