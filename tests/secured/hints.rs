@@ -1,5 +1,6 @@
 //! Who may not read a column gets the same messages whether or not it is edited.
 
+use tidegate::codec::{Entry, ToDevice, decode_message};
 use tidegate::limits::PAGE_LOOKS_MAX;
 use tidegate::model::Value;
 use tidegate::sync::replica::{Draft, Intent};
@@ -122,6 +123,36 @@ fn messages_are_the_same_whether_or_not_a_hidden_column_is_edited() {
         let heard = |story: &Story| story.case.net.devices[story.case.writer].received.len();
         assert!(heard(&with) > heard(&without) + 60, "{} {}", heard(&with), heard(&without));
     }
+}
+
+/// Story: an edit of a hidden column began a new generation of what everybody reads, for that was old.
+#[test]
+fn a_hidden_edit_of_an_old_record_causes_no_message() {
+    let run = |hidden| {
+        let mut story = Story { case: generated(5), hidden, edits: 0 };
+        for round in 0..10 {
+            story.see(round % 5, &format!("note {round}"));
+        }
+        story.net().pass_days(1_000);
+        story.hide(5);
+        story
+    };
+    let (without, with) = (run(false), run(true));
+    assert_same(without.case.other, &without.case.net, &with.case.net);
+    // The twin: what is read is written anew with its next edit.
+    let mut story = with;
+    let at = story.case.other;
+    let before = story.case.net.devices[at].received.len();
+    story.see(0, "new");
+    let received = &story.case.net.devices[at].received[before..];
+    let begins = |bytes: &Vec<u8>| match decode_message(bytes).unwrap() {
+        ToDevice::Page(page) => page.entries.iter().any(|entry| match entry {
+            Entry::Edit { edit, .. } => edit.changes.iter().any(|it| it.begins_generation()),
+            _ => false,
+        }),
+        _ => false,
+    };
+    assert!(received.iter().any(begins), "{} messages", received.len());
 }
 
 /// People get a raise, and their birth dates are put right; or they do not.

@@ -47,6 +47,8 @@ pub(crate) struct Net {
     pub(crate) store: RedbServer,
     pub(crate) devices: Vec<Device>,
     connections: u64,
+    /// What the server's clock shows.
+    clock: Timestamp,
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -86,7 +88,7 @@ impl Net {
         let (identity, rules) = (home.identity(), home.rules().unwrap());
         let mut server = ServerMachine::open(&mut store, identity, rules, now(), [4; 32]).unwrap();
         server.set_backed_up(&mut store, None).unwrap();
-        Self { dir, home, server, store, devices: Vec::new(), connections: 0 }
+        Self { dir, home, server, store, devices: Vec::new(), connections: 0, clock: now() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -195,6 +197,11 @@ impl Net {
         self.server.set_page_bounds(PageBounds { looks, ..PageBounds::default() });
     }
 
+    /// So many days pass on the server.
+    pub(crate) fn pass_days(&mut self, days: i64) {
+        self.clock = self.clock.plus_millis(days * 24 * 60 * 60 * 1_000);
+    }
+
     /// Begins a new generation of a section with more changes than these.
     pub(crate) fn set_generation_changes(&mut self, changes: usize) {
         self.server.set_history_bounds(HistoryBounds { changes, ..HistoryBounds::default() });
@@ -276,9 +283,9 @@ impl Net {
             let message: ToServer = decode_message(&bytes).unwrap();
             self.devices[at].sent.push(bytes);
             let id = self.devices[at].connection.unwrap();
-            self.server.received(&mut self.store, now(), id, message).unwrap();
+            self.server.received(&mut self.store, self.clock, id, message).unwrap();
         }
-        self.server.rule(&mut self.store, now()).unwrap();
+        self.server.rule(&mut self.store, self.clock).unwrap();
         self.drain_server();
     }
 
