@@ -1,8 +1,8 @@
 //! From bytes of a device to the log: verify, rebuild, rule, one commit.
 
 use std::cell::RefCell;
-use std::collections::btree_map::Entry;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::generation::Changed;
