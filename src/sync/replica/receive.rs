@@ -397,7 +397,7 @@ impl ReplicaMachine {
         let before = edit.changes.len();
         edit.changes.retain(|change| match &change.section {
             Section::Secured(column) => can_read_column(standing, &edit.table, column, &facts),
-            Section::Header | Section::Main => true,
+            Section::Header | Section::Main | Section::Group(_) => true,
         });
         // Its numbers would be given again.
         folder.unwritten |= edit.changes.len() < before;
