@@ -14,12 +14,14 @@ use crate::model::{
 const BYTES_PER_CHANGE: usize = 64;
 
 impl Record {
-    /// Whether all that an earlier state held is still in the histories.
-    #[must_use]
-    pub fn goes_on_from(&self, earlier: &Self) -> bool {
-        earlier
-            .sections()
-            .all(|(section, history)| history.heads().iter().all(|head| self.holds(section, *head)))
+    /// The sections of an earlier state of which not all is still in the histories.
+    pub fn broken_off<'a>(&'a self, earlier: &'a Self) -> impl Iterator<Item = &'a Section> {
+        let is_held = |section, history: &History| {
+            history.heads().iter().all(|head| self.holds(section, *head))
+        };
+        let broken =
+            earlier.sections().filter(move |(section, history)| !is_held(section, history));
+        broken.map(|(section, _)| section)
     }
 
     /// The sections of columns whose histories have more changes than `max`, and enough of them to

@@ -115,7 +115,7 @@ impl Server {
                 Output::Send(_, ToDevice::Verdicts(verdicts)) => {
                     answer = Answer::Judged(verdicts.into_iter().map(|(_, it)| it).collect());
                 }
-                Output::Send(..) => {}
+                Output::Send(..) | Output::LookOn(_) => {}
             }
         }
         self.machine.disconnected(id);

@@ -322,7 +322,8 @@ impl World {
             Ok(mut server) => {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
-                server.set_page_bounds(PageBounds { looks, bytes: 100 << self.rng.below(8) });
+                let (rounds, bytes) = (1 << self.rng.below(6), 100 << self.rng.below(8));
+                server.set_page_bounds(PageBounds { looks, rounds, bytes });
                 // Sections of a few changes begin new generations, in some worlds.
                 server.set_history_bounds(HistoryBounds {
                     changes: [1, 2, 4, 512][self.rng.below(4)],

@@ -171,7 +171,7 @@ impl ReplicaMachine {
         if ops.is_empty() {
             return Ok(false);
         }
-        let edit = visible.author(table, id, self.actor, now, ops);
+        let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
         self.preview(shared, store, visible, &edit)?;
         desk.folder(&name, record)?.add(Pending { turn: Turn::first(id), edit })?;
         Ok(true)
@@ -415,7 +415,7 @@ impl ReplicaMachine {
             // Someone else created the record meanwhile: what was set here is set there.
             ops.retain(is_of_column);
         }
-        let edit = visible.author(table, id, self.actor, now, ops);
+        let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
         self.preview(shared, store, visible, &edit)?;
         let pending = Pending { turn: Turn::first(id), edit: edit.clone() };
         desk.folder(&name, record)?.add(pending)?;

@@ -143,7 +143,7 @@ impl ReplicaMachine {
         self.meta = ReplicaMeta { counter, schema, purge: Purge::Due, ..ReplicaMeta::default() };
         self.standing = None;
         self.write(store, desk.finish())?;
-        self.actor = self.fresh_actor();
+        self.be_another();
         self.tell(Event::GrantChanged);
         store.rewrite()?;
         // There is nobody to tell any more.

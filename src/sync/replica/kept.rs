@@ -193,7 +193,8 @@ impl ReplicaMachine {
             };
             let record = seen.entry(place).or_insert_with(|| visible.clone());
             let ops = entries.into_iter().flat_map(|entry| entry.ops).collect();
-            let edit = Edit { atomic, ..record.author(table, id, self.actor, now, ops) };
+            let edit = record.author_by(table, id, |it| self.actors.of(it), now, ops);
+            let edit = Edit { atomic, ..edit };
             if record.merge(&edit).is_err() {
                 // What it meant is not there: it stays where the user finds it.
                 return Ok(());

@@ -1,5 +1,6 @@
 //! A device's side: local edits, and the session in which they are judged and others' arrive.
 
+mod actors;
 mod column_ops;
 mod commit;
 mod desk;
@@ -29,6 +30,7 @@ pub use directory::DeviceDirectory;
 pub use enrolment::SignOutError;
 pub use session::{Purpose, SessionError};
 
+use actors::Actors;
 use session::Session;
 
 /// How far a copy's edit ids are from the original's, at least: more than a device ever makes.
@@ -99,7 +101,7 @@ pub struct ReplicaMachine {
     key: SecretKey,
     meta: ReplicaMeta,
     standing: Option<Standing>,
-    actor: ActorId,
+    actors: Actors,
     /// What pending edits of a record were written on and is not there any more: refused while
     /// they have to wait before they are written anew. Kept in memory alone: after a restart they
     /// keep their places as numbers.
@@ -130,7 +132,7 @@ impl ReplicaMachine {
             key,
             meta: store.meta()?,
             standing: None,
-            actor: ActorId { device: DeviceNumber(0), incarnation: 0 },
+            actors: Actors::new(ActorId { device: DeviceNumber(0), incarnation: 0 }),
             past: BTreeMap::new(),
             documents: Documents::default(),
             entropy: Entropy::new(seed),
@@ -142,7 +144,7 @@ impl ReplicaMachine {
         };
         machine.take_grant()?;
         machine.leave_copied_ids();
-        machine.actor = machine.fresh_actor();
+        machine.be_another();
         Ok(machine)
     }
 
@@ -226,7 +228,7 @@ impl ReplicaMachine {
             self.meta = store.meta()?;
             self.take_grant()?;
             self.leave_copied_ids();
-            self.actor = self.fresh_actor();
+            self.be_another();
             self.doubtful = false;
         }
         Ok(())
@@ -251,8 +253,16 @@ impl ReplicaMachine {
 
     /// No two lives of a device, and no two ways of writing its pending edits, share an actor.
     fn fresh_actor(&mut self) -> ActorId {
-        let device = self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default();
-        ActorId { device, incarnation: self.entropy.next_u64() }
+        ActorId { device: self.device(), incarnation: self.entropy.next_u64() }
+    }
+
+    /// Writes as a fresh actor from now on.
+    fn be_another(&mut self) {
+        self.actors = Actors::new(self.fresh_actor());
+    }
+
+    fn device(&self) -> DeviceNumber {
+        self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default()
     }
 
     fn tell(&mut self, event: Event) {
