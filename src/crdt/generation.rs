@@ -129,11 +129,19 @@ impl Record {
 
     /// Where a column belongs. One that is not in the schema any more stays where it is.
     fn place(&self, table: &Table, column: &ColumnName) -> Section {
-        let secured = || {
-            let section = Section::Secured(column.clone());
-            if self.section(&section).is_some() { section } else { Section::Main }
+        let held = || {
+            let is_in = |(section, history): &(&Section, &History)| match section {
+                Section::Secured(own) => own == column,
+                Section::Group(_) => {
+                    let mut ops = history.changes().iter().flat_map(|change| &change.ops);
+                    ops.any(|op| op.column() == Some(column))
+                }
+                Section::Header | Section::Main => false,
+            };
+            let held = self.column_histories().find(is_in);
+            held.map_or(Section::Main, |(section, _)| section.clone())
         };
-        table.column(column.as_str()).map_or_else(secured, Column::section)
+        table.column(column.as_str()).map_or_else(held, Column::section)
     }
 
     fn column_histories(&self) -> impl Iterator<Item = (&Section, &History)> {

@@ -147,7 +147,7 @@ impl Record {
                     history.merge_columns(section, changes, &mut Columns::new())?;
                     renewed = true;
                 }
-                Section::Main | Section::Secured(_) => {
+                Section::Main | Section::Group(_) | Section::Secured(_) => {
                     history.merge_columns(section, changes, &mut next.columns)?;
                 }
             }

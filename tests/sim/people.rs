@@ -35,6 +35,7 @@ fn column(id: &str, column_type: ColumnType) -> Column {
         column_type,
         required: false,
         secured: false,
+        group: None,
         choices: Vec::new(),
         lookup: None,
     }
@@ -58,7 +59,8 @@ pub(crate) fn schema() -> Schema {
         column("tags", ColumnType::List),
         column("count", ColumnType::Counter),
     ];
-    let order = vec![text("title"), text("note"), secured("cost"), secured("margin"), lookup];
+    let note = Column { group: Some(name("remarks")), ..text("note") };
+    let order = vec![text("title"), note, secured("cost"), secured("margin"), lookup];
     Schema {
         tables: BTreeMap::from([
             table(

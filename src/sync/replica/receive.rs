@@ -407,7 +407,7 @@ impl ReplicaMachine {
                 }
                 is_readable
             }
-            Section::Header | Section::Main => true,
+            Section::Header | Section::Main | Section::Group(_) => true,
         });
         edit
     }
