@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
-    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op,
+    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
     Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema, Sequence,
     TableName, Timestamp, UserId,
 };
@@ -83,6 +83,8 @@ pub struct Quarantined {
     pub table: TableName,
     /// The record.
     pub record: RecordId,
+    /// What was refused of it: the edit, or a change of the columns that were taken out of it.
+    pub kind: EditKind,
     /// Of how many parts its commit consists that count together; 0: it counts for itself.
     pub atomic: u32,
     /// What was refused.

@@ -17,5 +17,6 @@ mod enrolment;
 mod handles;
 mod office;
 mod open;
+mod quarantine;
 mod rows;
 mod sharing;

@@ -120,7 +120,7 @@ async fn what_does_not_fit_together_is_found() {
         ("pending-1", "it leads to no such pending edit"),
         ("pending-edit-1", "it is not found by its edit id"),
         ("pending-record-1", "it is not found by its record"),
-        ("quarantine-1", "it leads to no such refused edit"),
+        ("quarantine-2", "it leads to no such refused edit"),
         ("quarantine-edit-1", "it is not found by its edit id"),
         ("quarantine-record-1", "it is not found by its record"),
     ] {

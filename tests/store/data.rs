@@ -7,10 +7,10 @@ use tidegate::crdt::Record;
 use tidegate::gate::{Applied, Attestation, Confirmed, apply};
 use tidegate::model::{
     ActorId, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName, ColumnType,
-    Columns, Date, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op, OrganizationRow,
-    Owner, Ownership, Policy, PolicyEpoch, Position, Principal, RecordId, RecordState, Rights,
-    Role, Rule, Schema, Section, Sequence, Table, TableName, Team, TeamId, TeamKind, Timestamp,
-    User, UserId, Value,
+    Columns, Date, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
+    OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position, Principal, RecordId,
+    RecordState, Rights, Role, Rule, Schema, Section, Sequence, Table, TableName, Team, TeamId,
+    TeamKind, Timestamp, User, UserId, Value,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Enrolment, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
@@ -236,6 +236,7 @@ fn quarantined(rng: &mut Rng) -> Quarantined {
         edit: edit_id(4, 1 + rng.next() % 5, 0),
         table,
         record,
+        kind: EditKind::Change,
         atomic: u32::from(rng.byte() % 3),
         ops: vec![Op::Put { column: column("name"), value: value(rng) }],
         denial: denial(rng),

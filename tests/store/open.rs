@@ -220,17 +220,17 @@ fn the_file_of_another_version() {
     let folder = Folder::new();
     let path = folder.file("a.redb");
     drop(RedbReplica::create(&path).unwrap());
-    write_value(&path, "tidegate", b"format", &[3]);
+    write_value(&path, "tidegate", b"format", &[4]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }));
     assert_eq!(
         text(&error, &path),
-        "FILE has format 3, and this build knows up to 2: update Tidegate"
+        "FILE has format 4, and this build knows up to 3: update Tidegate"
     );
     write_value(&path, "tidegate", b"format", &[1]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE has format 1, which this build cannot read any more");
-    write_value(&path, "tidegate", b"format", &[2]);
+    write_value(&path, "tidegate", b"format", &[3]);
     write_value(&path, "tidegate", b"kind", &[9]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE is no Tidegate file: it is of an unknown kind (9)");

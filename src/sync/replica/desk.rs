@@ -73,10 +73,6 @@ pub(super) struct Prepared {
     pub(super) unwritten: bool,
 }
 
-pub(super) fn is_create(edit: &Edit) -> bool {
-    edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
-}
-
 /// Why an edit cannot be written anew where its record is gone.
 pub(super) fn not_there() -> Denial {
     Denial::malformed("the record that it changes is not there (any more)")

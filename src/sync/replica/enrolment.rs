@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::desk::Desk;
-use super::receive::quarantined;
+use super::quarantine::quarantined;
 use super::{Event, ReplicaMachine};
 use crate::model::{
     BusinessUnitId, Denial, DeviceNumber, EditId, Op, Owner, PolicyEpoch, RecordId, Rule, Schema,

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::commit::parts_of;
 use super::desk::{Desk, not_there};
+use super::quarantine::parts_of;
 use super::{Event, ReplicaMachine};
 use crate::crdt::Record;
 use crate::limits::{KEPT_BYTES_MAX, KEPT_EDITS_MAX};

@@ -7,6 +7,7 @@ mod directory;
 mod enrolment;
 mod kept;
 mod push;
+mod quarantine;
 mod rebase;
 mod receive;
 mod session;

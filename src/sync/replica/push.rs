@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desk::{Desk, is_create};
+use super::desk::Desk;
 use super::{Output, ReplicaMachine};
 use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
 use crate::crdt::{ChangeHash, Document, Documents};
@@ -116,7 +116,7 @@ impl ReplicaMachine {
     /// that this device knows: after starting anew no notice tells.
     fn unasked(&self, pending: &[Pending]) -> Vec<EditId> {
         let Some(session) = &self.session else { return Vec::new() };
-        let changes = pending.iter().filter(|pending| !is_create(&pending.edit));
+        let changes = pending.iter().filter(|pending| !pending.edit.is_create());
         let ids = changes.map(|pending| pending.edit.id);
         ids.filter(|id| !session.asked.contains(id)).collect()
     }

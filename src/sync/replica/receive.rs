@@ -1,19 +1,18 @@
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, Prepared, is_create, not_there};
+use super::desk::{Desk, Prepared, not_there};
+use super::quarantine::quarantined;
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
 use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
 use crate::gate::{Attestation, apply};
 use crate::limits::SESSION_RETRIES_MAX;
 use crate::model::{
-    Denial, Edit, EditId, LogEpoch, Op, PolicyEpoch, RecordId, Schema, Sequence, TableName,
-    Timestamp, Verdict,
+    Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp,
+    Verdict,
 };
 use crate::sync::grant::schema_digest;
-use crate::sync::{
-    Grant, GrantError, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError,
-};
+use crate::sync::{Grant, GrantError, Pending, ReplicaBatch, ReplicaStore, StoreError};
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
 fn damaged(error: impl ToString) -> StoreError {
@@ -169,7 +168,7 @@ impl ReplicaMachine {
             entries.extend(taken.map(|(edit, ops)| quarantined(&edit, ops, denial, epoch, now)));
         }
         let edit = folder.pending.iter().find(|pending| pending.edit.id == id);
-        let possible = folder.exists() || edit.is_none_or(|pending| is_create(&pending.edit));
+        let possible = folder.exists() || edit.is_none_or(|pending| pending.edit.is_create());
         // Where its record is out of reach by now the rest cannot be written anew.
         let rest = if possible { None } else { folder.withdraw(id) };
         if let Some(rest) = rest {
@@ -387,7 +386,7 @@ impl ReplicaMachine {
         if folder.version().is_some_and(|held| held >= sequence) || self.is_wanted(table, record) {
             return Ok(());
         }
-        if !folder.exists() && !is_create(&edit) {
+        if !folder.exists() && !edit.is_create() {
             // A first value of a secured column builds on nothing, and yet is no record.
             self.want(table, record);
             return Ok(());
@@ -490,16 +489,4 @@ fn park<S: ReplicaStore>(
         }
     }
     Ok(records)
-}
-
-pub(super) fn quarantined(
-    edit: &Edit,
-    ops: Vec<Op>,
-    denial: Denial,
-    epoch: PolicyEpoch,
-    at: Timestamp,
-) -> Quarantined {
-    let (table, record) = (edit.table.clone(), edit.record);
-    let (id, atomic) = (edit.id, edit.atomic);
-    Quarantined { edit: id, table, record, atomic, ops, denial, epoch, at }
 }

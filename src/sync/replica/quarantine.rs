@@ -1,0 +1,164 @@
+//! Refused edits on the device: kept with what they are, tried again, or thrown away.
+
+use std::collections::BTreeMap;
+
+use super::ReplicaMachine;
+use super::column_ops;
+use super::commit::EditError;
+use super::desk::{Desk, not_there};
+use crate::crdt::Record;
+use crate::model::{
+    ColumnEdit, ColumnName, Columns, Denial, Edit, EditId, EditKind, Op, PolicyEpoch, Table,
+    Timestamp,
+};
+use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
+
+impl ReplicaMachine {
+    /// Takes an entry out of quarantine for good.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn discard<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        edit: EditId,
+    ) -> Result<(), StoreError> {
+        self.recover(store)?;
+        let batch = crate::sync::ReplicaBatch { released: vec![edit], ..Default::default() };
+        self.keep(store, batch)
+    }
+
+    /// Tries a refused edit again: judged anew here and then on the server. It is an edit of its
+    /// own now, whose id is returned: where only a part was refused, the rest may have been
+    /// admitted under the old one. The parts of an atomic one are tried together.
+    ///
+    /// What was refused is tried as what it was: a create of a record that someone else made
+    /// meanwhile sets its values there; any other edit of a record that is not here stays refused.
+    ///
+    /// # Errors
+    /// It is refused again (or is not in quarantine), or changes nothing; then it stays there.
+    pub fn retry<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        id: EditId,
+    ) -> Result<Vec<EditId>, EditError> {
+        self.recover(store)?;
+        let refused = parts_of(store.quarantine()?, id);
+        if refused.is_empty() {
+            let detail = format!("edit {id} is not in quarantine");
+            return Err(EditError::Denied(Denial::malformed(detail)));
+        }
+        let counter = self.meta.counter + 1;
+        let atomic = if refused.len() > 1 { u32::try_from(refused.len()).unwrap_or(0) } else { 0 };
+        let mut desk = Desk::new(&*store);
+        let mut again = Vec::new();
+        for (part, (old, entries)) in (0..).zip(refused) {
+            let id = EditId { device: id.device, counter, part };
+            let edit = self.again(&mut desk, &*store, now, id, &entries)?;
+            let (turn, edit) = (Turn { counter, part }, Edit { atomic, ..edit });
+            desk.batch.pending.push(Pending { turn, edit });
+            desk.batch.released.push(old);
+            again.push(id);
+        }
+        self.meta.counter = counter;
+        self.write(store, desk.finish())?;
+        self.push_or_end(store, now);
+        Ok(again)
+    }
+
+    /// Writes a refused edit (or what of it was refused) as another, on what is visible now.
+    fn again<S: ReplicaStore>(
+        &self,
+        desk: &mut Desk<'_, S>,
+        store: &S,
+        now: Timestamp,
+        id: EditId,
+        entries: &[Quarantined],
+    ) -> Result<Edit, EditError> {
+        let Some(first) = entries.first() else {
+            return Err(EditError::Denied(Denial::malformed("there is nothing to retry")));
+        };
+        let (name, record) = (first.table.clone(), first.record);
+        let Some(table) = self.meta.schema.table(name.as_str()) else {
+            return Err(EditError::NoSuchTable(name));
+        };
+        let (shared, visible) = Self::visible(desk, &name, record)?;
+        let ops = self.ops_again(table, visible, entries)?;
+        let edit = visible.author(table, id, self.actor, now, ops);
+        self.preview(shared, store, visible, &edit)?;
+        let turn = Turn { counter: id.counter, part: id.part };
+        desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
+        Ok(edit)
+    }
+
+    /// What was refused, as operations on the record as it is now.
+    fn ops_again(
+        &self,
+        table: &Table,
+        record: &Record,
+        entries: &[Quarantined],
+    ) -> Result<Vec<Op>, EditError> {
+        let creates = entries.iter().any(|entry| entry.kind == EditKind::Create);
+        let mut ops: Vec<_> = entries.iter().flat_map(|entry| &entry.ops).cloned().collect();
+        if !creates && !record.exists() {
+            return Err(EditError::Denied(not_there()));
+        }
+        if creates && record.exists() {
+            // Someone else made the record of this key: what was set here is set there.
+            let ops = column_ops::set(table, record.columns(), values_of(&ops)?);
+            let exists = || EditError::Exists(table.id.clone(), record.id());
+            return if ops.is_empty() { Err(exists()) } else { Ok(ops) };
+        }
+        for op in &mut ops {
+            // An owner's business unit is the one of now, as far as this device knows it.
+            if let Op::Own { owner, business_unit } = op
+                && let Ok(unit) = self.business_unit_of(owner)
+            {
+                *business_unit = unit;
+            }
+        }
+        Ok(ops)
+    }
+}
+
+/// The values that these operations make on a new record.
+fn values_of(ops: &[Op]) -> Result<Columns, EditError> {
+    let nothing = Columns::new();
+    let mut edit = ColumnEdit::new(&nothing);
+    let of_columns = || ops.iter().filter_map(|op| Some((op, op.column()?)));
+    for (op, _) in of_columns() {
+        let misfit = edit.apply(op).map_err(|misfit| Denial::malformed(misfit.to_string()));
+        misfit.map_err(EditError::Denied)?;
+    }
+    let value = |column: &ColumnName| (column.clone(), edit.value(column));
+    Ok(of_columns().map(|(_, column)| value(column)).collect())
+}
+
+/// The quarantine's entries of an edit, and of those that count together with it.
+pub(super) fn parts_of(
+    quarantine: Vec<Quarantined>,
+    id: EditId,
+) -> BTreeMap<EditId, Vec<Quarantined>> {
+    let mut parts: BTreeMap<EditId, Vec<Quarantined>> = BTreeMap::new();
+    for entry in quarantine {
+        let same = (entry.edit.device, entry.edit.counter) == (id.device, id.counter);
+        if entry.edit == id || (entry.atomic > 0 && same) {
+            parts.entry(entry.edit).or_default().push(entry);
+        }
+    }
+    if parts.contains_key(&id) { parts } else { BTreeMap::new() }
+}
+
+/// An edit, or what was taken out of it, as it goes to quarantine.
+pub(super) fn quarantined(
+    edit: &Edit,
+    ops: Vec<Op>,
+    denial: Denial,
+    epoch: PolicyEpoch,
+    at: Timestamp,
+) -> Quarantined {
+    let (table, record) = (edit.table.clone(), edit.record);
+    let (id, atomic, kind) = (edit.id, edit.atomic, EditKind::of(edit, &ops));
+    Quarantined { edit: id, table, record, kind, atomic, ops, denial, epoch, at }
+}
