@@ -91,8 +91,11 @@ pub struct Quarantined {
     pub ops: Vec<Op>,
     /// Why.
     pub denial: Denial,
-    /// The policy it was judged by.
+    /// The policy it was judged by; of a refusal of this device, that of its grant.
     pub epoch: PolicyEpoch,
+    /// Whether a record that it needs was not here: the one that it changes, or one that it looks
+    /// up.
+    pub lacking: bool,
     /// When the refusal arrived, by this device's clock.
     pub at: Timestamp,
 }

@@ -1,7 +1,9 @@
 //! Refused edits: what they were, tried again, and dealt with.
 
-use tidegate::model::{Depth, EditKind, RecordId, Right, Rule, Value};
-use tidegate::replica::{Draft, EditError, Intent, Receipt, Replica, Settled};
+use tidegate::SyncOptions;
+use tidegate::codec::{AdminAnswer, AdminRequest};
+use tidegate::model::{Depth, EditKind, Policy, RecordId, Right, Rule, Value};
+use tidegate::replica::{Draft, EditError, Event, Intent, Receipt, Replica, Settled};
 
 use super::office::{Office, columns, table, text};
 
@@ -84,4 +86,160 @@ async fn a_create_of_a_record_that_someone_else_made_sets_its_values_there() {
     let nothing = ann.retry(same.edits()[0]).await.unwrap_err();
     assert!(matches!(nothing, EditError::Exists(..)), "{nothing:?}");
     assert_eq!(kinds(&ann), [EditKind::Create]);
+}
+
+/// What an administrator is told of refused edits.
+async fn denials(boss: &Replica) -> usize {
+    match boss.administer(AdminRequest::Denials { limit: 100 }).await.unwrap() {
+        AdminAnswer::Denials(denials) => denials.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn refused_edits_are_sent_by_themselves_when_the_grant_widens() {
+    let office = Office::open();
+    let (ann, boss) = (office.device("ann", "ann").await, office.device("boss", "boss").await);
+    let created = create(&ann, id(1), "cash", 10).await;
+    let renamed = rename(&ann, id(1), "petty cash").await;
+    let_clerks(&office, Right::Create, Depth::None).await;
+    ann.sync().await.unwrap();
+    assert_eq!(kinds(&ann), [EditKind::Create, EditKind::Change]);
+
+    let mut events = ann.events();
+    let_clerks(&office, Right::Create, Depth::User).await;
+    let report = ann.sync().await.unwrap();
+    assert_eq!((report.totals.admitted, report.totals.denied), (2, 0));
+    assert_eq!((name(&ann, id(1)), kinds(&ann).len()), (Some(text("petty cash")), 0));
+    boss.sync().await.unwrap();
+    assert_eq!(name(&boss, id(1)), Some(text("petty cash")));
+
+    let mut again = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Event::Reconsidered { edit, .. } = event {
+            again.push(edit);
+        }
+    }
+    assert_eq!(again, [created.edits(), renamed.edits()].concat());
+    // As the edits that they were, they were refused.
+    assert_eq!(created.settled().await.unwrap()[0].1, Settled::Denied(Vec::new()));
+}
+
+#[tokio::test]
+async fn refused_edits_that_would_be_refused_again_are_not_sent() {
+    let office = Office::open();
+    let (ann, boss) = (office.device("ann", "ann").await, office.device("boss", "boss").await);
+    create(&ann, id(1), "cash", 10).await;
+    let_clerks(&office, Right::Create, Depth::None).await;
+    ann.sync().await.unwrap();
+    let before = ann.quarantine().unwrap();
+    assert_eq!(denials(&boss).await, 1);
+
+    // Other rules, by which it is refused all the same.
+    office
+        .change_policy(|policy, _| {
+            let clerk = policy.roles.get_mut("clerk").unwrap();
+            let rights = clerk.rights.get_mut("account").unwrap();
+            rights.insert(Right::Create, Depth::None);
+            rights.insert(Right::Delete, Depth::None);
+        })
+        .await;
+    ann.sync().await.unwrap();
+    assert_eq!((ann.quarantine().unwrap(), denials(&boss).await), (before, 1));
+}
+
+#[tokio::test]
+async fn an_edit_is_sent_by_itself_when_the_record_that_it_looks_up_arrives() {
+    let office = Office::open();
+    let (ann, boss) = (office.device("ann", "ann").await, office.device("boss", "boss").await);
+    office
+        .change_policy(|policy, _| {
+            let clerk = policy.roles.get_mut("clerk").unwrap();
+            clerk.rights.get_mut("transfer").unwrap().insert(Right::Write, Depth::User);
+        })
+        .await;
+    let transfer = |from| columns([("amount", Value::Integer(3)), ("from", Value::Lookup(from))]);
+    let (first, _) = ann.insert(&table("transfer"), transfer(id(7))).await.unwrap();
+    let (other, _) = ann.insert(&table("transfer"), transfer(id(8))).await.unwrap();
+    ann.sync().await.unwrap();
+    let from = |replica: &Replica, transfer| {
+        let row = replica.get(&table("transfer"), transfer).unwrap().unwrap();
+        row.get("from").clone()
+    };
+    assert_eq!((from(&ann, first), from(&ann, other)), (Value::Null, Value::Null));
+    assert_eq!(kinds(&ann), [EditKind::Change; 2]);
+
+    // In a session that is open, as soon as it is there.
+    let _live = ann.start_sync(SyncOptions::live());
+    let mut events = ann.events();
+    while events.recv().await.unwrap() != Event::UpToDate {}
+    create(&boss, id(7), "cash", 10).await;
+    boss.sync().await.unwrap();
+    while !matches!(events.recv().await.unwrap(), Event::Admitted { .. }) {}
+    assert_eq!(kinds(&ann), [EditKind::Change]);
+    boss.sync().await.unwrap();
+    assert_eq!((from(&boss, first), from(&boss, other)), (Value::Lookup(id(7)), Value::Null));
+}
+
+#[tokio::test]
+async fn what_is_sent_again_counts_once() {
+    let office = Office::open();
+    let (ann, boss) = (office.device("ann", "ann").await, office.device("boss", "boss").await);
+    let visits = ann.table::<serde_json::Value>("visit").unwrap();
+    let place = serde_json::json!({ "place": "harbour", "notes": "abc" });
+    let visit = visits.insert(&place).await.unwrap().id();
+    ann.sync().await.unwrap();
+    visits.edit(visit).increment("photos", 2).commit().await.unwrap();
+    visits.edit(visit).increment("photos", 3).set("place", "quay").commit().await.unwrap();
+    let typed = visits.edit(visit).splice("notes", 3..3, "d").commit().await.unwrap();
+    let may_write = async |depth| {
+        let change = |policy: &mut Policy, _: &mut _| {
+            let clerk = policy.roles.get_mut("clerk").unwrap();
+            clerk.rights.get_mut("visit").unwrap().insert(Right::Write, depth);
+        };
+        office.change_policy(change).await;
+        ann.sync().await.unwrap();
+    };
+    may_write(Depth::None).await;
+    assert_eq!(kinds(&ann), [EditKind::Change; 3]);
+    for depth in [Depth::User, Depth::None, Depth::Organization, Depth::User] {
+        may_write(depth).await;
+    }
+    boss.sync().await.unwrap();
+    let row = boss.get(&table("visit"), visit).unwrap().unwrap();
+    assert_eq!((row.get("photos"), row.get("place")), (&Value::Counter(5), &text("quay")));
+    // Where in the text it belongs only the user can say.
+    let kept = ann.quarantine().unwrap();
+    assert_eq!(kept.iter().map(|entry| entry.edit).collect::<Vec<_>>(), typed.edits());
+}
+
+#[tokio::test]
+async fn an_edit_of_a_record_that_was_out_of_reach_is_sent_when_it_comes_back() {
+    let office = Office::open();
+    let (ann, boss) = (office.device("ann", "ann").await, office.device("boss", "boss").await);
+    create(&boss, id(1), "cash", 10).await;
+    boss.sync().await.unwrap();
+    ann.sync().await.unwrap();
+    rename(&ann, id(1), "petty cash").await;
+    office
+        .change_policy(|policy, _| {
+            let clerk = policy.roles.get_mut("clerk").unwrap();
+            let rights = clerk.rights.get_mut("account").unwrap();
+            rights.insert(Right::Read, Depth::User);
+            rights.insert(Right::Write, Depth::User);
+        })
+        .await;
+    ann.sync().await.unwrap();
+    assert_eq!((name(&ann, id(1)), kinds(&ann)), (None, vec![EditKind::Change]));
+    // To write it is not enough, as long as it is not here; nor is to read it.
+    let_clerks(&office, Right::Read, Depth::User).await;
+    ann.sync().await.unwrap();
+    let_clerks(&office, Right::Write, Depth::User).await;
+    ann.sync().await.unwrap();
+    assert_eq!(kinds(&ann), [EditKind::Change]);
+    let_clerks(&office, Right::Write, Depth::Organization).await;
+    ann.sync().await.unwrap();
+    assert_eq!((name(&ann, id(1)), kinds(&ann).len()), (Some(text("petty cash")), 0));
+    boss.sync().await.unwrap();
+    assert_eq!(name(&boss, id(1)), Some(text("petty cash")));
 }

@@ -31,7 +31,7 @@ impl World {
             Event::Denied(entry) => {
                 self.figures.denied += 1;
                 if !device.disk.file.quarantine.contains(&entry) {
-                    return Err(format!("{} is refused and not in quarantine", entry.edit));
+                    device.passed.push(entry);
                 }
             }
             _ => {}
@@ -88,6 +88,9 @@ impl World {
     }
 
     pub(crate) fn check_all(&mut self) -> Check {
+        if let Some(entry) = self.devices.iter().find_map(|device| device.passed.first()) {
+            return Err(format!("{} is refused and not in quarantine", entry.edit));
+        }
         self.check_log()?;
         for at in 0..self.devices.len() {
             self.check_convergence(at)?;

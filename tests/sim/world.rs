@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
 use tidegate::model::{EditId, Op, Sequence, Timestamp, UserId};
-use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
 use tidegate::sync::server::{ConnectionId, Identity, PageBounds, ServerMachine};
+use tidegate::sync::{Quarantined, StoreError};
 
 use crate::links::Link;
 use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
@@ -42,6 +42,8 @@ pub(crate) struct Figures {
     pub(crate) admitted: u64,
     pub(crate) denied: u64,
     pub(crate) retried: u64,
+    /// Refused edits that were pending again by themselves, as new ones.
+    pub(crate) reconsidered: u64,
     pub(crate) cuts: u64,
     pub(crate) crashes: u64,
     pub(crate) store_faults: u64,
@@ -60,6 +62,7 @@ impl Figures {
         self.admitted += other.admitted;
         self.denied += other.denied;
         self.retried += other.retried;
+        self.reconsidered += other.reconsidered;
         self.cuts += other.cuts;
         self.crashes += other.crashes;
         self.store_faults += other.store_faults;
@@ -91,6 +94,8 @@ pub(crate) struct Device {
     pub(crate) link: Option<u64>,
     pub(crate) made: BTreeMap<EditId, Made>,
     pub(crate) admitted: Vec<(EditId, Sequence)>,
+    /// Entries of which it told, and that are not in quarantine: to be accounted for.
+    pub(crate) passed: Vec<Quarantined>,
     /// Planted: the entropy of every life, and a copy of the file.
     frozen: Option<([u8; 32], ReplicaFile)>,
 }
@@ -187,6 +192,7 @@ impl World {
             link: None,
             made: BTreeMap::new(),
             admitted: Vec::new(),
+            passed: Vec::new(),
             frozen,
         }
     }

@@ -241,6 +241,7 @@ fn quarantined(rng: &mut Rng) -> Quarantined {
         ops: vec![Op::Put { column: column("name"), value: value(rng) }],
         denial: denial(rng),
         epoch: PolicyEpoch(rng.next()),
+        lacking: rng.one_in(2),
         at: time(rng.next().cast_signed() % 1_000),
     }
 }

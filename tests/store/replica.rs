@@ -230,6 +230,7 @@ fn quarantine_keeps_the_order_of_arrival() {
         ops: vec![Op::State(RecordState::Deleted)],
         denial: denial(&mut rng),
         epoch: PolicyEpoch(1),
+        lacking: false,
         at: time(millis),
     };
     let entries = [entry(9, 1), entry(1, 2), entry(9, 3)];

@@ -145,7 +145,8 @@ impl ReplicaMachine {
         let atomic = u32::try_from(parts).unwrap_or(u32::MAX);
         desk.made = Some(Made { counter, atomic });
         self.meta.counter = counter;
-        self.write(store, desk.finish())?;
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)?;
         // The edits are made, whatever becomes of the session.
         self.push_or_end(store, now);
         Ok(ids)
@@ -279,16 +280,18 @@ impl ReplicaMachine {
     }
 
     /// Judges an edit as the server will, with the newest grant: what is denied is not stored.
+    /// Says whether this device knew all that it takes.
     pub(super) fn preview<S: ReplicaStore>(
         &self,
         desk: &Desk<'_, S>,
         store: &S,
         record: &Record,
         edit: &Edit,
-    ) -> Result<(), EditError> {
+    ) -> Result<bool, EditError> {
         // Before enrolment there is no policy; the server judges what is sent after it.
         if self.meta.enrolment.is_none() {
-            return check(&self.meta.schema, Some(record), edit).map_err(EditError::Denied);
+            let checked = check(&self.meta.schema, Some(record), edit);
+            return checked.map(|()| false).map_err(EditError::Denied);
         }
         let nobody = Denial::of(Rule::NoPrivilege);
         let Some(standing) = &self.standing else { return Err(EditError::Denied(nobody)) };
@@ -304,7 +307,7 @@ impl ReplicaMachine {
         let schema = &self.meta.schema;
         let court = Court { schema, standing: Ok(standing), directory: &directory, find: &find };
         match rule(&court, Some(record), edit) {
-            Ruling::Admissible(_) => Ok(()),
+            Ruling::Admissible(admissible) => Ok(admissible.is_certain()),
             Ruling::Denied(denial) => Err(EditError::Denied(denial)),
             Ruling::Split(denials) => Err(EditError::Denied(
                 denials.into_iter().next().unwrap_or_else(|| Denial::of(Rule::Malformed)),

@@ -108,7 +108,8 @@ impl ReplicaMachine {
                 return Ok(waiting);
             }
             // What could not be written anew makes room for others.
-            self.write(store, desk.finish())?;
+            let prepared = desk.finish(&self.meta.schema)?;
+            self.write(store, prepared)?;
         }
     }
 

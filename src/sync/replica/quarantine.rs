@@ -7,6 +7,7 @@ use super::column_ops;
 use super::commit::EditError;
 use super::desk::{Desk, not_there};
 use crate::crdt::Record;
+use crate::limits::REFUSED_KNOWN_MAX;
 use crate::model::{
     ColumnEdit, ColumnName, Columns, Denial, Edit, EditId, EditKind, Op, PolicyEpoch, Table,
     Timestamp,
@@ -14,6 +15,20 @@ use crate::model::{
 use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
 
 impl ReplicaMachine {
+    /// Whether an edit, or a part of it, was refused since this machine was opened, as far as it
+    /// remembers: it may have left quarantine.
+    #[must_use]
+    pub fn was_refused(&self, edit: EditId) -> bool {
+        self.refused.contains(&edit)
+    }
+
+    pub(super) fn note_refused(&mut self, edit: EditId) {
+        if self.refused.len() >= REFUSED_KNOWN_MAX {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(edit);
+    }
+
     /// Takes an entry out of quarantine for good.
     ///
     /// # Errors
@@ -54,28 +69,30 @@ impl ReplicaMachine {
         let mut desk = Desk::new(&*store);
         let mut again = Vec::new();
         for (part, (old, entries)) in (0..).zip(refused) {
-            let id = EditId { device: id.device, counter, part };
-            let edit = self.again(&mut desk, &*store, now, id, &entries)?;
+            let id = EditId { device: self.actor.device, counter, part };
+            let (edit, _) = self.again(&mut desk, &*store, now, id, &entries)?;
             let (turn, edit) = (Turn { counter, part }, Edit { atomic, ..edit });
             desk.batch.pending.push(Pending { turn, edit });
             desk.batch.released.push(old);
             again.push(id);
         }
         self.meta.counter = counter;
-        self.write(store, desk.finish())?;
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)?;
         self.push_or_end(store, now);
         Ok(again)
     }
 
-    /// Writes a refused edit (or what of it was refused) as another, on what is visible now.
-    fn again<S: ReplicaStore>(
+    /// Writes a refused edit (or what of it was refused) as another, on what is visible now, and
+    /// says whether this device is certain that it is allowed.
+    pub(super) fn again<S: ReplicaStore>(
         &self,
         desk: &mut Desk<'_, S>,
         store: &S,
         now: Timestamp,
         id: EditId,
         entries: &[Quarantined],
-    ) -> Result<Edit, EditError> {
+    ) -> Result<(Edit, bool), EditError> {
         let Some(first) = entries.first() else {
             return Err(EditError::Denied(Denial::malformed("there is nothing to retry")));
         };
@@ -86,10 +103,10 @@ impl ReplicaMachine {
         let (shared, visible) = Self::visible(desk, &name, record)?;
         let ops = self.ops_again(table, visible, entries)?;
         let edit = visible.author(table, id, self.actor, now, ops);
-        self.preview(shared, store, visible, &edit)?;
+        let certain = self.preview(shared, store, visible, &edit)?;
         let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
-        Ok(edit)
+        Ok((edit, certain))
     }
 
     /// What was refused, as operations on the record as it is now.
@@ -136,10 +153,7 @@ fn values_of(ops: &[Op]) -> Result<Columns, EditError> {
 }
 
 /// The quarantine's entries of an edit, and of those that count together with it.
-pub(super) fn parts_of(
-    quarantine: Vec<Quarantined>,
-    id: EditId,
-) -> BTreeMap<EditId, Vec<Quarantined>> {
+fn parts_of(quarantine: Vec<Quarantined>, id: EditId) -> BTreeMap<EditId, Vec<Quarantined>> {
     let mut parts: BTreeMap<EditId, Vec<Quarantined>> = BTreeMap::new();
     for entry in quarantine {
         let same = (entry.edit.device, entry.edit.counter) == (id.device, id.counter);
@@ -150,7 +164,8 @@ pub(super) fn parts_of(
     if parts.contains_key(&id) { parts } else { BTreeMap::new() }
 }
 
-/// An edit, or what was taken out of it, as it goes to quarantine.
+/// An edit, or what was taken out of it, as it goes to quarantine. What it lacks is noted when the
+/// step is prepared.
 pub(super) fn quarantined(
     edit: &Edit,
     ops: Vec<Op>,
@@ -160,5 +175,5 @@ pub(super) fn quarantined(
 ) -> Quarantined {
     let (table, record) = (edit.table.clone(), edit.record);
     let (id, atomic, kind) = (edit.id, edit.atomic, EditKind::of(edit, &ops));
-    Quarantined { edit: id, table, record, kind, atomic, ops, denial, epoch, at }
+    Quarantined { edit: id, table, record, kind, atomic, ops, denial, epoch, lacking: false, at }
 }

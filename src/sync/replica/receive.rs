@@ -75,7 +75,8 @@ impl ReplicaMachine {
         }
         self.meta.grant_digest = Some(grant.digest()?);
         self.meta.grant = Some(bytes);
-        self.standing = grant.standing;
+        (self.standing, self.epoch) = (grant.standing, grant.epoch);
+        self.note_news();
         // In one step: what was made before enrolment must never be on its way, or built on, as
         // nobody's.
         self.adopt(store, now)?;
@@ -99,7 +100,8 @@ impl ReplicaMachine {
             desk.folder(&table, record)?.forget();
         }
         self.take_back_kept(&*store, &mut desk, common, is_other_life)?;
-        self.write(store, desk.finish())
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)
     }
 
     fn verdicts<S: ReplicaStore>(
@@ -146,7 +148,8 @@ impl ReplicaMachine {
             }
         }
         self.mend_touched(&mut desk, now)?;
-        self.write(store, desk.finish())?;
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)?;
         self.fetch_new(&wanted);
         Ok(())
     }
@@ -186,9 +189,11 @@ impl ReplicaMachine {
         store: &mut S,
         prepared: Prepared,
     ) -> Result<(), StoreError> {
-        let Prepared { mut batch, changed, admitted, unwritten, past } = prepared;
+        let Prepared { mut batch, changed, admitted, reconsidered, remain, unwritten, past } =
+            prepared;
         batch.meta = Some(self.meta.clone());
         let refused = batch.quarantine.clone();
+        batch.quarantine.extend(remain);
         self.keep(store, batch)?;
         for (record, past) in past {
             match past {
@@ -204,7 +209,11 @@ impl ReplicaMachine {
             self.tell(Event::Admitted { edit, sequence });
         }
         for entry in refused {
+            self.note_refused(entry.edit);
             self.tell(Event::Denied(entry));
+        }
+        for (edit, again) in reconsidered {
+            self.tell(Event::Reconsidered { edit, again });
         }
         self.tell_changed(changed);
         Ok(())
@@ -232,11 +241,11 @@ impl ReplicaMachine {
             desk.batch.pending.extend(pending);
             desk.batch.settled.extend(rebased.void);
             for (edit, ops, denial) in rebased.parts {
-                let entry = quarantined(&edit, ops, denial, PolicyEpoch::default(), now);
+                let entry = quarantined(&edit, ops, denial, self.epoch, now);
                 desk.batch.quarantine.push(entry);
             }
             for (edit, denial) in rebased.impossible {
-                records.extend(park(desk, &edit, &denial, now)?);
+                records.extend(park(desk, &edit, &denial, self.epoch, now)?);
             }
             if let Some(session) = &mut self.session {
                 session.later.retain(|id| !rebased.again.contains(id));
@@ -252,7 +261,6 @@ impl ReplicaMachine {
         desk: &mut Desk<'_, S>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.take_back_lost(desk, now)?;
         for (table, record) in desk.touched() {
             let folder = desk.folder(&table, record)?;
             if !folder.is_stale(&table, record) {
@@ -285,7 +293,11 @@ impl ReplicaMachine {
         self.meta.scope = page.scope;
         self.meta.authors.extend(page.authors);
         self.mend_touched(&mut desk, now)?;
-        self.write(store, desk.finish())?;
+        if desk.brings_records() {
+            self.note_news();
+        }
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)?;
         self.bound_kept(store)?;
         self.fetch_new(&wanted);
         Ok(())
@@ -463,7 +475,8 @@ impl ReplicaMachine {
         if let Some(session) = &mut self.session {
             session.asked.extend(asked);
         }
-        self.write(store, desk.finish())
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)
     }
 }
 
@@ -473,12 +486,11 @@ fn park<S: ReplicaStore>(
     desk: &mut Desk<'_, S>,
     edit: &Edit,
     denial: &Denial,
+    epoch: PolicyEpoch,
     now: Timestamp,
 ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
-    let keep = |edit: &Edit| {
-        let epoch = PolicyEpoch::default();
-        quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now)
-    };
+    let keep =
+        |edit: &Edit| quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now);
     let mut records = Vec::new();
     desk.batch.quarantine.push(keep(edit));
     desk.batch.settled.push(edit.id);
