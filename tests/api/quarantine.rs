@@ -3,7 +3,7 @@
 use tidegate::SyncOptions;
 use tidegate::codec::{AdminAnswer, AdminRequest};
 use tidegate::model::{Depth, EditKind, Policy, RecordId, Right, Rule, Value};
-use tidegate::replica::{Draft, EditError, Event, Intent, Receipt, Replica, Settled};
+use tidegate::replica::{Amendment, Draft, EditError, Event, Intent, Receipt, Replica, Settled};
 
 use super::office::{Office, columns, table, text};
 
@@ -242,4 +242,85 @@ async fn an_edit_of_a_record_that_was_out_of_reach_is_sent_when_it_comes_back() 
     assert_eq!((name(&ann, id(1)), kinds(&ann).len()), (Some(text("petty cash")), 0));
     boss.sync().await.unwrap();
     assert_eq!(name(&boss, id(1)), Some(text("petty cash")));
+}
+
+#[tokio::test]
+async fn a_refused_edit_is_sent_with_other_values() {
+    let office = Office::open();
+    office
+        .change_policy(|policy, _| {
+            let clerk = policy.roles.get_mut("clerk").unwrap();
+            clerk.rights.get_mut("transfer").unwrap().insert(Right::Write, Depth::User);
+        })
+        .await;
+    let ann = office.device("ann", "ann").await;
+    create(&ann, id(1), "cash", 10).await;
+    let transfer = table("transfer");
+    let values = columns([("amount", Value::Integer(3)), ("from", Value::Lookup(id(7)))]);
+    let (made, receipt) = ann.insert(&transfer, values).await.unwrap();
+    ann.sync().await.unwrap();
+    let (kept, edit) = (ann.quarantine().unwrap(), receipt.edits()[0]);
+    assert_eq!(kinds(&ann), [EditKind::Change]);
+
+    // What is refused here is not stored, and the entry stays as it was; so where nothing is left.
+    let amended = |set| Amendment { set, ..Amendment::default() };
+    let nothing = amended(columns([("from", Value::Null)]));
+    for amendment in [amended(columns([("amount", text("three"))])), nothing] {
+        let refused = ann.resubmit(edit, amendment).await.unwrap_err();
+        assert!(matches!(refused, EditError::Denied(_)), "{refused:?}");
+    }
+    assert_eq!((ann.quarantine().unwrap(), ann.status().unwrap().pending), (kept, 0));
+
+    let set = columns([("from", Value::Lookup(id(1))), ("amount", Value::Integer(4))]);
+    let again = ann.resubmit(edit, amended(set)).await.unwrap();
+    assert_eq!((kinds(&ann), ann.status().unwrap().pending), (vec![], 1));
+    ann.sync().await.unwrap();
+    assert_eq!(again.settled().await.unwrap()[0].1, Settled::Admitted);
+    let row = ann.get(&transfer, made).unwrap().unwrap();
+    assert_eq!((row.get("from"), row.get("amount")), (&Value::Lookup(id(1)), &Value::Integer(4)));
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_a_part_lets_the_whole_commit_count() {
+    let office = Office::open();
+    let ann = office.device("ann", "ann").await;
+    let job = columns([("title", text("roof")), ("cost", Value::Integer(3))]);
+    let job = Draft {
+        table: table("job"),
+        record: id(3),
+        intent: Intent::Create { owner: None, columns: job },
+    };
+    let account = Intent::Create { owner: None, columns: columns([("name", text("cash"))]) };
+    let receipt = ann.commit_atomic(vec![job, draft(id(1), account)]).await.unwrap();
+    office.change_policy(|policy, _| policy.column_security.clear()).await;
+    ann.sync().await.unwrap();
+    assert_eq!(kinds(&ann), [EditKind::Create; 2]);
+
+    let without = ["cost".parse().unwrap()].into();
+    let amendment = Amendment { without, ..Amendment::default() };
+    let again = ann.resubmit(receipt.edits()[0], amendment).await.unwrap();
+    assert_eq!((again.edits().len(), kinds(&ann)), (2, vec![]));
+    assert_eq!(ann.sync().await.unwrap().totals.admitted, 2);
+    assert_eq!(name(&ann, id(1)), Some(text("cash")));
+}
+
+#[tokio::test]
+async fn a_refused_create_is_given_to_someone_else() {
+    let office = Office::open();
+    let boss = office.device("boss", "boss").await;
+    let owner = Some("user:ben".parse().unwrap());
+    let columns = columns([("name", text("cash"))]);
+    let receipt = boss.commit(vec![draft(id(1), Intent::Create { owner, columns })]).await.unwrap();
+    let dismiss = |_: &mut _, people: &mut tidegate::model::Organization| {
+        people.users.get_mut("ben").unwrap().disabled = true;
+    };
+    office.change_policy(dismiss).await;
+    boss.sync().await.unwrap();
+    assert_eq!(kinds(&boss), [EditKind::Create]);
+
+    let amendment = Amendment { owner: Some("user:ann".parse().unwrap()), ..Amendment::default() };
+    boss.resubmit(receipt.edits()[0], amendment).await.unwrap();
+    assert_eq!(boss.sync().await.unwrap().totals.admitted, 1);
+    let row = boss.get(&table("account"), id(1)).unwrap().unwrap();
+    assert_eq!(row.header.owner.unwrap().0.to_string(), "user:ann");
 }

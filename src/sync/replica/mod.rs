@@ -30,6 +30,7 @@ pub use commit::{Draft, EditError, Intent};
 pub use desk::replay;
 pub use directory::DeviceDirectory;
 pub use enrolment::SignOutError;
+pub use quarantine::Amendment;
 pub use session::{Purpose, SessionError};
 
 use session::Session;

@@ -1,6 +1,6 @@
 //! Refused edits on the device: kept with what they are, tried again, or thrown away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ReplicaMachine;
 use super::column_ops;
@@ -9,10 +9,41 @@ use super::desk::{Desk, not_there};
 use crate::crdt::Record;
 use crate::limits::REFUSED_KNOWN_MAX;
 use crate::model::{
-    ColumnEdit, ColumnName, Columns, Denial, Edit, EditId, EditKind, Op, PolicyEpoch, Table,
+    ColumnEdit, ColumnName, Columns, Denial, Edit, EditId, EditKind, Op, Owner, PolicyEpoch, Table,
     Timestamp,
 };
 use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
+
+/// What of a refused edit shall be otherwise when it is sent again.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Amendment {
+    /// Columns that shall hold these values, whatever the edit did to them.
+    pub set: Columns,
+    /// Columns that are left out.
+    pub without: BTreeSet<ColumnName>,
+    /// To whom a create or an assign shall give the record.
+    pub owner: Option<Owner>,
+}
+
+impl Amendment {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn touches(&self, column: &ColumnName) -> bool {
+        self.without.contains(column) || self.set.contains_key(column)
+    }
+
+    fn amend(&self, mut columns: Columns) -> Columns {
+        for column in &self.without {
+            columns.remove(column);
+        }
+        for (column, value) in &self.set {
+            columns.insert(column.clone(), value.clone());
+        }
+        columns
+    }
+}
 
 impl ReplicaMachine {
     /// Whether an edit, or a part of it, was refused since this machine was opened, as far as it
@@ -58,6 +89,22 @@ impl ReplicaMachine {
         now: Timestamp,
         id: EditId,
     ) -> Result<Vec<EditId>, EditError> {
+        self.resubmit(store, now, id, &Amendment::default())
+    }
+
+    /// As [`Self::retry`], with something otherwise: the refused edit leaves quarantine in the same
+    /// step in which the amended one is pending. What it leaves out is gone with it. Of an atomic
+    /// commit the other parts stay as they were.
+    ///
+    /// # Errors
+    /// As [`Self::retry`].
+    pub fn resubmit<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        id: EditId,
+        amendment: &Amendment,
+    ) -> Result<Vec<EditId>, EditError> {
         self.recover(store)?;
         let refused = parts_of(store.quarantine()?, id);
         if refused.is_empty() {
@@ -67,10 +114,11 @@ impl ReplicaMachine {
         let counter = self.meta.counter + 1;
         let atomic = if refused.len() > 1 { u32::try_from(refused.len()).unwrap_or(0) } else { 0 };
         let mut desk = Desk::new(&*store);
-        let mut again = Vec::new();
+        let (mut again, as_it_was) = (Vec::new(), Amendment::default());
         for (part, (old, entries)) in (0..).zip(refused) {
+            let amendment = if old == id { amendment } else { &as_it_was };
             let id = EditId { device: self.actor.device, counter, part };
-            let (edit, _) = self.again(&mut desk, &*store, now, id, &entries)?;
+            let (edit, _) = self.again(&mut desk, &*store, now, id, (&entries, amendment))?;
             let (turn, edit) = (Turn { counter, part }, Edit { atomic, ..edit });
             desk.batch.pending.push(Pending { turn, edit });
             desk.batch.released.push(old);
@@ -91,7 +139,7 @@ impl ReplicaMachine {
         store: &S,
         now: Timestamp,
         id: EditId,
-        entries: &[Quarantined],
+        (entries, amendment): (&[Quarantined], &Amendment),
     ) -> Result<(Edit, bool), EditError> {
         let Some(first) = entries.first() else {
             return Err(EditError::Denied(Denial::malformed("there is nothing to retry")));
@@ -101,7 +149,10 @@ impl ReplicaMachine {
             return Err(EditError::NoSuchTable(name));
         };
         let (shared, visible) = Self::visible(desk, &name, record)?;
-        let ops = self.ops_again(table, visible, entries)?;
+        let ops = self.ops_again(table, visible, entries, amendment)?;
+        if ops.is_empty() {
+            return Err(EditError::Denied(Denial::malformed("nothing is left of it to try")));
+        }
         let edit = visible.author(table, id, self.actor, now, ops);
         let certain = self.preview(shared, store, visible, &edit)?;
         let turn = Turn { counter: id.counter, part: id.part };
@@ -115,6 +166,7 @@ impl ReplicaMachine {
         table: &Table,
         record: &Record,
         entries: &[Quarantined],
+        amendment: &Amendment,
     ) -> Result<Vec<Op>, EditError> {
         let creates = entries.iter().any(|entry| entry.kind == EditKind::Create);
         let mut ops: Vec<_> = entries.iter().flat_map(|entry| &entry.ops).cloned().collect();
@@ -123,17 +175,34 @@ impl ReplicaMachine {
         }
         if creates && record.exists() {
             // Someone else made the record of this key: what was set here is set there.
-            let ops = column_ops::set(table, record.columns(), values_of(&ops)?);
+            let columns = amendment.amend(values_of(&ops)?);
+            let ops = column_ops::set(table, record.columns(), columns);
             let exists = || EditError::Exists(table.id.clone(), record.id());
             return if ops.is_empty() { Err(exists()) } else { Ok(ops) };
         }
         for op in &mut ops {
-            // An owner's business unit is the one of now, as far as this device knows it.
-            if let Op::Own { owner, business_unit } = op
-                && let Ok(unit) = self.business_unit_of(owner)
-            {
-                *business_unit = unit;
+            if let Op::Own { owner, business_unit } = op {
+                if let Some(other) = &amendment.owner {
+                    *owner = other.clone();
+                    *business_unit = self.business_unit_of(owner)?;
+                } else if let Ok(unit) = self.business_unit_of(owner) {
+                    // The one of now, as far as this device knows it.
+                    *business_unit = unit;
+                }
             }
+        }
+        if amendment.is_empty() {
+            return Ok(ops);
+        }
+        let (of_columns, mut ops): (Vec<_>, Vec<_>) =
+            ops.into_iter().partition(|op| op.column().is_some());
+        if creates {
+            let columns = amendment.amend(values_of(&of_columns)?);
+            ops.extend(column_ops::set(table, &Columns::new(), columns));
+        } else {
+            let stays = |op: &Op| !op.column().is_some_and(|column| amendment.touches(column));
+            ops.extend(of_columns.into_iter().filter(stays));
+            ops.extend(column_ops::set(table, record.columns(), amendment.set.clone()));
         }
         Ok(ops)
     }

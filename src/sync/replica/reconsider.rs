@@ -10,6 +10,7 @@ use std::collections::btree_map::Entry;
 use super::ReplicaMachine;
 use super::commit::EditError;
 use super::desk::{Desk, Mark, not_there};
+use super::quarantine::Amendment;
 use crate::limits::{RECONSIDERED_AT_ONCE_MAX, SESSION_RETRIES_MAX};
 use crate::model::{Edit, EditId, EditKind, Op, RecordId, TableName, Timestamp};
 use crate::sync::grant::standing_digest;
@@ -127,7 +128,7 @@ impl ReplicaMachine {
             return Ok(None);
         }
         let mut marks = Marks::new();
-        let mut edits = Vec::new();
+        let (mut edits, as_it_was) = (Vec::new(), Amendment::default());
         for (part, entries) in (0..).zip(group.values()) {
             let Some(first) = entries.first() else { break };
             let place = (first.table.clone(), first.record);
@@ -138,7 +139,7 @@ impl ReplicaMachine {
             let id = EditId { device: self.actor.device, counter, part };
             // What no server has judged yet is left to it, as what is pending.
             let unjudged = entries.iter().all(|entry| entry.denial == not_there());
-            match self.again(desk, store, now, id, entries) {
+            match self.again(desk, store, now, id, (entries, &as_it_was)) {
                 Ok((edit, certain)) if certain || unjudged => edits.push(edit),
                 Err(EditError::Store(error)) => return Err(error),
                 Ok(_) | Err(_) => break,
