@@ -146,9 +146,10 @@ impl ReplicaMachine {
         desk.made = Some(Made { counter, atomic });
         self.meta.counter = counter;
         let prepared = desk.finish(&self.meta.schema)?;
-        self.write(store, prepared)?;
-        // The edits are made, whatever becomes of the session.
+        let written = self.write(store, prepared);
+        // The edits are made, whatever becomes of the session. So they may be where that is not known.
         self.push_or_end(store, now);
+        written?;
         Ok(ids)
     }
 

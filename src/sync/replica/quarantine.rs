@@ -126,8 +126,9 @@ impl ReplicaMachine {
         }
         self.meta.counter = counter;
         let prepared = desk.finish(&self.meta.schema)?;
-        self.write(store, prepared)?;
+        let written = self.write(store, prepared);
         self.push_or_end(store, now);
+        written?;
         Ok(again)
     }
 
