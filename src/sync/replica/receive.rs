@@ -395,7 +395,17 @@ impl ReplicaMachine {
         sequence: Sequence,
     ) -> Result<(), StoreError> {
         let folder = desk.folder(table, record)?;
-        if folder.version().is_some_and(|held| held >= sequence) || self.is_wanted(table, record) {
+        if folder.version().is_some_and(|held| held >= sequence) {
+            return Ok(());
+        }
+        if self.is_wanted(table, record) {
+            // What the user saw of an own edit stays, where it fits, until the whole record is here.
+            let own = self.meta.enrolment.as_ref().is_some_and(|it| it.device == edit.id.device);
+            let applied =
+                own.then(|| apply(folder.confirmed.clone(), &word.admits(edit, sequence)));
+            if let Some(Ok(applied)) = applied {
+                folder.confirm(applied);
+            }
             return Ok(());
         }
         if !folder.exists() && !edit.is_create() {
