@@ -8,7 +8,7 @@ pub enum Settled {
     /// All of it counts.
     Admitted,
     /// It, or these parts of it, do not; they are in quarantine. None are named where they have left
-    /// it meanwhile.
+    /// it meanwhile, or their record was erased.
     Denied(Vec<Quarantined>),
 }
 

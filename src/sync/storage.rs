@@ -202,6 +202,9 @@ pub struct ReplicaBatch {
     pub released: Vec<EditId>,
     /// Own edits that count, to be kept.
     pub kept: Vec<Kept>,
+    /// Records of which nothing is kept from before this step: not what is refused, not what is kept
+    /// until a backup holds it.
+    pub erased: Vec<RecordId>,
     /// Kept edits up to here, of those that were there before, are kept no longer.
     pub forgotten: Option<Sequence>,
 }
@@ -219,6 +222,7 @@ impl ReplicaBatch {
             && self.quarantine.is_empty()
             && self.released.is_empty()
             && self.kept.is_empty()
+            && self.erased.is_empty()
             && self.forgotten.is_none()
     }
 }
@@ -351,6 +355,19 @@ pub struct RefusedEdit {
     pub at: Timestamp,
 }
 
+/// A record that an administrator erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// The table that it was in.
+    pub table: TableName,
+    /// Which: its id is never used again.
+    pub record: RecordId,
+    /// Where the log says so.
+    pub sequence: Sequence,
+    /// The devices that wrote it, or tried to: they may hold more of it than what they may read.
+    pub authors: Vec<DeviceNumber>,
+}
+
 /// What a server knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerMeta {
@@ -400,6 +417,9 @@ pub enum Operation {
         /// The record after it.
         record: Box<Applied>,
     },
+    /// Adds an entry to the log that says that its record is erased; removes the record, what its
+    /// earlier entries in the log did, and the refused edits of it.
+    Erase(Box<LogEntry>),
     /// Keeps a refused edit.
     Refuse(Box<RefusedEdit>),
     /// Writes a device.
@@ -460,6 +480,18 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError>;
+
+    /// A record that was erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError>;
+
+    /// All records that were erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn all_erased(&self) -> Result<Vec<Erased>, StoreError>;
 
     /// The place in the log of an admitted edit.
     ///

@@ -14,6 +14,7 @@ mod can;
 mod edits;
 mod embed;
 mod enrolment;
+mod erase;
 mod handles;
 mod office;
 mod open;

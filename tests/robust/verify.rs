@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tidegate::codec::AdminRequest;
 use tidegate::model::Right;
 use tidegate::replica::{FileKind, OpenError, Replica, Verification, verify};
 use tidegate::store::{RedbReplica, RedbServer};
@@ -18,8 +19,11 @@ async fn files() -> (World, PathBuf, PathBuf) {
     for n in 0..20 {
         ids.push(add(&alice, &format!("order {n}")).await);
     }
+    let erased = add(&alice, "erased").await;
     alice.sync().await.unwrap();
     bob.sync().await.unwrap();
+    let admin = world.enroll("admin.redb", "admin").await;
+    admin.administer(AdminRequest::Erase { table: orders(), record: erased }).await.unwrap();
     set(&bob, ids[0], "status", "open").await;
     bob.sync().await.unwrap();
     let _ = alice.delete(&orders(), ids[19]).await.unwrap();
@@ -30,7 +34,7 @@ async fn files() -> (World, PathBuf, PathBuf) {
     assert_eq!(alice.quarantine().unwrap().len(), 1);
     add(&alice, "pending").await;
     assert!(alice.verify().unwrap().is_sound());
-    drop((alice, bob));
+    drop((alice, bob, admin));
     world.stop_server().await;
     let (replica, server) = (world.path("alice.redb"), world.home.data_file());
     (world, replica, server)
@@ -96,7 +100,7 @@ async fn damage_in_each_table_is_found_and_named() {
             fs::write(&path, &whole).unwrap();
         }
     }
-    assert_eq!(tables, 26);
+    assert_eq!(tables, 27);
 }
 
 /// What a hand that knows the checksums has changed is found by its meaning.
@@ -133,6 +137,7 @@ async fn what_does_not_fit_together_is_found() {
         ("record-1", "it is not there, though the log has entries of it"),
         ("place-1", "it is not found in the order of its table"),
         ("count-1", "it says no records, there are 19"),
+        ("erased-1", "it is not there, though the log has entries of it"),
         ("admitted-1", "it is not found by its edit id"),
         ("device-1", "it leads to no such device"),
         ("device-key-1", "it is not found by its key"),

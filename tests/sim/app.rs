@@ -56,7 +56,8 @@ impl World {
         for edit in device.disk.file.pending.values() {
             if let Entry::Vacant(entry) = device.made.entry(edit.id) {
                 let ops = edit.ops().cloned().collect();
-                entry.insert(Made { ops, creates: creates(edit), dealt_with: Vec::new() });
+                let (record, dealt_with) = (edit.record, Vec::new());
+                entry.insert(Made { ops, creates: creates(edit), record, dealt_with });
                 new.push(edit.id);
             }
         }
@@ -368,6 +369,8 @@ impl World {
                 went.remove(at.ok_or_else(|| format!("{}: {op:?} was not refused", edit.id))?);
             }
         }
+        // What was erased is gone from quarantine too.
+        went.retain(|record, _| !self.disk.file.erased.contains_key(record));
         // Of a create of a record that is there by now only values count, where they are others.
         went.retain(|record, ops| !ops.is_empty() && !created.contains(record));
         if went.is_empty() { Ok(()) } else { Err(format!("device {at}: {went:?} left quarantine")) }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{EditId, Op, Sequence, Timestamp, UserId};
+use tidegate::model::{EditId, Op, RecordId, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
 use tidegate::sync::server::{ConnectionId, Identity, PageBounds, ServerMachine};
 use tidegate::sync::{Quarantined, StoreError};
@@ -48,6 +48,7 @@ pub(crate) struct Figures {
     pub(crate) crashes: u64,
     pub(crate) store_faults: u64,
     pub(crate) rule_changes: u64,
+    pub(crate) erased: u64,
     pub(crate) log_epochs: u64,
     pub(crate) simulated_millis: u64,
 }
@@ -67,6 +68,7 @@ impl Figures {
         self.crashes += other.crashes;
         self.store_faults += other.store_faults;
         self.rule_changes += other.rule_changes;
+        self.erased += other.erased;
         self.log_epochs += other.log_epochs;
         self.simulated_millis += other.simulated_millis;
     }
@@ -77,6 +79,7 @@ impl Figures {
 pub(crate) struct Made {
     pub(crate) ops: Vec<Op>,
     pub(crate) creates: bool,
+    pub(crate) record: RecordId,
     /// Operations that the user threw away, or tried again under another id.
     pub(crate) dealt_with: Vec<Op>,
 }
@@ -210,7 +213,7 @@ impl World {
         self.settle()?;
         self.check_all()?;
         let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
-        let shares = self.disk.file.log.iter().flat_map(|it| it.edit.ops()).filter(is_share);
+        let shares = self.disk.file.history.iter().flat_map(|it| it.edit.ops()).filter(is_share);
         self.figures.shares = shares.count() as u64;
         self.figures.simulated_millis = u64::try_from(self.now - START_MILLIS).unwrap();
         Ok(())
@@ -247,9 +250,11 @@ impl World {
         let wild = |weight: usize| weight * self.wildness;
         let (cuts, devices, server, restores) = (wild(7), wild(5), wild(3), wild(1));
         let (rules, faults) = (wild(4) + 200, wild(8));
+        // Too many would leave nothing to look at.
+        let erasures = 60;
         let calm = [9_000, 9_000, 6_000, 4_500, 3_500, 2_500].into_iter();
         let weights: Vec<_> =
-            calm.chain([cuts, devices, server, rules, 1_500, faults, restores]).collect();
+            calm.chain([cuts, devices, server, rules, 1_500, faults, erasures, restores]).collect();
         match self.rng.weighted(&weights) {
             0 => self.deliver_up_somewhere(),
             1 => self.deliver_down_somewhere(),
@@ -269,6 +274,7 @@ impl World {
                 self.arm_fault(device);
                 Ok(())
             }
+            12 => self.erase_somewhere(),
             _ => self.restore_server(),
         }
     }
@@ -375,6 +381,21 @@ impl World {
             }
             Err(error) => self.server_result(Err(error)),
         }
+    }
+
+    /// An administrator erases a record, or what was refused of one that was never made.
+    fn erase_somewhere(&mut self) -> Check {
+        let records = self.disk.file.tables.iter().map(|(record, table)| (table.clone(), *record));
+        let refused = self.disk.file.refused.iter();
+        let refused = refused.map(|refused| (refused.edit.table.clone(), refused.edit.record));
+        let all: Vec<_> = records.chain(refused).collect();
+        let Some((table, record)) = self.rng.pick(&all).cloned() else { return Ok(()) };
+        let time = self.time();
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let result = server.erase(&mut self.disk, time, &table, record);
+        self.note(|| format!("{table} {record} is erased: {result:?}"));
+        self.figures.erased += u64::from(result == Ok(true));
+        self.server_result(result.map(drop))
     }
 
     pub(crate) fn crash_device(&mut self, at: usize) -> Check {

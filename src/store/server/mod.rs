@@ -2,6 +2,7 @@
 
 mod check;
 mod commit;
+mod erase;
 mod snapshot;
 mod tables;
 mod verify;
@@ -16,7 +17,9 @@ use super::{BackupError, OpenError};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Sequence};
-use crate::sync::{Commit, DeviceRow, LogEntry, RefusedEdit, ServerMeta, ServerStore, StoreError};
+use crate::sync::{
+    Commit, DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, ServerStore, StoreError,
+};
 
 pub use snapshot::ServerSnapshot;
 pub(super) use verify::verify;
@@ -179,6 +182,14 @@ impl ServerStore for RedbServer {
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         self.snapshot()?.admitted(edit)
+    }
+
+    fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
+        self.snapshot()?.erased(record)
+    }
+
+    fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
+        self.snapshot()?.all_erased()
     }
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {

@@ -3,15 +3,15 @@ use std::collections::BTreeMap;
 use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, META, META_KEY, ORGANIZATION, PLACE,
-    POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
+    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
 };
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
-use crate::sync::{DeviceRow, LogEntry, RefusedEdit, ServerMeta, StoreError};
+use crate::sync::{DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, StoreError};
 
 /// The state of a server at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
@@ -69,6 +69,22 @@ impl ServerSnapshot {
     pub fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError> {
         let kept = fenced(|| RECORD.read(&self.tx)?.get(&record))?;
         kept.map(|kept| rebuild(record, &kept)).transpose()
+    }
+
+    /// A record that was erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
+        fenced(|| ERASED.read(&self.tx)?.get(&record))
+    }
+
+    /// All records that were erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
+        fenced(|| ERASED.read(&self.tx)?.all()?.map(|entry| Ok(entry?.1)).collect())
     }
 
     /// The place in the log of an admitted edit.

@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
-use crate::sync::{DeviceRow, LogEntry, RefusedEdit, ServerMeta, StoreError};
+use crate::sync::{DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, StoreError};
 
 /// What the server knows of itself: [`META_KEY`] -> it.
 pub(super) static META: Table<String, ServerMeta> = Table::new("meta-1");
@@ -35,6 +35,8 @@ pub(super) static CODE: Table<[u8; 8], PublicKey> = Table::new("code-1");
 /// Standings under which devices receive rows: (device, digest) -> standing.
 pub(super) static STANDING: Table<(DeviceNumber, Digest), Vec<u8>> = Table::new("standing-1");
 
+/// Erased records: record id -> what is known of it still.
+pub(super) static ERASED: Table<RecordId, Erased> = Table::new("erased-1");
 /// The policy in force: [`POLICY_KEY`] -> it.
 pub(super) static POLICY: Table<String, Policy> = Table::new("policy-1");
 /// The organization: kind and id -> row.
@@ -58,6 +60,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     DEVICE_KEY.write(tx)?;
     CODE.write(tx)?;
     STANDING.write(tx)?;
+    ERASED.write(tx)?;
     POLICY.write(tx)?;
     ORGANIZATION.write(tx)?;
     Ok(())
@@ -76,6 +79,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     DEVICE_KEY.copy(from, to)?;
     CODE.copy(from, to)?;
     STANDING.copy(from, to)?;
+    ERASED.copy(from, to)?;
     POLICY.copy(from, to)?;
     ORGANIZATION.copy(from, to)?;
     Ok(())

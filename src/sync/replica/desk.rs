@@ -22,6 +22,8 @@ pub(super) struct Desk<'a, S> {
     pub(super) reconsidered: Vec<(EditId, EditId)>,
     /// Entries of released edits that stay in quarantine.
     pub(super) remain: Vec<Quarantined>,
+    /// What was pending on erased records, without what it did: told, and not kept.
+    pub(super) erased: Vec<Quarantined>,
 }
 
 /// A folder as it was before edits were added to it.
@@ -80,6 +82,8 @@ pub(super) struct Prepared {
     pub(super) reconsidered: Vec<(EditId, EditId)>,
     /// Entries of released edits that stay in quarantine.
     pub(super) remain: Vec<Quarantined>,
+    /// What was pending on erased records.
+    pub(super) erased: Vec<Quarantined>,
     /// Of each record touched: what its pending edits were written on and is not there any more;
     /// `None`: nothing is pending.
     pub(super) past: Vec<(RecordId, Option<Vec<Edit>>)>,
@@ -321,8 +325,8 @@ fn open_folder<S: ReplicaStore>(
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
         let (folders, batch, made, admitted) = Default::default();
-        let (reconsidered, remain) = Default::default();
-        Self { store, folders, batch, made, admitted, reconsidered, remain }
+        let (reconsidered, remain, erased) = Default::default();
+        Self { store, folders, batch, made, admitted, reconsidered, remain, erased }
     }
 
     /// The record's folder, read on first use.
@@ -477,7 +481,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         if self.made.is_some() {
             self.batch.pending.sort_by_key(|pending| pending.turn);
         }
-        let Self { batch, admitted, reconsidered, remain, .. } = self;
-        Ok(Prepared { batch, changed, admitted, reconsidered, remain, past, unwritten })
+        let Self { batch, admitted, reconsidered, remain, erased, .. } = self;
+        Ok(Prepared { batch, changed, admitted, reconsidered, remain, erased, past, unwritten })
     }
 }

@@ -147,7 +147,7 @@ impl KeptSize {
         Self { edits: self.edits + 1, bytes: self.bytes.saturating_add(bytes) }
     }
 
-    fn without(self, kept: &Kept) -> Self {
+    pub(super) fn without(self, kept: &Kept) -> Self {
         let bytes = super::push::edit_bytes(&kept.pending.edit) as u64;
         Self { edits: self.edits.saturating_sub(1), bytes: self.bytes.saturating_sub(bytes) }
     }

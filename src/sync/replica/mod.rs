@@ -5,6 +5,7 @@ mod commit;
 mod desk;
 mod directory;
 mod enrolment;
+mod erase;
 mod kept;
 mod push;
 mod quarantine;
@@ -71,7 +72,8 @@ pub enum Event {
         /// Its place in the log.
         sequence: Sequence,
     },
-    /// An edit of this device, or part of it, does not count; it is in quarantine.
+    /// An edit of this device, or part of it, does not count; it is in quarantine. Of a record that
+    /// was erased nothing is: such an entry names no operations.
     Denied(Quarantined),
     /// A refused edit of this device, or what of it was refused, left quarantine by itself: it may
     /// be allowed now. It is pending again, as an edit of its own.

@@ -113,7 +113,12 @@ impl ReplicaMachine {
         let mut desk = Desk::new(&*store);
         let wanted = self.meta.wanted.clone();
         for (id, verdict) in verdicts {
-            let Some(pending) = store.pending(id)? else { continue };
+            let Some(pending) = store.pending(id)? else {
+                if verdict == Verdict::Erased {
+                    self.erase_refused(&*store, &mut desk, now, id)?;
+                }
+                continue;
+            };
             let (table, record) = (pending.edit.table, pending.edit.record);
             let folder = desk.folder(&table, record)?;
             match verdict {
@@ -134,6 +139,7 @@ impl ReplicaMachine {
                         session.later.insert(id);
                     }
                 }
+                Verdict::Erased => self.erase(&*store, &mut desk, now, &table, record)?,
                 Verdict::Denied { denial, epoch } => {
                     if let Some(edit) = folder.withdraw(id) {
                         desk.batch.settled.push(id);
@@ -189,10 +195,19 @@ impl ReplicaMachine {
         store: &mut S,
         prepared: Prepared,
     ) -> Result<(), StoreError> {
-        let Prepared { mut batch, changed, admitted, reconsidered, remain, unwritten, past } =
-            prepared;
+        let Prepared {
+            mut batch,
+            changed,
+            admitted,
+            reconsidered,
+            remain,
+            erased,
+            unwritten,
+            past,
+        } = prepared;
         batch.meta = Some(self.meta.clone());
-        let refused = batch.quarantine.clone();
+        let mut refused = batch.quarantine.clone();
+        refused.extend(erased);
         batch.quarantine.extend(remain);
         self.keep(store, batch)?;
         for (record, past) in past {
@@ -287,7 +302,7 @@ impl ReplicaMachine {
         let mut desk = Desk::new(&*store);
         let wanted = self.meta.wanted.clone();
         for entry in page.entries {
-            self.entry(&mut desk, word, entry)?;
+            self.entry(&*store, &mut desk, now, word, entry)?;
         }
         self.meta.watermark = page.watermark;
         self.meta.scope = page.scope;
@@ -317,7 +332,9 @@ impl ReplicaMachine {
 
     fn entry<S: ReplicaStore>(
         &mut self,
+        store: &S,
         desk: &mut Desk<'_, S>,
+        now: Timestamp,
         word: &Attestation,
         entry: Entry,
     ) -> Result<(), StoreError> {
@@ -341,6 +358,7 @@ impl ReplicaMachine {
                 }
                 Ok(())
             }
+            Entry::Erased { table, record, .. } => self.erase(store, desk, now, &table, record),
             Entry::Gone { sequence, table, record } => {
                 let folder = desk.folder(&table, record)?;
                 self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));

@@ -63,6 +63,13 @@ impl ServerMachine {
                 AdminAnswer::Devices(devices.into_iter().map(|row| self.info(row)).collect())
             }
             AdminRequest::Revoke(device) => self.revoke(store, device)?,
+            AdminRequest::Erase { table, record } => {
+                if self.erase(store, now, &table, record)? {
+                    AdminAnswer::Erased
+                } else {
+                    AdminAnswer::Refused(AdminRefusal::NoSuchRecord(table, record))
+                }
+            }
             AdminRequest::Denials { limit } => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(ADMIN_DENIALS_MAX);
                 let refused = store.refused(limit)?;
@@ -143,6 +150,7 @@ fn name_of(request: &AdminRequest) -> &'static str {
         AdminRequest::Change { .. } => "change",
         AdminRequest::Devices => "devices",
         AdminRequest::Revoke(_) => "revoke",
+        AdminRequest::Erase { .. } => "erase",
         AdminRequest::Denials { .. } => "denials",
     }
 }

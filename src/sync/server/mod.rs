@@ -3,6 +3,7 @@
 mod admin;
 mod connection;
 mod downlink;
+mod erase;
 mod ingress;
 mod reading;
 mod retention;

@@ -8,8 +8,7 @@ use crate::codec::{Digest, Refusal};
 use crate::gate::{Roster, apply, follow_owner};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
-    BusinessUnitId, DeviceNumber, EditId, Op, Organization, Owner, PolicyEpoch, Schema, Sequence,
-    TeamKind, Timestamp,
+    BusinessUnitId, Op, Organization, Owner, PolicyEpoch, Schema, Sequence, TeamKind, Timestamp,
 };
 use crate::sync::grant::schema_digest;
 use crate::sync::{LogEntry, Operation, ServerStore, StoreError};
@@ -168,9 +167,7 @@ impl ServerMachine {
         let Some(unit) = moved.get(owner) else { return Ok(None) };
         let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
         let ops = vec![Op::Own { owner: owner.clone(), business_unit: unit.clone() }];
-        // No device has the number 0, and no two lives of the log share a part.
-        let part = u32::try_from(self.meta.epoch.0 >> 32).unwrap_or_default();
-        let id = EditId { device: DeviceNumber(0), counter: sequence.0, part };
+        let id = self.own_id(sequence);
         let edit = record.author(table, id, self.actor, at, ops);
         let Some(admissible) = follow_owner(&self.rules.roster, record, &edit) else {
             return Ok(None);
