@@ -43,6 +43,8 @@ pub const FRAME_BYTES_MAX: usize = 4 << 20;
 pub const CHANGE_SET_BYTES_MAX: usize = 1 << 20;
 /// Edits (of one record each) in a change set.
 pub const CHANGE_SET_EDITS_MAX: usize = 1_024;
+/// Changes in the history of a section of columns, before the server begins a new generation of it.
+pub const GENERATION_CHANGES: usize = 512;
 /// Operations in one change of a section.
 pub const CHANGE_OPS_MAX: usize = 10_000;
 /// Characters and items that one change puts into texts and lists or takes out of them. Each is an
@@ -68,6 +70,10 @@ pub const PAGE_EDITS_MAX: usize = 16_384;
 pub const ANSWERS_MAX: usize = 262_144;
 /// Bytes of an address (`host:port`).
 pub const ADDRESS_BYTES_MAX: usize = 255;
+/// How long a device waits at least, in one session, between two purges: each writes its file anew.
+pub const PURGE_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Bytes of what a device states of a purge.
+pub const PURGE_RECEIPT_BYTES_MAX: usize = 256;
 /// Addresses in an enrolment code.
 pub const ENROLL_CODE_ADDRESSES_MAX: usize = 4;
 /// Bytes of an enrolment code as a device presents it.

@@ -2,20 +2,20 @@
 //! document for each row; and what a replica that does nothing holds in memory.
 //!
 //! Times are noisy on a shared machine: the rivals take turns, each has the median of its turns,
-//! and what is bounded is the ratio. All of it runs under an allocator that counts, which slows
-//! down Rust's side of each rival a little and SQLite's own allocations not at all.
+//! and what is bounded is the ratio.
 
-use std::alloc::System;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use automerge::ReadDoc as _;
 use automerge::transaction::Transactable as _;
 use rusqlite::{Connection, params};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tidegate::replica::{Draft, Intent};
+use tidegate::store::RedbReplica;
+use tidegate::sync::ReplicaStore as _;
 use tidegate::{Columns, RecordId, Replica, TableName, Value, read_schema};
 use tidegate_benches::{Line, Order, ROWS, median, order, print};
 
@@ -39,20 +39,25 @@ const FEW_ROWS: u32 = 1_000;
 /// What a replica may hold for each row: its storage keeps two bits for each page of its file.
 const HEAP_PER_ROW_MAX: f64 = 1.0;
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// A rival: its name, and what it does in a turn, the number of which it is told.
 type Rival<'a> = (&'static str, Box<dyn FnMut(u32) -> Outcome<()> + 'a>);
 
-/// Lets rivals take turns, and gives each the median of its times.
+/// Measures one thing.
+type Case = fn(&Filled) -> Outcome<Line>;
+
+/// Lets rivals take turns, and gives each the median of its times. Each turn goes the other way
+/// round: who comes after whom matters to caches.
 #[expect(clippy::disallowed_methods, reason = "a bench measures time")]
 fn race(turns: u32, mut rivals: Vec<Rival<'_>>) -> Outcome<Vec<(&'static str, f64)>> {
     let mut times = vec![Vec::new(); rivals.len()];
     for turn in 0..turns {
-        for ((_, work), times) in rivals.iter_mut().zip(&mut times) {
+        let mut order: Vec<_> = rivals.iter_mut().zip(&mut times).collect();
+        if turn % 2 == 1 {
+            order.reverse();
+        }
+        for ((_, work), times) in order {
             let start = Instant::now();
             work(turn)?;
             times.push(start.elapsed().as_secs_f64() * 1e6);
@@ -199,14 +204,26 @@ impl Filled {
 }
 
 fn main() -> Outcome<()> {
+    // Names of cases may be given, as parts of what is printed: then only those run.
+    let asked: Vec<_> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let wanted = |case: &str| asked.is_empty() || asked.iter().any(|it| case.contains(it.as_str()));
     println!("filling both with {ROWS} rows ...");
     let filled = Filled::new()?;
-    let mut lines =
-        vec![read_by_id(&filled)?, scan(&filled)?, bulk_insert(&filled)?, edit(&filled)?];
+    let cases: [(&str, Case); 4] =
+        [("read by id", read_by_id), ("scan", scan), ("insert", bulk_insert), ("edit", edit)];
+    let mut lines = Vec::new();
+    for (_, run) in cases.iter().filter(|(case, _)| wanted(case)) {
+        lines.push(run(&filled)?);
+    }
     let Filled { tidegate, replica, db, documents: _, dir } = filled;
     drop((replica, db));
-    lines.push(opening(&tidegate, dir.path())?);
-    let heap_holds = heap(&tidegate, dir.path())?;
+    if wanted("open") {
+        lines.push(opening(&tidegate, dir.path())?);
+    }
+    if wanted("rewrite") {
+        lines.push(rewriting(dir.path())?);
+    }
+    let heap_holds = !wanted("heap") || heap(&tidegate, dir.path())?;
     let all_hold = print(&lines) && heap_holds;
     println!("{}", if all_hold { "all bounds hold" } else { "a bound does not hold" });
     Ok(())
@@ -328,23 +345,33 @@ fn opening(tidegate: &Tidegate, dir: &Path) -> Outcome<Line> {
     Ok(Line { what: format!("open {ROWS} rows, read one"), times_us, bound: Some(2.0) })
 }
 
+/// All that lives into a new file, which takes the place of the old: what a purge does.
+fn rewriting(dir: &Path) -> Outcome<Line> {
+    let mut replica = RedbReplica::open(dir.join("it.redb"))?;
+    let ours = |_| Ok(replica.rewrite()?);
+    let db = sqlite(&dir.join("it.sqlite"))?;
+    let theirs = |_| Ok(db.execute_batch("vacuum")?);
+    let rivals: Vec<Rival<'_>> = vec![("tidegate", Box::new(ours)), ("sqlite", Box::new(theirs))];
+    let times_us = race(5, rivals)?;
+    let size = |name: &str| -> Outcome<f64> {
+        Ok(f64::from(u32::try_from(std::fs::metadata(dir.join(name))?.len() >> 10)?) / 1024.0)
+    };
+    let sizes = (size("it.redb")?, size("it.sqlite")?);
+    println!("the rewritten files: {:.1} MiB and {:.1} MiB", sizes.0, sizes.1);
+    Ok(Line { what: format!("rewrite a file of {ROWS} rows"), times_us, bound: None })
+}
+
 /// What a replica holds in memory that was opened, has read one row, and does nothing: with few rows
 /// and with many. Returns whether that does not grow with them.
 fn heap(tidegate: &Tidegate, dir: &Path) -> Outcome<bool> {
     let few = dir.join("few.redb");
     tidegate.insert(&open(&few)?, 0..FEW_ROWS)?;
     let held_by = |path: &Path| -> Outcome<f64> {
-        let before = ALLOCATOR.stats();
-        let replica = open(path)?;
-        black_box(replica.get(&tidegate.table, id(1))?.ok_or("a row is missing")?);
-        let after = ALLOCATOR.stats();
-        drop(replica);
-        let held = (after.bytes_allocated - before.bytes_allocated)
-            .saturating_sub(after.bytes_deallocated - before.bytes_deallocated);
-        Ok(f64::from(u32::try_from(held)?))
+        let run = Command::new(env!("CARGO_BIN_EXE_idle_heap")).arg(path).output()?;
+        let printed = String::from_utf8_lossy(&run.stdout);
+        let held = printed.trim().parse();
+        held.map_err(|_| String::from_utf8_lossy(&run.stderr).into_owned().into())
     };
-    // The first to open pays for what a process holds once.
-    held_by(&few)?;
     let (few, many) = (held_by(&few)?, held_by(&dir.join("it.redb"))?);
     let per_row = (many - few) / f64::from(ROWS - FEW_ROWS);
     let holds = per_row <= HEAP_PER_ROW_MAX;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Denial, DeviceNumber, EditId, Organization, OrganizationRow, Policy, PolicyEpoch, RecordId,
-    TableName, Timestamp, UserId,
+    Denial, DeviceNumber, EditId, LogEpoch, Organization, OrganizationRow, Policy, PolicyEpoch,
+    RecordId, Sequence, TableName, Timestamp, UserId,
 };
 
 /// What an administrator wants.
@@ -53,6 +53,22 @@ pub struct DeviceInfo {
     pub revoked: bool,
     /// Whether it is connected at the moment.
     pub connected: bool,
+    /// What it stated last of what it purged; `None`: it never had to purge anything, or did not say
+    /// so yet.
+    pub purged: Option<PurgeInfo>,
+}
+
+/// What a device stated, signed with its key, of what it purged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgeInfo {
+    /// The life of the log.
+    pub epoch: LogEpoch,
+    /// What it was told up to here was carried out before.
+    pub sequence: Sequence,
+    /// When, by its clock.
+    pub at: Timestamp,
+    /// Whether its rows answered to what its user may do at this moment: it holds nothing else.
+    pub covers_present: bool,
 }
 
 /// A refused edit as an administrator sees it: not its values, which its author may not have been

@@ -4,8 +4,8 @@
 //! differences from the edit before. `docs/format.md` draws it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
@@ -103,21 +103,23 @@ pub(super) enum WireSection {
 
 /// Gives each distinct thing the number of its first appearance.
 struct Dictionary<T> {
-    numbers: BTreeMap<T, u32>,
+    numbers: LiteMap<T, u32>,
     things: Vec<T>,
 }
 
 impl<T: Ord + Clone> Dictionary<T> {
     fn new() -> Self {
-        Self { numbers: BTreeMap::new(), things: Vec::new() }
+        Self { numbers: LiteMap::new(), things: Vec::new() }
     }
 
     fn number(&mut self, thing: T) -> u32 {
         let next = u32::try_from(self.things.len()).unwrap_or(u32::MAX);
-        *self.numbers.entry(thing.clone()).or_insert_with(|| {
-            self.things.push(thing);
-            next
-        })
+        if let Some(number) = self.numbers.get(&thing) {
+            return *number;
+        }
+        self.numbers.insert(thing.clone(), next);
+        self.things.push(thing);
+        next
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Context {
     Denial,
     /// A server attests a page or a range of the log.
     Page,
+    /// A device states what it purged.
+    Purge,
 }
 
 impl Context {
@@ -37,6 +39,7 @@ impl Context {
             Self::ChangeSet => "tidegate 2026 signature: change set",
             Self::Denial => "tidegate 2026 signature: denial",
             Self::Page => "tidegate 2026 signature: page",
+            Self::Purge => "tidegate 2026 signature: purge",
         }
     }
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::at_most::at_most;
 use super::{
-    AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, decode_records_up_to, encode_edits,
+    AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, SignedPurgeReceipt,
+    decode_records_up_to, encode_edits,
 };
 use crate::limits::{ANSWERS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
@@ -151,6 +152,9 @@ pub enum ToServer {
         /// What.
         request: AdminRequest,
     },
+    /// The device has purged what its user may not read any more. What comes after it is answered
+    /// when the server has stored that.
+    Purged(SignedPurgeReceipt),
 }
 
 /// Why a server ends a session.
@@ -193,7 +197,8 @@ pub enum Entry {
     Edit {
         /// Its place in the log.
         sequence: Sequence,
-        /// The edit.
+        /// What of the edit the device's user may read. It does not say which edit it is of what
+        /// commit: its numbers would tell of others.
         edit: Edit,
     },
     /// An edit of this device became confirmed.
@@ -206,12 +211,14 @@ pub enum Entry {
         table: TableName,
         /// The record.
         record: RecordId,
-        /// Digest of the edit that was admitted: the device's own may have changed since.
+        /// Digest of the edit that was admitted, as far as its author may read what it set: the
+        /// device's own may have changed since.
         check: Digest,
     },
     /// A whole record, as of its last entry.
     Whole {
-        /// The place in the log of the record's last entry.
+        /// The place in the log of the record's last entry, of those that changed anything that the
+        /// device's user may read.
         version: Sequence,
         /// All its changes, as if one edit had made them.
         record: Edit,
@@ -300,6 +307,8 @@ pub enum ToDevice {
     Flushed {
         /// As in the question.
         number: u32,
+        /// Everything in the log up to here was told.
+        watermark: Sequence,
     },
     /// The session ends.
     Refused(Refusal),
@@ -417,6 +426,8 @@ pub fn decode_message<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Deco
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::limits::EDIT_SECTIONS_MAX;
     use crate::model::{ActorId, Change, ChangeRef, Section};
@@ -427,7 +438,8 @@ mod tests {
         let change = |seq| {
             let id = ChangeRef { actor, seq };
             let deps = (seq > 1).then_some(ChangeRef { actor, seq: seq - 1 }).into_iter().collect();
-            Change { section: Section::Main, id, time: Timestamp::default(), deps, ops: Vec::new() }
+            let time = Timestamp::default();
+            Arc::new(Change { section: Section::Main, id, time, deps, ops: Vec::new() })
         };
         let record = Edit {
             id: EditId { device: DeviceNumber(0), counter: 0, part: 0 },

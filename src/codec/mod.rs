@@ -9,10 +9,11 @@ mod enroll_code;
 mod error;
 mod key;
 mod message;
+mod purge;
 mod read_edits;
 mod take;
 
-pub use admin::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo};
+pub use admin::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo};
 pub use certificate::{CertificateError, ServerCertificate};
 pub use change_set::{ChangeSet, ChangeSetError, HashesDigest, SignedChangeSet};
 pub use edits::encode_edits;
@@ -23,4 +24,5 @@ pub use message::{
     Digest, Entry, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace, Scope, ToDevice, ToServer,
     decode_message, edit_digest, encode_message,
 };
+pub use purge::{PurgeReceipt, PurgeReceiptError, SignedPurgeReceipt};
 pub use read_edits::{decode_edits, decode_edits_up_to, decode_records_up_to};

@@ -4,6 +4,7 @@
 //! that size is kept: what a reader holds is at no time more than what may be accepted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -101,7 +102,7 @@ impl<'a> Reader<'a> {
         Ok(Edit { id, table, record, atomic, changes: self.many(changes, Self::change)? })
     }
 
-    fn change(&mut self) -> Result<Change, DecodeError> {
+    fn change(&mut self) -> Result<Arc<Change>, DecodeError> {
         let section = match self.take()? {
             WireSection::Header => Section::Header,
             WireSection::Main => Section::Main,
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
         let deps = self.many(deps, Self::reference)?;
         let ops = self.count_up_to("operations in a change", CHANGE_OPS_MAX)?;
         self.add_ops(ops)?;
-        Ok(Change { section, id, time, deps, ops: self.many(ops, Self::op)? })
+        Ok(Arc::new(Change { section, id, time, deps, ops: self.many(ops, Self::op)? }))
     }
 
     fn add_ops(&mut self, more: usize) -> Result<(), DecodeError> {

@@ -103,6 +103,19 @@ impl Container {
         actor
     }
 
+    /// What each element of a text or list holds, to be compared; none of other kinds.
+    pub(super) fn parts(&self, doc: &impl ReadDoc) -> Result<Vec<String>, CrdtError> {
+        Ok(match self.kind {
+            Kind::Text => doc.text(&self.object(doc)?)?.chars().map(String::from).collect(),
+            Kind::List => {
+                let object = self.object(doc)?;
+                let items = doc.list_range(&object, ..);
+                items.map(|item| format!("{:?}", item.value)).collect()
+            }
+            Kind::Counter | Kind::Json | Kind::Map => Vec::new(),
+        })
+    }
+
     /// The object that holds the parts.
     pub(super) fn object(&self, doc: &impl ReadDoc) -> Result<ObjId, CrdtError> {
         match doc.get(ROOT, self.key.as_str())? {

@@ -135,6 +135,11 @@ impl Document {
         Ok(hash)
     }
 
+    /// The texts, lists and maps that are in it.
+    pub(super) fn containers(&self) -> Vec<Container> {
+        self.born.iter().cloned().collect()
+    }
+
     pub(super) fn automerge(&self) -> &Automerge {
         &self.doc
     }

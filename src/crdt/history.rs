@@ -1,5 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use litemap::LiteMap;
 
 use super::weave::Weave;
 use super::{CrdtError, Document};
@@ -21,11 +23,10 @@ const NOTES_MAX: usize = 8;
 /// common state. Only other merges rebuild the document.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
-    /// Shared, since a record is copied with every step, and its changes never change.
     changes: Vec<Arc<Change>>,
     heads: Vec<ChangeRef>,
     /// The last change of each actor; its earlier ones are there too.
-    last: BTreeMap<ActorId, u64>,
+    last: LiteMap<ActorId, u64>,
     noted: Noted,
 }
 
@@ -53,8 +54,9 @@ impl PartialEq for Noted {
 
 impl History {
     /// The changes, each after those it builds on.
-    pub fn changes(&self) -> impl ExactSizeIterator<Item = &Change> {
-        self.changes.iter().map(AsRef::as_ref)
+    #[must_use]
+    pub fn changes(&self) -> &[Arc<Change>] {
+        &self.changes
     }
 
     /// The changes that no other builds on yet, sorted: what the next one builds on.
@@ -97,13 +99,13 @@ impl History {
 
     /// Adds a change. It is next ([`Self::is_next`]), or was applied to the section's document,
     /// which checks it.
-    fn push(&mut self, change: &Change) {
+    fn push(&mut self, change: &Arc<Change>) {
         self.heads.retain(|head| !change.deps.contains(head));
         if let Err(at) = self.heads.binary_search(&change.id) {
             self.heads.insert(at, change.id);
         }
         self.last.insert(change.id.actor, change.id.seq);
-        self.changes.push(Arc::new(change.clone()));
+        self.changes.push(Arc::clone(change));
     }
 
     /// Rebuilds the document.
@@ -111,7 +113,7 @@ impl History {
     /// # Errors
     /// The changes are not ones that Tidegate wrote.
     pub fn document(&self, section: Section) -> Result<Document, CrdtError> {
-        Document::replay(section, self.changes())
+        Document::replay(section, self.changes.iter().map(AsRef::as_ref))
     }
 
     /// Adds changes to the section of columns whose values are `columns`, and brings these up to
@@ -122,7 +124,7 @@ impl History {
     pub fn merge_columns(
         &mut self,
         section: &Section,
-        changes: &[Change],
+        changes: &[Arc<Change>],
         columns: &mut Columns,
     ) -> Result<(), CrdtError> {
         let mut rest = changes;
@@ -146,7 +148,7 @@ impl History {
     fn carry_out_next(
         &mut self,
         section: &Section,
-        changes: &[Change],
+        changes: &[Arc<Change>],
         columns: &mut Columns,
     ) -> Result<usize, CrdtError> {
         let mut done = 0;
@@ -164,7 +166,11 @@ impl History {
         }
         let joins = done > 0 && changes.get(done - 1).is_some_and(|last| last.deps.len() > 1);
         let values = edit.finish();
-        columns.extend(values);
+        if columns.is_empty() {
+            *columns = values;
+        } else {
+            columns.extend(values);
+        }
         if joins {
             self.note(columns);
         }
@@ -181,8 +187,13 @@ impl History {
     /// Merges changes of texts that were written side by side with others, up to where all is one
     /// line again, from the last place where it was. Returns how many; 0, with nothing changed,
     /// where it takes the document to merge them.
-    fn weave(&mut self, section: &Section, changes: &[Change], columns: &mut Columns) -> usize {
-        let is_text = |change: &Change| {
+    fn weave(
+        &mut self,
+        section: &Section,
+        changes: &[Arc<Change>],
+        columns: &mut Columns,
+    ) -> usize {
+        let is_text = |change: &Arc<Change>| {
             let is_own = |op: &Op| match section {
                 Section::Secured(own) => op.column() == Some(own),
                 _ => true,
@@ -206,7 +217,7 @@ impl History {
         let Some((from, base)) = self.place_before(new, &heads, columns) else { return 0 };
         let later: Vec<_> = self.changes.iter().skip(from).cloned().collect();
         let mut woven = Weave::default();
-        for change in later.iter().map(AsRef::as_ref).chain(new) {
+        for change in later.iter().chain(new) {
             if woven.write(change, &base, |dep| self.holds(dep)).is_none() {
                 return 0;
             }
@@ -225,7 +236,7 @@ impl History {
     /// each of `new`, builds on all of these), and the values there.
     fn place_before(
         &self,
-        new: &[Change],
+        new: &[Arc<Change>],
         heads: &[ChangeRef],
         now: &Columns,
     ) -> Option<(usize, Columns)> {
@@ -283,7 +294,7 @@ impl History {
     /// A change does not fit; what was merged before it stays.
     pub fn merge_header(
         &mut self,
-        changes: &[Change],
+        changes: &[Arc<Change>],
         header: &mut Header,
     ) -> Result<(), CrdtError> {
         let mut changes = changes.iter();
@@ -307,7 +318,7 @@ impl History {
     fn merge_into_document<'a>(
         &mut self,
         section: &Section,
-        changes: impl Iterator<Item = &'a Change>,
+        changes: impl Iterator<Item = &'a Arc<Change>>,
     ) -> Result<Document, CrdtError> {
         let mut document = self.document(section.clone())?;
         for change in changes {

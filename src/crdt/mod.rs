@@ -49,6 +49,7 @@ mod document;
 mod documents;
 mod error;
 mod forks;
+mod generation;
 mod history;
 mod rebase;
 mod record;

@@ -65,6 +65,32 @@ impl Rebase {
         rebase
     }
 
+    /// From states that build on `old`, which `new` took the place of (both as they were then), to
+    /// `base`, which builds on `new`: the elements in front of the first difference between the two
+    /// and behind the last are the same.
+    #[must_use]
+    pub fn across(old: Document, new: &Document, base: Document) -> Self {
+        let mut rebase = Self { old, ..Self::new(base) };
+        rebase.know_replaced();
+        for container in rebase.old.containers() {
+            let (before, after) =
+                (parts(rebase.old.automerge(), &container), parts(new.automerge(), &container));
+            let same = |(old, new): &(&(String, String), &(String, String))| old.1 == new.1;
+            let front = before.iter().zip(&after).take_while(same).count();
+            let rest = (before.iter().skip(front).rev()).zip(after.iter().skip(front).rev());
+            let behind = rest.take_while(same);
+            for (old, new) in before.iter().zip(&after).take(front).chain(behind) {
+                let element = match rebase.known.get(&old.0) {
+                    Some(element) => *element,
+                    None => rebase.names.one(),
+                };
+                rebase.known.insert(old.0.clone(), element);
+                rebase.known.insert(new.0.clone(), element);
+            }
+        }
+        rebase
+    }
+
     /// Whether a change can be followed: what it builds on is known here, and it is not.
     #[must_use]
     pub fn can_follow(&self, change: &Change) -> bool {
@@ -212,7 +238,9 @@ impl Rebase {
 
     /// Learns which values replaced which in the lists that are confirmed.
     fn know_replaced(&mut self) {
-        for change in self.base.automerge().get_changes(&[]) {
+        let mut changes = self.base.automerge().get_changes(&[]);
+        changes.extend(self.old.automerge().get_changes(&[]));
+        for change in changes {
             let change = change.decode();
             for (number, op) in (change.start_op.get()..).zip(&change.operations) {
                 if let (Key::Seq(key), false) = (&op.key, op.insert)
@@ -237,6 +265,12 @@ fn names(doc: &Automerge, container: &Container) -> impl Iterator<Item = String>
     let length = object.as_ref().map_or(0, |object| doc.length(object));
     (0..length)
         .map_while(move |at| Some(doc.get_cursor(object.as_ref()?, at, None).ok()?.to_string()))
+}
+
+/// The elements with their names and what they hold.
+fn parts(doc: &Automerge, container: &Container) -> Vec<(String, String)> {
+    let values = container.parts(doc).unwrap_or_default();
+    names(doc, container).zip(values).collect()
 }
 
 fn name(doc: &Automerge, container: &Container, at: usize) -> Option<String> {

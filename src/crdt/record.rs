@@ -1,4 +1,7 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use litemap::LiteMap;
 
 use super::{ChangeHash, CrdtError, Document, History};
 use crate::model::{
@@ -24,7 +27,8 @@ pub struct Record {
     id: RecordId,
     header: Header,
     columns: Columns,
-    sections: BTreeMap<Section, History>,
+    /// They are few.
+    sections: LiteMap<Section, History>,
 }
 
 impl Record {
@@ -49,7 +53,7 @@ impl Record {
     #[must_use]
     pub fn to_edit(&self) -> Edit {
         let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
-        let changes = self.sections.values().flat_map(|it| it.changes().cloned()).collect();
+        let changes = self.sections.values().flat_map(|it| it.changes().iter().cloned()).collect();
         Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
     }
 
@@ -84,9 +88,14 @@ impl Record {
     }
 
     /// Its sections' histories.
+    pub fn sections(&self) -> impl Iterator<Item = (&Section, &History)> {
+        self.sections.iter()
+    }
+
+    /// A section's history, where it was ever written.
     #[must_use]
-    pub fn sections(&self) -> &BTreeMap<Section, History> {
-        &self.sections
+    pub fn section(&self, section: &Section) -> Option<&History> {
+        self.sections.get(section)
     }
 
     /// Whether it was ever created; a deleted record was.
@@ -119,15 +128,25 @@ impl Record {
     /// A change of it does not fit; the record is then as it was.
     pub fn merge(&mut self, edit: &Edit) -> Result<(), CrdtError> {
         let mut next = self.clone();
+        let mut renewed = false;
         for changes in edit.changes.chunk_by(|a, b| a.section == b.section) {
             let Some(section) = changes.first().map(|change| &change.section) else { continue };
             let history = next.sections.entry(section.clone()).or_default();
+            let is_new = |change: &Change| change.begins_generation() && !history.holds(change.id);
             match section {
                 Section::Header => history.merge_header(changes, &mut next.header)?,
+                _ if !history.is_empty() && changes.iter().any(|it| is_new(it)) => {
+                    *history = History::default();
+                    history.merge_columns(section, changes, &mut Columns::new())?;
+                    renewed = true;
+                }
                 Section::Main | Section::Secured(_) => {
                     history.merge_columns(section, changes, &mut next.columns)?;
                 }
             }
+        }
+        if renewed {
+            next.columns = next.read_columns()?;
         }
         *self = next;
         Ok(())
@@ -145,7 +164,7 @@ impl Record {
         time: Timestamp,
         ops: Vec<Op>,
     ) -> Edit {
-        let mut by_section: BTreeMap<Section, Vec<Op>> = BTreeMap::new();
+        let mut by_section: LiteMap<Section, Vec<Op>> = LiteMap::new();
         for op in ops {
             by_section.entry(op.section(table)).or_default().push(op);
         }
@@ -153,10 +172,19 @@ impl Record {
             let history = self.sections.get(&section);
             let seq = 1 + history.map_or(0, |history| history.last_seq(actor));
             let deps = history.map_or_else(Vec::new, |history| history.heads().to_vec());
-            Change { section, id: ChangeRef { actor, seq }, time, deps, ops }
+            Arc::new(Change { section, id: ChangeRef { actor, seq }, time, deps, ops })
         };
         let changes = by_section.into_iter().map(change).collect();
         Edit { id, table: self.table.clone(), record: self.id, atomic: 0, changes }
+    }
+
+    /// What the sections of columns say.
+    fn read_columns(&self) -> Result<Columns, CrdtError> {
+        let mut columns = Columns::new();
+        for (section, history) in self.sections.iter().filter(|it| *it.0 != Section::Header) {
+            columns.extend(history.document(section.clone())?.columns()?);
+        }
+        Ok(columns)
     }
 
     /// The values of a column that were written side by side and of which none has replaced the
@@ -176,14 +204,15 @@ impl Record {
             return Ok(Vec::new());
         };
         let is_put = |op: &Op| matches!(op, Op::Put { .. }) && op.column() == Some(column);
-        if !history.changes().any(|change| change.ops.iter().any(is_put)) {
+        if !history.changes().iter().any(|change| change.ops.iter().any(is_put)) {
             return Ok(Vec::new());
         }
         let values = history.document(section)?.values(column, declared.column_type)?;
         if values.len() < 2 {
             return Ok(Vec::new());
         }
-        let time = |id| history.changes().find(|change| change.id == id).map(|change| change.time);
+        let time =
+            |id| history.changes().iter().find(|change| change.id == id).map(|change| change.time);
         let conflict = |(value, change): (Value, ChangeRef)| Conflict {
             value,
             change,

@@ -5,14 +5,50 @@
 //! [`apply`] returned and nothing else. So nothing merges that was not admitted, and the compiler
 //! says so.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 use crate::crdt::{CrdtError, Record};
-use crate::model::{Edit, RecordId, Sequence, TableName};
+use crate::model::{ColumnName, Edit, RecordId, Section, Sequence, TableName};
+
+/// The places in the log of the last edits of a record: of what everybody reads who reads the
+/// record, and of each secured column. Who may not read a column must not hear that it was edited.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Versions {
+    open: Sequence,
+    secured: BTreeMap<ColumnName, Sequence>,
+}
+
+impl From<Sequence> for Versions {
+    fn from(open: Sequence) -> Self {
+        Self { open, secured: BTreeMap::new() }
+    }
+}
+
+impl Versions {
+    fn note(&mut self, edit: &Edit, sequence: Sequence) {
+        for change in &edit.changes {
+            match &change.section {
+                Section::Secured(column) => drop(self.secured.insert(column.clone(), sequence)),
+                Section::Header | Section::Main => self.open = sequence,
+            }
+        }
+    }
+
+    /// The last edit of all that someone reads who reads these secured columns.
+    #[must_use]
+    pub fn for_reader(&self, reads: impl Fn(&ColumnName) -> bool) -> Sequence {
+        let secured = self.secured.iter().filter(|(column, _)| reads(column));
+        secured.map(|(_, version)| *version).fold(self.open, Sequence::max)
+    }
+}
 
 /// A record as the server has ordered it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirmed {
     record: Record,
-    version: Sequence,
+    versions: Versions,
 }
 
 impl Confirmed {
@@ -25,7 +61,13 @@ impl Confirmed {
     /// The place in the log of the last edit of the record.
     #[must_use]
     pub fn version(&self) -> Sequence {
-        self.version
+        self.versions.for_reader(|_| true)
+    }
+
+    /// The places in the log of the last edits of its parts. A device knows one for all.
+    #[must_use]
+    pub fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// All changes of the record as if one edit had made them: the form in which a record is kept
@@ -39,8 +81,8 @@ impl Confirmed {
     ///
     /// # Errors
     /// The changes are not ones that were admitted once: the file is damaged.
-    pub fn from_stored(version: Sequence, changes: &Edit) -> Result<Self, CrdtError> {
-        Ok(Self { record: Record::from_edit(changes)?, version })
+    pub fn from_stored(versions: impl Into<Versions>, changes: &Edit) -> Result<Self, CrdtError> {
+        Ok(Self { record: Record::from_edit(changes)?, versions: versions.into() })
     }
 }
 
@@ -93,7 +135,7 @@ impl Attestation {
     /// # Errors
     /// The changes do not fit each other.
     pub fn whole(&self, changes: &Edit, version: Sequence) -> Result<Applied, CrdtError> {
-        Ok(Applied(Confirmed { record: Record::from_edit(changes)?, version }))
+        Ok(Applied(Confirmed::from_stored(version, changes)?))
     }
 }
 
@@ -132,11 +174,7 @@ impl Applied {
 /// # Errors
 /// A change of the edit does not fit the record.
 pub fn apply(confirmed: Option<Confirmed>, admitted: &Admitted) -> Result<Applied, CrdtError> {
-    let Edit { table, record, .. } = &admitted.edit;
-    let mut record =
-        confirmed.map_or_else(|| Record::new(table.clone(), *record), |confirmed| confirmed.record);
-    record.merge(&admitted.edit)?;
-    Ok(Applied(Confirmed { record, version: admitted.sequence }))
+    add(confirmed, &admitted.edit, admitted.sequence).map(Applied)
 }
 
 /// What these edits, which were admitted once, make of one record; `None`: there are none. For
@@ -148,11 +186,23 @@ pub fn replay(
     edits: impl IntoIterator<Item = (Sequence, Edit)>,
 ) -> Result<Option<Confirmed>, CrdtError> {
     let mut made: Option<Confirmed> = None;
-    for (version, edit) in edits {
-        let new = || Record::new(edit.table.clone(), edit.record);
-        let mut record = made.map_or_else(new, |made| made.record);
-        record.merge(&edit)?;
-        made = Some(Confirmed { record, version });
+    for (sequence, edit) in edits {
+        made = Some(add(made, &edit, sequence)?);
     }
     Ok(made)
+}
+
+fn add(
+    confirmed: Option<Confirmed>,
+    edit: &Edit,
+    sequence: Sequence,
+) -> Result<Confirmed, CrdtError> {
+    let new = || Confirmed {
+        record: Record::new(edit.table.clone(), edit.record),
+        versions: Versions::default(),
+    };
+    let Confirmed { mut record, mut versions } = confirmed.unwrap_or_else(new);
+    record.merge(edit)?;
+    versions.note(edit, sequence);
+    Ok(Confirmed { record, versions })
 }

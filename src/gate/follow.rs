@@ -1,9 +1,11 @@
-//! What an organization's change does to records, beside what people do.
+//! What the server does to records, beside what people do.
+
+use std::sync::Arc;
 
 use super::ruling::Admissible;
 use super::{Directory, Knowledge};
 use crate::crdt::Record;
-use crate::model::{Edit, Op, Section};
+use crate::model::{Change, Edit, Op, Section};
 
 /// Admits that a record follows its owner, who moved to another business unit: nobody's edit, and
 /// so nobody's privileges are asked. `None`: the edit does anything else, or builds on another
@@ -12,7 +14,7 @@ use crate::model::{Edit, Op, Section};
 pub fn follow_owner(directory: &dyn Directory, record: &Record, edit: &Edit) -> Option<Admissible> {
     let [change] = edit.changes.as_slice() else { return None };
     let [Op::Own { owner, business_unit }] = change.ops.as_slice() else { return None };
-    let header = record.sections().get(&Section::Header)?;
+    let header = record.section(&Section::Header)?;
     let is_of_record = edit.table == *record.table()
         && edit.record == record.id()
         && change.section == Section::Header
@@ -22,4 +24,20 @@ pub fn follow_owner(directory: &dyn Directory, record: &Record, edit: &Edit) -> 
         && old != business_unit
         && directory.business_unit(owner) == Knowledge::Known(business_unit);
     (is_of_record && follows).then(|| Admissible::certain(edit.clone()))
+}
+
+/// Admits that the server writes sections of a record anew, each as one change from nothing: nobody's
+/// edit, since it changes no value. `None`: it does, or does anything else.
+#[must_use]
+pub fn renew(record: &Record, edit: &Edit) -> Option<Admissible> {
+    let is_new = |change: &Arc<Change>| {
+        change.begins_generation() && record.section(&change.section).is_some()
+    };
+    if edit.changes.is_empty() || !edit.changes.iter().all(is_new) {
+        return None;
+    }
+    let mut renewed = record.clone();
+    renewed.merge(edit).ok()?;
+    let is_same = renewed.columns() == record.columns() && renewed.header() == record.header();
+    is_same.then(|| Admissible::certain(edit.clone()))
 }

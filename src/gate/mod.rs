@@ -60,13 +60,13 @@ mod standing;
 pub use access::{can_read, can_read_column, column_permissions, has_right};
 pub use action::{Action, LookupChange, Target};
 pub use case::{Answer, CaseExplanation, CaseJudge};
-pub use confirmed::{Admitted, Applied, Attestation, Confirmed, apply, replay};
+pub use confirmed::{Admitted, Applied, Attestation, Confirmed, Versions, apply, replay};
 pub use directory::{Directory, Knowledge};
 pub use explain::{
     Explanation, Finding, Held, Remedy, Requirement, Step, Way, explain, explain_in_full,
 };
 pub use facts::RecordFacts;
-pub use follow::follow_owner;
+pub use follow::{follow_owner, renew};
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
 pub use roster::Roster;
 pub(crate) use ruling::absent;

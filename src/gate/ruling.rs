@@ -2,10 +2,11 @@
 //! may do that. Never from what the sender says that the edit does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{
     Action, Admitted, Directory, Judgement, Knowledge, LookupChange, RecordFacts, Standing, Target,
-    can_read, judge, judge_columns,
+    can_read, can_read_column, judge, judge_columns,
 };
 use crate::crdt::Record;
 use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX, SHARES_MAX};
@@ -446,11 +447,26 @@ impl Case<'_> {
         match denied.first() {
             None => {
                 let certain = judged.unknown.is_empty() && judged.row == Judgement::Allowed;
-                Ok(self.admissible(certain))
+                let edit = self.on_hidden(record, &facts);
+                Ok(Ruling::Admissible(Admissible { edit, certain }))
             }
             Some(first) if denied.len() == of_edit => Err(Box::new(first.clone())),
             Some(_) => Ok(Ruling::Split(denied)),
         }
+    }
+
+    /// The edit as it counts. What its author may not read it was not written on, and would lose
+    /// to whatever is there: a value that is set replaces that.
+    fn on_hidden(&self, record: &Record, facts: &RecordFacts<'_>) -> Edit {
+        let mut edit = self.edit.clone();
+        for change in &mut edit.changes {
+            let Section::Secured(column) = &change.section else { continue };
+            let is_put = change.ops.iter().all(|op| matches!(op, Op::Put { .. }));
+            if is_put && !can_read_column(self.standing, record.table(), column, facts) {
+                Arc::make_mut(change).deps = record.heads(&change.section).to_vec();
+            }
+        }
+        edit
     }
 
     /// The columns that the edit sets, and the lookups among them that change.

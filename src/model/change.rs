@@ -3,9 +3,11 @@
 //! A [`Change`] stands for exactly one Automerge change: whoever holds its dependencies can
 //! rebuild that change bit for bit. No byte of Automerge's own formats ever comes from outside.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, ColumnName, EditId, Op, RecordId, TableName, Timestamp};
+use super::{ActorId, ColumnName, DeviceNumber, EditId, Op, RecordId, TableName, Timestamp};
 
 /// A part of a record that is one Automerge document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,6 +57,17 @@ pub struct Change {
     pub ops: Vec<Op>,
 }
 
+impl Change {
+    /// Whether it begins a new generation of its section: written by the server, from nothing, it
+    /// says all that the section holds, and what was there before is forgotten.
+    #[must_use]
+    pub fn begins_generation(&self) -> bool {
+        self.deps.is_empty()
+            && self.id.actor.device == DeviceNumber::SERVER
+            && self.section != Section::Header
+    }
+}
+
 /// What one commit of the app did to one record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Edit {
@@ -67,15 +80,16 @@ pub struct Edit {
     /// Of how many parts the commit consists that count together or not at all; 0: each counts for
     /// itself.
     pub atomic: u32,
-    /// One change for each section that it touches, sorted by section.
-    pub changes: Vec<Change>,
+    /// One change for each section that it touches, sorted by section. Shared with the records that
+    /// hold them: a change never changes.
+    pub changes: Vec<Arc<Change>>,
 }
 
 impl Edit {
     /// The change of `section`, where it touches it.
     #[must_use]
     pub fn change(&self, section: &Section) -> Option<&Change> {
-        self.changes.iter().find(|change| change.section == *section)
+        self.changes.iter().map(AsRef::as_ref).find(|change| change.section == *section)
     }
 
     /// Whether this edit and `other` count together or not at all.

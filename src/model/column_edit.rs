@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use litemap::LiteMap;
+
 use super::{ColumnName, ColumnType, Columns, Json, JsonError, Op, Value, json};
 use crate::limits::{
     CHANGE_PLACES_MAX, COUNTER_SET_MAX, COUNTER_STEP_MAX, ITEM_BYTES_MAX, LIST_ITEMS_MAX,
@@ -199,7 +201,7 @@ pub(crate) fn index(place: u32) -> usize {
 #[derive(Debug)]
 pub struct ColumnEdit<'a> {
     columns: &'a Columns,
-    touched: BTreeMap<ColumnName, Working>,
+    touched: LiteMap<ColumnName, Working>,
 }
 
 /// A value in a form that is quick to change.
@@ -220,7 +222,7 @@ impl<'a> ColumnEdit<'a> {
     /// Begins with these values.
     #[must_use]
     pub fn new(columns: &'a Columns) -> Self {
-        Self { columns, touched: BTreeMap::new() }
+        Self { columns, touched: LiteMap::new() }
     }
 
     /// The values of the columns that were changed.

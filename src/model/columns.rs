@@ -1,6 +1,9 @@
 use std::borrow::Borrow;
 use std::fmt;
+use std::iter::Zip;
 use std::ops::Index;
+use std::sync::Arc;
+use std::{slice, vec};
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,12 +12,14 @@ use super::{ColumnName, Value};
 
 /// The values of a record's columns. A column that was never set is absent.
 ///
-/// A record has few columns, and a replica reads many records: a sorted list takes one allocation of
-/// just the size that is needed.
-#[derive(Clone, PartialEq, Default)]
+/// A record has few columns, and the rows of a table mostly have the same ones: their names are a
+/// sorted list that rows share.
+#[derive(Clone, Default)]
 pub struct Columns {
-    /// Sorted by name, each name once.
-    list: Vec<(ColumnName, Value)>,
+    /// Sorted, each once; none where there are no columns.
+    names: Option<Arc<Vec<ColumnName>>>,
+    /// One for each name.
+    values: Vec<Value>,
 }
 
 /// So many are made room for before they were read: what a length from outside says is not trusted
@@ -25,19 +30,47 @@ impl Columns {
     /// No values.
     #[must_use]
     pub const fn new() -> Self {
-        Self { list: Vec::new() }
+        Self { names: None, values: Vec::new() }
     }
 
     /// No values yet, and room for so many.
     pub(crate) fn with_room(columns: usize) -> Self {
-        Self { list: Vec::with_capacity(columns.min(ROOM_MAX)) }
+        let mut all = Self::new();
+        all.reserve(columns.min(ROOM_MAX));
+        all
+    }
+
+    /// The first of the columns of another row, with these values: as many as there are.
+    pub(crate) fn like(row: &Self, values: Vec<Value>) -> Self {
+        let names = match &row.names {
+            Some(names) if names.len() == values.len() => Some(Arc::clone(names)),
+            Some(names) => names.get(..values.len()).map(|first| Arc::new(first.to_vec())),
+            None => None,
+        };
+        Self { names, values }
+    }
+
+    /// The names alone: for [`Self::like`].
+    pub(crate) fn without_values(&self) -> Self {
+        Self { names: self.names.clone(), values: Vec::new() }
+    }
+
+    pub(crate) fn names(&self) -> &[ColumnName] {
+        self.names.as_ref().map_or(&[], |names| names.as_slice())
+    }
+
+    fn reserve(&mut self, more: usize) {
+        if more > 0 {
+            Arc::make_mut(self.names.get_or_insert_default()).reserve(more);
+            self.values.reserve(more);
+        }
     }
 
     fn find<Q: Ord + ?Sized>(&self, column: &Q) -> Result<usize, usize>
     where
         ColumnName: Borrow<Q>,
     {
-        self.list.binary_search_by(|(name, _)| name.borrow().cmp(column))
+        self.names().binary_search_by(|name| name.borrow().cmp(column))
     }
 
     /// The column's value.
@@ -46,7 +79,7 @@ impl Columns {
     where
         ColumnName: Borrow<Q>,
     {
-        self.list.get(self.find(column).ok()?).map(|(_, value)| value)
+        self.values.get(self.find(column).ok()?)
     }
 
     /// The column's value, to be changed.
@@ -55,7 +88,7 @@ impl Columns {
         ColumnName: Borrow<Q>,
     {
         let at = self.find(column).ok()?;
-        self.list.get_mut(at).map(|(_, value)| value)
+        self.values.get_mut(at)
     }
 
     /// Whether the column has a value.
@@ -70,14 +103,13 @@ impl Columns {
     /// Gives a column a value; returns the one before.
     pub fn insert(&mut self, column: ColumnName, value: Value) -> Option<Value> {
         // They mostly come in order.
-        if self.list.last().is_none_or(|(last, _)| *last < column) {
-            self.list.push((column, value));
-            return None;
-        }
-        match self.find(&column) {
-            Ok(at) => self.list.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
+        let is_last = self.names().last().is_none_or(|last| *last < column);
+        let at = if is_last { Err(self.values.len()) } else { self.find(&column) };
+        match at {
+            Ok(at) => self.values.get_mut(at).map(|old| std::mem::replace(old, value)),
             Err(at) => {
-                self.list.insert(at, (column, value));
+                Arc::make_mut(self.names.get_or_insert_default()).insert(at, column);
+                self.values.insert(at, value);
                 None
             }
         }
@@ -89,28 +121,31 @@ impl Columns {
         ColumnName: Borrow<Q>,
     {
         let at = self.find(column).ok()?;
-        Some(self.list.remove(at).1)
+        Arc::make_mut(self.names.get_or_insert_default()).remove(at);
+        Some(self.values.remove(at))
     }
 
     /// Takes away all but those of which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&ColumnName, &mut Value) -> bool) {
-        self.list.retain_mut(|(column, value)| keep(column, value));
+        let all = std::mem::take(self).into_iter();
+        self.extend(
+            all.filter_map(|(name, mut value)| keep(&name, &mut value).then_some((name, value))),
+        );
     }
 
     /// How many columns have a value.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.values.len()
     }
 
     /// Whether no column has a value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.values.is_empty()
     }
 
     /// Columns and values, in the order of the names.
-    #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         self.into_iter()
     }
@@ -118,13 +153,13 @@ impl Columns {
     /// The names, in order.
     #[must_use]
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &ColumnName> {
-        self.list.iter().map(|(column, _)| column)
+        self.names().iter()
     }
 
     /// The values, in the order of the names.
     #[must_use]
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
-        self.list.iter().map(|(_, value)| value)
+        self.values.iter()
     }
 }
 
@@ -146,39 +181,31 @@ impl fmt::Debug for Columns {
     }
 }
 
-/// Columns and values, in the order of the names.
-#[derive(Debug, Clone)]
-pub struct Iter<'a>(std::slice::Iter<'a, (ColumnName, Value)>);
-
-impl<'a> Iterator for Iter<'a> {
-    type Item = (&'a ColumnName, &'a Value);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|(column, value)| (column, value))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+impl PartialEq for Columns {
+    fn eq(&self, other: &Self) -> bool {
+        self.names() == other.names() && self.values == other.values
     }
 }
 
-impl ExactSizeIterator for Iter<'_> {}
+/// Columns and values, in the order of the names.
+type Iter<'a> = Zip<slice::Iter<'a, ColumnName>, slice::Iter<'a, Value>>;
 
 impl<'a> IntoIterator for &'a Columns {
     type Item = (&'a ColumnName, &'a Value);
     type IntoIter = Iter<'a>;
 
     fn into_iter(self) -> Iter<'a> {
-        Iter(self.list.iter())
+        self.names().iter().zip(&self.values)
     }
 }
 
 impl IntoIterator for Columns {
     type Item = (ColumnName, Value);
-    type IntoIter = std::vec::IntoIter<(ColumnName, Value)>;
+    type IntoIter = Zip<vec::IntoIter<ColumnName>, vec::IntoIter<Value>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.list.into_iter()
+        let names = self.names.map(Arc::unwrap_or_clone).unwrap_or_default();
+        names.into_iter().zip(self.values)
     }
 }
 
@@ -186,7 +213,7 @@ impl IntoIterator for Columns {
 impl Extend<(ColumnName, Value)> for Columns {
     fn extend<T: IntoIterator<Item = (ColumnName, Value)>>(&mut self, columns: T) {
         let columns = columns.into_iter();
-        self.list.reserve(columns.size_hint().0.min(ROOM_MAX));
+        self.reserve(columns.size_hint().0.min(ROOM_MAX));
         for (column, value) in columns {
             self.insert(column, value);
         }
@@ -255,6 +282,19 @@ mod tests {
         assert_eq!(columns.insert(name("a"), number(4)), Some(number(2)));
         assert_eq!(columns.remove("b"), Some(number(3)));
         assert_eq!((columns.len(), columns.get("b")), (1, None));
+        columns.retain(|name, _| name.as_str() != "a");
+        assert_eq!((columns.is_empty(), &columns), (true, &Columns::new()));
+    }
+
+    #[test]
+    fn rows_that_share_their_names_are_changed_one_by_one() {
+        let first = Columns::from([(name("a"), Value::Null), (name("b"), Value::Null)]);
+        let mut second = Columns::like(&first.without_values(), vec![Value::Boolean(true); 2]);
+        second.insert(name("c"), Value::Null);
+        second.remove("a");
+        assert_eq!(first.keys().map(ColumnName::as_str).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(second.keys().map(ColumnName::as_str).collect::<Vec<_>>(), ["b", "c"]);
+        assert_eq!(Columns::like(&first, vec![Value::Null]).keys().len(), 1);
     }
 
     #[test]

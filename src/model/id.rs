@@ -99,9 +99,36 @@ number! {
     /// A device's number within its organization, given at enrolment. 0: not enrolled yet.
     DeviceNumber(u32)
 }
-number! {
-    /// A place in the server's log. The first admitted change has 1; 0 is before all of them.
-    Sequence(u64)
+/// A place in the server's log. The first admitted change has 1; 0 is before all of them.
+///
+/// It is written as eight bytes, whatever it is: a message is not longer because of what others did
+/// that its reader knows nothing of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "[u8; 8]", into = "[u8; 8]")]
+pub struct Sequence(pub u64);
+
+impl From<[u8; 8]> for Sequence {
+    fn from(bytes: [u8; 8]) -> Self {
+        Self(u64::from_le_bytes(bytes))
+    }
+}
+
+impl From<Sequence> for [u8; 8] {
+    fn from(sequence: Sequence) -> Self {
+        sequence.0.to_le_bytes()
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sequence({})", self.0)
+    }
 }
 number! {
     /// Which life of the log a [`Sequence`] belongs to: a restored server starts a new one.
@@ -110,6 +137,11 @@ number! {
 number! {
     /// Counts the versions of policy and organization on a server; verdicts name the one used.
     PolicyEpoch(u64)
+}
+
+impl DeviceNumber {
+    /// What the server writes itself is of no device.
+    pub const SERVER: Self = Self(0);
 }
 
 /// What one commit of the app did to one record, named for good: it survives re-authoring and

@@ -15,11 +15,12 @@ mod read;
 mod receipt;
 mod session;
 mod shape;
+mod sight;
 mod table;
 mod transaction;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -59,6 +60,7 @@ pub use transaction::{PreparedTransaction, Transaction};
 use admin::Answers;
 use listen::Listeners;
 use session::Until;
+use sight::Sight;
 
 /// An app's records on this device. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
@@ -81,6 +83,7 @@ struct Shared {
     events: broadcast::Sender<Event>,
     listeners: Listeners,
     answers: Answers,
+    sight: RwLock<Arc<Sight>>,
     /// What happened since the replica was opened.
     totals: Mutex<Totals>,
     /// Counts steps of the machine: whoever waits for something looks again.
@@ -148,6 +151,7 @@ impl ReplicaBuilder {
         }
         let shared = Shared {
             reader: store.reader(),
+            sight: RwLock::new(Arc::new(Sight::of(&machine))),
             core: Mutex::new(Core { machine, store }),
             key,
             events: broadcast::Sender::new(EVENTS_KEPT_MAX),
@@ -412,8 +416,7 @@ impl Replica {
     }
 
     /// Signs the user out: rows, grant and quarantine go from this replica, and it can be enrolled
-    /// anew. With `wipe`, pending edits are discarded too. (The rows' bytes stay in the file until
-    /// it is reused or deleted.)
+    /// anew. With `wipe`, pending edits are discarded too. No byte of what goes is left in the file.
     ///
     /// # Errors
     /// Edits are pending and `wipe` was not asked for, or the file cannot be written.
@@ -482,12 +485,25 @@ impl Shared {
         let run = tokio::task::spawn_blocking(move || {
             let mut core = shared.core();
             let result = step(&mut core);
+            shared.see(&core.machine);
             let events: Vec<_> = std::iter::from_fn(|| core.machine.poll_event()).collect();
             drop(core);
             shared.publish(events);
             result
         });
         run.await.unwrap_or_else(|_| Err(E::gone()))
+    }
+
+    fn sight(&self) -> Arc<Sight> {
+        Arc::clone(&self.sight.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Follows what the machine knows of the user's privileges.
+    fn see(&self, machine: &ReplicaMachine) {
+        if !self.sight().is_of(machine) {
+            let sight = Arc::new(Sight::of(machine));
+            *self.sight.write().unwrap_or_else(PoisonError::into_inner) = sight;
+        }
     }
 
     fn outputs(&self) -> Vec<Output> {

@@ -1,13 +1,14 @@
 //! Reads: local, synchronous, of one state each, whatever is written meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::sight::Sight;
 use super::{EditError, Replica};
 use crate::crdt::ChangeHash;
 use crate::gate::Standing;
 use crate::model::{
-    ColumnName, Columns, DeviceNumber, Header, RecordId, Schema, Section, Sequence, TableName,
-    UserId, Value,
+    ColumnName, Columns, DeviceNumber, Header, RecordId, Schema, Section, Secured, Sequence,
+    TableName, UserId, Value,
 };
 use crate::sync::{Enrolment, Quarantined, StoreError, StoredRow};
 
@@ -22,20 +23,39 @@ pub struct Row {
     pub columns: Columns,
     /// Whether something on it is not ruled on yet.
     pub pending: bool,
-    /// The place in the server's log of its last confirmed edit; 0: it has none yet.
+    /// The place in the server's log of the last confirmed edit of what the user may read of it; 0:
+    /// it has none yet.
     pub version: Sequence,
+    /// The secured columns that the user may not read of it.
+    pub hidden: BTreeSet<ColumnName>,
 }
 
 impl Row {
-    fn new(id: RecordId, row: StoredRow) -> Self {
-        let StoredRow { header, columns, pending, version } = row;
-        Self { id, header, columns, pending, version }
+    fn new(id: RecordId, row: StoredRow, table: &TableName, sight: &Sight) -> Self {
+        let StoredRow { header, mut columns, pending, version } = row;
+        let hidden = sight.hidden(table, &header);
+        for column in &hidden {
+            // What the user set without being able to read it.
+            columns.remove(column);
+        }
+        Self { id, header, columns, pending, version, hidden }
     }
 
-    /// The column's value; null where it was never set.
+    /// The column's value; null where it was never set, and where it is hidden: see [`Self::read`].
     #[must_use]
     pub fn get(&self, column: &str) -> &Value {
         self.columns.get(column).unwrap_or(&Value::Null)
+    }
+
+    /// The column's value, unless it is hidden: what it holds, or whether it holds anything, is not
+    /// for this user to know.
+    #[must_use]
+    pub fn read(&self, column: &str) -> Secured<&Value> {
+        if self.hidden.contains(column) {
+            Secured::Hidden
+        } else {
+            Secured::Known(self.get(column))
+        }
     }
 }
 
@@ -80,7 +100,7 @@ impl Replica {
     /// The file cannot be read, or is damaged.
     pub fn get(&self, table: &TableName, id: RecordId) -> Result<Option<Row>, StoreError> {
         let row = self.shared.reader.snapshot()?.row(table, id)?;
-        Ok(row.map(|row| Row::new(id, row)))
+        Ok(row.map(|row| Row::new(id, row, table, &self.shared.sight())))
     }
 
     /// A row as the server has confirmed it.
@@ -93,7 +113,7 @@ impl Replica {
         id: RecordId,
     ) -> Result<Option<Row>, StoreError> {
         let row = self.shared.reader.snapshot()?.confirmed_row(table, id)?;
-        Ok(row.map(|row| Row::new(id, row)))
+        Ok(row.map(|row| Row::new(id, row, table, &self.shared.sight())))
     }
 
     /// Up to `limit` rows of a table after `after`, in the order of their ids.
@@ -110,7 +130,7 @@ impl Replica {
     }
 
     /// Up to `limit` rows of a table after `after` whose columns hold all these values, in the
-    /// order of their ids.
+    /// order of their ids. A hidden column holds no value, not even null.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -121,8 +141,15 @@ impl Replica {
         after: Option<RecordId>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let rows = self.shared.reader.snapshot()?.find(table, equal, after, limit)?;
-        Ok(rows.into_iter().map(|(id, row)| Row::new(id, row)).collect())
+        let sight = self.shared.sight();
+        let is_secured = |column: &ColumnName| sight.secured(table).contains(column);
+        let asked: Vec<_> = equal.iter().map(|(column, _)| column.as_str()).collect();
+        let looks =
+            if equal.iter().any(|(column, _)| is_secured(column)) { usize::MAX } else { limit };
+        let rows = self.shared.reader.snapshot()?.find(table, equal, after, looks)?;
+        let rows = rows.into_iter().map(|(id, row)| Row::new(id, row, table, &sight));
+        let is_known = |row: &Row| asked.iter().all(|column| !row.read(column).is_hidden());
+        Ok(rows.filter(is_known).take(limit).collect())
     }
 
     /// How many rows a table has.

@@ -119,6 +119,7 @@ impl Shared {
             if until == Until::UpToDate && self.is_up_to_date() {
                 return Ok(());
             }
+            let put_off = self.core().machine.purges_in(system::now());
             tokio::select! {
                 biased;
                 frame = receiver.next() => {
@@ -131,6 +132,13 @@ impl Shared {
                     step.await?;
                 }
                 () = self.edited.notified() => {}
+                () = tokio::time::sleep(put_off.unwrap_or_default()), if put_off.is_some() => {
+                    let step = self.with_core(|core| {
+                        core.machine.wake(&mut core.store, system::now());
+                        Ok::<_, SessionError>(())
+                    });
+                    step.await?;
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use super::shape::fields_of;
+use super::sight::of_fields;
 use super::{Draft, EditBuilder, EditError, Intent, Receipt, Replica, Row};
 use crate::model::{
     self, Column, ColumnName, ColumnPermissions, Columns, Denial, JsonError, OPEN_COLUMN, Owner,
@@ -63,6 +64,8 @@ pub enum TableError {
 pub struct TypedTable<T> {
     replica: Replica,
     name: TableName,
+    /// Where the type has a fixed set of them.
+    fields: Option<&'static [&'static str]>,
     row: PhantomData<fn() -> T>,
 }
 
@@ -74,7 +77,8 @@ impl<T> std::fmt::Debug for TypedTable<T> {
 
 impl<T> Clone for TypedTable<T> {
     fn clone(&self) -> Self {
-        Self { replica: self.replica.clone(), name: self.name.clone(), row: PhantomData }
+        let Self { replica, name, fields, .. } = self;
+        Self { replica: replica.clone(), name: name.clone(), fields: *fields, row: PhantomData }
     }
 }
 
@@ -84,7 +88,9 @@ fn known<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
 
 impl Replica {
     /// A table whose rows are read and written as `T`: a struct whose fields are named like the
-    /// table's columns. Fields for optional columns are `Option`s or have a serde default.
+    /// table's columns. Fields for optional columns are `Option`s or have a serde default; those for
+    /// secured columns are [`Secured`](crate::model::Secured), or `Option`s, for which hidden is
+    /// `None`.
     ///
     /// # Errors
     /// The schema has no such table, or the type does not fit it.
@@ -98,10 +104,12 @@ impl Replica {
             return Err(TableError::NoSuchTable { table, known });
         };
         // A type without fixed fields, such as a map, is checked value by value.
-        if let Some(fields) = fields_of::<T>() {
+        let fields = fields_of::<T>();
+        if let Some(fields) = fields {
             check_fields(table, fields)?;
         }
-        Ok(TypedTable { replica: self.clone(), name: table.id.clone(), row: PhantomData })
+        let (replica, name) = (self.clone(), table.id.clone());
+        Ok(TypedTable { replica, name, fields, row: PhantomData })
     }
 }
 
@@ -339,11 +347,18 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
     }
 
     fn read(&self, row: &Row) -> Result<T, TableError> {
-        let fields = row_fields(row);
-        serde_path_to_error::deserialize(Json::Object(fields)).map_err(|error| TableError::Row {
-            table: self.name.clone(),
-            row: row.id,
-            error: error.to_string(),
+        let values = row_fields(row);
+        let sight = self.replica.shared.sight();
+        let secured = sight.secured(&self.name);
+        let read = match self.fields {
+            Some(fields) if !secured.is_empty() => {
+                serde_path_to_error::deserialize(of_fields(row, values, secured, fields))
+            }
+            _ => serde_path_to_error::deserialize(Json::Object(values)),
+        };
+        read.map_err(|error| {
+            let (table, row, error) = (self.name.clone(), row.id, error.to_string());
+            TableError::Row { table, row, error }
         })
     }
 }

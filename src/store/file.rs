@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{
@@ -13,16 +13,17 @@ use redb::{
     TransactionError, WriteTransaction,
 };
 
-use super::OpenError;
 use super::fence::{self, fenced};
 use super::peek::Peek;
+use super::reading::{Readers, Snapshot};
 use super::survey::Survey;
 use super::table::Table;
 use super::untouched::{Leave, Untouched};
+use super::{OpenError, rewrite};
 use crate::sync::StoreError;
 
 /// The format of files that this build writes, and the only one that it reads.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 5;
 
 /// What the file is: "kind" -> a [`FileKind`], "format" -> its number, "commits" -> how many there
 /// were. This table stays as it is in all formats, so that every build can say what it cannot read.
@@ -82,19 +83,36 @@ pub(super) type MakeTables = fn(&WriteTransaction) -> Result<(), StoreError>;
 type Opener = Box<dyn Fn() -> Result<Open, OpenError> + Send + Sync>;
 
 /// A database, and what it lies in.
-struct Open {
+pub(super) struct Open {
     database: Database,
     storage: Box<dyn Leave>,
+}
+
+/// The database that is open now.
+struct Current {
+    open: Open,
+    /// Whoever reads it.
+    readers: Arc<Readers>,
+}
+
+/// What a database lies in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A file, which another can replace.
+    File,
+    /// Other storage, which stays.
+    Storage,
 }
 
 /// An open file.
 pub(super) struct File {
     kind: FileKind,
-    /// In messages.
+    /// In messages, and where another is put in its place.
     path: PathBuf,
+    place: Place,
     opener: Opener,
     /// `None`: opening it again failed, and is tried again.
-    database: RwLock<Option<Open>>,
+    database: RwLock<Option<Current>>,
     /// What memory says may not be what the disk says.
     stale: AtomicBool,
 }
@@ -112,7 +130,7 @@ impl fmt::Debug for File {
 impl Drop for File {
     fn drop(&mut self) {
         let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        close(database);
+        close(database.map(|current| current.open));
     }
 }
 
@@ -120,7 +138,10 @@ impl File {
     /// Opens a file that is there.
     pub(super) fn open(path: &Path, kind: FileKind) -> Result<Self, OpenError> {
         let file = path.to_owned();
-        Self::new(kind, path, Box::new(move || open(&file, kind)))
+        let opened = Self::new(kind, path, Place::File, Box::new(move || open(&file, kind)))?;
+        // Nobody else writes it now: what lies beside it was left where a process ended.
+        rewrite::remove_unfinished(path)?;
+        Ok(opened)
     }
 
     /// Creates a file that is not there yet, and opens it.
@@ -164,17 +185,64 @@ impl File {
             }
             checked(path, open, kind)
         };
-        Self::new(kind, path, Box::new(opener))
+        Self::new(kind, path, Place::Storage, Box::new(opener))
     }
 
-    fn new(kind: FileKind, path: &Path, opener: Opener) -> Result<Self, OpenError> {
-        let database = RwLock::new(Some(opener()?));
-        Ok(Self { kind, path: path.to_owned(), opener, database, stale: AtomicBool::new(false) })
+    fn new(kind: FileKind, path: &Path, place: Place, opener: Opener) -> Result<Self, OpenError> {
+        let database = RwLock::new(Some(Current::new(opener()?)));
+        let (path, stale) = (path.to_owned(), AtomicBool::new(false));
+        Ok(Self { kind, path, place, opener, database, stale })
     }
 
     /// The state of this moment.
-    pub(super) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        self.with(|database| database.begin_read().map_err(fence::transaction))
+    pub(super) fn begin_read(&self) -> Result<Snapshot, StoreError> {
+        self.with_current(|current| {
+            let tx = current.open.database.begin_read().map_err(fence::transaction)?;
+            Ok(Snapshot::new(tx, Arc::clone(&current.readers)))
+        })
+    }
+
+    /// Whether [`Self::rewrite`] can do its work: other storage than a file cannot be replaced.
+    pub(super) fn is_replaceable(&self) -> bool {
+        self.place == Place::File
+    }
+
+    /// Puts a new file in the place of this one, which holds what `copy` takes over and not a byte
+    /// more: redb leaves the bytes of what is deleted where they are. At any moment the name leads
+    /// to one of the two, whole and durable. The caller sees to it that nobody writes meanwhile;
+    /// who reads goes on, and what was begun before ends on the old file.
+    pub(super) fn rewrite(
+        &self,
+        copy: impl FnOnce(&ReadTransaction, &WriteTransaction) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let snapshot = self.begin_read()?;
+        let failed = |error: OpenError| StoreError::Io(error.to_string());
+        // Where the name is a link, what it leads to is what holds the bytes.
+        let path = fs::canonicalize(&self.path).map_err(|it| StoreError::Io(it.to_string()))?;
+        let new = rewrite::Unfinished::create(&path).map_err(failed)?;
+        let storage = FileBackend::new(new.reopen().map_err(failed)?)
+            .map_err(|error| failed(OpenError::redb(&path, "rewrite it", error)))?;
+        let open = open_repaired(&path, storage, self.kind).map_err(failed)?;
+        fenced(|| fill(&open.database, self.kind, |tx| copy(&snapshot, tx)))?;
+        drop(snapshot);
+        let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Windows does not replace what is open, so there is a moment in which another process
+        // could open the old file. Elsewhere both are held until the new one has the name.
+        if cfg!(windows) {
+            close(guard.take().map(|current| current.open));
+        }
+        let named = new.take_place_of(&path);
+        if let Err(error) = named {
+            close(Some(open));
+            return Err(failed(error));
+        }
+        let old = guard.replace(Current::new(open));
+        drop(guard);
+        self.stale.store(false, Ordering::Release);
+        if let Some(Current { open, readers }) = old {
+            readers.close_after_last(open);
+        }
+        rewrite::make_durable(&path).map_err(failed)
     }
 
     /// Does `work` in one durable transaction: all of it, or nothing.
@@ -227,37 +295,51 @@ impl File {
     pub(super) fn check_integrity(&self) -> Result<(), StoreError> {
         self.with(|_| Ok(()))?;
         let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(open) = guard.as_mut() else { return Err(closed()) };
-        check_pages(&mut open.database)
+        let Some(current) = guard.as_mut() else { return Err(closed()) };
+        check_pages(&mut current.open.database)
     }
 
     fn with<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.with_current(|current| work(&current.open.database))
+    }
+
+    fn with_current<T>(
+        &self,
+        work: impl FnOnce(&Current) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = guard.as_ref()
+        if let Some(current) = guard.as_ref()
             && !self.stale.load(Ordering::Acquire)
         {
-            return fenced(|| work(&open.database));
+            return fenced(|| work(current));
         }
         drop(guard);
         let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if guard.is_none() || self.stale.load(Ordering::Acquire) {
             self.reopen(&mut guard)?;
         }
-        let Some(open) = guard.as_ref() else { return Err(closed()) };
-        fenced(|| work(&open.database))
+        let Some(current) = guard.as_ref() else { return Err(closed()) };
+        fenced(|| work(current))
     }
 
-    fn reopen(&self, database: &mut Option<Open>) -> Result<(), StoreError> {
+    fn reopen(&self, database: &mut Option<Current>) -> Result<(), StoreError> {
         // Closes it first: a file is opened once.
-        close(database.take());
+        close(database.take().map(|current| current.open));
         let opened = (self.opener)();
-        *database = Some(opened.map_err(|error| StoreError::Io(error.to_string()))?);
+        let opened = opened.map_err(|error| StoreError::Io(error.to_string()))?;
+        *database = Some(Current::new(opened));
         self.stale.store(false, Ordering::Release);
         tracing::warn!(path = %self.path.display(), "opened the file again after an error");
         Ok(())
+    }
+}
+
+impl Current {
+    fn new(open: Open) -> Self {
+        Self { open, readers: Arc::default() }
     }
 }
 
@@ -295,7 +377,7 @@ fn count(tx: &WriteTransaction) -> Result<u64, StoreError> {
     Ok(number)
 }
 
-fn close(open: Option<Open>) {
+pub(super) fn close(open: Option<Open>) {
     let Some(Open { database, storage }) = open else { return };
     storage.leave();
     if let Err(error) = fenced(|| {
@@ -598,6 +680,6 @@ fn fill(
 }
 
 /// Makes the rename durable; only Unix lets a folder be opened for that.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -1,11 +1,11 @@
 //! Tables whose values carry a checksum.
 //!
-//! A value is four bytes of keyed BLAKE3 over (length of the key, key, payload), and then the
-//! payload, which is postcard. The hash's key is made from the table's name, so that an entry that
-//! strays into another table or under another key is found out too.
+//! A value is four bytes of XXH3 over its payload, and then the payload, which is postcard. The hash
+//! is seeded by that of the key, and that one by that of the table's name, so that an entry that
+//! strays into another table or under another key is found out too. It is for accidents: who can
+//! write the file can write checksums.
 
 use std::marker::PhantomData;
-use std::sync::OnceLock;
 
 use redb::{
     AccessGuard, Range, ReadOnlyTable, ReadTransaction, ReadableTable, StorageError,
@@ -13,6 +13,8 @@ use redb::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use xxhash_rust::const_xxh3::xxh3_64 as const_xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::fence;
 use super::key::{StoreKey, after, after_prefix};
@@ -23,18 +25,17 @@ type Bytes = &'static [u8];
 /// Made room for when a value is written: most are not larger.
 const VALUE_ROOM: usize = 512;
 
-const CHECKSUM_LABEL: &str = "tidegate 2026 checksum of a stored value";
-
 /// A table: its name, and which keys and values it holds.
 pub(super) struct Table<K, V> {
     name: &'static str,
-    hash_key: OnceLock<[u8; 32]>,
+    /// Where the checksums of this table begin.
+    seed: u64,
     kinds: PhantomData<fn(K) -> V>,
 }
 
 impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     pub(super) const fn new(name: &'static str) -> Self {
-        Self { name, hash_key: OnceLock::new(), kinds: PhantomData }
+        Self { name, seed: const_xxh3_64(name.as_bytes()), kinds: PhantomData }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -77,13 +78,8 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn checksum(&self, key: &[u8], payload: &[u8]) -> [u8; 4] {
-        let hash_key =
-            self.hash_key.get_or_init(|| blake3::derive_key(CHECKSUM_LABEL, self.name.as_bytes()));
-        let mut hasher = blake3::Hasher::new_keyed(hash_key);
-        hasher.update(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
-        hasher.update(key);
-        hasher.update(payload);
-        let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
+        let [a, b, c, d, ..] =
+            xxh3_64_with_seed(payload, xxh3_64_with_seed(key, self.seed)).to_le_bytes();
         [a, b, c, d]
     }
 
@@ -184,6 +180,10 @@ where
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
         self.inner.len().map_err(fence::storage)
+    }
+
+    pub(super) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
     }
 
     /// The bytes, unchecked.
@@ -316,19 +316,13 @@ where
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, key: &K) -> Result<Option<V>, StoreError> {
-        let key = key.to_bytes();
-        let old = self.inner.remove(key.as_slice()).map_err(fence::storage)?;
-        old.map(|old| self.table.decode(&key, old.value())).transpose()
-    }
-
     /// Removes all entries up to `key`, it included.
     pub(super) fn delete_up_to(&mut self, key: &K) -> Result<(), StoreError> {
         let end = key.to_bytes();
         self.inner.retain_in(..=end.as_slice(), |_, _| false).map_err(fence::storage)
     }
 
-    /// As [`Self::remove`]; tells only whether there was one.
+    /// Removes an entry; tells whether there was one.
     pub(super) fn delete(&mut self, key: &K) -> Result<bool, StoreError> {
         let old = self.inner.remove(key.to_bytes().as_slice()).map_err(fence::storage)?;
         Ok(old.is_some())

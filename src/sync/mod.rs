@@ -14,6 +14,6 @@ pub use entropy::Entropy;
 pub use grant::{Grant, GrantError};
 pub use storage::{
     Commit, DeviceRow, Enrolment, Erased, Held, Kept, KeptSize, LogEntry, Operation, Pending,
-    Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore,
-    StoreError, StoredRow, Turn,
+    Purge, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
+    ServerStore, StoreError, StoredRow, Turn,
 };

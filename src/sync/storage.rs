@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use std::collections::BTreeMap;
 
-use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
+use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
     BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
@@ -56,6 +56,14 @@ pub struct Turn {
     pub part: u32,
 }
 
+impl Turn {
+    /// The turn in which an edit of this number is made first.
+    #[must_use]
+    pub fn first(edit: EditId) -> Self {
+        Self { counter: edit.counter, part: edit.part }
+    }
+}
+
 /// An edit that the server has not ruled on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pending {
@@ -100,6 +108,29 @@ pub struct Quarantined {
     pub at: Timestamp,
 }
 
+/// How it stands with the bytes of what a device may not hold any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Purge {
+    /// There are none, and nobody waits to hear so.
+    #[default]
+    Nothing,
+    /// Something left, and its bytes may still be where it was: the store is to be rewritten.
+    Due,
+    /// The bytes are gone; the server is to be told.
+    Done,
+}
+
+impl Purge {
+    /// What is left to do once the store was written anew.
+    #[must_use]
+    pub fn rewritten(self) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Due | Self::Done => Self::Done,
+        }
+    }
+}
+
 /// What a device knows of itself and of where it stands.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ReplicaMeta {
@@ -138,6 +169,8 @@ pub struct ReplicaMeta {
     /// The highest serial of a server certificate seen: one with a lower serial is of keys that
     /// were replaced.
     pub serial: u64,
+    /// What is to be done about what left.
+    pub purge: Purge,
 }
 
 /// How many edits are kept, and how many bytes they are, roughly.
@@ -305,6 +338,13 @@ pub trait ReplicaStore {
     /// # Errors
     /// Nothing of the batch was written, or (as the variant says) that is not known.
     fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError>;
+
+    /// Writes all that it holds anew, so that not a byte of what was deleted is left, and turns
+    /// [`ReplicaMeta::purge`] to [`Purge::rewritten`]; durably, and as a whole.
+    ///
+    /// # Errors
+    /// Nothing was done, or it was not made durable: it is tried again.
+    fn rewrite(&mut self) -> Result<(), StoreError>;
 }
 
 /// A device that enrolled.
@@ -320,6 +360,8 @@ pub struct DeviceRow {
     pub name: String,
     /// Whether an administrator revoked it.
     pub revoked: bool,
+    /// What it stated last of what it purged.
+    pub purged: Option<SignedPurgeReceipt>,
 }
 
 /// One admitted edit in the log.

@@ -60,11 +60,16 @@ async fn a_user_without_the_right_finds_it_in_quarantine_after_enrolment() {
 async fn signing_out_takes_everything_along_but_nothing_unsent() {
     let office = Office::open();
     let ann = office.device("ann", "ann").await;
-    let (id, _) = ann.insert(&table("account"), columns([("name", text("cash"))])).await.unwrap();
+    let name = "cash of 8f1d3c5b7a";
+    let file = || std::fs::read(office.dir.path().join("ann.redb")).unwrap();
+    let has_name = || file().windows(name.len()).any(|bytes| bytes == name.as_bytes());
+    let (id, _) = ann.insert(&table("account"), columns([("name", text(name))])).await.unwrap();
     assert!(matches!(ann.sign_out(false).await, Err(SignOutError::Pending(1))));
     assert!(ann.get(&table("account"), id).unwrap().is_some());
     ann.sync().await.unwrap();
+    assert!(has_name());
     ann.sign_out(false).await.unwrap();
+    assert!(!has_name());
     assert_eq!((ann.user(), ann.count(&table("account")).unwrap()), (None, 0));
     assert!(ann.sync().await.is_err());
 

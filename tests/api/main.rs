@@ -16,6 +16,7 @@ mod embed;
 mod enrolment;
 mod erase;
 mod handles;
+mod hidden;
 mod office;
 mod open;
 mod quarantine;

@@ -145,3 +145,26 @@ fn devices_are_listed_and_revoked_and_denials_told() {
     assert!(code == 2 && told.contains("no device 9"), "{told}");
     assert!(world.device("office", &["admin", "devices"]).done().contains("2  alice  revoked"));
 }
+
+#[test]
+fn what_a_device_purged_is_listed_beside_it() {
+    let (world, _server) = begin();
+    world.edit("office", "customer", "new", &["name=Acme"]);
+    world.sync("office");
+    world.enroll("acme", "alice", "alice");
+    assert_eq!(world.rows("alice", "customer").len(), 1);
+    let devices = || world.device("office", &["admin", "devices", "--json"]).json();
+    assert_eq!(devices()[1]["purged"], json!(null));
+    world.device("office", &["admin", "user", "disable", "alice"]).done();
+    world.sync("alice");
+    assert!(world.rows("alice", "customer").is_empty());
+    let purged = &devices()[1]["purged"];
+    assert_eq!(purged["covers_present"], true, "{purged}");
+    assert!(purged["up_to"].as_u64() >= Some(1), "{purged}");
+    let text = world.device("office", &["admin", "devices"]).done();
+    assert!(text.contains("purged to present privileges, at "), "{text}");
+
+    // What alice may do by now the device has not heard of.
+    world.device("office", &["admin", "user", "enable", "alice"]).done();
+    assert_eq!(devices()[1]["purged"]["covers_present"], false);
+}

@@ -106,7 +106,7 @@ pub(crate) fn mutants_of_change_sets_are_refused_or_judged() {
     for confirmed in server.store.records.values() {
         let read = tidegate::crdt::Record::from_edit(&confirmed.to_edit()).unwrap();
         assert_eq!(read.columns(), confirmed.record().columns());
-        for section in read.sections().keys().filter(|it| **it != Section::Header) {
+        for section in read.sections().map(|it| it.0).filter(|it| **it != Section::Header) {
             let columns = read.document(section).unwrap().columns().unwrap();
             assert!(columns.iter().all(|(name, value)| read.columns()[name] == *value));
         }

@@ -90,6 +90,7 @@ impl Server {
             user: "eve".parse().unwrap(),
             name: "hers".into(),
             revoked: false,
+            purged: None,
         };
         let operations = vec![Operation::PutDevice(device)];
         store.commit(Commit { expected: meta.clone(), meta, operations }).unwrap();

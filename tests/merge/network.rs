@@ -120,6 +120,15 @@ impl Network {
         self.server.set_page_bounds(PageBounds { looks, ..PageBounds::default() });
     }
 
+    /// Sections with more changes than these begin a new generation.
+    pub(crate) fn set_generation_changes(&mut self, changes: usize) {
+        self.server.set_generation_changes(changes);
+    }
+
+    pub(crate) fn is_connected(&self, at: usize) -> bool {
+        self.devices[at].connection.is_some()
+    }
+
     fn commit(&mut self, at: usize, intent: Intent) {
         let Device { machine, store, .. } = &mut self.devices[at];
         let draft = Draft { table: table().id, record: record(), intent };
@@ -254,6 +263,12 @@ impl Network {
     /// The record as it is confirmed on a device.
     pub(crate) fn on_device(&self, at: usize) -> Record {
         self.devices[at].store.confirmed(&table().id, record()).unwrap().unwrap().record().clone()
+    }
+
+    /// What a device shows of a column.
+    pub(crate) fn value(&self, at: usize, name: &str) -> Option<Value> {
+        let row = self.devices[at].store.row(&table().id, record()).unwrap().unwrap();
+        row.columns.get(&column(name)).cloned()
     }
 
     /// The text that a device shows.

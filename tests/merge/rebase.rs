@@ -8,7 +8,7 @@ use tidegate::model::{ActorId, Change, DeviceNumber, Op, Section, Value};
 use crate::replicas::{Replica, Rng, column};
 
 /// Hands out characters of which each occurs once, so that a text tells where each went.
-struct Letters(u32);
+pub(crate) struct Letters(pub(crate) u32);
 
 impl Letters {
     fn next(&mut self) -> char {
@@ -16,7 +16,7 @@ impl Letters {
         char::from_u32(0x4e00 + self.0).unwrap()
     }
 
-    fn some(&mut self, count: usize) -> String {
+    pub(crate) fn some(&mut self, count: usize) -> String {
         (0..count).map(|_| self.next()).collect()
     }
 }
@@ -28,7 +28,7 @@ fn text(replica: &Replica) -> Vec<char> {
     }
 }
 
-fn splice(at: usize, delete: usize, insert: String) -> Op {
+pub(crate) fn splice(at: usize, delete: usize, insert: String) -> Op {
     let place = |at| u32::try_from(at).unwrap();
     Op::Splice { column: column("notes"), at: place(at), delete: place(delete), insert }
 }
@@ -52,11 +52,11 @@ fn random_change(
     }
     let changes = replica.write(ops);
     assert_eq!(text(replica), now);
-    (changes.into_iter().next().unwrap(), out, into)
+    (changes[0].as_ref().clone(), out, into)
 }
 
 /// Whether the letters that both hold come in the same order in both.
-fn same_order(a: &[char], b: &[char]) -> bool {
+pub(crate) fn same_order(a: &[char], b: &[char]) -> bool {
     let (in_a, in_b): (BTreeSet<_>, BTreeSet<_>) = (a.iter().collect(), b.iter().collect());
     a.iter().filter(|it| in_b.contains(it)).eq(b.iter().filter(|it| in_a.contains(it)))
 }

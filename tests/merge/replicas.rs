@@ -1,5 +1,7 @@
 //! A few replicas of one record, and random edits of it.
 
+use std::sync::Arc;
+
 use tidegate::crdt::Record;
 use tidegate::model::{
     ActorId, Change, Column, ColumnName, ColumnType, Columns, DeviceNumber, EditId, Op, Ownership,
@@ -91,7 +93,7 @@ impl Replica {
     }
 
     /// Writes operations on what the replica holds.
-    pub(crate) fn write(&mut self, ops: Vec<Op>) -> Vec<Change> {
+    pub(crate) fn write(&mut self, ops: Vec<Op>) -> Vec<Arc<Change>> {
         self.edits += 1;
         let id = EditId { device: self.actor.device, counter: self.edits, part: 0 };
         let time = Timestamp::from_millis(1_700_000_000_000).unwrap();
@@ -184,7 +186,7 @@ fn random_list_op(rng: &mut Rng, column: ColumnName, now: Option<&Value>) -> Op 
 /// What Automerge itself says of the record's columns, with no plain values in between.
 pub(crate) fn replayed(record: &Record) -> Columns {
     let mut columns = Columns::new();
-    for section in record.sections().keys().filter(|it| **it != Section::Header) {
+    for section in record.sections().map(|it| it.0).filter(|it| **it != Section::Header) {
         columns.extend(record.document(section).unwrap().columns().unwrap());
     }
     columns

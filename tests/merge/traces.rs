@@ -3,6 +3,7 @@
 //! The traces are not in the repository: where `../shared/data/text` is absent, the tests say so.
 
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Deserialize;
@@ -119,6 +120,7 @@ fn friends_who_write_at_once_end_with_one_text() {
     let start = Instant::now();
     let document = Document::replay(Section::Main, &changes).unwrap();
     println!("{} changes of two authors in {:?}", changes.len(), start.elapsed());
+    let changes = changes.into_iter().map(Arc::new).collect();
     let id = EditId { device: DeviceNumber(1), counter: 1, part: 0 };
     let empty = Replica::new(1).record;
     let edit = Edit { id, table: table().id, record: empty.id(), atomic: 0, changes };

@@ -4,12 +4,13 @@ use tidegate::codec::{Context, PublicKey, SecretKey, Signature};
 
 use crate::common::key;
 
-const CONTEXTS: [Context; 5] = [
+const CONTEXTS: [Context; 6] = [
     Context::ServerCertificate,
     Context::Grant,
     Context::ChangeSet,
     Context::Denial,
     Context::Page,
+    Context::Purge,
 ];
 
 #[test]
@@ -53,7 +54,8 @@ fn signatures_never_change() {
             "95c487be577870b8",
             "d019a6b06551e857",
             "a807d8641f82f28c",
-            "8929047fca9231c4"
+            "8929047fca9231c4",
+            "814e94b8afe78997"
         ]
     );
 }

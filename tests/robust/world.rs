@@ -13,6 +13,7 @@ use tidegate::model::{Columns, RecordId, Right, TableName, Value};
 use tidegate::replica::{Replica, Row};
 use tidegate::server::{Home, InitOptions, Limits, Server, ServerOptions};
 use tidegate::sync::server::Rules;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 
@@ -191,10 +192,7 @@ pub(crate) fn write_raw(path: &Path, table: &str, key: &[u8], value: Option<&[u8
 
 /// A value with the checksum that belongs to it, as `docs/format.md` says.
 pub(crate) fn sealed(table: &str, key: &[u8], payload: &[u8]) -> Vec<u8> {
-    let hash_key = blake3::derive_key("tidegate 2026 checksum of a stored value", table.as_bytes());
-    let mut hasher = blake3::Hasher::new_keyed(&hash_key);
-    hasher.update(&u32::try_from(key.len()).unwrap().to_le_bytes());
-    hasher.update(key);
-    hasher.update(payload);
-    [&hasher.finalize().as_bytes()[..4], payload].concat()
+    let seed = xxh3_64_with_seed(key, xxh3_64(table.as_bytes()));
+    let checksum = xxh3_64_with_seed(payload, seed).to_le_bytes();
+    [&checksum[..4], payload].concat()
 }

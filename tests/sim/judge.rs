@@ -60,8 +60,36 @@ impl Judge {
         Ok(())
     }
 
+    /// What the server does by itself: a record follows its owner, or a section is written anew.
+    pub(crate) fn of_server(&mut self, people: &People, sequence: Sequence, edit: &Edit) -> Check {
+        if edit.changes.iter().any(|change| change.section == Section::Header) {
+            self.follow(people, sequence, edit)
+        } else {
+            self.renew(sequence, edit)
+        }
+    }
+
+    /// A new generation says all that was there, and nothing else.
+    fn renew(&mut self, sequence: Sequence, edit: &Edit) -> Check {
+        if self.places.insert(edit.id, sequence).is_some() {
+            return Err("it is in the log already".into());
+        }
+        let record =
+            self.records.get_mut(&edit.record).ok_or("it is renewed before it is there")?;
+        let before = record.columns();
+        if !edit.changes.iter().all(|change| change.begins_generation()) {
+            return Err("the server does what is nobody's to do".into());
+        }
+        record.add(edit);
+        if record.columns() != before {
+            return Err("a new generation has other values".into());
+        }
+        self.edits.push(edit.clone());
+        Ok(())
+    }
+
     /// A record follows its owner, who moved to another business unit, and does nothing else.
-    pub(crate) fn follow(&mut self, people: &People, sequence: Sequence, edit: &Edit) -> Check {
+    fn follow(&mut self, people: &People, sequence: Sequence, edit: &Edit) -> Check {
         if self.places.insert(edit.id, sequence).is_some() {
             return Err("it is in the log already".into());
         }
@@ -174,7 +202,8 @@ impl Judge {
                 let record = self.records.get(&edit.record);
                 let record = record.unwrap_or_else(|| &self.erased[&edit.record]);
                 let before = earlier.change(&change.section).unwrap().id;
-                if !record.knows(&change.section, change.id, before) {
+                let is_there = record.holds(&change.section, before);
+                if is_there && !record.knows(&change.section, change.id, before) {
                     return Err(format!("{} does not know {}", edit.id, earlier.id));
                 }
                 // Numbers follow the order in which edits were made.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
-use tidegate::gate::Confirmed;
+use tidegate::gate::{Confirmed, Versions};
 use tidegate::model::{
     Change, DeviceNumber, Edit, EditId, Organization, Policy, RecordId, Section, Sequence,
     TableName,
@@ -69,6 +69,8 @@ pub(crate) struct ReplicaDisk {
     /// The records of the last commit.
     pub(crate) touched: BTreeSet<Key>,
     pub(crate) violation: Option<String>,
+    /// Planted: what was deleted stays in the file, whatever the store says.
+    pub(crate) keeps_bytes: bool,
 }
 
 /// The part that a copy of the file holds.
@@ -81,6 +83,20 @@ pub(crate) struct ReplicaFile {
     pub(crate) pending: BTreeMap<Turn, Edit>,
     pub(crate) quarantine: Vec<Quarantined>,
     pub(crate) kept: BTreeMap<Sequence, Pending>,
+    /// The sections of which bytes may be in the file: what is deleted leaves its own behind.
+    pub(crate) bytes: BTreeSet<(Key, Section)>,
+}
+
+impl ReplicaFile {
+    /// Only what is confirmed is left. (What the user wrote is the user's own.)
+    fn rewrite(&mut self) {
+        let sections = |(key, (_, edit)): (&Key, &(Sequence, Edit))| {
+            let sections = edit.changes.iter().map(|change| change.section.clone());
+            sections.map(|section| (key.clone(), section)).collect::<Vec<_>>()
+        };
+        self.bytes = self.confirmed.iter().flat_map(sections).collect();
+        self.meta.purge = self.meta.purge.rewritten();
+    }
 }
 
 impl ReplicaDisk {
@@ -88,8 +104,8 @@ impl ReplicaDisk {
         for change in &edit.changes {
             let name = format!("{:?}", change.id);
             let key = (edit.record, change.section.clone(), name);
-            let known = self.written.entry(key.clone()).or_insert_with(|| change.clone());
-            if known != change {
+            let known = self.written.entry(key.clone()).or_insert_with(|| change.as_ref().clone());
+            if *known != **change {
                 self.violation = Some(format!("two changes have one actor and number: {key:?}"));
             }
         }
@@ -127,6 +143,8 @@ impl ReplicaDisk {
             let key = (applied.table().clone(), applied.id());
             self.touched.insert(key.clone());
             let confirmed = applied.into_confirmed();
+            let sections = confirmed.record().sections().map(|(section, _)| section);
+            file.bytes.extend(sections.map(|section| (key.clone(), section.clone())));
             file.confirmed.insert(key, (confirmed.version(), confirmed.to_edit()));
         }
         for (table, id, row) in rows {
@@ -222,6 +240,18 @@ impl ReplicaStore for ReplicaDisk {
         }
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }
+
+    fn rewrite(&mut self) -> Result<(), StoreError> {
+        let fault = self.faults.commit.take();
+        if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
+            let before = self.file.bytes.clone();
+            self.file.rewrite();
+            if self.keeps_bytes {
+                self.file.bytes = before;
+            }
+        }
+        fault.map_or(Ok(()), |fault| Err(fault.error()))
+    }
 }
 
 /// What a server keeps.
@@ -237,7 +267,7 @@ pub(crate) struct ServerDisk {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServerFile {
     pub(crate) meta: ServerMeta,
-    pub(crate) records: BTreeMap<ScanPlace, (Sequence, Edit)>,
+    pub(crate) records: BTreeMap<ScanPlace, (Versions, Edit)>,
     pub(crate) tables: BTreeMap<RecordId, TableName>,
     pub(crate) log: Vec<LogEntry>,
     /// The log as it would be if nothing were ever erased, for the oracles alone.
@@ -252,7 +282,8 @@ pub(crate) struct ServerFile {
 
 impl ServerFile {
     pub(crate) fn confirmed(&self) -> impl Iterator<Item = Confirmed> {
-        self.records.values().map(|(version, edit)| Confirmed::from_stored(*version, edit).unwrap())
+        let records = self.records.values();
+        records.map(|(versions, edit)| Confirmed::from_stored(versions.clone(), edit).unwrap())
     }
 
     fn write(&mut self, commit: Commit) {
@@ -263,7 +294,8 @@ impl ServerFile {
                     let place = ScanPlace { table: record.table().clone(), record: record.id() };
                     self.tables.insert(place.record, place.table.clone());
                     let confirmed = record.into_confirmed();
-                    self.records.insert(place, (confirmed.version(), confirmed.to_edit()));
+                    let versions = confirmed.versions().clone();
+                    self.records.insert(place, (versions, confirmed.to_edit()));
                     self.history.push((*entry).clone());
                     self.log.push(*entry);
                 }
@@ -334,7 +366,7 @@ impl ServerStore for ServerDisk {
         let Some(table) = self.file.tables.get(&record).cloned() else { return Ok(None) };
         let found = self.file.records.get(&ScanPlace { table, record });
         found
-            .map(|(version, edit)| Confirmed::from_stored(*version, edit))
+            .map(|(versions, edit)| Confirmed::from_stored(versions.clone(), edit))
             .transpose()
             .map_err(damaged)
     }
@@ -366,7 +398,7 @@ impl ServerStore for ServerDisk {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let found = self.file.records.range((from, Bound::Unbounded)).take(limit);
         found
-            .map(|(_, (version, edit))| Confirmed::from_stored(*version, edit))
+            .map(|(_, (versions, edit))| Confirmed::from_stored(versions.clone(), edit))
             .collect::<Result<_, _>>()
             .map_err(damaged)
     }

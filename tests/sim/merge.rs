@@ -57,7 +57,10 @@ impl Naive {
         for change in &edit.changes {
             let section = self.sections.entry(change.section.clone()).or_default();
             if !section.iter().any(|held| held.id == change.id) {
-                section.push(change.clone());
+                if change.begins_generation() {
+                    section.clear();
+                }
+                section.push(change.as_ref().clone());
             }
         }
         self.header = None;
@@ -89,6 +92,11 @@ impl Naive {
             let next = 1 + last.map(|it| it.id.seq).max().unwrap_or(0);
             is_there(&change.id) || (change.deps.iter().all(is_there) && change.id.seq == next)
         })
+    }
+
+    /// Whether a change is there: an older generation's is not.
+    pub(crate) fn holds(&self, section: &Section, id: ChangeRef) -> bool {
+        self.sections.get(section).is_some_and(|held| held.iter().any(|change| change.id == id))
     }
 
     /// Whether `later` knows `earlier`, where both change one section.

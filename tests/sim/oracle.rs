@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tidegate::codec::{Entry, Page};
 use tidegate::gate::Confirmed;
 use tidegate::model::{Columns, DeviceNumber, Edit, Op, RecordId, Section, Sequence};
-use tidegate::sync::StoredRow;
 use tidegate::sync::replica::Event;
+use tidegate::sync::{Purge, StoredRow};
 
 use crate::app::quarantined_ops;
 use crate::judge::Judge;
@@ -119,7 +119,7 @@ impl World {
                 continue;
             }
             if entry.edit.id.device == DeviceNumber(0) {
-                judge.follow(truth, entry.sequence, &entry.edit)?;
+                judge.of_server(truth, entry.sequence, &entry.edit)?;
                 continue;
             }
             let device = self.disk.file.devices.get(&entry.edit.id.device);
@@ -215,12 +215,50 @@ impl World {
                 !(table == "order" && SECURED.contains(&column))
                     || people.reads_column(user, table, column, &facts)
             };
+            let seen = theirs.versions().for_reader(|column| reads(column.as_str()));
+            if version != seen {
+                return Err(format!("device {at}: {key:?} is of {version}, not of {seen}"));
+            }
             same_for_reader(&ours, &theirs, reads)
                 .map_err(|e| format!("device {at} of {user}, {key:?}: {e}"))?;
         }
         if let Some(key) = held.keys().next() {
             return Err(format!("device {at} holds {key:?}, which is nowhere"));
         }
+        Ok(())
+    }
+
+    /// No file holds a byte of what its user may not read, and the server knows of all that left.
+    pub(crate) fn check_purged(&mut self) -> Check {
+        for (at, device) in self.devices.iter().enumerate() {
+            let file = &device.disk.file;
+            if file.meta.enrolment.is_none() {
+                continue;
+            }
+            let user = &device.user;
+            if file.meta.purge != Purge::Nothing {
+                return Err(format!("device {at}: {:?} to purge", file.meta.purge));
+            }
+            for ((table, record), section) in &file.bytes {
+                let held = self.disk.file.confirmed().find(|it| it.record().id() == *record);
+                let held = held.ok_or("bytes of a record that is nowhere")?;
+                let facts = Facts::from(held.record().header());
+                let readable = self.people.reads(user, table.as_str(), &facts)
+                    && match section {
+                        Section::Secured(column) => {
+                            let (table, column) = (table.as_str(), column.as_str());
+                            self.people.reads_column(user, table, column, &facts)
+                        }
+                        _ => true,
+                    };
+                if !readable {
+                    let what = format!("{section:?} of {table} {record}");
+                    return Err(format!("the file of device {at} has bytes of {what}"));
+                }
+            }
+        }
+        let receipts = self.disk.file.devices.values().filter(|device| device.purged.is_some());
+        self.figures.purges = receipts.count() as u64;
         Ok(())
     }
 
@@ -306,10 +344,20 @@ impl World {
     /// No message holds what its reader may not read at this moment.
     pub(crate) fn check_page(&mut self, at: usize, page: &Page) -> Check {
         let (people, user) = (&self.people, &self.devices[at].user);
+        let place = page.scope.target.iter().find_map(|(_, place)| place.as_ref());
+        if place.is_some_and(|place| !self.could_ever_read(at, place.record)) {
+            return Err(format!("{user} is told that a scan is at {place:?}"));
+        }
         for entry in &page.entries {
             let (edit, after) = match entry {
+                Entry::Edit { edit, .. } if edit.id.counter != 0 || edit.atomic != 0 => {
+                    return Err(format!("{user} is told of which commit {} is", edit.id));
+                }
                 Entry::Edit { sequence, edit } => (edit, self.header_at(*sequence)),
-                Entry::Whole { record, .. } => (record, Some(Naive::of(record))),
+                Entry::Whole { record, version } => {
+                    self.check_version(at, record, *version)?;
+                    (record, Some(Naive::of(record)))
+                }
                 Entry::Own { .. } => continue,
                 Entry::Erased { table, record, .. } => {
                     let number = self.devices[at].disk.file.meta.enrolment.as_ref();
@@ -347,6 +395,22 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What a whole record is numbered by is the last edit of something in it.
+    fn check_version(&self, at: usize, record: &Edit, version: Sequence) -> Check {
+        let log = self.disk.file.log.iter().rev();
+        let is_in_it = |edit: &Edit| {
+            edit.changes.iter().any(|change| record.change(&change.section).is_some())
+        };
+        let last = log
+            .filter(|entry| entry.edit.record == record.record)
+            .find(|entry| is_in_it(&entry.edit))
+            .map(|entry| entry.sequence);
+        if last == Some(version) {
+            return Ok(());
+        }
+        Err(format!("device {at} is sent {} as of {version}, not {last:?}", record.record))
     }
 
     fn head_of(&self, record: RecordId) -> Sequence {

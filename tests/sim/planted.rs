@@ -29,6 +29,11 @@ fn a_server_that_skips_the_gate_is_found_by_what_it_sends() {
 }
 
 #[test]
+fn a_store_that_keeps_what_was_deleted_is_found() {
+    assert_found(Planted::KeepsDeletedBytes, 20, "has bytes of");
+}
+
+#[test]
 fn a_device_that_reuses_its_actor_is_found() {
     assert_found(Planted::ReusesActors, 240, "one actor and number");
 }

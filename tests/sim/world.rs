@@ -6,7 +6,7 @@ use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCerti
 use tidegate::model::{EditId, Op, RecordId, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
 use tidegate::sync::server::{ConnectionId, Identity, PageBounds, ServerMachine};
-use tidegate::sync::{Quarantined, StoreError};
+use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
 
 use crate::links::Link;
 use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
@@ -28,6 +28,8 @@ pub(crate) enum Planted {
     SkipsTheGate,
     /// A device is put back to a copy of its file, and draws the same entropy again.
     ReusesActors,
+    /// Devices' stores say that they were written anew, and were not.
+    KeepsDeletedBytes,
 }
 
 /// What a world went through.
@@ -49,6 +51,8 @@ pub(crate) struct Figures {
     pub(crate) store_faults: u64,
     pub(crate) rule_changes: u64,
     pub(crate) erased: u64,
+    /// Receipts that the server holds.
+    pub(crate) purges: u64,
     pub(crate) log_epochs: u64,
     pub(crate) simulated_millis: u64,
 }
@@ -69,6 +73,7 @@ impl Figures {
         self.store_faults += other.store_faults;
         self.rule_changes += other.rule_changes;
         self.erased += other.erased;
+        self.purges += other.purges;
         self.log_epochs += other.log_epochs;
         self.simulated_millis += other.simulated_millis;
     }
@@ -190,7 +195,10 @@ impl World {
             code: EnrollCode::mint(&self.identity.key, terms).unwrap(),
             starts_alone: self.rng.chance(30),
             skew: i64::try_from(self.rng.below(7_200_000)).unwrap() - 3_600_000,
-            disk: ReplicaDisk::default(),
+            disk: ReplicaDisk {
+                keeps_bytes: self.planted == Some(Planted::KeepsDeletedBytes),
+                ..ReplicaDisk::default()
+            },
             machine: None,
             link: None,
             made: BTreeMap::new(),
@@ -212,6 +220,7 @@ impl World {
         self.part_all();
         self.settle()?;
         self.check_all()?;
+        self.check_purged()?;
         let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
         let shares = self.disk.file.history.iter().flat_map(|it| it.edit.ops()).filter(is_share);
         self.figures.shares = shares.count() as u64;
@@ -334,6 +343,8 @@ impl World {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
                 server.set_page_bounds(PageBounds { looks, bytes: 100 << self.rng.below(8) });
+                // Sections of a few changes begin new generations, in some worlds.
+                server.set_generation_changes([1, 2, 4, 512][self.rng.below(4)]);
                 self.note(|| format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);
                 self.note_truth()
@@ -414,6 +425,10 @@ impl World {
         let drawn = self.rng.seed();
         let device = &mut self.devices[at];
         if device.machine.is_some() {
+            return Ok(());
+        }
+        // As a file that is opened does.
+        if device.disk.file.meta.purge == Purge::Due && device.disk.rewrite().is_err() {
             return Ok(());
         }
         let seed = device.frozen.as_ref().map_or(drawn, |(seed, _)| *seed);

@@ -1,6 +1,7 @@
 //! Made-up records, edits and batches, all from one seed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use tidegate::crdt::Record;
@@ -140,7 +141,7 @@ pub(crate) fn edit(rng: &mut Rng, id: EditId, record: &Record) -> Edit {
     let time = time(rng.next().cast_signed() % 1_000_000_000);
     let change = |(section, ops): (Section, Vec<Op>)| {
         let deps = record.heads(&section).to_vec();
-        Change { section, id: ChangeRef { actor, seq: 1 }, time, deps, ops }
+        Arc::new(Change { section, id: ChangeRef { actor, seq: 1 }, time, deps, ops })
     };
     let parts = parts.into_iter().filter(|(_, ops)| !ops.is_empty());
     let changes = parts.map(change).collect();
@@ -435,6 +436,7 @@ pub(crate) fn device(number: u32, rng: &mut Rng) -> DeviceRow {
         user: "ann".parse().unwrap(),
         name: text(rng),
         revoked: rng.one_in(2),
+        purged: None,
     }
 }
 

@@ -104,6 +104,11 @@ impl ReplicaStore for MemoryReplica {
         }
         Ok(())
     }
+
+    fn rewrite(&mut self) -> Result<(), StoreError> {
+        self.meta.purge = self.meta.purge.rewritten();
+        Ok(())
+    }
 }
 
 /// All that a server's store holds.

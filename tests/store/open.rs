@@ -7,6 +7,7 @@ use std::path::Path;
 use redb::{Database, TableDefinition};
 use tidegate::store::{FileKind, OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{ReplicaBatch, ReplicaStore};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::data::{Rng, batch};
 use crate::disk::Disk;
@@ -202,12 +203,9 @@ fn a_redb_file_of_another_program() {
 
 /// Writes a value as `docs/format.md` says, by nothing but that page.
 fn write_value(path: &Path, table: &str, key: &[u8], payload: &[u8]) {
-    let hash_key = blake3::derive_key("tidegate 2026 checksum of a stored value", table.as_bytes());
-    let mut hasher = blake3::Hasher::new_keyed(&hash_key);
-    hasher.update(&u32::try_from(key.len()).unwrap().to_le_bytes());
-    hasher.update(key);
-    hasher.update(payload);
-    let value = [&hasher.finalize().as_bytes()[..4], payload].concat();
+    let seed = xxh3_64_with_seed(key, xxh3_64(table.as_bytes()));
+    let checksum = xxh3_64_with_seed(payload, seed).to_le_bytes();
+    let value = [&checksum[..4], payload].concat();
     let file = Database::open(path).unwrap();
     let tx = file.begin_write().unwrap();
     let definition = TableDefinition::<&[u8], &[u8]>::new(table);
@@ -220,17 +218,17 @@ fn the_file_of_another_version() {
     let folder = Folder::new();
     let path = folder.file("a.redb");
     drop(RedbReplica::create(&path).unwrap());
-    write_value(&path, "tidegate", b"format", &[4]);
+    write_value(&path, "tidegate", b"format", &[6]);
     let error = RedbReplica::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 4, known: 3, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 6, known: 5, .. }));
     assert_eq!(
         text(&error, &path),
-        "FILE has format 4, and this build knows up to 3: update Tidegate"
+        "FILE has format 6, and this build knows up to 5: update Tidegate"
     );
     write_value(&path, "tidegate", b"format", &[1]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE has format 1, which this build cannot read any more");
-    write_value(&path, "tidegate", b"format", &[3]);
+    write_value(&path, "tidegate", b"format", &[5]);
     write_value(&path, "tidegate", b"kind", &[9]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE is no Tidegate file: it is of an unknown kind (9)");

@@ -1,5 +1,6 @@
 //! What a replica's file says, thing by thing.
 
+use std::sync::Arc;
 use std::thread;
 
 use tidegate::crdt::Record;
@@ -140,7 +141,7 @@ fn a_confirmed_deletion_is_no_row() {
     let Fixture { mut store, _folder, mut rng } = fixture();
     let mut first = edit(&mut rng, edit_id(9, 1, 0), &Record::new(table("t"), id(1)));
     first.changes.truncate(1);
-    first.changes[0].ops.push(Op::State(RecordState::Deleted));
+    Arc::make_mut(&mut first.changes[0]).ops.push(Op::State(RecordState::Deleted));
     assert_eq!(first.changes[0].section, Section::Header);
     let batch = ReplicaBatch { confirmed: vec![admit(None, first, 5)], ..Default::default() };
     store.commit(batch).unwrap();

@@ -1,5 +1,7 @@
 //! What a server's file says, thing by thing.
 
+use std::sync::Arc;
+
 use tidegate::codec::PublicKey;
 use tidegate::crdt::Record;
 use tidegate::model::{DeviceNumber, Op, PolicyEpoch, RecordState, Section, Sequence};
@@ -111,7 +113,7 @@ fn records_that_are_there_are_counted() {
         while edit.changes[0].section != Section::Header {
             edit = crate::data::edit(&mut rng, edit.id, &before);
         }
-        edit.changes[0].ops.push(Op::State(state));
+        Arc::make_mut(&mut edit.changes[0]).ops.push(Op::State(state));
         let record = admit(held, edit.clone(), n);
         let after = record.confirmed().record().header().clone();
         let (sequence, at, epoch) = (Sequence(n), time(1), PolicyEpoch(1));

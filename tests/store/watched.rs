@@ -184,6 +184,13 @@ impl ReplicaStore for WatchedReplica {
         self.note(&result, |model| model.commit(batch));
         result
     }
+
+    fn rewrite(&mut self) -> Result<(), StoreError> {
+        let store = self.store.as_mut().ok_or_else(|| StoreError::Io("it is closed".into()))?;
+        let result = store.rewrite();
+        self.note(&result, MemoryReplica::rewrite);
+        result
+    }
 }
 
 impl ServerStore for WatchedServer {

@@ -147,7 +147,7 @@ impl Client {
         loop {
             let frame = self.receiver.next().await?.ok_or("the server ended the session")?;
             match decode_message::<ToDevice>(&frame)? {
-                ToDevice::Flushed { number } if number == flushed => return Ok(()),
+                ToDevice::Flushed { number, .. } if number == flushed => return Ok(()),
                 ToDevice::Refused(refusal) => return Err(refusal.into()),
                 _ => {}
             }

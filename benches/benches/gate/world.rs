@@ -209,6 +209,7 @@ impl World {
                 user: device.user.clone(),
                 name: "it".into(),
                 revoked: false,
+                purged: None,
             })
         };
         let operations = self.devices.iter().map(row).collect();

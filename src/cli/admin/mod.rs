@@ -184,6 +184,10 @@ impl AdminCommand {
                 json!({
                     "number": device.number.0, "user": device.user.as_str(),
                     "name": device.name, "state": state(device),
+                    "purged": device.purged.as_ref().map(|it| json!({
+                        "log_epoch": it.epoch.0, "up_to": it.sequence.0,
+                        "at": it.at.to_string(), "covers_present": it.covers_present,
+                    })),
                 })
             });
             println!("{}", serde_json::Value::Array(each.collect()));
@@ -191,6 +195,11 @@ impl AdminCommand {
             for device in &devices {
                 let name = if device.name.is_empty() { "(no name)" } else { &device.name };
                 println!("{}  {}  {}  {}", device.number, device.user, state(device), name);
+                if let Some(purged) = &device.purged {
+                    let of = if purged.covers_present { "present" } else { "earlier" };
+                    let (up_to, at) = (purged.sequence, purged.at);
+                    println!("    purged to {of} privileges, at {up_to} of the log ({at})");
+                }
             }
         }
         Ok(())

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ReplicaSnapshot, rebuild};
 use super::tables::{
-    HISTORY, KEPT, PENDING, PENDING_EDIT, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT,
-    QUARANTINE_RECORD, ROW,
+    HISTORY, KEPT, MOVED, PENDING, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD,
+    ROW,
 };
 use crate::model::TableName;
 use crate::store::fence::fenced;
-use crate::sync::StoreError;
+use crate::sync::{StoreError, Turn};
 
 /// Reads everything, and compares each index with what it leads to.
 pub(super) fn check(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
@@ -33,16 +33,19 @@ fn rows(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
 }
 
 fn pending(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
-    let by_edit = PENDING_EDIT.read(snapshot.tx())?;
+    let moved = MOVED.read(snapshot.tx())?;
     let by_record = PENDING_RECORD.read(snapshot.tx())?;
-    let mut count = 0;
+    let (mut count, mut away) = (0, 0);
     for entry in PENDING.read(snapshot.tx())?.all()? {
         let (turn, edit) = entry?;
-        agree(by_edit.get(&edit.0.id)? == Some(turn), "the pending edits by id")?;
+        let is_away = turn != Turn::first(edit.0.id);
+        let noted = moved.get(&edit.0.id)?;
+        agree(noted == is_away.then_some(turn), "the pending edits that were made again")?;
         agree(by_record.get(&(edit.0.record, turn))?.is_some(), "the pending edits by record")?;
         count += 1;
+        away += usize::from(is_away);
     }
-    agree(by_edit.all()?.count() == count, "the number of pending edits by id")?;
+    agree(moved.all()?.count() == away, "the number of pending edits that were made again")?;
     agree(by_record.all()?.count() == count, "the number of pending edits by record")
 }
 

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use redb::WriteTransaction;
 
+use super::pending;
 use super::tables::{
-    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part,
-    PendingEdit, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD, ROW, ROW_COUNT,
+    HISTORY, History, KEPT, KeptEdit, META, Part, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD,
+    ROW, ROW_COUNT,
 };
 use crate::gate::Applied;
 use crate::model::{EditId, RecordId, Sequence, TableName};
@@ -23,7 +24,7 @@ pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), St
         confirmed,
         rows,
         gone,
-        pending,
+        pending: edits,
         settled,
         quarantine,
         released,
@@ -36,7 +37,7 @@ pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), St
     }
     write_history(tx, gone, confirmed)?;
     write_rows(tx, rows)?;
-    write_pending(tx, pending, settled)?;
+    pending::write(tx, edits, settled)?;
     for record in erased {
         erase(tx, record, &quarantine)?;
     }
@@ -64,7 +65,8 @@ fn write_history(
     for applied in confirmed {
         let key = (applied.table().clone(), applied.id());
         let confirmed = applied.into_confirmed();
-        let value = History { version: confirmed.version(), changes: confirmed.to_edit() };
+        let versions = confirmed.versions().clone();
+        let value = History { versions, changes: confirmed.to_edit() };
         history.set(&key, &value)?;
     }
     Ok(())
@@ -91,45 +93,6 @@ fn write_rows(
             counts.delete(&name)?;
         } else {
             counts.set(&name, &count)?;
-        }
-    }
-    Ok(())
-}
-
-fn write_pending(
-    tx: &WriteTransaction,
-    pending: Vec<Pending>,
-    settled: Vec<EditId>,
-) -> Result<(), StoreError> {
-    if pending.is_empty() && settled.is_empty() {
-        return Ok(());
-    }
-    let mut by_turn = PENDING.write(tx)?;
-    let mut by_edit = PENDING_EDIT.write(tx)?;
-    let mut by_record = PENDING_RECORD.write(tx)?;
-    for Pending { turn, edit } in pending {
-        let (id, record) = (edit.id, edit.record);
-        // An edit that is made again takes its new turn, and gives up the old one.
-        if let Some(old) = by_edit.put(&id, &turn)?
-            && old != turn
-            && let Some(PendingEdit(edit)) = by_turn.remove(&old)?
-        {
-            by_record.delete(&(edit.record, old))?;
-        }
-        if let Some(PendingEdit(old)) = by_turn.put(&turn, &PendingEdit(edit))? {
-            if old.id != id {
-                by_edit.delete(&old.id)?;
-            }
-            if old.record != record {
-                by_record.delete(&(old.record, turn))?;
-            }
-        }
-        by_record.set(&(record, turn), &())?;
-    }
-    for id in settled {
-        let Some(turn) = by_edit.remove(&id)? else { continue };
-        if let Some(PendingEdit(edit)) = by_turn.remove(&turn)? {
-            by_record.delete(&(edit.record, turn))?;
         }
     }
     Ok(())

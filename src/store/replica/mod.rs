@@ -2,6 +2,7 @@
 
 mod check;
 mod commit;
+mod pending;
 mod repair;
 mod row_reader;
 mod snapshot;
@@ -13,13 +14,14 @@ use std::sync::Arc;
 
 use redb::StorageBackend;
 
+use super::fence::fenced;
 use super::file::{self, File, FileKind};
 use super::survey::{Survey, Verification};
 use super::{BackupError, OpenError};
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::sync::{
-    Held, Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
+    Held, Kept, Pending, Purge, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
     StoredRow, Turn,
 };
 
@@ -45,7 +47,7 @@ impl RedbReplica {
     /// # Errors
     /// It is not there, in use, not ours, damaged, or not to be had.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        File::open(path.as_ref(), FileKind::Replica).map(Self::new)
+        Self::purged(path.as_ref(), File::open(path.as_ref(), FileKind::Replica)?)
     }
 
     /// Creates the file.
@@ -61,7 +63,8 @@ impl RedbReplica {
     /// # Errors
     /// As [`Self::open`] and [`Self::create`].
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        File::open_or_create(path.as_ref(), FileKind::Replica, tables::make).map(Self::new)
+        let file = File::open_or_create(path.as_ref(), FileKind::Replica, tables::make)?;
+        Self::purged(path.as_ref(), file)
     }
 
     /// Opens other storage than a file, and makes it a replica's if it is empty: for tests that let
@@ -77,6 +80,15 @@ impl RedbReplica {
 
     fn new(file: File) -> Self {
         Self { file: Arc::new(file) }
+    }
+
+    /// Finishes a purge that a process did not live to finish, before anything else is done.
+    fn purged(path: &Path, file: File) -> Result<Self, OpenError> {
+        let mut replica = Self::new(file);
+        let is_due = fenced(|| Ok(tables::purge(replica.snapshot()?.tx())? == Purge::Due));
+        let finished = is_due.and_then(|is_due| if is_due { replica.rewrite() } else { Ok(()) });
+        finished.map_err(|error| OpenError::store(path, "finish the purge of it", error))?;
+        Ok(replica)
     }
 
     /// A handle for reading beside this one.
@@ -191,5 +203,14 @@ impl ReplicaStore for RedbReplica {
             return Ok(());
         }
         self.file.write(|tx| commit::write(tx, batch))
+    }
+
+    fn rewrite(&mut self) -> Result<(), StoreError> {
+        if self.file.is_replaceable() {
+            return self.file.rewrite(tables::copy);
+        }
+        // For tests, which look at what is done and not at bytes.
+        let purge = tables::purge(self.snapshot()?.tx())?.rewritten();
+        self.file.write(|tx| tables::set_purge(tx, purge))
     }
 }

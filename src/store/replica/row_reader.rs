@@ -9,10 +9,10 @@ use crate::limits::COLUMNS_MAX;
 use crate::model::{ColumnName, Columns};
 use crate::sync::StoredRow;
 
-/// The names of the columns of the last row, in their order.
+/// The columns of the last row.
 #[derive(Default)]
 pub(super) struct RowReader {
-    names: Vec<ColumnName>,
+    last: Columns,
 }
 
 impl RowReader {
@@ -22,14 +22,15 @@ impl RowReader {
         payload: &'b [u8],
     ) -> Result<(StoredRow, &'b [u8]), postcard::Error> {
         let mut from = postcard::Deserializer::from_bytes(payload);
-        let row = RowSeed { names: &mut self.names }.deserialize(&mut from)?;
+        let row = RowSeed { last: &self.last }.deserialize(&mut from)?;
+        self.last = row.columns.without_values();
         Ok((row, from.finalize()?))
     }
 }
 
 /// As the derived code reads a [`StoredRow`], but for its columns.
 struct RowSeed<'a> {
-    names: &'a mut Vec<ColumnName>,
+    last: &'a Columns,
 }
 
 impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
@@ -51,9 +52,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
         let missing = || A::Error::custom("a row has four parts");
         Ok(StoredRow {
             header: seq.next_element()?.ok_or_else(missing)?,
-            columns: seq
-                .next_element_seed(ColumnsSeed { names: self.names })?
-                .ok_or_else(missing)?,
+            columns: seq.next_element_seed(ColumnsSeed { last: self.last })?.ok_or_else(missing)?,
             pending: seq.next_element()?.ok_or_else(missing)?,
             version: seq.next_element()?.ok_or_else(missing)?,
         })
@@ -61,7 +60,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
 }
 
 struct ColumnsSeed<'a> {
-    names: &'a mut Vec<ColumnName>,
+    last: &'a Columns,
 }
 
 impl<'de> DeserializeSeed<'de> for ColumnsSeed<'_> {
@@ -80,18 +79,22 @@ impl<'de> Visitor<'de> for ColumnsSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
-        let mut columns = Columns::with_room(map.size_hint().unwrap_or(0));
-        let mut at = 0;
-        while let Some(name) = map.next_key_seed(NameSeed { known: self.names.get(at) })? {
-            match self.names.get_mut(at) {
-                Some(known) if *known == name => {}
-                Some(known) => known.clone_from(&name),
-                // No row has more; this bounds what is remembered all the same.
-                None if at < COLUMNS_MAX => self.names.push(name.clone()),
-                None => {}
+        let room = map.size_hint().unwrap_or(0).min(COLUMNS_MAX);
+        let mut values = Vec::with_capacity(room);
+        let mut names = self.last.names().iter();
+        // As long as the names are those of the last row ...
+        let other = loop {
+            match map.next_key_seed(NameSeed { known: names.next() })? {
+                Some(Name::Known) => values.push(map.next_value()?),
+                Some(Name::Other(name)) => break Some(name),
+                None => break None,
             }
+        };
+        let mut columns = Columns::like(self.last, values);
+        let mut next = other;
+        while let Some(name) = next {
             columns.insert(name, map.next_value()?);
-            at += 1;
+            next = map.next_key()?;
         }
         Ok(columns)
     }
@@ -102,27 +105,33 @@ struct NameSeed<'a> {
     known: Option<&'a ColumnName>,
 }
 
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = ColumnName;
+enum Name {
+    Known,
+    Other(ColumnName),
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<ColumnName, D::Error> {
+impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = Name;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Name, D::Error> {
         // Postcard writes texts as bytes: that they are a text need not be checked again either.
         from.deserialize_bytes(self)
     }
 }
 
 impl Visitor<'_> for NameSeed<'_> {
-    type Value = ColumnName;
+    type Value = Name;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a column")
     }
 
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<ColumnName, E> {
-        match self.known {
-            Some(known) if known.as_str().as_bytes() == bytes => Ok(known.clone()),
-            _ => std::str::from_utf8(bytes).map_err(E::custom)?.parse().map_err(E::custom),
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Name, E> {
+        if self.known.is_some_and(|known| known.as_str().as_bytes() == bytes) {
+            return Ok(Name::Known);
         }
+        let name = std::str::from_utf8(bytes).map_err(E::custom)?;
+        name.parse().map(Name::Other).map_err(E::custom)
     }
 }
 
@@ -134,7 +143,16 @@ mod tests {
     #[test]
     fn rows_read_as_they_do_one_by_one() {
         let mut reader = RowReader::default();
-        for names in [&["a", "b"][..], &["a", "b"], &["b"], &[], &["a", "b", "c"], &["ä"]] {
+        for names in [
+            &["a", "b"][..],
+            &["a", "b"],
+            &["a"],
+            &["a", "c"],
+            &["b"],
+            &[],
+            &["a", "b", "c"],
+            &["ä"],
+        ] {
             let column = |name: &&str| (name.parse().unwrap(), Value::Text((*name).into()));
             let row = StoredRow {
                 header: Header::default(),

@@ -1,23 +1,26 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use redb::ReadTransaction;
 
+use super::pending;
 use super::row_reader::RowReader;
 use super::tables::{
-    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_EDIT, PENDING_RECORD, PendingEdit,
-    QUARANTINE, QUARANTINE_RECORD, ROW, ROW_COUNT,
+    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_RECORD, QUARANTINE, QUARANTINE_RECORD,
+    ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
 use crate::model::{ColumnName, EditId, RecordId, Sequence, TableName, Value};
 use crate::store::fence::fenced;
 use crate::store::file::File;
-use crate::store::table::{Entries, Reading};
+use crate::store::reading::{Readers, Snapshot};
+use crate::store::table::Entries;
 use crate::sync::{Held, Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
 
 /// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
 pub struct ReplicaSnapshot {
-    tx: ReadTransaction,
+    tx: Snapshot,
 }
 
 impl std::fmt::Debug for ReplicaSnapshot {
@@ -95,7 +98,8 @@ impl ReplicaSnapshot {
         fenced(|| {
             let after = after.map(|after| (table.clone(), after));
             let entries = ROW.read(&self.tx)?.owned_starting_with(table, after.as_ref())?;
-            Ok(Rows { entries: Some(entries), reader: RowReader::default() })
+            let (entries, reader) = (Some(entries), RowReader::default());
+            Ok(Rows { entries, reader, _file: self.tx.readers() })
         })
     }
 
@@ -167,7 +171,7 @@ impl ReplicaSnapshot {
     pub fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
         fenced(|| {
             let (index, edits) = (PENDING_RECORD.read(&self.tx)?, PENDING.read(&self.tx)?);
-            pending_on(&index, &edits, record)
+            pending::on(&index, &edits, record)
         })
     }
 
@@ -184,7 +188,7 @@ impl ReplicaSnapshot {
                 let confirmed = history.get(place)?;
                 Ok(Held {
                     confirmed: confirmed.map(|it| rebuild(table, *record, &it)).transpose()?,
-                    pending: pending_on(&index, &edits, *record)?,
+                    pending: pending::on(&index, &edits, *record)?,
                 })
             };
             places.iter().map(held).collect()
@@ -208,10 +212,7 @@ impl ReplicaSnapshot {
     /// # Errors
     /// The store cannot be read.
     pub fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError> {
-        fenced(|| {
-            let Some(turn) = PENDING_EDIT.read(&self.tx)?.get(&edit)? else { return Ok(None) };
-            Ok(Some(Pending { turn, edit: PENDING.read(&self.tx)?.expect(&turn)?.0 }))
-        })
+        fenced(|| pending::find(&self.tx, edit))
     }
 
     /// Up to `limit` kept edits after `after`, in the order of the log.
@@ -279,33 +280,22 @@ impl ReplicaSnapshot {
     }
 }
 
-fn pending_on(
-    index: &Reading<(RecordId, Turn), ()>,
-    edits: &Reading<Turn, PendingEdit>,
-    record: RecordId,
-) -> Result<Vec<Pending>, StoreError> {
-    let turns = index.starting_with(&record)?;
-    let pending = |entry: Result<((RecordId, Turn), ()), StoreError>| {
-        let ((_, turn), ()) = entry?;
-        Ok(Pending { turn, edit: edits.expect(&turn)?.0 })
-    };
-    turns.map(pending).collect()
-}
-
 pub(super) fn rebuild(
     table: &TableName,
     record: RecordId,
     history: &History,
 ) -> Result<Confirmed, StoreError> {
-    Confirmed::from_stored(history.version, &history.changes).map_err(|error| {
-        StoreError::Damaged(format!("table `history-1`, key {table} {record}: {error}"))
+    Confirmed::from_stored(history.versions.clone(), &history.changes).map_err(|error| {
+        StoreError::Damaged(format!("table `history-2`, key {table} {record}: {error}"))
     })
 }
 
 /// Rows of a table as they are read. After an error there are no more.
 pub struct Rows {
+    // Ends before the file is closed.
     entries: Option<Entries<'static, (TableName, RecordId), StoredRow>>,
     reader: RowReader,
+    _file: Arc<Readers>,
 }
 
 impl std::fmt::Debug for Rows {

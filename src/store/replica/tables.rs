@@ -6,27 +6,30 @@ use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, Scope};
+use crate::gate::Versions;
 use crate::model::{
     BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
     TableName, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
-use crate::sync::{Enrolment, KeptSize, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
+use crate::sync::{
+    Enrolment, KeptSize, Purge, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn,
+};
 
 /// What the device knows of itself, in parts, so that a commit writes only what it changes:
 /// name of the part -> [`Part`].
-pub(super) static META: Table<String, Part> = Table::new("meta-1");
+pub(super) static META: Table<String, Part> = Table::new("meta-2");
 /// Rows as the app reads them: (table, record id) -> row.
 pub(super) static ROW: Table<(TableName, RecordId), StoredRow> = Table::new("row-1");
 /// How many rows a table has: table -> number.
 pub(super) static ROW_COUNT: Table<TableName, u64> = Table::new("row-count-1");
 /// Confirmed records: (table, record id) -> all changes.
-pub(super) static HISTORY: Table<(TableName, RecordId), History> = Table::new("history-1");
+pub(super) static HISTORY: Table<(TableName, RecordId), History> = Table::new("history-2");
 /// Pending edits in their order: turn -> edit.
 pub(super) static PENDING: Table<Turn, PendingEdit> = Table::new("pending-1");
-/// Where a pending edit is: edit id -> turn.
-pub(super) static PENDING_EDIT: Table<EditId, Turn> = Table::new("pending-edit-1");
+/// Where a pending edit is that has another turn than its number's: edit id -> turn.
+pub(super) static MOVED: Table<EditId, Turn> = Table::new("pending-moved-1");
 /// What is pending on a record: (record id, turn) -> nothing.
 pub(super) static PENDING_RECORD: Table<(RecordId, Turn), ()> = Table::new("pending-record-1");
 /// Refused edits in the order of their arrival: own counter -> entry.
@@ -46,7 +49,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     ROW_COUNT.write(tx)?;
     HISTORY.write(tx)?;
     PENDING.write(tx)?;
-    PENDING_EDIT.write(tx)?;
+    MOVED.write(tx)?;
     PENDING_RECORD.write(tx)?;
     QUARANTINE.write(tx)?;
     QUARANTINE_EDIT.write(tx)?;
@@ -55,26 +58,43 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Copies all tables into another file.
+/// Where [`META`] says how it stands with a purge.
+const PURGE_KEY: &str = "purge";
+
+/// How it stands with a purge.
+pub(super) fn purge(tx: &ReadTransaction) -> Result<Purge, StoreError> {
+    Ok(match META.read(tx)?.get(&PURGE_KEY.to_owned())? {
+        Some(Part::Purge(purge)) => purge,
+        _ => Purge::Nothing,
+    })
+}
+
+/// Notes how it stands with a purge.
+pub(super) fn set_purge(tx: &WriteTransaction, purge: Purge) -> Result<(), StoreError> {
+    META.write(tx)?.set(&PURGE_KEY.to_owned(), &Part::Purge(purge))?;
+    Ok(())
+}
+
+/// Copies all tables into another file, in which there is nothing that was deleted.
 pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
     META.copy(from, to)?;
     ROW.copy(from, to)?;
     ROW_COUNT.copy(from, to)?;
     HISTORY.copy(from, to)?;
     PENDING.copy(from, to)?;
-    PENDING_EDIT.copy(from, to)?;
+    MOVED.copy(from, to)?;
     PENDING_RECORD.copy(from, to)?;
     QUARANTINE.copy(from, to)?;
     QUARANTINE_EDIT.copy(from, to)?;
     QUARANTINE_RECORD.copy(from, to)?;
     KEPT.copy(from, to)?;
-    Ok(())
+    set_purge(to, purge(from)?.rewritten())
 }
 
 /// A confirmed record as it is kept.
 #[derive(Serialize, Deserialize)]
 pub(super) struct History {
-    pub(super) version: Sequence,
+    pub(super) versions: Versions,
     #[serde(with = "edit_bytes")]
     pub(super) changes: Edit,
 }
@@ -113,6 +133,8 @@ pub(super) enum Part {
     Kept(KeptSize, u64),
     /// The highest serial of a server certificate seen.
     Serial(u64),
+    /// What is to be done about what left.
+    Purge(Purge),
 }
 
 impl Part {
@@ -128,11 +150,12 @@ impl Part {
             Self::Copied(_) => "copied",
             Self::Kept(..) => "kept",
             Self::Serial(_) => "serial",
+            Self::Purge(_) => PURGE_KEY,
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 10] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 11] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -145,6 +168,7 @@ impl Part {
             Self::Copied(meta.copied),
             Self::Kept(meta.kept, meta.restored),
             Self::Serial(meta.serial),
+            Self::Purge(meta.purge),
         ]
         .map(|part| (part.name(), part))
     }
@@ -176,6 +200,7 @@ impl Part {
                 meta.restored = restored;
             }
             Self::Serial(serial) => meta.serial = serial,
+            Self::Purge(purge) => meta.purge = purge,
         }
     }
 }

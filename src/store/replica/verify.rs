@@ -6,7 +6,7 @@ use redb::ReadTransaction;
 
 use super::snapshot::rebuild;
 use super::tables::{
-    HISTORY, KEPT, META, PENDING, PENDING_EDIT, PENDING_RECORD, Part, QUARANTINE, QUARANTINE_EDIT,
+    HISTORY, KEPT, META, MOVED, PENDING, PENDING_RECORD, Part, QUARANTINE, QUARANTINE_EDIT,
     QUARANTINE_RECORD, ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
@@ -33,7 +33,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&ROW_COUNT, tx);
     survey.expect(&HISTORY, tx);
     survey.expect(&PENDING, tx);
-    survey.expect(&PENDING_EDIT, tx);
+    survey.expect(&MOVED, tx);
     survey.expect(&PENDING_RECORD, tx);
     survey.expect(&QUARANTINE, tx);
     survey.expect(&QUARANTINE_EDIT, tx);
@@ -70,19 +70,19 @@ fn pending(tx: &ReadTransaction, survey: &mut Survey<'_>) -> PendingEdits {
         let place = (edit.table.clone(), edit.record);
         found.by_record.entry(place).or_default().push(Pending { turn, edit });
     });
-    let mut by_edit = BTreeMap::new();
-    survey.each(&PENDING_EDIT, tx, |survey, edit, turn| {
-        if found.turns.get(&edit).is_none_or(|(at, _)| *at != turn) {
-            survey.misfit(&PENDING_EDIT, &edit, "it leads to no such pending edit");
+    let mut moved = BTreeMap::new();
+    survey.each(&MOVED, tx, |survey, edit, turn| {
+        if turn == Turn::first(edit) || found.turns.get(&edit).is_none_or(|(at, _)| *at != turn) {
+            survey.misfit(&MOVED, &edit, "it leads to no such pending edit");
         }
-        by_edit.insert(edit, turn);
+        moved.insert(edit, turn);
     });
     let mut by_record = BTreeSet::new();
     survey.each(&PENDING_RECORD, tx, |_, key, ()| {
         by_record.insert(key);
     });
     for (edit, (turn, record)) in &found.turns {
-        if by_edit.get(edit) != Some(turn) {
+        if moved.get(edit).copied().unwrap_or(Turn::first(*edit)) != *turn {
             survey.misfit(&PENDING, turn, "it is not found by its edit id");
         }
         if !by_record.remove(&(*record, *turn)) {

@@ -139,7 +139,8 @@ impl<'t> Log<'t> {
         let place = (record.table().clone(), record.id());
         let confirmed = record.into_confirmed();
         let is_active = confirmed.record().is_active();
-        let kept = Kept { version: confirmed.version(), changes: confirmed.to_edit() };
+        let versions = confirmed.versions().clone();
+        let kept = Kept { versions, changes: confirmed.to_edit() };
         self.records.set(&place.1, &kept)?;
         let was_active = self.places.put(&place, &is_active)?.unwrap_or(false);
         *self.growth.entry(place.0).or_default() += i64::from(is_active) - i64::from(was_active);

@@ -40,13 +40,16 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
     for number in gone {
         refused.delete(&number)?;
     }
-    authors.remove(&DeviceNumber(0));
+    authors.remove(&DeviceNumber::SERVER);
     let (edit, (sequence, logged)) = (entry.edit.id, Logged::of(entry));
     log.set(&sequence, &logged)?;
     ADMITTED.write(tx)?.set(&edit, &sequence)?;
     RECORD.write(tx)?.delete(&record)?;
     let place = (table.clone(), record);
-    if PLACE.write(tx)?.remove(&place)? == Some(true) {
+    let mut places = PLACE.write(tx)?;
+    let was_there = places.get(&place)? == Some(true);
+    places.delete(&place)?;
+    if was_there {
         let mut counts = COUNT.write(tx)?;
         let count = counts.get(&table)?.unwrap_or(0).saturating_sub(1);
         counts.set(&table, &count)?;

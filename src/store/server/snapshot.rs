@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase as _};
 
@@ -11,12 +12,13 @@ use crate::gate::Confirmed;
 use crate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
+use crate::store::reading::Snapshot;
 use crate::sync::{DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, StoreError};
 
 /// The state of a server at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
 pub struct ServerSnapshot {
-    tx: ReadTransaction,
+    tx: Snapshot,
 }
 
 impl std::fmt::Debug for ServerSnapshot {
@@ -31,7 +33,8 @@ impl ServerSnapshot {
     }
 
     pub(super) fn of(database: &redb::Database) -> Result<Self, StoreError> {
-        Ok(Self { tx: fenced(|| database.begin_read().map_err(fence::transaction))? })
+        let tx = fenced(|| database.begin_read().map_err(fence::transaction))?;
+        Ok(Self { tx: Snapshot::new(tx, Arc::default()) })
     }
 
     pub(super) fn tx(&self) -> &ReadTransaction {
@@ -207,6 +210,6 @@ impl ServerSnapshot {
 }
 
 pub(super) fn rebuild(record: RecordId, kept: &Kept) -> Result<Confirmed, StoreError> {
-    Confirmed::from_stored(kept.version, &kept.changes)
-        .map_err(|error| StoreError::Damaged(format!("table `record-1`, key {record}: {error}")))
+    Confirmed::from_stored(kept.versions.clone(), &kept.changes)
+        .map_err(|error| StoreError::Damaged(format!("table `record-2`, key {record}: {error}")))
 }

@@ -4,6 +4,7 @@ use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, PublicKey};
+use crate::gate::Versions;
 use crate::model::{
     Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy, PolicyEpoch, RecordId,
     Sequence, TableName, Timestamp, UserId,
@@ -17,7 +18,7 @@ pub(super) static META: Table<String, ServerMeta> = Table::new("meta-1");
 /// The log: sequence -> entry.
 pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-1");
 /// Records: record id -> all changes.
-pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-1");
+pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-2");
 /// Records in the order of a scan: (table, record id) -> whether it is there, not deleted.
 pub(super) static PLACE: Table<(TableName, RecordId), bool> = Table::new("place-1");
 /// How many records of a table are there: table -> number.
@@ -27,7 +28,7 @@ pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
 /// Refused edits in their order: own counter -> edit.
 pub(super) static REFUSED: Table<u64, Refused> = Table::new("refused-1");
 /// Devices: number -> device.
-pub(super) static DEVICE: Table<DeviceNumber, DeviceRow> = Table::new("device-1");
+pub(super) static DEVICE: Table<DeviceNumber, DeviceRow> = Table::new("device-2");
 /// Devices by key: key -> number.
 pub(super) static DEVICE_KEY: Table<PublicKey, DeviceNumber> = Table::new("device-key-1");
 /// Used enrolment codes: nonce -> the device's key.
@@ -88,7 +89,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
 /// A record as it is kept.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Kept {
-    pub(super) version: Sequence,
+    pub(super) versions: Versions,
     #[serde(with = "edit_bytes")]
     pub(super) changes: Edit,
 }

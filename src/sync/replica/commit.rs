@@ -173,8 +173,7 @@ impl ReplicaMachine {
         }
         let edit = visible.author(table, id, self.actor, now, ops);
         self.preview(shared, store, visible, &edit)?;
-        let turn = Turn { counter: id.counter, part: id.part };
-        desk.folder(&name, record)?.add(Pending { turn, edit })?;
+        desk.folder(&name, record)?.add(Pending { turn: Turn::first(id), edit })?;
         Ok(true)
     }
 

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed, absent};
@@ -12,7 +13,8 @@ use crate::sync::{Held, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreE
 /// memory until all of it is written as one batch.
 pub(super) struct Desk<'a, S> {
     store: &'a S,
-    folders: BTreeMap<(TableName, RecordId), Folder>,
+    /// Ids first, which tell records apart sooner than their tables.
+    folders: BTreeMap<(RecordId, TableName), Folder>,
     pub(super) batch: ReplicaBatch,
     /// The edits in the folders that this step made, and that are to be written.
     pub(super) made: Option<Made>,
@@ -57,6 +59,9 @@ pub(super) struct Folder {
     pub(super) pending: Vec<Pending>,
     /// What was pending and is not any more, or not as it was: what later edits were written on.
     pub(super) past: Vec<Edit>,
+    /// States that others took the place of, each with that other one: what is pending may build
+    /// on the first.
+    pub(super) replaced: Vec<(Record, Record)>,
     /// New confirmed state, to be written.
     applied: Option<Applied>,
     pub(super) visible: Option<Record>,
@@ -66,6 +71,8 @@ pub(super) struct Folder {
     dirty: bool,
     /// The confirmed state that the store has is to be removed.
     gone: bool,
+    /// Sections that were confirmed are not here any more.
+    left: bool,
     /// Changes of this device are no longer in the history that it sees.
     pub(super) unwritten: bool,
 }
@@ -90,6 +97,8 @@ pub(super) struct Prepared {
     /// Whether changes of this device left the history that it sees: it would give their numbers
     /// again, so it must go on as another actor.
     pub(super) unwritten: bool,
+    /// Whether records or sections are not here any more.
+    pub(super) left: bool,
 }
 
 /// Why an edit cannot be written anew where its record is gone.
@@ -125,11 +134,13 @@ impl Folder {
             confirmed,
             pending,
             past: Vec::new(),
+            replaced: Vec::new(),
             applied: None,
             visible: None,
             had_row,
             dirty: false,
             gone: false,
+            left: false,
             unwritten: false,
         }
     }
@@ -162,6 +173,8 @@ impl Folder {
         if let Some(visible) = &mut self.visible {
             visible.merge(&pending.edit)?;
         }
+        // Mostly it is the only one.
+        self.pending.reserve_exact(1);
         self.pending.push(pending);
         self.dirty = true;
         Ok(())
@@ -180,6 +193,15 @@ impl Folder {
 
     /// Takes over new confirmed state, in which one more edit counts.
     pub(super) fn confirm(&mut self, applied: Applied) {
+        let held = self.confirmed.as_ref().map(Confirmed::record);
+        let new = applied.confirmed().record();
+        if let Some(old) = held.filter(|held| !new.goes_on_from(held)) {
+            // Where it counted its own changes is gone.
+            self.unwritten = true;
+            if !self.pending.is_empty() {
+                self.replaced.push((old.clone(), new.clone()));
+            }
+        }
         self.confirmed = Some(applied.confirmed().clone());
         self.applied = Some(applied);
         self.touch();
@@ -188,6 +210,11 @@ impl Folder {
     /// Takes over new confirmed state in place of what was there.
     pub(super) fn replace(&mut self, applied: Applied) {
         self.unwritten = true;
+        let sections = applied.confirmed().record().sections();
+        let stay: BTreeSet<_> = sections.map(|(section, _)| section).collect();
+        self.left |= self.confirmed.as_ref().is_some_and(|held| {
+            held.record().sections().any(|(section, _)| !stay.contains(section))
+        });
         self.confirm(applied);
     }
 
@@ -230,7 +257,7 @@ impl Folder {
         let mut taken = Vec::new();
         for change in &mut edit.changes {
             taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());
-            change.ops.retain(|op| !is_refused(op));
+            Arc::make_mut(change).ops.retain(|op| !is_refused(op));
         }
         Some((edit.clone(), taken))
     }
@@ -242,7 +269,7 @@ impl Folder {
             return None;
         }
         let confirmed = self.confirmed.as_ref().map(Confirmed::record);
-        let is_confirmed = |change: &Change| {
+        let is_confirmed = |change: &Arc<Change>| {
             confirmed.is_some_and(|record| record.holds(&change.section, change.id))
         };
         past.retain(|edit| !edit.changes.iter().all(is_confirmed));
@@ -336,7 +363,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         id: RecordId,
     ) -> Result<&mut Folder, StoreError> {
         use std::collections::btree_map::Entry;
-        Ok(match self.folders.entry((table.clone(), id)) {
+        Ok(match self.folders.entry((id, table.clone())) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let held = Held {
@@ -353,20 +380,21 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         &mut self,
         places: impl IntoIterator<Item = (TableName, RecordId)>,
     ) -> Result<(), StoreError> {
-        let places: BTreeSet<_> = places.into_iter().collect();
-        let places: Vec<_> =
-            places.into_iter().filter(|place| !self.folders.contains_key(place)).collect();
+        let mut places: Vec<_> = places.into_iter().collect();
+        places.sort_unstable_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        places.dedup();
+        places.retain(|(table, id)| !self.folders.contains_key(&(*id, table.clone())));
         let held = self.store.held(&places)?;
         for ((table, id), held) in places.into_iter().zip(held) {
             let folder = open_folder(self.store, &table, id, held)?;
-            self.folders.insert((table, id), folder);
+            self.folders.insert((id, table), folder);
         }
         Ok(())
     }
 
     /// The record as it is visible, where its folder was read and what is pending on it fits.
     pub(super) fn shown(&self, table: &TableName, id: RecordId) -> Option<&Record> {
-        self.folders.get(&(table.clone(), id))?.visible.as_ref()
+        self.folders.get(&(id, table.clone()))?.visible.as_ref()
     }
 
     /// Takes a pending edit away, wherever it is.
@@ -392,7 +420,8 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
 
     /// The records touched.
     pub(super) fn touched(&self) -> Vec<(TableName, RecordId)> {
-        self.folders.iter().filter(|(_, it)| it.dirty).map(|(key, _)| key.clone()).collect()
+        let touched = self.folders.iter().filter(|(_, it)| it.dirty);
+        touched.map(|((id, table), _)| (table.clone(), *id)).collect()
     }
 
     /// Takes away again what was added to these records.
@@ -436,7 +465,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
     }
 
     fn is_shown(&mut self, table: &TableName, id: RecordId) -> Result<bool, StoreError> {
-        match self.folders.get_mut(&(table.clone(), id)) {
+        match self.folders.get_mut(&(id, table.clone())) {
             Some(folder) => Ok(folder.visible(table, id).is_ok_and(Record::is_active)),
             None => Ok(self.store.row(table, id)?.is_some()),
         }
@@ -457,13 +486,14 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         self.note_lacking(schema)?;
         let mut changed = Vec::new();
         let mut past = Vec::new();
-        let mut unwritten = false;
-        for ((table, id), mut folder) in std::mem::take(&mut self.folders) {
+        let (mut unwritten, mut left) = (false, false);
+        for ((id, table), mut folder) in std::mem::take(&mut self.folders) {
             if !folder.dirty {
                 continue;
             }
             past.push((id, folder.take_past()));
             unwritten |= folder.unwritten;
+            left |= folder.gone || folder.left;
             match folder.applied.take() {
                 Some(applied) => self.batch.confirmed.push(applied),
                 None if folder.gone => self.batch.gone.push((table.clone(), id)),
@@ -482,6 +512,17 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
             self.batch.pending.sort_by_key(|pending| pending.turn);
         }
         let Self { batch, admitted, reconsidered, remain, erased, .. } = self;
-        Ok(Prepared { batch, changed, admitted, reconsidered, remain, erased, past, unwritten })
+        let left = left || !batch.erased.is_empty();
+        Ok(Prepared {
+            batch,
+            changed,
+            admitted,
+            reconsidered,
+            remain,
+            erased,
+            past,
+            unwritten,
+            left,
+        })
     }
 }

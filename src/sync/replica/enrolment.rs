@@ -2,15 +2,16 @@
 //! then is written anew as the user who enrols.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::desk::Desk;
 use super::quarantine::quarantined;
 use super::{Event, ReplicaMachine};
 use crate::model::{
     BusinessUnitId, Denial, DeviceNumber, EditId, Op, Owner, PolicyEpoch, RecordId, Rule, Schema,
-    TableName, Timestamp,
+    Sequence, TableName, Timestamp,
 };
-use crate::sync::{Pending, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, Turn};
+use crate::sync::{Pending, Purge, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, Turn};
 
 /// Whom records made before enrolment belong to.
 const NOBODY_YET: &str = "local";
@@ -85,7 +86,7 @@ impl ReplicaMachine {
             desk.folder(&table, record)?.withdraw(old);
             desk.batch.settled.push(old);
             edit.id = EditId { device: enrolment.device, ..old };
-            for op in edit.changes.iter_mut().flat_map(|change| &mut change.ops) {
+            for op in edit.changes.iter_mut().flat_map(|change| &mut Arc::make_mut(change).ops) {
                 if let Op::Own { owner: nobody, business_unit } = op {
                     *nobody = owner.clone();
                     *business_unit = unit.as_ref().unwrap_or(business_unit).clone();
@@ -111,10 +112,11 @@ impl ReplicaMachine {
     }
 
     /// Ends what ties this device to its user. What is pending must have been sent, or is
-    /// discarded with everything else.
+    /// discarded with everything else. No byte of it is left in the store.
     ///
     /// # Errors
-    /// Edits are pending and `wipe` was not asked for; or the store fails.
+    /// Edits are pending and `wipe` was not asked for; or the store fails. Where it fails after the
+    /// rows left, their bytes go when it is opened next.
     pub fn sign_out<S: ReplicaStore>(
         &mut self,
         store: &mut S,
@@ -137,12 +139,18 @@ impl ReplicaMachine {
             desk.folder(&table, record)?.forget();
         }
         desk.batch.released = store.quarantine()?.into_iter().map(|entry| entry.edit).collect();
-        self.meta = ReplicaMeta { counter, schema, ..ReplicaMeta::default() };
+        desk.batch.forgotten = Some(Sequence(u64::MAX));
+        self.meta = ReplicaMeta { counter, schema, purge: Purge::Due, ..ReplicaMeta::default() };
         (self.standing, self.epoch) = (None, PolicyEpoch::default());
         let prepared = desk.finish(&self.meta.schema)?;
         self.write(store, prepared)?;
         self.actor = self.fresh_actor();
         self.tell(Event::GrantChanged);
+        store.rewrite()?;
+        // There is nobody to tell any more.
+        self.meta.purge = Purge::Nothing;
+        self.keep(store, ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() })?;
+        self.tell(Event::Purged);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod directory;
 mod enrolment;
 mod erase;
 mod kept;
+mod purge;
 mod push;
 mod quarantine;
 mod rebase;
@@ -100,6 +101,9 @@ pub enum Event {
     SchemaChanged,
     /// The user's privileges changed.
     GrantChanged,
+    /// Of what the user may not read any more, and of what was discarded, no byte is left in the
+    /// file.
+    Purged,
     /// Everything is sent and judged, and all that the server has for this device is here.
     UpToDate,
 }

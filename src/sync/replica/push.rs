@@ -28,6 +28,7 @@ impl ReplicaMachine {
         if !ready || self.meta.grant.is_none() {
             return Ok(());
         }
+        self.purge(store, now)?;
         let Waiting { edits: waiting, mut ask } = self.mend(store, now)?;
         let mut edits = self.unsent(store)?;
         if self.session.as_ref().is_some_and(|session| session.flush.0 == 0) {
@@ -35,12 +36,15 @@ impl ReplicaMachine {
             let refused = store.quarantine()?.into_iter().map(|entry| (entry.edit, entry.record));
             ask.extend(refused);
         }
+        let (receipt, waits) = (self.receipt(now)?, self.waits_to_purge());
         let Some(session) = &mut self.session else { return Ok(()) };
         session.sent = edits.last().map_or(session.sent, |last| last.turn.max(session.sent));
         edits.retain(|pending| !waiting.contains(&pending.edit.id));
         session.again = waiting;
         let nothing_to_ask = edits.is_empty()
             && ask.is_empty()
+            && receipt.is_none()
+            && !waits
             && session.flush.0 > 0
             && session.later.is_empty()
             && self.meta.wanted.is_empty();
@@ -50,6 +54,7 @@ impl ReplicaMachine {
         session.flush.0 += 1;
         let number = session.flush.0;
         session.asked.extend(ask.iter().map(|(edit, _)| edit));
+        self.outputs.extend(receipt);
         for ask in ask.chunks(CHANGE_SET_EDITS_MAX) {
             self.outputs.push_back(Output::Send(ToServer::Ask(ask.to_vec())));
         }
@@ -296,7 +301,7 @@ impl<'a, S: ReplicaStore> Rebuild<'a, S> {
     fn before(&mut self, edit: &Edit, section: &Section) -> Result<Document, StoreError> {
         let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
         let confirmed = self.store.confirmed(&edit.table, edit.record)?;
-        let history = confirmed.as_ref().and_then(|it| it.record().sections().get(section));
+        let history = confirmed.as_ref().and_then(|it| it.record().section(section));
         let pending = self.store.pending_on(edit.record)?;
         let is_pending = |id| {
             pending.iter().any(|it| it.edit.change(section).is_some_and(|change| change.id == id))

@@ -60,7 +60,8 @@ impl ReplicaMachine {
         self.refused.push_back(edit);
     }
 
-    /// Takes an entry out of quarantine for good.
+    /// Takes an entry out of quarantine for good. Its bytes go with the next purge: at the end of the
+    /// next session, or when the store is opened.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -70,8 +71,9 @@ impl ReplicaMachine {
         edit: EditId,
     ) -> Result<(), StoreError> {
         self.recover(store)?;
-        let batch = crate::sync::ReplicaBatch { released: vec![edit], ..Default::default() };
-        self.keep(store, batch)
+        self.note_left();
+        let (meta, released) = (Some(self.meta.clone()), vec![edit]);
+        self.keep(store, crate::sync::ReplicaBatch { meta, released, ..Default::default() })
     }
 
     /// Tries a refused edit again: judged anew here and then on the server. It is an edit of its
@@ -125,6 +127,9 @@ impl ReplicaMachine {
             again.push(id);
         }
         self.meta.counter = counter;
+        if !amendment.is_empty() {
+            self.note_left();
+        }
         let prepared = desk.finish(&self.meta.schema)?;
         let written = self.write(store, prepared);
         self.push_or_end(store, now);

@@ -49,7 +49,8 @@ impl Folder {
             rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
             return rebased;
         };
-        let mut places = Places::new(&self.past, &self.pending, &record, actor);
+        let replaced = std::mem::take(&mut self.replaced);
+        let mut places = Places::new(&self.past, &self.pending, &replaced, &record, actor);
         for Pending { turn, edit } in std::mem::take(&mut self.pending) {
             if !asked.contains(&edit.id) && stands(&mut record, &edit) {
                 places.stay(&edit);
@@ -82,14 +83,30 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    fn new(past: &'a [Edit], pending: &[Pending], base: &Record, actor: ActorId) -> Self {
+    fn new(
+        past: &'a [Edit],
+        pending: &[Pending],
+        replaced: &[(Record, Record)],
+        base: &Record,
+        actor: ActorId,
+    ) -> Self {
         let changes =
             past.iter().chain(pending.iter().map(|it| &it.edit)).flat_map(|it| &it.changes);
         let placed = changes.filter(|change| change.ops.iter().any(Op::is_positional));
         let sections: BTreeSet<_> = placed.map(|change| &change.section).collect();
         let rebase = |section: &Section| {
             let document = base.document(section).ok()?;
-            Some((section.clone(), Rebase::new(document)))
+            let goes_on = |(old, new): &&(Record, Record)| {
+                old.heads(section).iter().all(|head| new.holds(section, *head))
+            };
+            let rebase = match replaced.iter().rfind(|it| !goes_on(it)) {
+                Some((old, new)) => {
+                    let (old, new) = (old.document(section).ok()?, new.document(section).ok()?);
+                    Rebase::across(old, &new, document)
+                }
+                None => Rebase::new(document),
+            };
+            Some((section.clone(), rebase))
         };
         let sections = sections.into_iter().filter_map(rebase).collect();
         let pending = pending.iter().map(|pending| pending.edit.id).collect();

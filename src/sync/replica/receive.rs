@@ -1,15 +1,15 @@
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, Prepared, not_there};
+use super::desk::{Desk, Folder, Prepared, not_there};
 use super::quarantine::quarantined;
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
 use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
-use crate::gate::{Attestation, apply};
-use crate::limits::SESSION_RETRIES_MAX;
+use crate::gate::{Attestation, RecordFacts, apply, can_read_column};
+use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
-    Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp,
-    Verdict,
+    Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Section, Sequence, TableName,
+    Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
 use crate::sync::{Grant, GrantError, Pending, ReplicaBatch, ReplicaStore, StoreError};
@@ -42,7 +42,9 @@ impl ReplicaMachine {
                 self.outputs.push_back(Output::Answer(number, answer));
                 Ok(())
             }
-            ToDevice::Flushed { number } => Ok(self.flushed(store, now, number)?),
+            ToDevice::Flushed { number, watermark } => {
+                Ok(self.flushed(store, now, number, watermark)?)
+            }
             ToDevice::Greeting { .. } | ToDevice::Welcome { .. } | ToDevice::Refused(_) => {
                 Err(SessionError::Protocol(format!("out of turn: {message:.60?}")))
             }
@@ -203,8 +205,12 @@ impl ReplicaMachine {
             remain,
             erased,
             unwritten,
+            left,
             past,
         } = prepared;
+        if left {
+            self.note_left();
+        }
         batch.meta = Some(self.meta.clone());
         let mut refused = batch.quarantine.clone();
         refused.extend(erased);
@@ -348,14 +354,11 @@ impl ReplicaMachine {
             }
             Entry::Whole { version, record: changes } => {
                 let (table, record) = (changes.table.clone(), changes.record);
+                // There may be less to see than before: then its version is lower. It is newer all
+                // the same, since all comes in one stream.
                 let folder = desk.folder(&table, record)?;
-                // Of one version there may be more or less to see than before.
-                if self.is_wanted(&table, record)
-                    || folder.version().is_none_or(|held| held <= version)
-                {
-                    folder.replace(word.whole(&changes, version).map_err(damaged)?);
-                    self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
-                }
+                folder.replace(word.whole(&changes, version).map_err(damaged)?);
+                self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
                 Ok(())
             }
             Entry::Erased { table, record, .. } => self.erase(store, desk, now, &table, record),
@@ -387,8 +390,12 @@ impl ReplicaMachine {
             desk.batch.settled.push(id);
             desk.admitted.push((id, sequence));
         }
-        match own {
+        let folder = desk.folder(table, record)?;
+        match own.map(|edit| self.readable(folder, edit)) {
             Some(edit) if edit_digest(&edit).map_err(damaged)? == check => {
+                if edit.changes.is_empty() {
+                    return Ok(());
+                }
                 self.confirm(desk, word, (table, record), edit, sequence)
             }
             // What was admitted is not what is here (any more).
@@ -401,6 +408,30 @@ impl ReplicaMachine {
                 Ok(())
             }
         }
+    }
+
+    /// What of an own edit its user may read: the rest counts on what is not here, and does not stay.
+    fn readable(&self, folder: &mut Folder, mut edit: Edit) -> Edit {
+        let is_secured = |section| matches!(section, &Section::Secured(_));
+        let touches_secured = edit.changes.iter().any(|change| is_secured(&change.section));
+        let Some(standing) = self.standing.as_ref().filter(|_| touches_secured) else {
+            return edit;
+        };
+        let mut record = folder.base(&edit.table, edit.record);
+        // A new record's header is in the edit; any other edit of columns leaves it as it is.
+        if !record.exists() && record.merge(&edit).is_err() {
+            // It is wanted whole in any case.
+            return edit;
+        }
+        let facts = RecordFacts::of_header(record.header());
+        let before = edit.changes.len();
+        edit.changes.retain(|change| match &change.section {
+            Section::Secured(column) => can_read_column(standing, &edit.table, column, &facts),
+            Section::Header | Section::Main => true,
+        });
+        // Its numbers would be given again.
+        folder.unwritten |= edit.changes.len() < before;
+        edit
     }
 
     /// Merges an edit that the server admitted.
@@ -457,7 +488,14 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
         number: u32,
+        watermark: Sequence,
     ) -> Result<(), StoreError> {
+        let far = self.meta.watermark.0.saturating_add(PAGE_LOOKS_MAX as u64) < watermark.0;
+        self.meta.watermark = self.meta.watermark.max(watermark);
+        if far {
+            // What there was nothing in for this device is not to be looked through again.
+            self.save(store)?;
+        }
         let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.1 = number;
         let later = std::mem::take(&mut session.later);
@@ -470,7 +508,7 @@ impl ReplicaMachine {
         } else if !later.is_empty() {
             self.write_anew(store, now, &later)?;
         }
-        Ok(())
+        self.all_is_told(store)
     }
 
     /// Writes anew what the server asked for, once all is here that it may lack.

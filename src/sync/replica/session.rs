@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::purge::PurgeStage;
 use super::{Event, Output, ReplicaMachine};
 use crate::codec::{
     CertificateError, EnrollCode, PublicKey, Refusal, Resume, ServerCertificate, ToDevice, ToServer,
@@ -99,6 +100,10 @@ pub(super) struct Session {
     pub(super) rounds: u32,
     /// The last [`ToServer::Flush`] sent, and the last answered.
     pub(super) flush: (u32, u32),
+    /// How far a purge is.
+    pub(super) purge: PurgeStage,
+    /// When it last ended, in this session.
+    pub(super) purged: Option<crate::model::Timestamp>,
 }
 
 #[derive(Debug)]
@@ -139,6 +144,8 @@ impl ReplicaMachine {
             news: true,
             rounds: 0,
             flush: (0, 0),
+            purge: PurgeStage::default(),
+            purged: None,
         });
         Ok(())
     }

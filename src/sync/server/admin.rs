@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{ConnectionId, Rules, ServerMachine};
 use crate::codec::{
-    AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, Refusal, ToDevice,
+    AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo, PurgeReceipt,
+    Refusal, ToDevice,
 };
 use crate::gate::{Roster, Standing};
 use crate::limits::ADMIN_DENIALS_MAX;
@@ -59,8 +60,9 @@ impl ServerMachine {
                 }
             }
             AdminRequest::Devices => {
-                let devices = store.devices()?;
-                AdminAnswer::Devices(devices.into_iter().map(|row| self.info(row)).collect())
+                let devices = store.devices()?.into_iter();
+                let infos: Result<_, _> = devices.map(|row| self.info(row)).collect();
+                AdminAnswer::Devices(infos?)
             }
             AdminRequest::Revoke(device) => self.revoke(store, device)?,
             AdminRequest::Erase { table, record } => {
@@ -132,10 +134,21 @@ impl ServerMachine {
         Ok(AdminAnswer::Revoked)
     }
 
-    fn info(&self, row: DeviceRow) -> DeviceInfo {
-        let DeviceRow { number, key, user, name, revoked } = row;
+    fn info(&mut self, row: DeviceRow) -> Result<DeviceInfo, StoreError> {
+        let DeviceRow { number, key, user, name, revoked, purged } = row;
         let connected = self.connections.values().any(|it| it.key == key && it.device.is_some());
-        DeviceInfo { number, user, name, revoked, connected }
+        // It was verified before it was stored.
+        let receipt = purged.and_then(|signed| signed.open(&key).ok());
+        let purged = match receipt {
+            Some(receipt) => {
+                let present = self.resolve(&user)?.digest;
+                let covers_present = receipt.standing == Some(present);
+                let PurgeReceipt { epoch, sequence, at, .. } = receipt;
+                Some(PurgeInfo { epoch, sequence, at, covers_present })
+            }
+            None => None,
+        };
+        Ok(DeviceInfo { number, user, name, revoked, connected, purged })
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Resolved;
-use crate::codec::{Digest, PublicKey, Scope};
+use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::gate::{RecordFacts, Standing, can_read, can_read_column};
 use crate::model::{DeviceNumber, Edit, Header, Schema, Section, Sequence, TableName, UserId};
 
@@ -26,8 +26,8 @@ pub(super) struct Device {
     pub(super) user: UserId,
     /// All entries of the log up to here were looked at.
     pub(super) seen: Sequence,
-    /// The watermark that the device was told last.
-    pub(super) told: Sequence,
+    /// The record at which a scan under way is: the scope names the last one that was told.
+    pub(super) looked: Option<ScanPlace>,
     /// What its rows answer to.
     pub(super) scope: Scope,
     /// The standings that the scope says it holds rows under.
@@ -80,9 +80,14 @@ impl Reader {
 
     /// The part of an edit that may be read; `None`: nothing of it.
     pub(super) fn part_of(&self, header: &Header, edit: &Edit) -> Option<Edit> {
+        Some(self.readable(header, edit)).filter(|part| !part.changes.is_empty())
+    }
+
+    /// What of an edit may be read, if anything.
+    pub(super) fn readable(&self, header: &Header, edit: &Edit) -> Edit {
         let mut part = edit.clone();
         part.changes.retain(|it| self.reads_section(&edit.table, header, &it.section));
-        (!part.changes.is_empty()).then_some(part)
+        part
     }
 
     /// Whether the reader sees other columns of a record now than before its header changed:

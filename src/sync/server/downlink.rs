@@ -7,12 +7,14 @@ use super::{ConnectionId, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
 use crate::model::{
-    DeviceNumber, Edit, EditId, Header, Op, RecordId, Schema, TableName, UserId, Verdict,
+    DeviceNumber, Edit, EditId, Header, Op, RecordId, Schema, Section, Sequence, TableName, UserId,
+    Verdict,
 };
 use crate::sync::{Erased, LogEntry, ServerStore, StoreError};
 
-/// Pages of a scan that are looked through before an empty one is sent as a sign of life.
-const SCAN_ROUNDS_MAX: usize = 32;
+/// How often so many entries of the log, or records of a scan, as fill a page are looked at without
+/// filling it: then what there is is sent, as a sign of life.
+const LOOK_ROUNDS_MAX: usize = 32;
 
 impl ServerMachine {
     /// Sends the device what is next, if there is room.
@@ -41,9 +43,9 @@ impl ServerMachine {
         if !connection.writable {
             return Ok(());
         }
-        while device.seen < head {
-            let entries = device.log_page(reading, bounds)?;
-            if !entries.is_empty() {
+        if device.seen < head {
+            let entries = device.log_page(reading, bounds, head)?;
+            if !entries.is_empty() || device.seen < head {
                 connection.writable = false;
                 let page = device.page(store, entries)?;
                 self.send(id, ToDevice::Page(page));
@@ -60,11 +62,8 @@ impl ServerMachine {
         // What was queued after the question is answered by the next one.
         if let Some(number) = connection.flush.filter(|_| !waits) {
             connection.flush = None;
-            if device.told.0 + (bounds.looks as u64) < device.seen.0 {
-                let page = device.page(store, Vec::new())?;
-                self.send(id, ToDevice::Page(page));
-            }
-            self.send(id, ToDevice::Flushed { number });
+            let watermark = device.seen;
+            self.send(id, ToDevice::Flushed { number, watermark });
         }
         Ok(())
     }
@@ -124,7 +123,6 @@ impl Device {
         store: &S,
         entries: Vec<Entry>,
     ) -> Result<Page, StoreError> {
-        self.told = self.seen;
         let authors = self.authors(store, &entries)?;
         Ok(Page { entries, watermark: self.seen, scope: self.scope.clone(), authors })
     }
@@ -154,30 +152,42 @@ impl Device {
     /// A record as the device may see it; `None`: not at all.
     fn whole(&self, confirmed: &Confirmed) -> Option<Entry> {
         let record = confirmed.record();
-        if !self.reader.reads(record.table(), record.header()) {
+        let (table, header) = (record.table(), record.header());
+        if !self.reader.reads(table, header) {
             return None;
         }
-        let record = self.reader.part_of(record.header(), &confirmed.to_edit())?;
-        Some(Entry::Whole { version: confirmed.version(), record })
+        let version = confirmed.versions().for_reader(|column| {
+            self.reader.reads_section(table, header, &Section::Secured(column.clone()))
+        });
+        let record = self.reader.part_of(header, &confirmed.to_edit())?;
+        Some(Entry::Whole { version, record })
     }
 
-    /// What the next entries of the log are to this device.
+    /// What the next entries of the log are to this device. What it is not told counts for nothing:
+    /// neither where a page ends, nor whether there is one, depends on it (within bounds).
     fn log_page<S: ServerStore>(
         &mut self,
         reading: &Reading<'_, S>,
         bounds: PageBounds,
+        head: Sequence,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
-        let entries = reading.log_groups(self.seen, bounds.looks)?;
-        for group in entries.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
-            if bytes > bounds.bytes {
-                break;
+        for _ in 0..LOOK_ROUNDS_MAX {
+            let entries = reading.log_groups(self.seen, bounds.looks)?;
+            for group in entries.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+                if bytes > bounds.bytes || page.len() >= bounds.looks {
+                    return Ok(page);
+                }
+                let told = page.len();
+                for entry in group {
+                    self.seen = entry.sequence;
+                    self.entry(reading, entry, &mut page)?;
+                }
+                bytes += page.iter().skip(told).map(entry_bytes).sum::<usize>();
             }
-            for entry in group {
-                self.seen = entry.sequence;
-                self.entry(reading, entry, &mut page)?;
-                bytes += edit_bytes(&entry.edit);
+            if entries.is_empty() || self.seen >= head {
+                break;
             }
         }
         Ok(page)
@@ -193,7 +203,8 @@ impl Device {
         let (sequence, table, record) = (*sequence, edit.table.clone(), edit.record);
         let is_own = edit.id.device == self.number;
         if is_own {
-            let check = edit_digest(edit).map_err(|e| StoreError::Damaged(e.to_string()))?;
+            let readable = self.reader.readable(after, edit);
+            let check = edit_digest(&readable).map_err(|e| StoreError::Damaged(e.to_string()))?;
             page.push(Entry::Own { sequence, id: edit.id, table: table.clone(), record, check });
         }
         let held_before = match before {
@@ -231,7 +242,7 @@ impl Device {
             // What was taken back meanwhile is not sent any more.
             let part = self.reader.part_of(after, edit).filter(|_| !is_own);
             let part = part.and_then(|part| self.reader.part_of(current.record().header(), &part));
-            page.extend(part.map(|edit| Entry::Edit { sequence, edit }));
+            page.extend(part.map(|edit| Entry::Edit { sequence, edit: unnumbered(edit) }));
         } else {
             page.extend(self.whole(&current));
         }
@@ -258,27 +269,25 @@ impl Device {
     ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
-        for _ in 0..SCAN_ROUNDS_MAX {
-            let place = self.scope.target.as_ref().and_then(|(_, place)| place.clone());
-            let records = store.scan(place.as_ref(), bounds.looks)?;
+        for _ in 0..LOOK_ROUNDS_MAX {
+            let records = store.scan(self.looked.as_ref(), bounds.looks)?;
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
-                let entry = self.scanned(schema, confirmed);
-                if let Some(Entry::Whole { record, .. }) = &entry {
-                    bytes += edit_bytes(record);
-                }
-                page.extend(entry);
                 let (table, record) = (confirmed.record().table().clone(), confirmed.record().id());
-                self.scope.advance(ScanPlace { table, record });
-                if bytes > bounds.bytes {
+                let place = ScanPlace { table, record };
+                self.looked = Some(place.clone());
+                let Some(entry) = self.scanned(schema, confirmed) else { continue };
+                bytes += entry_bytes(&entry);
+                page.push(entry);
+                // The device hears of no place but of one that it may know.
+                self.scope.advance(place);
+                if bytes > bounds.bytes || page.len() >= bounds.looks {
                     return Ok(page);
                 }
             }
             if is_last {
                 self.scope.finish();
-                return Ok(page);
-            }
-            if page.len() >= bounds.looks {
+                self.looked = None;
                 return Ok(page);
             }
         }
@@ -298,12 +307,24 @@ impl Device {
             return if is_there { None } else { self.whole(confirmed) };
         }
         had.clone().next()?;
-        let (sequence, record) = (confirmed.version(), confirmed.record().id());
+        let (sequence, record) = (self.seen.max(confirmed.version()), confirmed.record().id());
         Some(Entry::Gone { sequence, table: table.clone(), record })
     }
 }
 
-/// What an edit takes in a page, roughly.
-fn edit_bytes(edit: &Edit) -> usize {
-    32 + 16 * edit.changes.len() + edit.ops().map(Op::size).sum::<usize>()
+/// What an entry takes in a page, roughly.
+fn entry_bytes(entry: &Entry) -> usize {
+    match entry {
+        Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => {
+            32 + 16 * edit.changes.len() + edit.ops().map(Op::size).sum::<usize>()
+        }
+        Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } => 64,
+    }
+}
+
+/// An edit without what it is called: the gaps between such names tell of edits that the reader must
+/// know nothing of.
+fn unnumbered(edit: Edit) -> Edit {
+    let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
+    Edit { id, atomic: 0, ..edit }
 }

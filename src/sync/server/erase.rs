@@ -1,14 +1,13 @@
 //! Erasing a record: everything that it held goes, here and on every device, and its id is never
 //! used again.
 
-use super::ServerMachine;
 use crate::codec::{Entry, ToDevice};
 use crate::crdt::Documents;
 use crate::limits::PAGE_LOOKS_MAX;
-use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, TableName, Timestamp};
+use crate::model::{DeviceNumber, Edit, RecordId, Sequence, TableName, Timestamp};
 use crate::sync::{Erased, LogEntry, Operation, ServerMeta, ServerStore, StoreError};
 
-use super::ConnectionId;
+use super::{ConnectionId, ServerMachine, server_edit};
 
 impl ServerMachine {
     /// Erases a record: the record itself, what its entries in the log did, and the refused edits
@@ -43,7 +42,7 @@ impl ServerMachine {
             let header = held.map(|held| held.record().header().clone());
             let sequence = Sequence(machine.meta.head.0 + 1);
             let edit = Edit {
-                id: machine.own_id(sequence),
+                id: server_edit(machine.meta.epoch, sequence),
                 table: table.clone(),
                 record,
                 atomic: 0,
@@ -62,13 +61,6 @@ impl ServerMachine {
             }
         }
         Ok(found)
-    }
-
-    /// The id of an edit that the server makes: no device has the number 0, and no two lives of the
-    /// log share a part.
-    pub(super) fn own_id(&self, sequence: Sequence) -> EditId {
-        let part = u32::try_from(self.meta.epoch.0 >> 32).unwrap_or_default();
-        EditId { device: DeviceNumber(0), counter: sequence.0, part }
     }
 
     /// A device that starts anew passes no entries of the log: what it wrote of erased records is

@@ -1,15 +1,17 @@
 //! From bytes of a device to the log: verify, rebuild, rule, one commit.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::reading::Reading;
 use super::{ConnectionId, Resolved, Rules, ServerMachine};
 use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
 use crate::crdt::{CrdtError, Document, Documents};
-use crate::gate::{Admissible, Confirmed, Court, LookedUp, Ruling, apply, rule};
+use crate::gate::{
+    Admissible, Confirmed, Court, LookedUp, RecordFacts, Ruling, apply, can_read_column, rule,
+};
 use crate::limits::REPLAYED_CHANGES_MAX;
 use crate::model::{
     Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
@@ -61,6 +63,7 @@ impl ServerMachine {
             };
             answers.push((*id, answer));
         }
+        session.renew_grown(self.meta.epoch, self.generation_changes)?;
         let Session { operations, head, documents, .. } = session;
         if !operations.is_empty() {
             let meta = ServerMeta { head, ..self.meta.clone() };
@@ -121,15 +124,17 @@ fn is_complete(parts: &[Edit]) -> bool {
 }
 
 /// One round of judging: each edit on the state that the admitted ones before it left.
-struct Session<'a, S> {
+pub(super) struct Session<'a, S> {
     store: &'a S,
     rules: Arc<Rules>,
-    now: Timestamp,
-    epoch: PolicyEpoch,
-    head: Sequence,
-    records: BTreeMap<RecordId, Option<Confirmed>>,
+    pub(super) now: Timestamp,
+    pub(super) epoch: PolicyEpoch,
+    pub(super) head: Sequence,
+    pub(super) records: BTreeMap<RecordId, Option<Confirmed>>,
     admitted: BTreeMap<EditId, Sequence>,
-    operations: Vec<Operation>,
+    /// The records of which something was admitted.
+    pub(super) changed: BTreeSet<RecordId>,
+    pub(super) operations: Vec<Operation>,
     /// Of what is confirmed, and nothing else.
     documents: Documents,
 }
@@ -143,8 +148,8 @@ impl<'a, S: ServerStore> Session<'a, S> {
         head: Sequence,
         documents: Documents,
     ) -> Self {
-        let (records, admitted, operations) = Default::default();
-        Self { store, rules, now, epoch, head, records, admitted, operations, documents }
+        let (records, admitted, changed, operations) = Default::default();
+        Self { store, rules, now, epoch, head, records, admitted, changed, operations, documents }
     }
 
     /// Judges a change set. Returns what its device must know beside the log.
@@ -155,7 +160,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         resolved: &Resolved,
     ) -> Result<Answer, StoreError> {
         let mut documents = BTreeMap::new();
-        if let Err(refusal) = self.check_rebuilt(set, &mut documents)? {
+        if let Err(refusal) = self.check_rebuilt(set, resolved, &mut documents)? {
             return Ok(Err(refusal));
         }
         let verdicts = self.judge_all(set, user, resolved)?;
@@ -249,16 +254,20 @@ impl<'a, S: ServerStore> Session<'a, S> {
 
     /// Rebuilds all changes, admitted or not, and checks that they come out as at their author's.
     /// Where one builds on something that is not here, nothing can be said: the ruling on it is
-    /// to write it anew.
+    /// to write it anew. Nor where one was written without seeing what it replaces: it counts on
+    /// what was there, and so do those behind it.
     fn check_rebuilt<'s>(
         &mut self,
         set: &'s ChangeSet,
+        resolved: &Resolved,
         documents: &mut BTreeMap<(RecordId, &'s Section), Document>,
     ) -> Result<Result<(), Refusal>, StoreError> {
+        let mut blind = false;
         let mut replayed = 0;
         let mut hashes = Vec::new();
         for edit in &set.edits {
             for change in &edit.changes {
+                blind |= self.is_hidden(resolved, edit, &change.section)?;
                 let key = (edit.record, &change.section);
                 let document = match documents.entry(key) {
                     Entry::Occupied(entry) => entry.into_mut(),
@@ -285,7 +294,11 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 }
             }
         }
-        Ok(if HashesDigest::of(hashes) == set.hashes {
+        if blind {
+            // They hold changes as their author saw them.
+            documents.clear();
+        }
+        Ok(if blind || HashesDigest::of(hashes) == set.hashes {
             Ok(())
         } else {
             Err(Refusal::Protocol(
@@ -294,11 +307,26 @@ impl<'a, S: ServerStore> Session<'a, S> {
         })
     }
 
+    /// Whether the section is one that the author may not read.
+    fn is_hidden(
+        &mut self,
+        resolved: &Resolved,
+        edit: &Edit,
+        section: &Section,
+    ) -> Result<bool, StoreError> {
+        let (Section::Secured(column), Ok(standing)) = (section, &resolved.standing) else {
+            return Ok(false);
+        };
+        let Some(confirmed) = self.record(edit.record)? else { return Ok(false) };
+        let facts = RecordFacts::of_header(confirmed.record().header());
+        Ok(!can_read_column(standing, &edit.table, column, &facts))
+    }
+
     /// The document of a section as it is confirmed.
     fn document(&mut self, id: RecordId, section: &Section) -> Result<Document, StoreError> {
         self.record(id)?;
         let record = self.records.get(&id).and_then(Option::as_ref);
-        let history = record.and_then(|it| it.record().sections().get(section));
+        let history = record.and_then(|it| it.record().section(section));
         let document = self.documents.take(id, section, history, |_| false);
         document.map_err(|error| StoreError::Damaged(error.to_string()))
     }
@@ -336,7 +364,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 for denial in &columns {
                     let mut part = edit.clone();
                     for change in &mut part.changes {
-                        change.ops.retain(|op| {
+                        Arc::make_mut(change).ops.retain(|op| {
                             op.column().is_some() && op.column() == denial.column.as_ref()
                         });
                     }
@@ -393,12 +421,13 @@ impl<'a, S: ServerStore> Session<'a, S> {
         let sequence = Sequence(self.head.0 + 1);
         let confirmed = self.record(edit.record)?.cloned();
         let before = confirmed.as_ref().map(|confirmed| confirmed.record().header().clone());
-        match apply(confirmed, &admissible.at(sequence)) {
+        let admitted = admissible.at(sequence);
+        match apply(confirmed, &admitted) {
             Ok(applied) => {
                 self.head = sequence;
                 let entry = LogEntry {
                     sequence,
-                    edit: edit.clone(),
+                    edit: admitted.edit().clone(),
                     before: edit.change(&Section::Header).map(|_| before),
                     after: applied.confirmed().record().header().clone(),
                     at: self.now,
@@ -406,6 +435,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 };
                 self.records.insert(edit.record, Some(applied.confirmed().clone()));
                 self.admitted.insert(edit.id, sequence);
+                self.changed.insert(edit.record);
                 let (entry, record) = (Box::new(entry), Box::new(applied));
                 self.operations.push(Operation::Append { entry, record });
                 Ok(None)

@@ -4,7 +4,9 @@ mod admin;
 mod connection;
 mod downlink;
 mod erase;
+mod generation;
 mod ingress;
+mod purged;
 mod reading;
 mod retention;
 mod rules;
@@ -16,8 +18,8 @@ use std::sync::Arc;
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::crdt::Documents;
 use crate::gate::Standing;
-use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, RESTORED_DEVICES_LEAP};
-use crate::model::{ActorId, Denial, DeviceNumber, LogEpoch, Sequence, Timestamp, UserId};
+use crate::limits::{GENERATION_CHANGES, PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, RESTORED_DEVICES_LEAP};
+use crate::model::{ActorId, Denial, DeviceNumber, EditId, LogEpoch, Sequence, Timestamp, UserId};
 use crate::sync::grant::standing_digest;
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
@@ -54,6 +56,12 @@ pub struct Identity {
     pub certificate: Vec<u8>,
 }
 
+/// What names an edit of the server itself: no two lives of the log share a part.
+fn server_edit(epoch: LogEpoch, sequence: Sequence) -> EditId {
+    let part = u32::try_from(epoch.0 >> 32).unwrap_or_default();
+    EditId { device: DeviceNumber::SERVER, counter: sequence.0, part }
+}
+
 /// A user's privileges at the moment.
 #[derive(Debug)]
 struct Resolved {
@@ -76,6 +84,8 @@ pub struct ServerMachine {
     resolved: BTreeMap<UserId, Arc<Resolved>>,
     outputs: VecDeque<Output>,
     page_bounds: PageBounds,
+    /// So many changes a section may have.
+    generation_changes: usize,
     /// Long texts that devices are editing.
     documents: Documents,
     /// Writes what nobody's device does.
@@ -112,7 +122,7 @@ impl ServerMachine {
         seed: [u8; 32],
     ) -> Result<Self, StoreError> {
         let mut entropy = Entropy::new(seed);
-        let actor = ActorId { device: DeviceNumber(0), incarnation: entropy.next_u64() };
+        let actor = ActorId { device: DeviceNumber::SERVER, incarnation: entropy.next_u64() };
         let mut machine = Self {
             identity,
             actor,
@@ -125,6 +135,7 @@ impl ServerMachine {
             outputs: VecDeque::new(),
             documents: Documents::default(),
             page_bounds: PageBounds::default(),
+            generation_changes: GENERATION_CHANGES,
         };
         machine.until_certain(|machine| {
             let mut meta = machine.meta.clone();
@@ -147,6 +158,11 @@ impl ServerMachine {
     /// Sends pages of another size from now on.
     pub fn set_page_bounds(&mut self, bounds: PageBounds) {
         self.page_bounds = PageBounds { looks: bounds.looks.max(1), ..bounds };
+    }
+
+    /// Begins a new generation of a section that has more changes than these, from now on.
+    pub fn set_generation_changes(&mut self, changes: usize) {
+        self.generation_changes = changes;
     }
 
     /// What the server knows of itself.
@@ -278,6 +294,7 @@ impl ServerMachine {
             (true, ToServer::Admin { number, request }) => {
                 self.admin(store, now, id, number, request)
             }
+            (true, ToServer::Purged(receipt)) => self.purged(store, id, &receipt),
             (_, message) => {
                 let what = match message {
                     ToServer::Hello(_) | ToServer::Enroll { .. } => "a second greeting",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ConnectionId, ServerMachine};
+use super::{ConnectionId, ServerMachine, server_edit};
 use crate::codec::{Digest, Refusal};
 use crate::gate::{Roster, apply, follow_owner};
 use crate::limits::PAGE_LOOKS_MAX;
@@ -167,7 +167,7 @@ impl ServerMachine {
         let Some(unit) = moved.get(owner) else { return Ok(None) };
         let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
         let ops = vec![Op::Own { owner: owner.clone(), business_unit: unit.clone() }];
-        let id = self.own_id(sequence);
+        let id = server_edit(self.meta.epoch, sequence);
         let edit = record.author(table, id, self.actor, at, ops);
         let Some(admissible) = follow_owner(&self.rules.roster, record, &edit) else {
             return Ok(None);

@@ -67,7 +67,7 @@ impl ServerMachine {
         meta.devices += 1;
         let number = DeviceNumber(meta.devices);
         let user = code.user().clone();
-        let row = DeviceRow { number, key, user, name, revoked: false };
+        let row = DeviceRow { number, key, user, name, revoked: false, purged: None };
         let use_code = Operation::UseCode { nonce: code.nonce(), key };
         let operations = vec![Operation::PutDevice(row.clone()), use_code];
         self.commit(store, meta, operations)?;
@@ -84,18 +84,17 @@ impl ServerMachine {
         resume: Resume,
     ) -> Result<(), StoreError> {
         let resumed = self.can_resume(store, row.number, &resume)?;
-        let common = self.meta.common_with(resume.epoch);
-        let (scope, watermark) = if resumed {
-            (resume.scope, resume.watermark)
+        let (scope, watermark, common) = if resumed {
+            (resume.scope, resume.watermark, resume.watermark)
         } else {
-            (Scope::default(), self.meta.head)
+            (Scope::default(), self.meta.head, self.meta.common_with(resume.epoch))
         };
         let reader = Reader::Present(self.resolve(&row.user)?);
         let device = Device {
             number: row.number,
             user: row.user.clone(),
             seen: watermark,
-            told: watermark,
+            looked: None,
             scope,
             held: Vec::new(),
             reader,
@@ -180,6 +179,7 @@ impl ServerMachine {
             }
         }
         device.scope.turn_to(resolved.digest);
+        device.looked = device.scope.target.as_ref().and_then(|(_, place)| place.clone());
         device.held = device
             .scope
             .held

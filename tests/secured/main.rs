@@ -1,0 +1,19 @@
+//! What a user may not read: not a byte of it in files, backups and messages, and no sign of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails where it stands"
+)]
+
+mod cases;
+mod hints;
+#[path = "../store/memory.rs"]
+#[expect(dead_code, reason = "the store's tests compare more")]
+mod memory;
+mod needles;
+mod net;
+mod purge;
+mod refused;

@@ -1,0 +1,351 @@
+//! A server's machine and devices on real files; every message as its bytes, which are kept.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidegate::codec::{
+    EnrollCode, Entry, Page, SecretKey, ToDevice, ToServer, decode_message, encode_message,
+};
+use tidegate::gate::Roster;
+use tidegate::model::{
+    ColumnName, ColumnSecurityId, Columns, EditId, Policy, RecordId, TableName, Timestamp, UserId,
+    Value,
+};
+use tidegate::server::{Home, InitOptions, OrganizationFiles};
+use tidegate::store::RedbReplica;
+use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
+use tidegate::sync::server::{ConnectionId, Output as ServerOutput, Rules, ServerMachine};
+use tidegate::sync::{Purge, ReplicaStore as _, ServerStore as _};
+
+use crate::memory::MemoryServer;
+
+pub(crate) struct Device {
+    machine: ReplicaMachine,
+    pub(crate) store: RedbReplica,
+    pub(crate) path: PathBuf,
+    key: SecretKey,
+    code: EnrollCode,
+    up: VecDeque<Vec<u8>>,
+    down: VecDeque<Vec<u8>>,
+    connection: Option<ConnectionId>,
+    /// All that it received.
+    pub(crate) received: Vec<Vec<u8>>,
+    /// All that it sent.
+    pub(crate) sent: Vec<Vec<u8>>,
+    pub(crate) events: Vec<Event>,
+    /// Its file between the last page that took something away and the purge: as `kill -9` leaves
+    /// it.
+    pub(crate) caught: Option<Vec<u8>>,
+}
+
+pub(crate) struct Net {
+    dir: tempfile::TempDir,
+    home: Home,
+    server: ServerMachine,
+    pub(crate) store: MemoryServer,
+    pub(crate) devices: Vec<Device>,
+    connections: u64,
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(1_767_225_600_000).unwrap()
+}
+
+pub(crate) fn columns<const N: usize>(pairs: [(&str, Value); N]) -> Columns {
+    pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value)).collect()
+}
+
+pub(crate) fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+impl Net {
+    pub(crate) fn new(
+        schema: &str,
+        policy: &str,
+        organization: Option<OrganizationFiles>,
+        administrator: Option<&str>,
+    ) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, text).unwrap();
+            Some(path)
+        };
+        let options = InitOptions {
+            schema: write("schema.toml", schema),
+            policy: write("policy.toml", policy),
+            organization,
+            administrator: administrator.map(|user| user.parse().unwrap()),
+            ..InitOptions::default()
+        };
+        let home = Home::init(&dir.path().join("server"), &options).unwrap();
+        let mut store = MemoryServer::default();
+        let (identity, rules) = (home.identity(), home.rules().unwrap());
+        let mut server = ServerMachine::open(&mut store, identity, rules, now(), [4; 32]).unwrap();
+        server.set_backed_up(&mut store, None).unwrap();
+        Self { dir, home, server, store, devices: Vec::new(), connections: 0 }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A device of `user` that is enrolled and connected; its place among the devices.
+    pub(crate) fn enroll(&mut self, user: &str) -> usize {
+        let at = self.devices.len();
+        let number = u8::try_from(at).unwrap();
+        let folder = self.path(&format!("device-{at}"));
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("own.redb");
+        let store = RedbReplica::create(&path).unwrap();
+        let key = SecretKey::from_seed([10 + number; 32]);
+        let user: UserId = user.parse().unwrap();
+        let code = self.home.enroll_code_at(vec!["there:1".into()], &user, 3_600_000).unwrap();
+        let machine = ReplicaMachine::open(&store, key.clone(), [20 + number; 32]).unwrap();
+        let (up, down, received, sent, events) = Default::default();
+        let (connection, caught) = (None, None);
+        self.devices.push(Device {
+            machine,
+            store,
+            path,
+            key,
+            code,
+            up,
+            down,
+            connection,
+            received,
+            sent,
+            events,
+            caught,
+        });
+        self.connect(at);
+        self.settle();
+        at
+    }
+
+    pub(crate) fn connect(&mut self, at: usize) {
+        self.connections += 1;
+        let device = &mut self.devices[at];
+        let purpose = match device.machine.meta().enrolment {
+            Some(_) => Purpose::Sync,
+            None => Purpose::Enroll { code: Box::new(device.code.clone()), name: "one".into() },
+        };
+        device.machine.connected(purpose, self.home.tls_key().public()).unwrap();
+        let id = ConnectionId(self.connections);
+        device.connection = Some(id);
+        self.server.connected(id, device.key.public());
+        self.drain_server();
+    }
+
+    pub(crate) fn part(&mut self, at: usize) {
+        let device = &mut self.devices[at];
+        device.machine.disconnected();
+        device.up.clear();
+        device.down.clear();
+        if let Some(id) = device.connection.take() {
+            self.server.disconnected(id);
+        }
+    }
+
+    /// The user of the device does this; what is refused here is a failure.
+    #[track_caller]
+    pub(crate) fn commit(&mut self, at: usize, drafts: Vec<Draft>, atomic: bool) -> Vec<EditId> {
+        let Device { machine, store, .. } = &mut self.devices[at];
+        let made = machine.commit(store, now(), drafts, atomic).unwrap();
+        self.drain(at);
+        made
+    }
+
+    #[track_caller]
+    pub(crate) fn set(
+        &mut self,
+        at: usize,
+        table: &TableName,
+        record: RecordId,
+        columns: Columns,
+    ) -> EditId {
+        let draft = Draft { table: table.clone(), record, intent: Intent::Set(columns) };
+        self.commit(at, vec![draft], false)[0]
+    }
+
+    pub(crate) fn discard(&mut self, at: usize, edit: EditId) {
+        let Device { machine, store, .. } = &mut self.devices[at];
+        machine.discard(store, edit).unwrap();
+    }
+
+    /// How long the device puts a purge off.
+    pub(crate) fn purges_in(&self, at: usize) -> Option<std::time::Duration> {
+        self.devices[at].machine.purges_in(now())
+    }
+
+    /// So much time has passed at a device.
+    pub(crate) fn wake(&mut self, at: usize, millis: i64) {
+        let Device { machine, store, .. } = &mut self.devices[at];
+        machine.wake(store, now().plus_millis(millis));
+        self.drain(at);
+        self.settle();
+    }
+
+    /// Puts a policy in force.
+    pub(crate) fn change_policy(&mut self, change: impl FnOnce(&mut Policy)) {
+        let (mut policy, organization, schema) = {
+            let rules = self.server.rules();
+            let roster = rules.roster();
+            (roster.policy().clone(), roster.organization().clone(), rules.schema().clone())
+        };
+        change(&mut policy);
+        let roster = Roster::new(Arc::new(policy), Arc::new(organization));
+        let rules = Rules::new(schema, roster).unwrap();
+        self.server.set_rules(&mut self.store, now(), rules).unwrap();
+        self.drain_server();
+    }
+
+    /// Gives or takes away a profile of column security.
+    pub(crate) fn profile(&mut self, id: &str, user: &str, given: bool) {
+        let (id, user): (ColumnSecurityId, UserId) = (id.parse().unwrap(), user.parse().unwrap());
+        self.change_policy(|policy| {
+            let users = &mut policy.column_security.get_mut(&id).unwrap().users;
+            assert!(if given { users.insert(user) } else { users.remove(&user) });
+        });
+    }
+
+    fn drain(&mut self, at: usize) {
+        let device = &mut self.devices[at];
+        while let Some(output) = device.machine.poll_output() {
+            match output {
+                Output::Send(message) => device.up.push_back(encode_message(&message).unwrap()),
+                Output::Close(error) => panic!("device {at}: {error}"),
+                Output::Event(event) => device.events.push(event),
+                Output::Answer(..) => panic!("an answer to nothing"),
+            }
+        }
+    }
+
+    fn drain_server(&mut self) {
+        while let Some(output) = self.server.poll_output() {
+            match output {
+                ServerOutput::Send(id, message) => {
+                    let to = self.devices.iter_mut().find(|it| it.connection == Some(id));
+                    to.unwrap().down.push_back(encode_message(&message).unwrap());
+                }
+                ServerOutput::Close(_, refusal) => panic!("{refusal}"),
+            }
+        }
+    }
+
+    fn deliver_up(&mut self, at: usize) {
+        while let Some(bytes) = self.devices[at].up.pop_front() {
+            let message: ToServer = decode_message(&bytes).unwrap();
+            self.devices[at].sent.push(bytes);
+            let id = self.devices[at].connection.unwrap();
+            self.server.received(&mut self.store, now(), id, message).unwrap();
+        }
+        self.server.rule(&mut self.store, now()).unwrap();
+        self.drain_server();
+    }
+
+    fn deliver_down(&mut self, at: usize) -> bool {
+        let device = &mut self.devices[at];
+        let Some(bytes) = device.down.pop_front() else { return false };
+        let message: ToDevice = decode_message(&bytes).unwrap();
+        let is_page = matches!(message, ToDevice::Page(_));
+        device.received.push(bytes);
+        device.machine.received(&mut device.store, now(), message).unwrap();
+        if device.store.meta().unwrap().purge == Purge::Due {
+            device.caught = Some(fs::read(&device.path).unwrap());
+        }
+        self.drain(at);
+        if is_page {
+            let id = self.devices[at].connection.unwrap();
+            self.server.writable(&self.store, id).unwrap();
+            self.drain_server();
+        }
+        true
+    }
+
+    /// Delivers until nothing is under way.
+    pub(crate) fn settle(&mut self) {
+        while self.devices.iter().any(|it| !it.up.is_empty() || !it.down.is_empty()) {
+            for at in 0..self.devices.len() {
+                if self.devices[at].connection.is_some() {
+                    self.deliver_up(at);
+                    while self.deliver_down(at) {}
+                }
+            }
+        }
+    }
+
+    /// The bytes of all files of a device, and of a backup of it.
+    pub(crate) fn bytes_of(&self, at: usize) -> Vec<(String, Vec<u8>)> {
+        let device = &self.devices[at];
+        let backup = device.path.with_file_name("backup.redb");
+        let _ = fs::remove_file(&backup);
+        device.store.reader().backup(&backup).unwrap();
+        bytes_in(device.path.parent().unwrap())
+    }
+
+    /// What a device holds of a record, as its app sees it.
+    pub(crate) fn row(&self, at: usize, table: &TableName, record: RecordId) -> Columns {
+        self.devices[at].store.row(table, record).unwrap().unwrap().columns
+    }
+
+    /// What the device has stated of a purge, verified.
+    pub(crate) fn receipt(&self, at: usize) -> Option<tidegate::codec::PurgeReceipt> {
+        let key = self.devices[at].key.public();
+        let row = self.store.device_by_key(&key).unwrap().unwrap();
+        row.purged.map(|signed| signed.open(&key).unwrap())
+    }
+}
+
+/// The files of a folder, by name.
+pub(crate) fn bytes_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let file = |path: PathBuf| (path.display().to_string(), fs::read(&path).unwrap());
+    let mut files: Vec<_> = paths.map(file).collect();
+    files.sort();
+    files
+}
+
+/// A message without the numbers of the log, which are one for all that is done anywhere, and
+/// without what is signed with a server's own key.
+pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
+    let zero = tidegate::model::Sequence(0);
+    let entry = |entry| match entry {
+        Entry::Edit { edit, .. } => Entry::Edit { sequence: zero, edit },
+        Entry::Own { id, table, record, check, .. } => {
+            Entry::Own { sequence: zero, id, table, record, check }
+        }
+        Entry::Whole { record, .. } => Entry::Whole { version: zero, record },
+        Entry::Gone { table, record, .. } => Entry::Gone { sequence: zero, table, record },
+        Entry::Erased { table, record, .. } => Entry::Erased { sequence: zero, table, record },
+    };
+    match decode_message(bytes).unwrap() {
+        ToDevice::Page(Page { entries, scope, authors, .. }) => {
+            let entries = entries.into_iter().map(entry).collect();
+            ToDevice::Page(Page { entries, watermark: zero, scope, authors })
+        }
+        ToDevice::Flushed { number, .. } => ToDevice::Flushed { number, watermark: zero },
+        ToDevice::Welcome { device, user, epoch, resumed, time, backed_up, .. } => {
+            let common = zero;
+            ToDevice::Welcome { device, user, epoch, resumed, time, backed_up, common }
+        }
+        ToDevice::Greeting { .. } => ToDevice::Greeting { certificate: Vec::new() },
+        ToDevice::Grant(_) => ToDevice::Grant(Vec::new()),
+        other => other,
+    }
+}
+
+/// The names of secured columns of a record that a device holds.
+pub(crate) fn sections(net: &Net, at: usize, table: &TableName, id: RecordId) -> Vec<ColumnName> {
+    use tidegate::model::Section;
+    let held = net.devices[at].store.confirmed(table, id).unwrap().unwrap();
+    let sections = held.record().sections().map(|(section, _)| section);
+    let secured = sections.filter_map(|section| match section {
+        Section::Secured(column) => Some(column.clone()),
+        _ => None,
+    });
+    secured.collect()
+}
