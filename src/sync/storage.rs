@@ -460,7 +460,8 @@ pub enum Operation {
         record: Box<Applied>,
     },
     /// Adds an entry to the log that says that its record is erased; removes the record, what its
-    /// earlier entries in the log did, and the refused edits of it.
+    /// earlier entries in the log did, and the refused edits of it, to the last byte as soon as the
+    /// store can do that.
     Erase(Box<LogEntry>),
     /// Keeps a refused edit.
     Refuse(Box<RefusedEdit>),

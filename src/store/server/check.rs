@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ServerSnapshot, rebuild};
 use super::tables::{
-    ADMITTED, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, RECORD, REFUSED, STANDING,
+    ADMITTED, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED, STANDING,
 };
 use crate::model::{Sequence, TableName};
 use crate::store::fence::fenced;
@@ -15,6 +15,7 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         records(snapshot)?;
         devices(snapshot)?;
         each(ERASED.read(snapshot.tx())?.all()?)?;
+        each(PURGE.read(snapshot.tx())?.all()?)?;
         each(REFUSED.read(snapshot.tx())?.all()?)?;
         each(CODE.read(snapshot.tx())?.all()?)?;
         each(STANDING.read(snapshot.tx())?.all()?)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use redb::WriteTransaction;
 
-use super::tables::{ADMITTED, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED};
+use super::tables::{ADMITTED, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, set_purge_due};
 use crate::model::DeviceNumber;
 use crate::sync::{Erased, LogEntry, RefusedEdit, StoreError};
 
@@ -56,5 +56,5 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
     }
     let erased = Erased { table, record, sequence, authors: authors.into_iter().collect() };
     ERASED.write(tx)?.set(&record, &erased)?;
-    Ok(())
+    set_purge_due(tx, true)
 }

@@ -7,7 +7,7 @@ use redb::ReadTransaction;
 use super::snapshot::rebuild;
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION, PLACE,
-    POLICY, RECORD, REFUSED, STANDING,
+    POLICY, PURGE, RECORD, REFUSED, STANDING,
 };
 use crate::gate::{Confirmed, replay};
 use crate::model::{RecordId, Sequence, TableName};
@@ -33,6 +33,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&CODE, tx);
     survey.expect(&STANDING, tx);
     survey.expect(&ERASED, tx);
+    survey.expect(&PURGE, tx);
     survey.expect(&POLICY, tx);
     survey.expect(&ORGANIZATION, tx);
     let mut edits = log(tx, survey);
@@ -40,6 +41,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     records(tx, survey, edits);
     devices(tx, survey);
     survey.each(&REFUSED, tx, |_, _, _| {});
+    survey.each(&PURGE, tx, |_, _, _| {});
     survey.each(&STANDING, tx, |_, _, _| {});
     survey.each(&POLICY, tx, |_, _, _| {});
     survey.each(&ORGANIZATION, tx, |survey, name, row| {
