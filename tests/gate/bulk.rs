@@ -6,7 +6,7 @@ use tidegate::codec::{ToDevice, ToServer, decode_message};
 use tidegate::limits::PUSH_WINDOW_EDITS;
 use tidegate::model::{EditId, Owner, RecordId, Rule, TableName, Value, Verdict};
 use tidegate::sync::replica::{Draft, Event, Intent};
-use tidegate::sync::{ReplicaStore as _, ServerStore as _};
+use tidegate::sync::{ReplicaStore as _, ServerStore as _, Turn};
 
 use crate::net::{Net, columns, text};
 
@@ -95,9 +95,9 @@ fn settle(rows: u32, lost: &BTreeSet<u32>) -> (Session, BTreeSet<EditId>, BTreeS
     for bytes in &device.sent[sent..] {
         match decode_message(bytes).unwrap() {
             ToServer::Flush { .. } => session.round_trips += 1,
-            ToServer::Push(set) => {
+            ToServer::Push(signed) => {
                 session.change_sets += 1;
-                session.edits += set.open(&key).unwrap().edits.len();
+                session.edits += signed.open(&key).unwrap().edits.len();
             }
             _ => {}
         }
@@ -120,7 +120,7 @@ fn settle(rows: u32, lost: &BTreeSet<u32>) -> (Session, BTreeSet<EditId>, BTreeS
     let admitted: BTreeSet<_> = admitted.collect();
 
     // Nothing is left to do, and each row is as its verdict says, here and on the server.
-    assert_eq!(device.store.pending_after(Default::default(), 1).unwrap(), []);
+    assert_eq!(device.store.pending_after(Turn::default(), 1).unwrap(), []);
     let refused: BTreeSet<_> =
         device.store.quarantine().unwrap().iter().map(|entry| entry.record).collect();
     assert_eq!(refused, lost.iter().map(|row| id(*row)).collect());
