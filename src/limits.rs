@@ -45,6 +45,12 @@ pub const CHANGE_SET_BYTES_MAX: usize = 1 << 20;
 pub const CHANGE_SET_EDITS_MAX: usize = 1_024;
 /// Changes in the history of a section of columns, before the server begins a new generation of it.
 pub const GENERATION_CHANGES: usize = 512;
+/// So many days the history of a section goes back, before the server begins a new generation of it
+/// with the next edit of its record.
+pub const GENERATION_DAYS: u32 = 365;
+/// A section in which values stand side by side may have so many times the changes of another, so
+/// that one of the values can be chosen.
+pub const CONFLICTS_KEPT_TIMES: usize = 4;
 /// Operations in one change of a section.
 pub const CHANGE_OPS_MAX: usize = 10_000;
 /// Characters and items that one change puts into texts and lists or takes out of them. Each is an

@@ -1,10 +1,13 @@
 //! New generations: a section written anew as one change that says all that it holds, in place of
 //! its history. What was overwritten or taken out is in it no more.
 
-use super::{CrdtError, Record};
+use std::collections::BTreeSet;
+
+use super::{CrdtError, History, Record};
 use crate::limits::{CHANGE_OPS_MAX, COUNTER_STEP_MAX, EDIT_BYTES_MAX};
 use crate::model::{
-    ActorId, Change, ChangeRef, ColumnName, Columns, Op, Section, Timestamp, Value, check_extent,
+    ActorId, Change, ChangeRef, Column, ColumnName, Op, Section, Table, Timestamp, Value,
+    check_extent,
 };
 
 /// So many bytes of values are sent again at the most for each change that is forgotten.
@@ -22,59 +25,128 @@ impl Record {
     /// The sections of columns whose histories have more changes than `max`, and enough of them to
     /// be worth saying again what the section holds.
     #[must_use]
-    pub fn grown(&self, max: usize) -> Vec<Section> {
+    pub fn grown(&self, table: &Table, max: usize) -> BTreeSet<Section> {
         let is_grown = |section: &Section, changes: usize| {
-            changes > max && changes * BYTES_PER_CHANGE >= self.bytes_in(section)
+            changes > max && {
+                // Of this section alone: nothing that is told may depend on others.
+                let bytes: usize = self.held(table, section).map(|(_, value)| value.size()).sum();
+                changes * BYTES_PER_CHANGE >= bytes
+            }
         };
-        let grown = self.sections().filter(|(section, history)| {
-            **section != Section::Header && is_grown(section, history.changes().len())
-        });
-        grown.map(|(section, _)| section.clone()).collect()
+        self.column_histories()
+            .filter(|(section, history)| is_grown(section, history.changes().len()))
+            .map(|(section, _)| section.clone())
+            .collect()
     }
 
-    /// Of one section alone: nothing that happens to others may depend on it.
-    fn bytes_in(&self, section: &Section) -> usize {
-        let is_in = |column: &ColumnName| match section {
-            Section::Secured(secured) => secured == column,
-            _ => self.section(&Section::Secured(column.clone())).is_none(),
-        };
-        let columns = self.columns().iter().filter(|(column, _)| is_in(column));
-        columns.map(|(_, value)| value.size()).sum()
+    /// The sections of columns that say more than what they hold: of which something was written
+    /// over.
+    #[must_use]
+    pub fn with_past(&self) -> BTreeSet<Section> {
+        let sections = self.column_histories().filter(|(_, history)| history.changes().len() > 1);
+        sections.map(|(section, _)| section.clone()).collect()
     }
 
-    /// The change with which `actor`, who writes nothing else, begins a new generation of a section;
-    /// see [`Change::begins_generation`]. Of values side by side the one that counts stays. `None`:
-    /// the section holds nothing, or more than one change may say.
+    /// Those of which something was written over, and that began before this time, by the clock of
+    /// who wrote.
+    #[must_use]
+    pub fn with_past_before(&self, time: Timestamp) -> BTreeSet<Section> {
+        let is_old = |section: &Section| {
+            let first = self.section(section).and_then(|history| history.changes().first());
+            first.is_some_and(|first| first.time < time)
+        };
+        self.with_past().into_iter().filter(is_old).collect()
+    }
+
+    /// Whether a column of the section holds several values side by side, of which a new generation
+    /// would keep one.
     ///
     /// # Errors
     /// The history is not one that Tidegate wrote.
+    pub fn holds_conflicts(&self, table: &Table, section: &Section) -> Result<bool, CrdtError> {
+        let Some(history) = self.section(section).filter(|history| history.is_branched()) else {
+            return Ok(false);
+        };
+        let document = history.document(section.clone())?;
+        for (column, _) in self.held(table, section) {
+            let column_type = table.column(column.as_str()).map(|declared| declared.column_type);
+            if let Some(column_type) = column_type.filter(|column_type| !column_type.merges())
+                && document.values(column, column_type)?.len() > 1
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The sections between which columns must move, so that each is where the schema has it.
+    #[must_use]
+    pub fn misplaced(&self, table: &Table) -> BTreeSet<Section> {
+        let mut sections = BTreeSet::new();
+        for (section, history) in self.column_histories() {
+            let ops = history.changes().iter().flat_map(|change| &change.ops);
+            for column in ops.filter_map(Op::column) {
+                let place = self.place(table, column);
+                if place != *section {
+                    sections.extend([section.clone(), place]);
+                }
+            }
+        }
+        sections
+    }
+
+    /// The change with which `actor`, who writes nothing else, begins a new generation of a section:
+    /// with the columns that the schema has in it; see [`Change::begins_generation`]. Of values side
+    /// by side the one that counts stays. `None`: it would be more than one change may say.
+    #[must_use]
     pub fn new_generation(
         &self,
+        table: &Table,
         section: &Section,
         actor: ActorId,
         time: Timestamp,
-    ) -> Result<Option<Change>, CrdtError> {
-        let columns = self.document(section)?.columns()?;
-        let ops = from_nothing(&columns);
+    ) -> Option<Change> {
+        let ops: Vec<Op> = self.held(table, section).flat_map(from_nothing).collect();
         let bytes: usize = ops.iter().map(Op::size).sum();
         let fits = ops.len() <= CHANGE_OPS_MAX && bytes <= EDIT_BYTES_MAX;
-        if ops.is_empty() || !fits || check_extent(&ops).is_err() {
-            return Ok(None);
+        if !fits || check_extent(&ops).is_err() {
+            return None;
         }
         let id = ChangeRef { actor, seq: 1 };
-        Ok(Some(Change { section: section.clone(), id, time, deps: Vec::new(), ops }))
+        Some(Change { section: section.clone(), id, time, deps: Vec::new(), ops })
+    }
+
+    /// The columns that belong to a section, with what they hold.
+    fn held<'a>(
+        &'a self,
+        table: &'a Table,
+        section: &'a Section,
+    ) -> impl Iterator<Item = (&'a ColumnName, &'a Value)> {
+        self.columns().iter().filter(move |(column, _)| self.place(table, column) == *section)
+    }
+
+    /// Where a column belongs. One that is not in the schema any more stays where it is.
+    fn place(&self, table: &Table, column: &ColumnName) -> Section {
+        let secured = || {
+            let section = Section::Secured(column.clone());
+            if self.section(&section).is_some() { section } else { Section::Main }
+        };
+        table.column(column.as_str()).map_or_else(secured, Column::section)
+    }
+
+    fn column_histories(&self) -> impl Iterator<Item = (&Section, &History)> {
+        self.sections().filter(|(section, _)| **section != Section::Header)
     }
 }
 
-/// The operations that make these values where there are none.
-fn from_nothing(columns: &Columns) -> Vec<Op> {
-    let make = |(column, value): (&ColumnName, &Value)| match value {
+/// The operations that make this value where there is none.
+fn from_nothing((column, value): (&ColumnName, &Value)) -> Vec<Op> {
+    match value {
         // To put it would undo what others add to a column in which they saw nothing yet.
         Value::Counter(by) if by.unsigned_abs() <= COUNTER_STEP_MAX => {
             vec![Op::Increment { column: column.clone(), by: *by }]
         }
         Value::Null => vec![Op::Put { column: column.clone(), value: Value::Null }],
         value => Op::difference(column, &Value::Null, value),
-    };
-    columns.iter().flat_map(make).collect()
+    }
 }

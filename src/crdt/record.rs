@@ -130,7 +130,14 @@ impl Record {
         let mut next = self.clone();
         let mut renewed = false;
         for changes in edit.changes.chunk_by(|a, b| a.section == b.section) {
-            let Some(section) = changes.first().map(|change| &change.section) else { continue };
+            let Some(first) = changes.first() else { continue };
+            let section = &first.section;
+            if first.begins_generation() && first.ops.is_empty() {
+                // All columns moved out of it.
+                next.sections.remove(section);
+                renewed = true;
+                continue;
+            }
             let history = next.sections.entry(section.clone()).or_default();
             let is_new = |change: &Change| change.begins_generation() && !history.holds(change.id);
             match section {

@@ -30,9 +30,7 @@ pub fn follow_owner(directory: &dyn Directory, record: &Record, edit: &Edit) -> 
 /// edit, since it changes no value. `None`: it does, or does anything else.
 #[must_use]
 pub fn renew(record: &Record, edit: &Edit) -> Option<Admissible> {
-    let is_new = |change: &Arc<Change>| {
-        change.begins_generation() && record.section(&change.section).is_some()
-    };
+    let is_new = |change: &Arc<Change>| change.begins_generation();
     if edit.changes.is_empty() || !edit.changes.iter().all(is_new) {
         return None;
     }

@@ -11,9 +11,9 @@ use super::{
 use crate::crdt::Record;
 use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX, SHARES_MAX};
 use crate::model::{
-    ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner, Principal,
-    RecordId, RecordState, Right, Schema, Section, Sequence, Table, TableFacts, TableName, Value,
-    check_extent,
+    Change, ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner,
+    Principal, RecordId, RecordState, Right, Schema, Section, Sequence, Table, TableFacts,
+    TableName, Value, check_extent,
 };
 
 /// What a lookup points at, as this court knows it.
@@ -131,7 +131,7 @@ fn examine(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Examined<
     if record.table() != &edit.table {
         return Err(Box::new(absent()));
     }
-    if builds_on_older(record, edit) {
+    if builds_on_older(record, edit) || is_misplaced(table, edit) {
         return Ok(Ruling::Reauthor);
     }
     match (edit.change(&Section::Header), record.header().state) {
@@ -172,9 +172,6 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
             return refuse(misfit.to_string());
         }
         for op in &change.ops {
-            if op.section(table) != change.section {
-                return refuse("an operation lies outside its section");
-            }
             let Some(column) = op.column() else {
                 check_header_op(table, op)?;
                 continue;
@@ -269,6 +266,14 @@ fn builds_on_older(record: &Record, edit: &Edit) -> bool {
     })
 }
 
+/// Whether an operation lies outside its section: by the schema that it was written under the column
+/// was elsewhere.
+fn is_misplaced(table: &Table, edit: &Edit) -> bool {
+    let is_elsewhere =
+        |change: &Change| change.ops.iter().any(|op| op.section(table) != change.section);
+    edit.changes.iter().any(|change| is_elsewhere(change))
+}
+
 struct Case<'a> {
     court: &'a Court<'a>,
     standing: &'a Standing,
@@ -295,7 +300,7 @@ impl Case<'_> {
         let Some(change) = self.edit.change(&Section::Header) else {
             return Err(Box::new(absent()));
         };
-        if !change.deps.is_empty() {
+        if !change.deps.is_empty() || is_misplaced(self.table, self.edit) {
             // It builds on a creation that was denied or is not known yet.
             return Ok(Ruling::Reauthor);
         }

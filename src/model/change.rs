@@ -59,7 +59,8 @@ pub struct Change {
 
 impl Change {
     /// Whether it begins a new generation of its section: written by the server, from nothing, it
-    /// says all that the section holds, and what was there before is forgotten.
+    /// says all that the section holds, and what was there before is forgotten. One without
+    /// operations leaves the section as if it was never written.
     #[must_use]
     pub fn begins_generation(&self) -> bool {
         self.deps.is_empty()

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -9,8 +10,10 @@ use super::HomeError;
 use super::documents::Document;
 use super::home::{CONFIG, DATA};
 use crate::limits::{
-    CONNECTIONS_DEFAULT, OUTBOUND_MESSAGES_MAX, PAGE_BYTES_TARGET, REFUSED_DAYS_DEFAULT,
+    CONNECTIONS_DEFAULT, GENERATION_CHANGES, GENERATION_DAYS, OUTBOUND_MESSAGES_MAX,
+    PAGE_BYTES_TARGET, REFUSED_DAYS_DEFAULT,
 };
+use crate::sync::server::HistoryBounds;
 
 /// `tidegate.toml`. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +66,25 @@ pub struct Limits {
     /// Bytes of edits that a page to a device aims at; one more edit may exceed it.
     #[serde(deserialize_with = "in_range::<_, 1_024, 1_048_576>")]
     pub page_bytes: u32,
+    /// Changes that the history of a section keeps, before it begins anew.
+    #[serde(deserialize_with = "in_range::<_, 2, 100_000>")]
+    pub history_changes: u32,
+    /// Days that such a history goes back, before it begins anew with the next edit; 0: that does
+    /// not matter.
+    #[serde(deserialize_with = "in_range::<_, 0, 36_500>")]
+    pub history_days: u32,
+}
+
+impl Limits {
+    /// How much history sections keep.
+    #[must_use]
+    pub fn history(&self) -> HistoryBounds {
+        let days = if self.history_days == 0 { u64::MAX } else { self.history_days.into() };
+        HistoryBounds {
+            changes: usize::try_from(self.history_changes).unwrap_or(usize::MAX),
+            age: Duration::from_secs(days.saturating_mul(24 * 60 * 60)),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -71,6 +93,8 @@ impl Default for Limits {
             connections: CONNECTIONS_DEFAULT,
             outbound_messages: u32::try_from(OUTBOUND_MESSAGES_MAX).unwrap_or(u32::MAX),
             page_bytes: u32::try_from(PAGE_BYTES_TARGET).unwrap_or(u32::MAX),
+            history_changes: u32::try_from(GENERATION_CHANGES).unwrap_or(u32::MAX),
+            history_days: GENERATION_DAYS,
         }
     }
 }
@@ -186,7 +210,9 @@ impl Config {
             let (units, users) = (path(&files.business_units), path(&files.users));
             format!("\n[organization]\nbusiness_units = {units}\nusers = {users}\n")
         });
-        let (Limits { connections, outbound_messages, page_bytes }, log) = (self.limits, self.log);
+        let Limits { connections, outbound_messages, page_bytes, .. } = self.limits;
+        let Limits { history_changes, history_days, .. } = self.limits;
+        let log = self.log;
         let level = format!("{:?}", log.level).to_lowercase();
         let format = format!("{:?}", log.format).to_lowercase();
         format!(
@@ -211,6 +237,10 @@ connections = {connections}
 outbound_messages = {outbound_messages}
 # Bytes of edits in a page to a device, roughly.
 page_bytes = {page_bytes}
+# Changes that the history of a record's columns keeps, and days that it goes back, before it begins
+# anew with what they hold; 0 days: they do not matter.
+history_changes = {history_changes}
+history_days = {history_days}
 
 [retention]
 # For how many days a refused edit is kept here; 0: for good.

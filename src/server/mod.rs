@@ -164,6 +164,7 @@ impl Server {
         let mut machine = ServerMachine::open(&mut store, options.identity, rules, now, seed)?;
         let bytes = usize::try_from(limits.page_bytes).unwrap_or(usize::MAX);
         machine.set_page_bounds(PageBounds { bytes, ..PageBounds::default() });
+        machine.set_history_bounds(limits.history());
         let transport = TransportOptions::server();
         let endpoint = Arc::new(Endpoint::server(options.listen, &options.tls_key, transport)?);
         let meta = machine.meta();

@@ -423,6 +423,8 @@ pub struct ServerMeta {
     pub policy_epoch: PolicyEpoch,
     /// Digest of the policy, organization and schema that this epoch stands for.
     pub rules: Option<Digest>,
+    /// Digest of the schema by which all columns are in their sections.
+    pub schema: Option<Digest>,
     /// Up to where a backup holds the log: devices keep their own edits behind it. `None`: no
     /// backups are made, and devices need not keep anything.
     pub backed_up: Option<Sequence>,

@@ -11,7 +11,7 @@ use tidegate::model::{
 
 use crate::network::Network;
 use crate::rebase::{Letters, same_order, splice};
-use crate::replicas::{Replica, Rng, column};
+use crate::replicas::{Replica, Rng, column, table};
 
 /// A new generation of all sections of columns.
 fn generation(record: &Record, number: u64) -> Edit {
@@ -19,7 +19,7 @@ fn generation(record: &Record, number: u64) -> Edit {
     let time = Timestamp::from_millis(1_700_000_000_000).unwrap();
     let mut changes = Vec::new();
     for section in record.sections().map(|it| it.0).filter(|it| **it != Section::Header) {
-        changes.extend(record.new_generation(section, actor, time).unwrap().map(Arc::new));
+        changes.extend(record.new_generation(&table(), section, actor, time).map(Arc::new));
     }
     let id = EditId { device: DeviceNumber::SERVER, counter: number, part: 0 };
     Edit { id, table: record.table().clone(), record: record.id(), atomic: 0, changes }

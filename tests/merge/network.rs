@@ -14,7 +14,7 @@ use tidegate::model::{
 };
 use tidegate::sync::replica::{Draft, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
-    ConnectionId, Identity, Output as ServerOutput, PageBounds, Rules, ServerMachine,
+    ConnectionId, HistoryBounds, Identity, Output as ServerOutput, PageBounds, Rules, ServerMachine,
 };
 use tidegate::sync::{ReplicaStore as _, ServerStore as _};
 
@@ -122,7 +122,7 @@ impl Network {
 
     /// Sections with more changes than these begin a new generation.
     pub(crate) fn set_generation_changes(&mut self, changes: usize) {
-        self.server.set_generation_changes(changes);
+        self.server.set_history_bounds(HistoryBounds { changes, ..HistoryBounds::default() });
     }
 
     pub(crate) fn is_connected(&self, at: usize) -> bool {

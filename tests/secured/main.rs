@@ -13,6 +13,7 @@ mod hints;
 #[path = "../store/memory.rs"]
 #[expect(dead_code, reason = "the store's tests compare more")]
 mod memory;
+mod moved;
 mod needles;
 mod net;
 mod purge;

@@ -10,8 +10,8 @@ use tidegate::codec::{
 };
 use tidegate::gate::Roster;
 use tidegate::model::{
-    ColumnName, ColumnSecurityId, Columns, EditId, Policy, RecordId, TableName, Timestamp, UserId,
-    Value,
+    ColumnName, ColumnSecurityId, Columns, EditId, Policy, RecordId, Schema, TableName, Timestamp,
+    UserId, Value,
 };
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::RedbReplica;
@@ -191,12 +191,17 @@ impl Net {
 
     /// Puts a policy in force.
     pub(crate) fn change_policy(&mut self, change: impl FnOnce(&mut Policy)) {
-        let (mut policy, organization, schema) = {
+        self.change_rules(|policy, _| change(policy));
+    }
+
+    /// Puts a policy and a schema in force.
+    pub(crate) fn change_rules(&mut self, change: impl FnOnce(&mut Policy, &mut Schema)) {
+        let (mut policy, organization, mut schema) = {
             let rules = self.server.rules();
             let roster = rules.roster();
             (roster.policy().clone(), roster.organization().clone(), rules.schema().clone())
         };
-        change(&mut policy);
+        change(&mut policy, &mut schema);
         let roster = Roster::new(Arc::new(policy), Arc::new(organization));
         let rules = Rules::new(schema, roster).unwrap();
         self.server.set_rules(&mut self.store, now(), rules).unwrap();

@@ -60,6 +60,9 @@ impl Naive {
                 if change.begins_generation() {
                     section.clear();
                 }
+                if change.begins_generation() && change.ops.is_empty() {
+                    continue;
+                }
                 section.push(change.as_ref().clone());
             }
         }

@@ -1,11 +1,12 @@
 //! A world: one server, several devices, and everything that happens to them, from one seed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
 use tidegate::model::{EditId, Op, RecordId, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
-use tidegate::sync::server::{ConnectionId, Identity, PageBounds, ServerMachine};
+use tidegate::sync::server::{ConnectionId, HistoryBounds, Identity, PageBounds, ServerMachine};
 use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
 
 use crate::links::Link;
@@ -344,7 +345,14 @@ impl World {
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
                 server.set_page_bounds(PageBounds { looks, bytes: 100 << self.rng.below(8) });
                 // Sections of a few changes begin new generations, in some worlds.
-                server.set_generation_changes([1, 2, 4, 512][self.rng.below(4)]);
+                server.set_history_bounds(HistoryBounds {
+                    changes: [1, 2, 4, 512][self.rng.below(4)],
+                    age: [
+                        Duration::from_secs(60),
+                        Duration::from_secs(600),
+                        HistoryBounds::default().age,
+                    ][self.rng.below(3)],
+                });
                 self.note(|| format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);
                 self.note_truth()

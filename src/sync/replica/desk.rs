@@ -198,6 +198,8 @@ impl Folder {
         if let Some(old) = held.filter(|held| !new.goes_on_from(held)) {
             // Where it counted its own changes is gone.
             self.unwritten = true;
+            let stays = |column| new.columns().iter().any(|(new, _)| new == column);
+            self.left |= !old.columns().iter().all(|(column, _)| stays(column));
             if !self.pending.is_empty() {
                 self.replaced.push((old.clone(), new.clone()));
             }

@@ -1,50 +1,116 @@
-//! The server begins new generations of sections that were changed often: histories stay short.
+//! The server begins new generations of sections that were changed often or long ago, and of what
+//! others may read from now on: they get what it holds, and not what was there before.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::following::{append, renewal};
 use super::ingress::Session;
-use super::server_edit;
-use crate::gate::{apply, renew};
-use crate::model::{ActorId, DeviceNumber, Edit, EditId, LogEpoch, RecordId, Sequence};
-use crate::sync::{LogEntry, Operation, ServerStore, StoreError};
+use crate::crdt::{CrdtError, Record};
+use crate::limits::{CONFLICTS_KEPT_TIMES, GENERATION_CHANGES, GENERATION_DAYS};
+use crate::model::{Edit, LogEpoch, Op, RecordId, Right, Section, Sequence, Table, Timestamp};
+use crate::sync::{ServerStore, StoreError};
 
-/// Who begins the generation at this place of the log: nobody else, and nowhere else.
-fn actor(epoch: LogEpoch, sequence: Sequence) -> ActorId {
-    let incarnation = epoch.0 ^ sequence.0.rotate_left(32);
-    ActorId { device: DeviceNumber::SERVER, incarnation }
+/// How much history a section keeps. Who edits it when it has more begins a new generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryBounds {
+    /// So many changes.
+    pub changes: usize,
+    /// For so long, by the clocks of those who wrote.
+    pub age: Duration,
+}
+
+impl Default for HistoryBounds {
+    fn default() -> Self {
+        let age = Duration::from_secs(u64::from(GENERATION_DAYS) * 24 * 60 * 60);
+        Self { changes: GENERATION_CHANGES, age }
+    }
 }
 
 impl<S: ServerStore> Session<'_, S> {
-    /// Begins new generations of what has more than `max` changes, of the records that this round
-    /// of judging touched.
-    pub(super) fn renew_grown(&mut self, epoch: LogEpoch, max: usize) -> Result<(), StoreError> {
-        for id in std::mem::take(&mut self.changed) {
-            self.renew(id, epoch, max)?;
+    /// Notes what may have to begin a new generation, now that an edit is admitted.
+    pub(super) fn note_changed(&mut self, edit: &Edit) {
+        let opened = self.changed.entry(edit.record).or_default();
+        if let Some(Some(record)) = self.records.get(&edit.record) {
+            opened.extend(opened_by(edit, record.record()));
+        }
+    }
+
+    /// Begins new generations where that is due, of the records that this round of judging touched.
+    pub(super) fn renew(
+        &mut self,
+        epoch: LogEpoch,
+        bounds: HistoryBounds,
+    ) -> Result<(), StoreError> {
+        for (id, opened) in std::mem::take(&mut self.changed) {
+            self.renew_record(id, opened, epoch, bounds)?;
         }
         Ok(())
     }
 
-    fn renew(&mut self, id: RecordId, epoch: LogEpoch, max: usize) -> Result<(), StoreError> {
-        let Some(confirmed) = self.records.get(&id).cloned().flatten() else { return Ok(()) };
-        let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
+    fn renew_record(
+        &mut self,
+        id: RecordId,
+        opened: BTreeSet<Section>,
+        epoch: LogEpoch,
+        bounds: HistoryBounds,
+    ) -> Result<(), StoreError> {
+        let rules = Arc::clone(&self.rules);
+        let Some(Some(confirmed)) = self.records.get(&id) else { return Ok(()) };
         let record = confirmed.record();
+        let Some(table) = rules.schema().table(record.table().as_str()) else { return Ok(()) };
+        let sections = due(record, table, opened, bounds, self.now);
+        let sections = sections.map_err(|error| StoreError::Damaged(error.to_string()))?;
         let sequence = Sequence(self.head.0 + 1);
-        let mut changes = Vec::new();
-        for section in record.grown(max) {
-            let change = record.new_generation(&section, actor(epoch, sequence), self.now);
-            changes.extend(change.map_err(damaged)?.map(Arc::new));
-        }
-        let (table, id): (_, EditId) = (record.table().clone(), server_edit(epoch, sequence));
-        let edit = Edit { id, table, record: record.id(), atomic: 0, changes };
-        let Some(admissible) = renew(record, &edit) else { return Ok(()) };
-        let after = record.header().clone();
-        let applied = apply(Some(confirmed), &admissible.at(sequence)).map_err(damaged)?;
+        let Some(renewal) = renewal(record, table, &sections, (epoch, sequence), self.now) else {
+            return Ok(());
+        };
+        let confirmed = confirmed.clone();
+        let (operation, after) = append(confirmed, &renewal, sequence, self.now, self.epoch)?;
         self.head = sequence;
-        self.records.insert(edit.record, Some(applied.confirmed().clone()));
-        let (at, policy_epoch) = (self.now, self.epoch);
-        let entry = LogEntry { sequence, edit, before: None, after, at, epoch: policy_epoch };
-        let (entry, record) = (Box::new(entry), Box::new(applied));
-        self.operations.push(Operation::Append { entry, record });
+        self.records.insert(id, Some(after));
+        self.operations.push(operation);
         Ok(())
     }
+}
+
+/// The sections that an edit may have brought new readers: what they could not read before, they
+/// shall not find in a history.
+fn opened_by(edit: &Edit, after: &Record) -> BTreeSet<Section> {
+    let Some(header) = edit.change(&Section::Header) else { return BTreeSet::new() };
+    let is_opened = |section: &Section| {
+        header.ops.iter().any(|op| match op {
+            Op::Own { .. } => true,
+            Op::Share { rights, .. } => rights.contains(Right::Read),
+            Op::ShareColumn { column, permissions, .. } => {
+                permissions.read && matches!(section, Section::Secured(it) if it == column)
+            }
+            _ => false,
+        })
+    };
+    after.with_past().into_iter().filter(is_opened).collect()
+}
+
+/// The sections of which a new generation begins. Values side by side are what a section holds, and
+/// not its past: it keeps them until one is chosen, or its history is too long by far.
+fn due(
+    record: &Record,
+    table: &Table,
+    opened: BTreeSet<Section>,
+    bounds: HistoryBounds,
+    now: Timestamp,
+) -> Result<BTreeSet<Section>, CrdtError> {
+    let age = i64::try_from(bounds.age.as_millis()).unwrap_or(i64::MAX);
+    let mut sections = opened;
+    sections.extend(record.grown(table, bounds.changes));
+    sections.extend(record.with_past_before(now.plus_millis(age.saturating_neg())));
+    let far = record.grown(table, bounds.changes.saturating_mul(CONFLICTS_KEPT_TIMES));
+    let mut due = BTreeSet::new();
+    for section in sections {
+        if far.contains(&section) || !record.holds_conflicts(table, &section)? {
+            due.insert(section);
+        }
+    }
+    Ok(due)
 }

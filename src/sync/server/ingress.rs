@@ -63,7 +63,7 @@ impl ServerMachine {
             };
             answers.push((*id, answer));
         }
-        session.renew_grown(self.meta.epoch, self.generation_changes)?;
+        session.renew(self.meta.epoch, self.history_bounds)?;
         let Session { operations, head, documents, .. } = session;
         if !operations.is_empty() {
             let meta = ServerMeta { head, ..self.meta.clone() };
@@ -126,14 +126,14 @@ fn is_complete(parts: &[Edit]) -> bool {
 /// One round of judging: each edit on the state that the admitted ones before it left.
 pub(super) struct Session<'a, S> {
     store: &'a S,
-    rules: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
     pub(super) now: Timestamp,
     pub(super) epoch: PolicyEpoch,
     pub(super) head: Sequence,
     pub(super) records: BTreeMap<RecordId, Option<Confirmed>>,
     admitted: BTreeMap<EditId, Sequence>,
-    /// The records of which something was admitted.
-    pub(super) changed: BTreeSet<RecordId>,
+    /// The records of which something was admitted, and their sections that others may read now.
+    pub(super) changed: BTreeMap<RecordId, BTreeSet<Section>>,
     pub(super) operations: Vec<Operation>,
     /// Of what is confirmed, and nothing else.
     documents: Documents,
@@ -435,7 +435,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 };
                 self.records.insert(edit.record, Some(applied.confirmed().clone()));
                 self.admitted.insert(edit.id, sequence);
-                self.changed.insert(edit.record);
+                self.note_changed(edit);
                 let (entry, record) = (Box::new(entry), Box::new(applied));
                 self.operations.push(Operation::Append { entry, record });
                 Ok(None)

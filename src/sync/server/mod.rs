@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod downlink;
 mod erase;
+mod following;
 mod generation;
 mod ingress;
 mod purged;
@@ -18,11 +19,12 @@ use std::sync::Arc;
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::crdt::Documents;
 use crate::gate::Standing;
-use crate::limits::{GENERATION_CHANGES, PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, RESTORED_DEVICES_LEAP};
+use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, RESTORED_DEVICES_LEAP};
 use crate::model::{ActorId, Denial, DeviceNumber, EditId, LogEpoch, Sequence, Timestamp, UserId};
 use crate::sync::grant::standing_digest;
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
+pub use generation::HistoryBounds;
 pub use rules::Rules;
 
 use connection::Connection;
@@ -84,8 +86,7 @@ pub struct ServerMachine {
     resolved: BTreeMap<UserId, Arc<Resolved>>,
     outputs: VecDeque<Output>,
     page_bounds: PageBounds,
-    /// So many changes a section may have.
-    generation_changes: usize,
+    history_bounds: HistoryBounds,
     /// Long texts that devices are editing.
     documents: Documents,
     /// Writes what nobody's device does.
@@ -135,7 +136,7 @@ impl ServerMachine {
             outputs: VecDeque::new(),
             documents: Documents::default(),
             page_bounds: PageBounds::default(),
-            generation_changes: GENERATION_CHANGES,
+            history_bounds: HistoryBounds::default(),
         };
         machine.until_certain(|machine| {
             let mut meta = machine.meta.clone();
@@ -160,9 +161,9 @@ impl ServerMachine {
         self.page_bounds = PageBounds { looks: bounds.looks.max(1), ..bounds };
     }
 
-    /// Begins a new generation of a section that has more changes than these, from now on.
-    pub fn set_generation_changes(&mut self, changes: usize) {
-        self.generation_changes = changes;
+    /// Keeps no longer histories than these, from now on.
+    pub fn set_history_bounds(&mut self, bounds: HistoryBounds) {
+        self.history_bounds = bounds;
     }
 
     /// What the server knows of itself.

@@ -1,17 +1,14 @@
 //! What the server judges by, and how that changes while it runs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ConnectionId, ServerMachine, server_edit};
+use super::following::Following;
+use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, Refusal};
-use crate::gate::{Roster, apply, follow_owner};
-use crate::limits::PAGE_LOOKS_MAX;
-use crate::model::{
-    BusinessUnitId, Op, Organization, Owner, PolicyEpoch, Schema, Sequence, TeamKind, Timestamp,
-};
+use crate::gate::Roster;
+use crate::model::{BusinessUnitId, Owner, PolicyEpoch, Schema, TeamKind, Timestamp};
 use crate::sync::grant::schema_digest;
-use crate::sync::{LogEntry, Operation, ServerStore, StoreError};
+use crate::sync::{Operation, ServerStore, StoreError};
 
 /// The tables, the people and what these may do.
 #[derive(Debug)]
@@ -122,61 +119,14 @@ impl ServerMachine {
             if !rows.is_empty() {
                 operations.push(Operation::SetOrganization(rows));
             }
-            let followers = machine.followers(store, now, &held, meta.head, meta.policy_epoch)?;
-            meta.head.0 += followers.len() as u64;
-            operations.extend(followers);
+            let schema = Some(machine.rules.schema_digest);
+            let moved = held.moved_to(organization);
+            let columns_move = std::mem::replace(&mut meta.schema, schema) != schema;
+            let following = Following { moved, columns_move, now, epoch: meta.policy_epoch };
+            let entries = following.entries(machine, store, meta.head)?;
+            meta.head.0 += entries.len() as u64;
+            operations.extend(entries);
             machine.commit(store, meta, operations)
         })
-    }
-
-    /// Entries by which records follow their owners to other business units.
-    fn followers<S: ServerStore>(
-        &self,
-        store: &S,
-        now: Timestamp,
-        before: &Organization,
-        head: Sequence,
-        epoch: PolicyEpoch,
-    ) -> Result<Vec<Operation>, StoreError> {
-        let moved = before.moved_to(self.rules.roster.organization());
-        let mut operations = Vec::new();
-        let mut place = None;
-        while !moved.is_empty() {
-            let records = store.scan(place.as_ref(), PAGE_LOOKS_MAX)?;
-            let Some(last) = records.last() else { break };
-            let (table, record) = (last.record().table().clone(), last.record().id());
-            place = Some(crate::codec::ScanPlace { table, record });
-            for confirmed in records {
-                let sequence = Sequence(head.0 + operations.len() as u64 + 1);
-                let entry = self.follow(confirmed, &moved, (sequence, now, epoch))?;
-                operations.extend(entry);
-            }
-        }
-        Ok(operations)
-    }
-
-    fn follow(
-        &self,
-        confirmed: crate::gate::Confirmed,
-        moved: &BTreeMap<Owner, BusinessUnitId>,
-        (sequence, at, epoch): (Sequence, Timestamp, PolicyEpoch),
-    ) -> Result<Option<Operation>, StoreError> {
-        let record = confirmed.record();
-        let Some((owner, _)) = &record.header().owner else { return Ok(None) };
-        let Some(table) = self.rules.schema.table(record.table().as_str()) else { return Ok(None) };
-        let Some(unit) = moved.get(owner) else { return Ok(None) };
-        let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
-        let ops = vec![Op::Own { owner: owner.clone(), business_unit: unit.clone() }];
-        let id = server_edit(self.meta.epoch, sequence);
-        let edit = record.author(table, id, self.actor, at, ops);
-        let Some(admissible) = follow_owner(&self.rules.roster, record, &edit) else {
-            return Ok(None);
-        };
-        let before = Some(Some(record.header().clone()));
-        let applied = apply(Some(confirmed), &admissible.at(sequence)).map_err(damaged)?;
-        let after = applied.confirmed().record().header().clone();
-        let entry = LogEntry { sequence, edit, before, after, at, epoch };
-        let (entry, record) = (Box::new(entry), Box::new(applied));
-        Ok(Some(Operation::Append { entry, record }))
     }
 }

@@ -147,11 +147,15 @@ impl ServerMachine {
         let (number, user) = (device.number, device.user.clone());
         self.note_rules(store, now)?;
         let resolved = self.resolve(&user)?;
-        if store.standing(number, resolved.digest)?.is_none() {
-            let (digest, standing) = (resolved.digest, resolved.bytes.clone());
+        self.until_certain(|machine| {
+            let digest = resolved.digest;
+            if store.standing(number, digest)?.is_some() {
+                return Ok(());
+            }
+            let standing = resolved.bytes.clone();
             let put = Operation::PutStanding { device: number, digest, standing };
-            self.commit(store, self.meta.clone(), vec![put])?;
-        }
+            machine.commit(store, machine.meta.clone(), vec![put])
+        })?;
         let rules = Arc::clone(&self.rules);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let key = connection.key;
