@@ -239,7 +239,7 @@ async fn what_counts_together_with_an_edit_of_it_is_refused_and_stays_with_its_a
 }
 
 #[tokio::test]
-async fn what_is_not_there_cannot_be_erased() {
+async fn what_is_not_there_cannot_be_erased_nor_what_is_by_another_than_an_administrator() {
     let office = Office::open();
     let (boss, ann) = (office.device("boss", "boss").await, office.device("ann", "ann").await);
     let refused = erase(&boss, id(9)).await.unwrap_err();
@@ -255,4 +255,7 @@ async fn what_is_not_there_cannot_be_erased() {
     assert!(matches!(other, AdminError::Refused(AdminRefusal::NoSuchRecord(..))), "{other}");
     boss.sync().await.unwrap();
     assert!(holds(&boss, id(1)));
+    erase(&boss, id(1)).await.unwrap();
+    boss.sync().await.unwrap();
+    assert!(!holds(&boss, id(1)));
 }

@@ -178,7 +178,7 @@ const CHANGES: &[Change<'_>] = &[
         "format = \"xml\"",
         &["tidegate.toml:34", "`log.format`", "`xml`", "`json`"],
     ),
-    ("tidegate.toml", "[log]", "[logs]", &["tidegate.toml:26", "`logs`", "`log`"]),
+    ("tidegate.toml", "[log]", "[logs]", &["tidegate.toml:30", "`logs`", "`log`"]),
     ("tidegate.toml", "data = \"server.redb\"", "data = 1", &["tidegate.toml:9", "`data`"]),
     ("tidegate.toml", "data = ", "listen = ", &["tidegate.toml:9", "duplicate key"]),
     ("organization.pub", "\n", "2\n", &["organization.pub"]),

@@ -261,6 +261,8 @@ pub(crate) struct ServerDisk {
     pub(crate) faults: Faults,
     /// Planted: commits are acknowledged at once, and the last is lost in a crash.
     pub(crate) lazy: bool,
+    /// Planted: what was erased stays in the log.
+    pub(crate) keeps_erased: bool,
     before_last: Option<Box<ServerFile>>,
 }
 
@@ -452,6 +454,9 @@ impl ServerStore for ServerDisk {
                 self.before_last = Some(Box::new(self.file.clone()));
             }
             self.file.write(commit);
+            if self.keeps_erased {
+                self.file.log.clone_from(&self.file.history);
+            }
         }
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }

@@ -34,6 +34,11 @@ fn a_store_that_keeps_what_was_deleted_is_found() {
 }
 
 #[test]
+fn a_store_that_keeps_what_was_erased_is_found() {
+    assert_found(Planted::KeepsErased, 60, "of the log is");
+}
+
+#[test]
 fn a_device_that_reuses_its_actor_is_found() {
     assert_found(Planted::ReusesActors, 240, "one actor and number");
 }

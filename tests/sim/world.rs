@@ -31,6 +31,8 @@ pub(crate) enum Planted {
     ReusesActors,
     /// Devices' stores say that they were written anew, and were not.
     KeepsDeletedBytes,
+    /// The server's store leaves what was erased in the log.
+    KeepsErased,
 }
 
 /// What a world went through.
@@ -169,6 +171,7 @@ impl World {
             wildness,
         };
         world.disk.lazy = planted == Some(Planted::AcknowledgesBeforeCommit);
+        world.disk.keeps_erased = planted == Some(Planted::KeepsErased);
         for _ in 0..2 + world.rng.below(3) {
             let device = world.new_device();
             world.devices.push(device);
