@@ -14,7 +14,7 @@ use tidegate::model::{
     BusinessUnit, DeviceNumber, Edit, Organization, Policy, SYSTEM_ADMINISTRATOR, Schema,
     Timestamp, User, Verdict,
 };
-use tidegate::sync::server::{ConnectionId, Identity, Output, Rules, ServerMachine};
+use tidegate::sync::server::{ConnectionId, HistoryBounds, Identity, Output, Rules, ServerMachine};
 use tidegate::sync::{Commit, DeviceRow, Operation, ServerStore as _};
 
 use crate::memory::MemoryServer;
@@ -94,7 +94,10 @@ impl Server {
         };
         let operations = vec![Operation::PutDevice(device)];
         store.commit(Commit { expected: meta.clone(), meta, operations }).unwrap();
-        let machine = ServerMachine::open(&mut store, identity, rules, now, [9; 32]).unwrap();
+        let mut machine = ServerMachine::open(&mut store, identity, rules, now, [9; 32]).unwrap();
+        // What these devices write is of 1970, by their clocks.
+        let age = std::time::Duration::MAX;
+        machine.set_history_bounds(HistoryBounds { age, ..HistoryBounds::default() });
         let organization = organization.public();
         Self { key, store, machine, organization, now, connections: 0 }
     }

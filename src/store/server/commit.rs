@@ -38,7 +38,7 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
             Operation::Erase(entry) => {
                 // It opens the tables of the log itself.
                 if let Some(log) = log.take() {
-                    log.count(tx)?;
+                    log.finish(tx)?;
                 }
                 erase(tx, *entry)?;
             }
@@ -58,7 +58,7 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
         }
     }
     match log {
-        Some(log) => log.count(tx),
+        Some(log) => log.finish(tx),
         None => Ok(()),
     }
 }
@@ -117,6 +117,8 @@ struct Log<'t> {
     admitted: Writing<'t, EditId, Sequence>,
     records: Writing<'t, RecordId, Kept>,
     places: Writing<'t, (TableName, RecordId), bool>,
+    /// The records as the last entry of each leaves them: a record is written once.
+    after: BTreeMap<RecordId, Applied>,
     growth: BTreeMap<TableName, i64>,
 }
 
@@ -127,6 +129,7 @@ impl<'t> Log<'t> {
             admitted: ADMITTED.write(tx)?,
             records: RECORD.write(tx)?,
             places: PLACE.write(tx)?,
+            after: BTreeMap::new(),
             growth: BTreeMap::new(),
         })
     }
@@ -135,7 +138,11 @@ impl<'t> Log<'t> {
         let (edit, (sequence, logged)) = (entry.edit.id, Logged::of(entry));
         self.entries.set(&sequence, &logged)?;
         self.admitted.set(&edit, &sequence)?;
+        self.after.insert(record.id(), record);
+        Ok(())
+    }
 
+    fn put(&mut self, record: Applied) -> Result<(), StoreError> {
         let place = (record.table().clone(), record.id());
         let confirmed = record.into_confirmed();
         let is_active = confirmed.record().is_active();
@@ -147,7 +154,10 @@ impl<'t> Log<'t> {
         Ok(())
     }
 
-    fn count(self, tx: &WriteTransaction) -> Result<(), StoreError> {
+    fn finish(mut self, tx: &WriteTransaction) -> Result<(), StoreError> {
+        for (_, record) in std::mem::take(&mut self.after) {
+            self.put(record)?;
+        }
         let mut counts = COUNT.write(tx)?;
         for (table, growth) in self.growth.into_iter().filter(|(_, growth)| *growth != 0) {
             let count = counts.get(&table)?.unwrap_or(0).saturating_add_signed(growth);
