@@ -7,6 +7,7 @@ use tidegate::codec::AdminRequest;
 use tidegate::model::Right;
 use tidegate::replica::{FileKind, OpenError, Replica, Verification, verify};
 use tidegate::store::{RedbReplica, RedbServer};
+use tidegate::sync::{ServerStore as _, StoreError};
 
 use crate::world::{World, add, dump, orders, sealed, set, write_raw};
 
@@ -180,6 +181,19 @@ async fn what_does_not_fit_together_is_found() {
         "{found:?}"
     );
     assert!(found.iter().any(|it| it.contains("is in the log at 4 already")), "{found:?}");
+}
+
+/// A server that took itself for new would let in whom its files let in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lost_its_policy_is_damaged_and_not_new() {
+    let (_world, _, server) = files().await;
+    assert!(RedbServer::open(&server).unwrap().rules().unwrap().is_some());
+    let (key, _) = dump(&server)["policy-1"][0].clone();
+    write_raw(&server, "policy-1", &key, None);
+    let error = RedbServer::open(&server).unwrap().rules().unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    let new = server.with_file_name("new.redb");
+    assert_eq!(RedbServer::create(&new).unwrap().rules().unwrap(), None);
 }
 
 #[test]

@@ -380,7 +380,10 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 // Nothing more is done to it in this step.
                 break;
             }
-            8 => operations.push(Operation::SetPolicy(Box::new(policy(rng)))),
+            8 => {
+                meta.rules = Some(digest(8));
+                operations.push(Operation::SetPolicy(Box::new(policy(rng))));
+            }
             9 => operations.push(Operation::SetOrganization(rows(rng))),
             0 => {
                 let refused = RefusedEdit {

@@ -55,8 +55,13 @@ impl ServerSnapshot {
     /// The store cannot be read.
     pub fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
         fenced(|| {
-            let policy = POLICY.read(&self.tx)?.get(&POLICY_KEY.to_owned())?;
-            let Some(policy) = policy else { return Ok(None) };
+            let (policies, key) = (POLICY.read(&self.tx)?, POLICY_KEY.to_owned());
+            let policy = match policies.get(&key)? {
+                Some(policy) => policy,
+                None if self.meta()?.rules.is_none() => return Ok(None),
+                // One bit of redb's makes a whole table seem empty, and this server seem new.
+                None => policies.expect(&key)?,
+            };
             let mut organization = Organization::default();
             for entry in ORGANIZATION.read(&self.tx)?.all()? {
                 organization.set(entry?.1);
