@@ -114,6 +114,8 @@ pub const REFUSED_KNOWN_MAX: usize = 4_096;
 pub const GRANT_LASTS_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
 /// Entries of the log, or records of a scan, that a server looks at for one page.
 pub const PAGE_LOOKS_MAX: usize = 512;
+/// How often so many are looked at without filling a page, before other devices have their turn.
+pub const PAGE_ROUNDS_MAX: usize = 32;
 /// Bytes of edits that a page aims at; one more edit may exceed it.
 pub const PAGE_BYTES_TARGET: usize = 256 << 10;
 /// Bytes in a line of a case file given to `tidegate gate check`.

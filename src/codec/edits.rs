@@ -99,6 +99,7 @@ pub(super) enum WireSection {
     Header,
     Main,
     Secured(u32),
+    Group(u32),
 }
 
 /// Gives each distinct thing the number of its first appearance.
@@ -188,6 +189,7 @@ impl<'a> Writer<'a> {
                 Section::Header => WireSection::Header,
                 Section::Main => WireSection::Main,
                 Section::Secured(column) => WireSection::Secured(self.name(column.as_str())),
+                Section::Group(group) => WireSection::Group(self.name(group.as_str())),
             },
             actor,
             seq,

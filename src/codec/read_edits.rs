@@ -107,6 +107,7 @@ impl<'a> Reader<'a> {
             WireSection::Header => Section::Header,
             WireSection::Main => Section::Main,
             WireSection::Secured(column) => Section::Secured(self.name(column)?),
+            WireSection::Group(group) => Section::Group(self.name(group)?),
         };
         let id = self.reference()?;
         self.time = self.time.wrapping_add(self.take()?);

@@ -14,12 +14,14 @@ use crate::model::{
 const BYTES_PER_CHANGE: usize = 64;
 
 impl Record {
-    /// Whether all that an earlier state held is still in the histories.
-    #[must_use]
-    pub fn goes_on_from(&self, earlier: &Self) -> bool {
-        earlier
-            .sections()
-            .all(|(section, history)| history.heads().iter().all(|head| self.holds(section, *head)))
+    /// The sections of an earlier state of which not all is still in the histories.
+    pub fn broken_off<'a>(&'a self, earlier: &'a Self) -> impl Iterator<Item = &'a Section> {
+        let is_held = |section, history: &History| {
+            history.heads().iter().all(|head| self.holds(section, *head))
+        };
+        let broken =
+            earlier.sections().filter(move |(section, history)| !is_held(section, history));
+        broken.map(|(section, _)| section)
     }
 
     /// The sections of columns whose histories have more changes than `max`, and enough of them to
@@ -127,11 +129,19 @@ impl Record {
 
     /// Where a column belongs. One that is not in the schema any more stays where it is.
     fn place(&self, table: &Table, column: &ColumnName) -> Section {
-        let secured = || {
-            let section = Section::Secured(column.clone());
-            if self.section(&section).is_some() { section } else { Section::Main }
+        let held = || {
+            let is_in = |(section, history): &(&Section, &History)| match section {
+                Section::Secured(own) => own == column,
+                Section::Group(_) => {
+                    let mut ops = history.changes().iter().flat_map(|change| &change.ops);
+                    ops.any(|op| op.column() == Some(column))
+                }
+                Section::Header | Section::Main => false,
+            };
+            let held = self.column_histories().find(is_in);
+            held.map_or(Section::Main, |(section, _)| section.clone())
         };
-        table.column(column.as_str()).map_or_else(secured, Column::section)
+        table.column(column.as_str()).map_or_else(held, Column::section)
     }
 
     fn column_histories(&self) -> impl Iterator<Item = (&Section, &History)> {

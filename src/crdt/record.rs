@@ -147,7 +147,7 @@ impl Record {
                     history.merge_columns(section, changes, &mut Columns::new())?;
                     renewed = true;
                 }
-                Section::Main | Section::Secured(_) => {
+                Section::Main | Section::Group(_) | Section::Secured(_) => {
                     history.merge_columns(section, changes, &mut next.columns)?;
                 }
             }
@@ -171,12 +171,26 @@ impl Record {
         time: Timestamp,
         ops: Vec<Op>,
     ) -> Edit {
+        self.author_by(table, id, |_| actor, time, ops)
+    }
+
+    /// As [`Self::author`], where it depends on the section as whom the device writes.
+    #[must_use]
+    pub fn author_by(
+        &self,
+        table: &Table,
+        id: EditId,
+        actor: impl Fn(&Section) -> ActorId,
+        time: Timestamp,
+        ops: Vec<Op>,
+    ) -> Edit {
         let mut by_section: LiteMap<Section, Vec<Op>> = LiteMap::new();
         for op in ops {
             by_section.entry(op.section(table)).or_default().push(op);
         }
         let change = |(section, ops): (Section, Vec<Op>)| {
             let history = self.sections.get(&section);
+            let actor = actor(&section);
             let seq = 1 + history.map_or(0, |history| history.last_seq(actor));
             let deps = history.map_or_else(Vec::new, |history| history.heads().to_vec());
             Arc::new(Change { section, id: ChangeRef { actor, seq }, time, deps, ops })

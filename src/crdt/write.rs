@@ -17,9 +17,10 @@ pub(super) const SHARE_COLUMN: &str = "share-column:";
 /// Carries out one operation. The containers that it needs are there.
 pub(super) fn write(tx: &mut Transaction<'_>, section: &Section, op: &Op) -> Result<(), CrdtError> {
     let fits = match (section, op.column()) {
-        (Section::Header, None) | (Section::Main, Some(_)) => true,
+        (Section::Header, None) | (Section::Main | Section::Group(_), Some(_)) => true,
         (Section::Secured(own), Some(column)) => own == column,
-        (Section::Header, Some(_)) | (Section::Main | Section::Secured(_), None) => false,
+        (Section::Header, Some(_))
+        | (Section::Main | Section::Group(_) | Section::Secured(_), None) => false,
     };
     if !fits {
         return Err(CrdtError::ForeignOp { section: section.clone(), op: op.name() });

@@ -31,7 +31,7 @@ impl Versions {
         for change in &edit.changes {
             match &change.section {
                 Section::Secured(column) => drop(self.secured.insert(column.clone(), sequence)),
-                Section::Header | Section::Main => self.open = sequence,
+                Section::Header | Section::Main | Section::Group(_) => self.open = sequence,
             }
         }
     }

@@ -236,6 +236,7 @@ fn typed_item(name: &str, text: &str) -> Option<Value> {
         column_type,
         required: false,
         secured: false,
+        group: None,
         choices: Vec::new(),
         lookup: None,
     };
@@ -250,7 +251,15 @@ mod tests {
     fn column(column_type: ColumnType) -> Column {
         let id = ColumnName::new("it").unwrap();
         let lookup = (column_type == ColumnType::Lookup).then(|| "territory".parse().unwrap());
-        Column { id, column_type, required: false, secured: false, choices: vec![], lookup }
+        Column {
+            id,
+            column_type,
+            required: false,
+            secured: false,
+            group: None,
+            choices: vec![],
+            lookup,
+        }
     }
 
     fn schema() -> Schema {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActorId, ColumnName, DeviceNumber, EditId, Op, RecordId, TableName, Timestamp};
+use super::{
+    ActorId, ColumnName, DeviceNumber, EditId, GroupName, Op, RecordId, TableName, Timestamp,
+};
 
 /// A part of a record that is one Automerge document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +20,8 @@ pub enum Section {
     Main,
     /// One secured column: who may not read it never receives the section.
     Secured(ColumnName),
+    /// The columns of a group: a device may do without it.
+    Group(GroupName),
 }
 
 /// Names a change within its section: no two changes have one (actor, seq).

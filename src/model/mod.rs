@@ -33,8 +33,8 @@ pub use id::{
 };
 pub use json::{Json, JsonError, json_path};
 pub use name::{
-    BusinessUnitId, ColumnName, ColumnSecurityId, NameError, PositionId, RoleId, TableName, TeamId,
-    UserId,
+    BusinessUnitId, ColumnName, ColumnSecurityId, GroupName, NameError, PositionId, RoleId,
+    TableName, TeamId, UserId,
 };
 pub use op::Op;
 pub use organization::{

@@ -154,6 +154,10 @@ name! {
     ColumnName
 }
 name! {
+    /// A column group: columns of a table that a device takes along or leaves out together.
+    GroupName
+}
+name! {
     /// A user, by the name that the organization gave them.
     UserId
 }

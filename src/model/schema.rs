@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ColumnEdit, ColumnName, ColumnType, Columns, MisfitOpError, Op, Section, TableName, Value,
+    ColumnEdit, ColumnName, ColumnType, Columns, GroupName, MisfitOpError, Op, Section, TableName,
+    Value,
 };
 
 /// Whether records of a table belong to someone.
@@ -29,6 +30,8 @@ pub struct Column {
     pub required: bool,
     /// Whether only those with a column permission may read or write it.
     pub secured: bool,
+    /// The group that it belongs to. A secured column belongs to none.
+    pub group: Option<GroupName>,
     /// The values of a [`ColumnType::Choice`], in the order declared; empty for other types.
     pub choices: Vec<String>,
     /// The table that a [`ColumnType::Lookup`] points at.
@@ -82,7 +85,11 @@ impl Column {
     /// The section that holds it.
     #[must_use]
     pub fn section(&self) -> Section {
-        if self.secured { Section::Secured(self.id.clone()) } else { Section::Main }
+        match &self.group {
+            _ if self.secured => Section::Secured(self.id.clone()),
+            Some(group) => Section::Group(group.clone()),
+            None => Section::Main,
+        }
     }
 
     /// Checks that the column can hold `value`.

@@ -11,7 +11,7 @@ use super::policy_document::read_ownership;
 use super::reader::{Declared, Field, Object, Read, mistake};
 use super::{DocumentError, Fault, Noun};
 
-const COLUMN_KEYS: [&str; 6] = ["id", "type", "required", "secured", "choices", "table"];
+const COLUMN_KEYS: [&str; 7] = ["id", "type", "required", "secured", "group", "choices", "table"];
 
 const TABLE_KEYS: [&str; 5] = ["id", "ownership", "open", "key", "columns"];
 
@@ -118,6 +118,7 @@ fn open_column(table: Object<'_>) -> Read<Column> {
         column_type: ColumnType::Json,
         required: false,
         secured: false,
+        group: None,
         choices: Vec::new(),
         lookup: None,
     })
@@ -151,7 +152,14 @@ fn read_column(id: ColumnName, object: Object<'_>) -> Read<Column> {
         let why = format!("a {column_type} begins empty and cannot be required");
         return wrong(field, &why);
     }
-    Ok(Column { id, column_type, required, secured, choices, lookup })
+    let group = object.optional_name("group")?;
+    if secured
+        && group.is_some()
+        && let Some(field) = object.get("group")
+    {
+        return wrong(field, "a secured column is kept by itself, and not in a group");
+    }
+    Ok(Column { id, column_type, required, secured, group, choices, lookup })
 }
 
 fn read_choices(id: &ColumnName, object: Object<'_>) -> Read<Vec<String>> {
@@ -199,6 +207,8 @@ fn read_key(table: &TableName, object: Object<'_>, columns: &[Column]) -> Read<V
             "is not required, and a key always has a value"
         } else if column.secured {
             "is secured, and a record's id would give it away"
+        } else if column.group.is_some() {
+            "is in a group, which a device may leave out"
         } else if matches!(
             column.column_type,
             ColumnType::Lookup | ColumnType::Float | ColumnType::Bytes

@@ -1,7 +1,7 @@
 //! The thread that owns the machine and the store. All connections feed it; between two commits it
 //! takes whatever has arrived, so that one durable write serves many devices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
@@ -49,16 +49,18 @@ pub(super) struct Engine<S> {
     machine: ServerMachine,
     store: S,
     outbound: BTreeMap<ConnectionId, Outbound>,
+    /// For whom the machine looks on when others had their turn.
+    looking: VecDeque<ConnectionId>,
 }
 
 impl<S: ServerStore> Engine<S> {
     pub(super) fn new(machine: ServerMachine, store: S) -> Self {
-        Self { machine, store, outbound: BTreeMap::new() }
+        Self { machine, store, outbound: BTreeMap::new(), looking: VecDeque::new() }
     }
 
     /// Runs until it is told to stop, or nobody can tell it anything any more.
     pub(super) fn run(mut self, mut events: mpsc::Receiver<Event>, stopping: &AtomicBool) {
-        while let Some(first) = events.blocking_recv() {
+        while let Some(first) = self.next(&mut events) {
             let more = std::iter::from_fn(|| events.try_recv().ok()).take(ROUND_EVENTS_MAX);
             for event in std::iter::once(first).chain(more) {
                 if stopping.load(Ordering::Acquire) {
@@ -75,6 +77,13 @@ impl<S: ServerStore> Engine<S> {
             if admitted > 0 || denied > 0 {
                 tracing::debug!(admitted, denied, "judged");
             }
+        }
+    }
+
+    fn next(&mut self, events: &mut mpsc::Receiver<Event>) -> Option<Event> {
+        match self.looking.pop_front() {
+            Some(id) => Some(Event::Writable { id }),
+            None => events.blocking_recv(),
         }
     }
 
@@ -148,6 +157,7 @@ impl<S: ServerStore> Engine<S> {
                         self.close(id, Refusal::Trouble("this device reads too slowly".into()));
                     }
                 }
+                Output::LookOn(id) => self.looking.push_back(id),
                 Output::Close(id, refusal) => {
                     tracing::info!(connection = id.0, %refusal, "refused");
                     self.close(id, refusal);

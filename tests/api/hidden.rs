@@ -5,6 +5,9 @@ use tidegate::Secured;
 use tidegate::model::{ColumnPermissions, Principal, RecordId, Right, Rights, Value};
 use tidegate::replica::{Replica, Settled, TableError};
 
+use tidegate::limits::{PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX};
+use tidegate::sync::replica::{Draft, Intent};
+
 use super::office::{Office, columns, table, text};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -138,6 +141,24 @@ async fn a_type_that_cannot_say_hidden_is_told_so() {
     // A type without fixed fields has no such field.
     let row = ben.table::<serde_json::Value>("job").unwrap().get(id).unwrap().unwrap();
     assert_eq!(row, serde_json::json!({ "title": "roof" }));
+}
+
+/// More of the log is nothing to a device than a server looks at before others have their turn.
+#[tokio::test]
+async fn who_may_read_nothing_of_a_long_log_gets_to_its_end() {
+    let office = Office::open();
+    let (ann, ben) = (office.device("ann", "ann").await, office.device("ben", "ben").await);
+    let jobs = (PAGE_LOOKS_MAX * PAGE_ROUNDS_MAX + 100) as u128;
+    let create = |job: u128| Draft {
+        table: table("job"),
+        record: RecordId::from_bytes(job.to_be_bytes()),
+        intent: Intent::Create { owner: None, columns: columns([("title", text("roof"))]) },
+    };
+    ann.commit((0..jobs).map(create).collect()).await.unwrap();
+    ann.sync().await.unwrap();
+    ben.sync().await.unwrap();
+    assert_eq!(u128::from(ann.count(&table("job")).unwrap()), jobs);
+    assert_eq!(ben.count(&table("job")).unwrap(), 0);
 }
 
 /// A new row that says nothing of a secured column leaves it unset, and needs no permission for it.

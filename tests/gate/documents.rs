@@ -336,7 +336,7 @@ fn a_schema_is_read_and_gives_the_gate_its_facts() {
     assert_eq!(document.tables, schema.facts());
 }
 
-const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 19] = [
+const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 21] = [
     (
         "id = \"customer\"\nowner",
         "id = \"work_order\"\nowner",
@@ -350,6 +350,8 @@ const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 19] = [
     ("key = [\"number\"]", "key = [\"status\"]", 4, &["`status` is not required"]),
     ("key = [\"number\"]", "key = [\"number\", \"number\"]", 4, &["`number` comes twice"]),
     (", required = true", ", required = true, secured = true", 4, &["`number` is secured"]),
+    (", required = true", ", required = true, group = \"g\"", 4, &["`number` is in a group"]),
+    ("secured = true", "secured = true, group = \"g\"", 9, &["secured column", "not in a group"]),
     ("\"integer\", required", "\"float\", required", 4, &["`number` is a lookup, a float"]),
     ("\"integer\"", "\"int\"", 6, &["`type` cannot be `int`", "integer"]),
     ("id = \"status\"", "id = \"number\"", 7, &["column `number`", "second time"]),

@@ -33,6 +33,7 @@ fn declare(facts: &TableFacts) -> Table {
         column_type: ColumnType::Text,
         required: false,
         secured,
+        group: None,
         choices: Vec::new(),
         lookup: None,
     };

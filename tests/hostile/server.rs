@@ -59,7 +59,7 @@ impl Server {
     pub(crate) fn new() -> Self {
         let seed = |number| SecretKey::from_seed([number; 32]);
         let (organization, own, key) = (seed(1), seed(2), seed(3));
-        let now = Timestamp::from_millis(1_767_225_600_000).unwrap();
+        let now = Timestamp::from_millis(1_700_000_100_000).unwrap();
         let tls = seed(4).public();
         let certificate = ServerCertificate::issue(&organization, own.public(), tls, 1, now);
         let identity = Identity {
@@ -118,7 +118,7 @@ impl Server {
                 Output::Send(_, ToDevice::Verdicts(verdicts)) => {
                     answer = Answer::Judged(verdicts.into_iter().map(|(_, it)| it).collect());
                 }
-                Output::Send(..) => {}
+                Output::Send(..) | Output::LookOn(_) => {}
             }
         }
         self.machine.disconnected(id);

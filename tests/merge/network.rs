@@ -184,6 +184,7 @@ impl Network {
                     let to = self.devices.iter_mut().find(|it| it.connection == Some(id));
                     to.unwrap().down.push_back(encode_message(&message).unwrap());
                 }
+                ServerOutput::LookOn(id) => self.server.writable(&self.store, id).unwrap(),
                 ServerOutput::Close(_, refusal) => panic!("{refusal}"),
             }
         }

@@ -23,13 +23,14 @@ pub(crate) fn column(name: &str) -> ColumnName {
     ColumnName::new(name).unwrap()
 }
 
-/// A table with a column of each type; the last is secured.
+/// A table with a column of each type; two are in a group, and the last is secured.
 pub(crate) fn table() -> Table {
     let column = |(name, column_type): (&str, ColumnType)| Column {
         id: column(name),
         column_type,
         required: false,
         secured: name == "secret",
+        group: ["photo", "sizes"].contains(&name).then(|| "media".parse().unwrap()),
         choices: Vec::new(),
         lookup: None,
     };

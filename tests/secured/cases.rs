@@ -17,8 +17,10 @@ columns = [
   { id = "name", type = "text", required = true },
   { id = "note", type = "text" },
   { id = "grade", type = "text" },
+  { id = "story", type = "rich_text" },
   { id = "pay", type = "text", secured = true },
   { id = "bonus", type = "text", secured = true },
+  { id = "diary", type = "rich_text", secured = true },
 ]
 "#;
 
@@ -55,10 +57,16 @@ update = true
 read = true
 create = true
 update = true
+[column_security.columns."person.diary"]
+read = true
+create = true
+update = true
 [[column_security]]
 id = "writers"
 users = []
 [column_security.columns."person.pay"]
+update = true
+[column_security.columns."person.diary"]
 update = true
 "#;
 

@@ -1,12 +1,17 @@
 //! Who may not read a column gets the same messages whether or not it is edited.
 
+use tidegate::codec::{Entry, ToDevice, decode_message};
+use tidegate::limits::PAGE_LOOKS_MAX;
+use tidegate::model::Value;
 use tidegate::sync::replica::{Draft, Intent};
 
-use crate::cases::{Case, generated, record, secret};
+use crate::cases::{Case, adventure_works, generated, record, secret};
 use crate::net::{Net, columns, text, unnumbered};
 
-/// More than a server looks at for a page.
+/// More than a server looks at for a page; and so much more than is in a page of few that others have
+/// their turn in between.
 const MANY: usize = 600;
+const FEW: usize = 8;
 
 struct Story {
     case: Case,
@@ -42,8 +47,11 @@ impl Story {
     }
 }
 
-fn run(hidden: bool) -> Story {
+fn run(hidden: bool, page: usize) -> Story {
     let mut story = Story { case: generated(5), hidden, edits: 0 };
+    story.net().set_page(page);
+    // Of short histories, with short pages.
+    story.net().set_generation_changes(page);
     let Case { reader, other, .. } = story.case;
     // Live.
     for round in 0..20 {
@@ -89,23 +97,106 @@ fn run(hidden: bool) -> Story {
     story
 }
 
+/// Asserts that two devices were told, and said, the same.
+fn assert_same(at: usize, without: &Net, with: &Net) {
+    let (without, with) = (&without.devices[at], &with.devices[at]);
+    let sizes = |frames: &[Vec<u8>]| frames.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(sizes(&without.received), sizes(&with.received), "received by device {at}");
+    assert_eq!(sizes(&without.sent), sizes(&with.sent), "sent by device {at}");
+    // All but the numbers of the log is the same, too.
+    for (without, with) in without.received.iter().zip(&with.received) {
+        assert_eq!(unnumbered(without), unnumbered(with));
+    }
+    println!("device {at}: {} messages each", with.received.len());
+}
+
 #[test]
 fn messages_are_the_same_whether_or_not_a_hidden_column_is_edited() {
-    let (without, with) = (run(false), run(true));
-    assert!(with.edits > 2 * MANY - 100, "{}", with.edits);
-    let last = without.case.net.devices.len() - 1;
-    for at in [without.case.other, last] {
-        let (without, with) = (&without.case.net.devices[at], &with.case.net.devices[at]);
-        let sizes = |frames: &[Vec<u8>]| frames.iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(sizes(&without.received), sizes(&with.received), "received by device {at}");
-        assert_eq!(sizes(&without.sent), sizes(&with.sent), "sent by device {at}");
-        // All but the numbers of the log is the same, too.
-        for (without, with) in without.received.iter().zip(&with.received) {
-            assert_eq!(unnumbered(without), unnumbered(with));
+    for page in [PAGE_LOOKS_MAX, FEW] {
+        let (without, with) = (run(false, page), run(true, page));
+        assert!(with.edits > 2 * MANY - 100, "{}", with.edits);
+        let last = without.case.net.devices.len() - 1;
+        for at in [without.case.other, last] {
+            assert_same(at, &without.case.net, &with.case.net);
         }
-        println!("device {at}: {} messages each", with.received.len());
+        // Who may read it hears of each.
+        let heard = |story: &Story| story.case.net.devices[story.case.writer].received.len();
+        assert!(heard(&with) > heard(&without) + 60, "{} {}", heard(&with), heard(&without));
     }
-    // Who may read it hears of each.
-    let heard = |story: &Story| story.case.net.devices[story.case.writer].received.len();
-    assert!(heard(&with) > heard(&without) + 60, "{} {}", heard(&with), heard(&without));
+}
+
+/// Story: an edit of a hidden column began a new generation of what everybody reads, for that was old.
+#[test]
+fn a_hidden_edit_of_an_old_record_causes_no_message() {
+    let run = |hidden| {
+        let mut story = Story { case: generated(5), hidden, edits: 0 };
+        for round in 0..10 {
+            story.see(round % 5, &format!("note {round}"));
+        }
+        story.net().pass_days(1_000);
+        story.hide(5);
+        story
+    };
+    let (without, with) = (run(false), run(true));
+    assert_same(without.case.other, &without.case.net, &with.case.net);
+    // The twin: what is read is written anew with its next edit.
+    let mut story = with;
+    let at = story.case.other;
+    let before = story.case.net.devices[at].received.len();
+    story.see(0, "new");
+    let received = &story.case.net.devices[at].received[before..];
+    let begins = |bytes: &Vec<u8>| match decode_message(bytes).unwrap() {
+        ToDevice::Page(page) => page.entries.iter().any(|entry| match entry {
+            Entry::Edit { edit, .. } => edit.changes.iter().any(|it| it.begins_generation()),
+            _ => false,
+        }),
+        _ => false,
+    };
+    assert!(received.iter().any(begins), "{} messages", received.len());
+}
+
+/// People get a raise, and their birth dates are put right; or they do not.
+fn run_real(hidden: bool) -> Option<Case> {
+    let mut case = adventure_works()?;
+    let Case { net, table, records, writer, other, .. } = &mut case;
+    let raise = |net: &mut Net, number: usize| {
+        // Long after anyone's real birth.
+        let days = 100_000 + i32::try_from(number).unwrap();
+        let record = records[number % records.len()];
+        let values = [
+            ("pay_rate_usd_per_hour", Value::Decimal(days.into())),
+            ("birth_date", Value::Date(days.try_into().unwrap())),
+        ];
+        for (column, value) in values.into_iter().filter(|_| hidden) {
+            net.set(*writer, table, record, columns([(column, value)]));
+        }
+    };
+    let promote = |net: &mut Net, number: usize| {
+        let values = columns([("job_title", text(&format!("title {number}")))]);
+        net.set(*writer, table, records[number % records.len()], values);
+    };
+    for number in 0..20 {
+        promote(net, number);
+        raise(net, number + 3);
+        net.settle();
+    }
+    net.part(*other);
+    (23..MANY).for_each(|number| raise(net, number));
+    promote(net, 20);
+    net.settle();
+    net.connect(*other);
+    net.settle();
+    net.enroll("ken0");
+    Some(case)
+}
+
+#[test]
+fn messages_are_the_same_whether_or_not_the_pay_of_real_people_changes() {
+    let (Some(without), Some(with)) = (run_real(false), run_real(true)) else { return };
+    let last = without.net.devices.len() - 1;
+    for at in [without.other, last] {
+        assert_same(at, &without.net, &with.net);
+    }
+    let bytes = |case: &Case| case.net.devices[case.reader].received.concat().len();
+    assert!(bytes(&with) > bytes(&without), "the reader hears of it");
 }

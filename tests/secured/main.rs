@@ -10,11 +10,9 @@
 
 mod cases;
 mod hints;
-#[path = "../store/memory.rs"]
-#[expect(dead_code, reason = "the store's tests compare more")]
-mod memory;
 mod moved;
 mod needles;
 mod net;
 mod purge;
 mod refused;
+mod unsent;

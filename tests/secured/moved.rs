@@ -149,3 +149,27 @@ fn who_is_given_a_column_of_a_record_gets_its_value_and_not_what_was_there_befor
     // Who could read it all the time got both.
     needle(OLD).assert_all_in(&net.devices[*reader].received.concat(), "what the reader got");
 }
+
+#[test]
+fn a_column_that_moves_to_a_group_and_out_of_it_stays_where_it_is_read() {
+    let mut case = graded();
+    let Case { net, table, writer, other, .. } = &mut case;
+    let group = |net: &mut Net, group: Option<&str>| {
+        net.change_rules(|_, schema| {
+            let table = schema.tables.get_mut(&person()).unwrap();
+            let column = table.columns.iter_mut().find(|it| it.id.as_str() == "grade").unwrap();
+            column.group = group.map(|group| group.parse().unwrap());
+        });
+        net.settle();
+    };
+    for (name, value) in [(Some("school"), "one"), (Some("work"), "two"), (None, "three")] {
+        group(net, name);
+        assert_eq!(grade(net, *other, table), grade(net, *writer, table));
+        net.set(*other, table, record(0), columns([("grade", text(value))]));
+        net.settle();
+        assert_eq!(grade(net, *writer, table), Some(text(value)), "{name:?}");
+    }
+    for at in [*writer, *other] {
+        assert!(net.devices[at].store.quarantine().unwrap().is_empty());
+    }
+}

@@ -1,6 +1,11 @@
 //! Values that no byte string holds by chance, and a search for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _,
+};
 
 /// Long enough to be nothing else.
 const START: usize = 8;
@@ -13,6 +18,14 @@ pub(crate) struct Needles {
 }
 
 impl Needles {
+    pub(crate) fn of(texts: &[&str]) -> Self {
+        let mut needles = Self::default();
+        for text in texts {
+            needles.add_text(text);
+        }
+        needles
+    }
+
     /// Adds a value by the forms in which bytes may hold it.
     fn add(&mut self, forms: Vec<Vec<u8>>) {
         for form in forms {
@@ -68,4 +81,23 @@ impl Needles {
     pub(crate) fn assert_none_in(&self, bytes: &[u8], what: &str) {
         assert_eq!(self.found_in(bytes), BTreeSet::new(), "{what} of {} bytes", bytes.len());
     }
+}
+
+/// The tables of a file that hold one of the values.
+pub(crate) fn tables_with(needles: &Needles, bytes: &[u8]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("copy.redb");
+    fs::write(&path, bytes).unwrap();
+    let file = Database::open(&path).unwrap();
+    let tx = file.begin_read().unwrap();
+    let names: Vec<_> = tx.list_tables().unwrap().map(|table| table.name().to_owned()).collect();
+    let holds = |name: &String| {
+        let definition = TableDefinition::<&[u8], &[u8]>::new(name);
+        let table = tx.open_table(definition).unwrap();
+        table.iter().unwrap().any(|entry| {
+            let (key, value) = entry.unwrap();
+            !needles.found_in(&[key.value(), value.value()].concat()).is_empty()
+        })
+    };
+    names.into_iter().filter(holds).collect()
 }

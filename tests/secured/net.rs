@@ -10,16 +10,16 @@ use tidegate::codec::{
 };
 use tidegate::gate::Roster;
 use tidegate::model::{
-    ColumnName, ColumnSecurityId, Columns, EditId, Policy, RecordId, Schema, TableName, Timestamp,
-    UserId, Value,
+    ChangeRef, ColumnName, ColumnSecurityId, Columns, DeviceNumber, Edit, EditId, Policy, RecordId,
+    Schema, TableName, Timestamp, UserId, Value,
 };
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
-use tidegate::store::RedbReplica;
+use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
-use tidegate::sync::server::{ConnectionId, Output as ServerOutput, Rules, ServerMachine};
+use tidegate::sync::server::{
+    ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, ServerMachine,
+};
 use tidegate::sync::{Purge, ReplicaStore as _, ServerStore as _};
-
-use crate::memory::MemoryServer;
 
 pub(crate) struct Device {
     machine: ReplicaMachine,
@@ -44,9 +44,11 @@ pub(crate) struct Net {
     dir: tempfile::TempDir,
     home: Home,
     server: ServerMachine,
-    pub(crate) store: MemoryServer,
+    pub(crate) store: RedbServer,
     pub(crate) devices: Vec<Device>,
     connections: u64,
+    /// What the server's clock shows.
+    clock: Timestamp,
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -82,11 +84,11 @@ impl Net {
             ..InitOptions::default()
         };
         let home = Home::init(&dir.path().join("server"), &options).unwrap();
-        let mut store = MemoryServer::default();
+        let mut store = RedbServer::create(dir.path().join("log.redb")).unwrap();
         let (identity, rules) = (home.identity(), home.rules().unwrap());
         let mut server = ServerMachine::open(&mut store, identity, rules, now(), [4; 32]).unwrap();
         server.set_backed_up(&mut store, None).unwrap();
-        Self { dir, home, server, store, devices: Vec::new(), connections: 0 }
+        Self { dir, home, server, store, devices: Vec::new(), connections: 0, clock: now() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -176,6 +178,40 @@ impl Net {
         machine.discard(store, edit).unwrap();
     }
 
+    /// The file of a device is lost; a backup takes its place.
+    pub(crate) fn restore(&mut self, at: usize, backup: &[u8]) {
+        self.part(at);
+        let folder = self.path(&format!("restored-{at}"));
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("own.redb");
+        fs::write(&path, backup).unwrap();
+        let device = &mut self.devices[at];
+        device.store = RedbReplica::open(&path).unwrap();
+        device.machine =
+            ReplicaMachine::open(&device.store, device.key.clone(), [200; 32]).unwrap();
+        device.path = path;
+    }
+
+    /// Looks at so much at a time from now on, and sends so much at most.
+    pub(crate) fn set_page(&mut self, looks: usize) {
+        self.server.set_page_bounds(PageBounds { looks, ..PageBounds::default() });
+    }
+
+    /// So many days pass on the server.
+    pub(crate) fn pass_days(&mut self, days: i64) {
+        self.clock = self.clock.plus_millis(days * 24 * 60 * 60 * 1_000);
+    }
+
+    /// Begins a new generation of a section with more changes than these.
+    pub(crate) fn set_generation_changes(&mut self, changes: usize) {
+        self.server.set_history_bounds(HistoryBounds { changes, ..HistoryBounds::default() });
+    }
+
+    /// The device sends so many edits at most before it waits for an answer.
+    pub(crate) fn set_push_window(&mut self, at: usize, edits: usize) {
+        self.devices[at].machine.set_push_window(edits);
+    }
+
     /// How long the device puts a purge off.
     pub(crate) fn purges_in(&self, at: usize) -> Option<std::time::Duration> {
         self.devices[at].machine.purges_in(now())
@@ -236,6 +272,7 @@ impl Net {
                     let to = self.devices.iter_mut().find(|it| it.connection == Some(id));
                     to.unwrap().down.push_back(encode_message(&message).unwrap());
                 }
+                ServerOutput::LookOn(id) => self.server.writable(&self.store, id).unwrap(),
                 ServerOutput::Close(_, refusal) => panic!("{refusal}"),
             }
         }
@@ -246,9 +283,9 @@ impl Net {
             let message: ToServer = decode_message(&bytes).unwrap();
             self.devices[at].sent.push(bytes);
             let id = self.devices[at].connection.unwrap();
-            self.server.received(&mut self.store, now(), id, message).unwrap();
+            self.server.received(&mut self.store, self.clock, id, message).unwrap();
         }
-        self.server.rule(&mut self.store, now()).unwrap();
+        self.server.rule(&mut self.store, self.clock).unwrap();
         self.drain_server();
     }
 
@@ -292,6 +329,11 @@ impl Net {
         bytes_in(device.path.parent().unwrap())
     }
 
+    /// The bytes of the server's file.
+    pub(crate) fn bytes_of_server(&self) -> Vec<u8> {
+        fs::read(self.path("log.redb")).unwrap()
+    }
+
     /// What a device holds of a record, as its app sees it.
     pub(crate) fn row(&self, at: usize, table: &TableName, record: RecordId) -> Columns {
         self.devices[at].store.row(table, record).unwrap().unwrap().columns
@@ -314,16 +356,31 @@ pub(crate) fn bytes_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// An edit in which new generations do not say where in the log they begin.
+fn placeless(mut edit: Edit) -> Edit {
+    let placeless = |id: &mut ChangeRef| {
+        if id.actor.device == DeviceNumber::SERVER {
+            id.actor.incarnation = 0;
+        }
+    };
+    for change in &mut edit.changes {
+        let change = Arc::make_mut(change);
+        placeless(&mut change.id);
+        change.deps.iter_mut().for_each(placeless);
+    }
+    edit
+}
+
 /// A message without the numbers of the log, which are one for all that is done anywhere, and
 /// without what is signed with a server's own key.
 pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
     let zero = tidegate::model::Sequence(0);
     let entry = |entry| match entry {
-        Entry::Edit { edit, .. } => Entry::Edit { sequence: zero, edit },
+        Entry::Edit { edit, .. } => Entry::Edit { sequence: zero, edit: placeless(edit) },
         Entry::Own { id, table, record, check, .. } => {
             Entry::Own { sequence: zero, id, table, record, check }
         }
-        Entry::Whole { record, .. } => Entry::Whole { version: zero, record },
+        Entry::Whole { record, .. } => Entry::Whole { version: zero, record: placeless(record) },
         Entry::Gone { table, record, .. } => Entry::Gone { sequence: zero, table, record },
         Entry::Erased { table, record, .. } => Entry::Erased { sequence: zero, table, record },
     };

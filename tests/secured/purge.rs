@@ -13,9 +13,16 @@ use crate::cases::{Case, adventure_works, generated};
 use crate::needles::Needles;
 use crate::net::bytes_in;
 
+/// Where the device is while the columns are taken away.
+#[derive(Clone, Copy, PartialEq)]
+enum Contact {
+    Live,
+    Away,
+}
+
 /// Gives the columns to the one who may not read them, and takes them back. Returns the file as it
 /// was between the page that took them away and the purge.
-fn give_and_take_back(case: &mut Case) -> Vec<u8> {
+fn give_and_take_back(case: &mut Case, contact: Contact) -> Vec<u8> {
     let Case { net, needles, reader, other, other_user, profile, .. } = case;
     let (reader, other) = (*reader, *other);
     let received =
@@ -39,8 +46,17 @@ fn give_and_take_back(case: &mut Case) -> Vec<u8> {
     assert_eq!(net.receipt(other), None);
 
     let before = net.devices[other].received.len();
+    if contact == Contact::Away {
+        net.part(other);
+    }
     net.profile(profile, other_user, false);
     net.settle();
+    if contact == Contact::Away {
+        // Nobody reaches it: all is there still.
+        needles.assert_all_in(&fs::read(&net.devices[other].path).unwrap(), "before contact");
+        net.connect(other);
+        net.settle();
+    }
     assert_clean(net, "after the grant was taken back");
     needles.assert_none_in(&received(net, before), "what came when it was taken back");
     let device = &net.devices[other];
@@ -52,6 +68,13 @@ fn give_and_take_back(case: &mut Case) -> Vec<u8> {
     assert_eq!((receipt.epoch, receipt.sequence), (meta.epoch, meta.watermark));
     assert_eq!(receipt.standing, Some(meta.scope.held[0]));
     assert_eq!(net.receipt(reader), None);
+
+    // Not the names of the columns, either: no record has a section of them.
+    for record in &case.records {
+        let held = crate::net::sections(net, other, &case.table, *record);
+        assert!(held.is_empty(), "{held:?}");
+        assert!(!crate::net::sections(net, reader, &case.table, *record).is_empty());
+    }
 
     // Nobody else lost anything.
     needles.assert_all_in(&fs::read(&net.devices[reader].path).unwrap(), "the reader's file");
@@ -111,28 +134,60 @@ fn dies_at_each_step(case: &Case, caught: &[u8]) {
 #[test]
 fn generated_values_are_gone_when_the_right_to_read_them_is() {
     let mut case = generated(200);
-    let caught = give_and_take_back(&mut case);
+    let caught = give_and_take_back(&mut case, Contact::Live);
     dies_at_each_step(&case, &caught);
 }
 
 #[test]
 fn the_pay_of_real_people_is_gone_when_the_right_to_read_it_is() {
     let Some(mut case) = adventure_works() else { return };
-    let caught = give_and_take_back(&mut case);
+    let caught = give_and_take_back(&mut case, Contact::Live);
     dies_at_each_step(&case, &caught);
-    let sections = crate::net::sections(&case.net, case.other, &case.table, case.records[0]);
-    assert!(sections.is_empty(), "{sections:?}");
+    // Of each both: the pay, whose digits are searched for, and the birth date.
     let twin = crate::net::sections(&case.net, case.reader, &case.table, case.records[0]);
     assert_eq!(twin.len(), 2);
 }
 
-/// Rows that go out of reach go as columns do, and what was never sent of the user's own stays.
+#[test]
+fn what_was_taken_back_while_a_device_was_away_goes_at_the_next_contact() {
+    let mut case = generated(50);
+    let caught = give_and_take_back(&mut case, Contact::Away);
+    dies_at_each_step(&case, &caught);
+}
+
+/// A backup that was made while the columns could be read holds them, as it must. Restored, it is
+/// purged at the first contact.
+#[test]
+fn a_restored_backup_is_purged_at_its_first_contact() {
+    let mut case = generated(50);
+    let Case { net, needles, other, other_user, profile, .. } = &mut case;
+    net.profile(profile, other_user, true);
+    net.settle();
+    let files = net.bytes_of(*other);
+    let backup = files.iter().find(|(name, _)| name.ends_with("backup.redb")).unwrap();
+    needles.assert_all_in(&backup.1, "the backup with the grant");
+    net.profile(profile, other_user, false);
+    net.settle();
+
+    net.restore(*other, &backup.1);
+    needles.assert_all_in(&fs::read(&net.devices[*other].path).unwrap(), "the restored file");
+    let before = net.devices[*other].received.len();
+    net.connect(*other);
+    net.settle();
+    for (file, bytes) in net.bytes_of(*other) {
+        needles.assert_none_in(&bytes, &file);
+    }
+    let received = net.devices[*other].received[before..].concat();
+    needles.assert_none_in(&received, "what the restored device received");
+    assert!(net.receipt(*other).is_some());
+}
+
+/// Rows that go out of reach go as columns do.
 #[test]
 fn rows_out_of_reach_leave_no_byte() {
     let mut case = generated(20);
     let Case { net, reader, .. } = &mut case;
-    let mut notes = Needles::default();
-    notes.add_text("what everybody reads");
+    let notes = Needles::of(&["what everybody reads"]);
     notes.assert_all_in(&fs::read(&net.devices[*reader].path).unwrap(), "before");
     net.change_policy(|policy| policy.roles.clear());
     net.settle();
@@ -146,7 +201,7 @@ fn rows_out_of_reach_leave_no_byte() {
 #[test]
 fn a_purge_that_is_killed_is_finished_at_the_next_opening() {
     let mut case = generated(1_500);
-    let caught = give_and_take_back(&mut case);
+    let caught = give_and_take_back(&mut case, Contact::Live);
     let mut unfinished = 0;
     for step in 0..6 {
         let folder = case.net.path(&format!("killed-{step}"));
@@ -177,7 +232,7 @@ fn a_purge_that_is_killed_is_finished_at_the_next_opening() {
 #[test]
 fn a_purge_that_cannot_be_finished_keeps_the_file_closed() {
     let mut case = generated(3);
-    let caught = give_and_take_back(&mut case);
+    let caught = give_and_take_back(&mut case, Contact::Live);
     let folder = case.net.path("stuck");
     fs::create_dir(&folder).unwrap();
     let path = folder.join("own.redb");
@@ -200,7 +255,7 @@ fn a_purge_that_cannot_be_finished_keeps_the_file_closed() {
 #[test]
 fn purges_of_one_session_keep_a_distance() {
     let mut case = generated(5);
-    give_and_take_back(&mut case);
+    give_and_take_back(&mut case, Contact::Live);
     let Case { net, needles, other, other_user, profile, .. } = &mut case;
     net.profile(profile, other_user, true);
     net.settle();

@@ -3,35 +3,13 @@
 
 use std::fs;
 
-use redb::{
-    Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _,
-};
 use tidegate::sync::{Purge, ReplicaStore as _};
 
 use crate::cases::{Case, generated, record};
-use crate::needles::Needles;
+use crate::needles::{Needles, tables_with};
 use crate::net::{columns, text};
 
 const FORBIDDEN: &str = "forbidden-4711-3b9aca07";
-
-/// The tables of a file that hold the value.
-fn tables_with(needle: &Needles, bytes: &[u8]) -> Vec<String> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("copy.redb");
-    fs::write(&path, bytes).unwrap();
-    let file = Database::open(&path).unwrap();
-    let tx = file.begin_read().unwrap();
-    let names: Vec<_> = tx.list_tables().unwrap().map(|table| table.name().to_owned()).collect();
-    let holds = |name: &String| {
-        let definition = TableDefinition::<&[u8], &[u8]>::new(name);
-        let table = tx.open_table(definition).unwrap();
-        table.iter().unwrap().any(|entry| {
-            let (key, value) = entry.unwrap();
-            !needle.found_in(&[key.value(), value.value()].concat()).is_empty()
-        })
-    };
-    names.into_iter().filter(holds).collect()
-}
 
 /// Offline, one edit sets an allowed and a secured column, and two edits follow on the row.
 fn edits_offline(still_allowed: bool) -> (Case, Needles, tidegate::model::EditId) {
@@ -50,15 +28,13 @@ fn edits_offline(still_allowed: bool) -> (Case, Needles, tidegate::model::EditId
     net.settle();
     net.connect(*other);
     net.settle();
-    let mut needle = Needles::default();
-    needle.add_text(FORBIDDEN);
-    (case, needle, first)
+    (case, Needles::of(&[FORBIDDEN]), first)
 }
 
 #[test]
 fn the_allowed_part_and_what_follows_counts_and_the_forbidden_value_is_in_quarantine_alone() {
     let (mut case, needle, first) = edits_offline(false);
-    let Case { net, table, writer, reader, other, .. } = &mut case;
+    let Case { net, needles, table, writer, reader, other, .. } = &mut case;
     for at in [*writer, *reader, *other] {
         let row = net.row(at, table, record(0));
         for (column, value) in [("note", "allowed"), ("name", "second"), ("grade", "third")] {
@@ -78,6 +54,9 @@ fn the_allowed_part_and_what_follows_counts_and_the_forbidden_value_is_in_quaran
     assert!(net.devices[*other].store.pending_on(record(0)).unwrap().is_empty());
     let file = fs::read(&net.devices[*other].path).unwrap();
     assert_eq!(tables_with(&needle, &file), ["quarantine-2"]);
+    needles.assert_none_in(&file, "the author's file");
+    // The server has it in the list of what it refused, and nowhere in log and records.
+    assert_eq!(tables_with(&needle, &net.bytes_of_server()), ["refused-1"]);
 
     // Discarded, it is nowhere after the next session.
     net.discard(*other, first);
@@ -102,4 +81,5 @@ fn what_may_be_set_counts_as_a_whole() {
         needle.assert_all_in(&fs::read(&net.devices[at].path).unwrap(), "a file");
         assert!(net.devices[at].store.quarantine().unwrap().is_empty());
     }
+    assert_eq!(tables_with(&needle, &net.bytes_of_server()), ["log-1", "record-2"]);
 }

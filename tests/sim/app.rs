@@ -133,7 +133,7 @@ impl World {
             None => self.rng.pick(&rows).cloned(),
         };
         let draft = |(table, record): Key, intent| Some(Draft { table, record, intent });
-        match self.rng.weighted(&[22, 14, 45, 8, 5, 8, 14, 24]) {
+        match self.rng.weighted(&[22, 14, 45, 8, 5, 8, 14, 24, 8, 30]) {
             0 => {
                 let intent = Intent::Create { owner: self.some_owner(), columns: self.order(at) };
                 draft((name("order"), self.random_id()), intent)
@@ -152,6 +152,10 @@ impl World {
                 let key = row?;
                 let columns = match key.0.as_str() {
                     "order" => self.order(at),
+                    "sheet" => {
+                        let ops = self.parts(at, &key);
+                        return draft(key, Intent::Ops(ops));
+                    }
                     _ => Columns::from([(name("note"), self.value())]),
                 };
                 draft(key, Intent::Set(columns))
@@ -167,12 +171,23 @@ impl World {
                 let intent = self.share(at, &key);
                 draft(key, intent)
             }
-            _ => {
+            7 => {
                 let orders: Vec<_> =
                     rows.into_iter().filter(|(table, _)| table.as_str() == "order").collect();
                 let key = self.rng.pick(&orders).cloned()?;
                 let intent = self.share_column(at, &key);
                 draft(key, intent)
+            }
+            8 => {
+                let intent = Intent::Create { owner: self.some_owner(), columns: Columns::new() };
+                draft((name("sheet"), self.random_id()), intent)
+            }
+            _ => {
+                let sheets: Vec<_> =
+                    rows.into_iter().filter(|(table, _)| table.as_str() == "sheet").collect();
+                let key = self.rng.pick(&sheets).cloned()?;
+                let ops = self.parts(at, &key);
+                draft(key, Intent::Ops(ops))
             }
         }
     }
@@ -233,6 +248,42 @@ impl World {
             columns.insert(name("note"), self.value());
         }
         ((table, id), columns)
+    }
+
+    /// Something put somewhere into what a sheet shows: letters and items that are nowhere else.
+    fn parts(&mut self, at: usize, key: &Key) -> Vec<Op> {
+        let shown = self.devices[at].disk.file.rows.get(key).map(|row| row.columns.clone());
+        let shown = shown.unwrap_or_default();
+        let mut ops = Vec::new();
+        if self.rng.chance(50) {
+            let length = match shown.get("body") {
+                Some(Value::RichText(text)) => text.chars().count(),
+                _ => 0,
+            };
+            let at = u32::try_from(self.rng.below(length + 1)).unwrap();
+            let insert = (0..=self.rng.below(3)).map(|_| self.letter()).collect();
+            ops.push(Op::Splice { column: name("body"), at, delete: 0, insert });
+        }
+        if self.rng.chance(40) {
+            let length = match shown.get("tags") {
+                Some(Value::List(items)) => items.len(),
+                _ => 0,
+            };
+            let at = u32::try_from(self.rng.below(length + 1)).unwrap();
+            let values = vec![Value::Text(self.letter().into())];
+            ops.push(Op::ListInsert { column: name("tags"), at, values });
+        }
+        if ops.is_empty() || self.rng.chance(40) {
+            let by = i64::try_from(1 + self.rng.below(1_000)).unwrap();
+            ops.push(Op::Increment { column: name("count"), by });
+        }
+        ops
+    }
+
+    /// One that nobody wrote before.
+    fn letter(&mut self) -> char {
+        self.values += 1;
+        char::from_u32(0xe000 + u32::try_from(self.values).unwrap()).unwrap()
     }
 
     /// Some columns of an order.

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use tidegate::model::{
-    DeviceNumber, Edit, EditId, Op, Organization, RecordId, RecordState, Section, Sequence, UserId,
-    Value,
+    Columns, DeviceNumber, Edit, EditId, Op, Organization, RecordId, RecordState, Section,
+    Sequence, UserId, Value,
 };
 
 use crate::app::put;
-use crate::merge::Naive;
+use crate::merge::{Naive, add_part};
 use crate::people::{People, SECURED};
 use crate::world::Check;
 
@@ -120,6 +120,22 @@ impl Judge {
         Ok(())
     }
 
+    /// What texts, lists and counters hold is what the edits of people put into them, each once.
+    pub(crate) fn check_parts(&self) -> Check {
+        let mut all: BTreeMap<RecordId, Columns> = BTreeMap::new();
+        for edit in self.edits.iter().filter(|edit| edit.id.device != DeviceNumber::SERVER) {
+            let columns = all.entry(edit.record).or_default();
+            edit.ops().for_each(|op| add_part(columns, op));
+        }
+        for (id, record) in self.records.iter().filter(|it| it.1.table.as_str() == "sheet") {
+            let (held, put) = (record.columns(), all.remove(id).unwrap_or_default());
+            if held != put {
+                return Err(format!("{id} holds {held:?}, and what was put in is {put:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Where each record's owner is, so is the record.
     pub(crate) fn check_units(&self, organization: &Organization) -> Check {
         for (id, record) in &self.records {
@@ -150,7 +166,7 @@ impl Judge {
     }
 
     fn changed(&self, people: &People, user: &UserId, edit: &Edit, old: &Naive) -> Check {
-        let header: Vec<&Op> = edit.ops().filter(|op| put(op).is_none()).collect();
+        let header: Vec<&Op> = edit.ops().filter(|op| op.column().is_none()).collect();
         let is_deleted = old.state() == RecordState::Deleted;
         match header.as_slice() {
             [Op::State(RecordState::Active)] if is_deleted => people.may_undelete(user, old),

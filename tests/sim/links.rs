@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use tidegate::codec::{Refusal, ToDevice, ToServer, decode_message, encode_message};
+use tidegate::codec::{Refusal, Scope, ToDevice, ToServer, decode_message, encode_message};
 use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Output, ReplicaMachine, SessionError};
 use tidegate::sync::server::{ConnectionId, Output as ServerOutput, ServerMachine};
@@ -22,12 +22,15 @@ pub(crate) struct Link {
     at_server: bool,
     /// Pages that the server waits for.
     pages: u32,
+    /// What the last page said of what the device holds.
+    scope: Option<Scope>,
 }
 
 impl Link {
     pub(crate) fn new(device: usize) -> Self {
         let (up, down) = Default::default();
-        Self { device, up, down, up_ends: false, down_ends: false, at_server: true, pages: 0 }
+        let (up_ends, down_ends, at_server) = (false, false, true);
+        Self { device, up, down, up_ends, down_ends, at_server, pages: 0, scope: None }
     }
 
     pub(crate) fn server_is_gone(&mut self, rng: &mut Rng) {
@@ -285,6 +288,13 @@ impl World {
                     let at = self.links.get(&id).map(|link| link.device);
                     if let (ToDevice::Page(page), Some(at)) = (&message, at) {
                         self.check_page(at, page)?;
+                        let before = self
+                            .links
+                            .get_mut(&id)
+                            .and_then(|link| link.scope.replace(page.scope.clone()));
+                        if page.entries.is_empty() && before.as_ref() == Some(&page.scope) {
+                            return Err(format!("device {at} is sent a page of nothing"));
+                        }
                     }
                     let bytes = encode_message(&message).map_err(|e| e.to_string())?;
                     if let Some(link) = self.links.get_mut(&id) {
@@ -292,6 +302,11 @@ impl World {
                         if !link.down_ends {
                             link.down.push_back(bytes);
                         }
+                    }
+                }
+                ServerOutput::LookOn(ConnectionId(id)) => {
+                    if let Some(link) = self.links.get_mut(&id) {
+                        link.pages += 1;
                     }
                 }
                 ServerOutput::Close(id, refusal) => self.server_closes(id.0, refusal)?,

@@ -26,7 +26,8 @@ mod privileges;
 mod rng;
 mod world;
 
-use world::{Figures, Planted, World};
+use planted::Planted;
+use world::{Figures, World};
 
 const SEEDS: u64 = 500;
 

@@ -16,6 +16,8 @@ use tidegate::sync::{
     ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
 };
 
+use crate::planted::Planted;
+
 pub(crate) type Key = (TableName, RecordId);
 
 /// What a commit may meet.
@@ -69,8 +71,7 @@ pub(crate) struct ReplicaDisk {
     /// The records of the last commit.
     pub(crate) touched: BTreeSet<Key>,
     pub(crate) violation: Option<String>,
-    /// Planted: what was deleted stays in the file, whatever the store says.
-    pub(crate) keeps_bytes: bool,
+    pub(crate) planted: Option<Planted>,
 }
 
 /// The part that a copy of the file holds.
@@ -236,6 +237,10 @@ impl ReplicaStore for ReplicaDisk {
     fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {
         let fault = self.faults.commit.take();
         if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
+            let batch = match self.planted {
+                Some(planted) => planted.spoil_batch(&self.file, batch),
+                None => batch,
+            };
             self.write(batch);
         }
         fault.map_or(Ok(()), |fault| Err(fault.error()))
@@ -246,7 +251,7 @@ impl ReplicaStore for ReplicaDisk {
         if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
             let before = self.file.bytes.clone();
             self.file.rewrite();
-            if self.keeps_bytes {
+            if self.planted == Some(Planted::KeepsDeletedBytes) {
                 self.file.bytes = before;
             }
         }
@@ -259,10 +264,7 @@ impl ReplicaStore for ReplicaDisk {
 pub(crate) struct ServerDisk {
     pub(crate) file: ServerFile,
     pub(crate) faults: Faults,
-    /// Planted: commits are acknowledged at once, and the last is lost in a crash.
-    pub(crate) lazy: bool,
-    /// Planted: what was erased stays in the log.
-    pub(crate) keeps_erased: bool,
+    pub(crate) planted: Option<Planted>,
     before_last: Option<Box<ServerFile>>,
 }
 
@@ -376,6 +378,7 @@ impl ServerStore for ServerDisk {
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         self.faults.read()?;
         let found = self.file.log.iter().find(|entry| entry.edit.id == edit);
+        let found = found.filter(|_| self.planted != Some(Planted::AdmitsTwice));
         Ok(found.map(|entry| entry.sequence))
     }
 
@@ -450,11 +453,15 @@ impl ServerStore for ServerDisk {
             return Err(StoreError::Conflict);
         }
         if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
-            if self.lazy {
+            if self.planted == Some(Planted::AcknowledgesBeforeCommit) {
                 self.before_last = Some(Box::new(self.file.clone()));
             }
+            let commit = match self.planted {
+                Some(planted) => planted.spoil_commit(commit),
+                None => commit,
+            };
             self.file.write(commit);
-            if self.keeps_erased {
+            if self.planted == Some(Planted::KeepsErased) {
                 self.file.log.clone_from(&self.file.history);
             }
         }

@@ -137,6 +137,10 @@ impl Naive {
 
     pub(crate) fn columns(&self) -> Columns {
         let mut columns = Columns::new();
+        let parts = self.sections.iter().filter(|(section, _)| **section != Section::Header);
+        for op in parts.flat_map(|(_, changes)| changes).flat_map(|change| &change.ops) {
+            add_part(&mut columns, op);
+        }
         for section in self.sections.keys().filter(|section| **section != Section::Header) {
             for (key, cell) in self.cells(section).unwrap_or_default() {
                 if let Cell::Value(value) = cell {
@@ -159,7 +163,7 @@ impl Naive {
                 last = last.max(dep.last);
             }
             let mut ops = Vec::new();
-            for op in &change.ops {
+            for op in change.ops.iter().filter(|op| op.merging_type().is_none()) {
                 let (key, cell) = key_and_cell(op);
                 let mut seen = live(&done, &past, &key);
                 let winner = seen.last_entry().filter(|held| *held.get() == cell);
@@ -187,6 +191,47 @@ impl Naive {
         };
         keys.into_iter().map(winner).collect()
     }
+}
+
+/// Adds what an operation puts into a text or list, or onto a counter. Nothing is ever taken out in
+/// these worlds, and no letter or item is put in twice.
+pub(crate) fn add_part(columns: &mut Columns, op: &Op) {
+    let Some(column) = op.column() else { return };
+    let held = columns.get(column.as_str()).cloned();
+    let sum = match (op, held) {
+        (Op::Increment { by, .. }, None) => Value::Counter(*by),
+        (Op::Increment { by, .. }, Some(Value::Counter(held))) => Value::Counter(held + by),
+        (Op::Splice { insert, .. }, None) => Value::RichText(insert.clone()),
+        (Op::Splice { insert, .. }, Some(Value::RichText(held))) => Value::RichText(held + insert),
+        (Op::ListInsert { values, .. }, None) => Value::List(values.clone()),
+        (Op::ListInsert { values, .. }, Some(Value::List(held))) => {
+            Value::List([held, values.clone()].concat())
+        }
+        _ => return,
+    };
+    columns.insert(column.clone(), in_any_order(&sum));
+}
+
+/// The same letters or items, wherever they stand.
+pub(crate) fn in_any_order(value: &Value) -> Value {
+    match value {
+        Value::RichText(text) => {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.sort_unstable();
+            Value::RichText(letters.into_iter().collect())
+        }
+        Value::List(items) => {
+            let mut items = items.clone();
+            items.sort_by_key(|item| format!("{item:?}"));
+            Value::List(items)
+        }
+        other => other.clone(),
+    }
+}
+
+/// What columns hold, in any order.
+pub(crate) fn parts(columns: &Columns) -> Columns {
+    columns.iter().map(|(column, value)| (column.clone(), in_any_order(value))).collect()
 }
 
 /// The values of a key that nothing among `past` overwrote; the last one wins.
@@ -219,6 +264,6 @@ fn key_and_cell(op: &Op) -> (String, Cell) {
             let cell = Cell::ShareColumn(column.clone(), to.clone(), *permissions);
             (format!("share {column} {to}"), cell)
         }
-        merging => unreachable!("these worlds have no {} yet", merging.name()),
+        merging => unreachable!("{} has no cell", merging.name()),
     }
 }

@@ -11,7 +11,7 @@ use tidegate::sync::{Purge, StoredRow};
 use crate::app::quarantined_ops;
 use crate::judge::Judge;
 use crate::memory::Key;
-use crate::merge::Naive;
+use crate::merge::{Naive, parts};
 use crate::people::SECURED;
 use crate::privileges::Facts;
 use crate::world::{Check, World};
@@ -150,6 +150,7 @@ impl World {
         if let Some((_, organization)) = &self.disk.file.rules {
             judge.check_units(organization)?;
         }
+        judge.check_parts()?;
         judge.check_order()
     }
 
@@ -274,13 +275,13 @@ impl World {
             let pending = device.disk.file.pending.values().filter(|edit| edit.id == *id);
             let kept = logged.chain(pending.flat_map(Edit::ops));
             for op in kept.chain(&quarantined).chain(&made.dealt_with) {
-                match left.iter().position(|it| it == op) {
+                match left.iter().position(|it| is_same(it, op)) {
                     Some(at) => drop(left.remove(at)),
                     None => return Err(format!("{id}: {op:?} appears from nowhere, or twice")),
                 }
             }
             // Of a record that others created under the same key the header is theirs.
-            left.retain(|op| !made.creates || matches!(op, Op::Put { .. }));
+            left.retain(|op| !made.creates || op.column().is_some());
             if self.disk.file.erased.contains_key(&made.record) {
                 left.clear();
             }
@@ -326,7 +327,7 @@ impl World {
                 shown.is_active()
                     && Facts::from(header) == shown.facts()
                     && header.state == shown.state()
-                    && *columns == shown.columns()
+                    && parts(columns) == shown.columns()
                     && *pending == is_pending
                     && *own == version
             }
@@ -449,12 +450,24 @@ impl World {
     }
 }
 
+/// Whether an operation is this one, wherever in a text or list it is now.
+fn is_same(op: &Op, other: &Op) -> bool {
+    let somewhere = |op: &Op| {
+        let mut op = op.clone();
+        if let Op::Splice { at, .. } | Op::ListInsert { at, .. } = &mut op {
+            *at = 0;
+        }
+        op
+    };
+    somewhere(op) == somewhere(other)
+}
+
 fn same_record(confirmed: &Confirmed, naive: &Naive) -> Check {
     let record = confirmed.record();
     if Facts::from(record.header()) != naive.facts() || record.header().state != naive.state() {
         return Err(format!("header {:?}, not {:?}", record.header(), naive.facts()));
     }
-    if *record.columns() != naive.columns() {
+    if parts(record.columns()) != naive.columns() {
         return Err(format!("columns {:?}, not {:?}", record.columns(), naive.columns()));
     }
     Ok(())

@@ -18,7 +18,7 @@ pub(crate) const UNITS: [(&str, Option<&str>); 4] =
     [("root", None), ("north", Some("root")), ("south", Some("root")), ("east", Some("north"))];
 pub(crate) const ROLES: [&str; 4] = ["worker", "lead", "clerk", "crew"];
 pub(crate) const TEAMS: [&str; 2] = ["gold", "iron"];
-pub(crate) const TABLES: [&str; 3] = ["customer", "order", "place"];
+pub(crate) const TABLES: [&str; 4] = ["customer", "order", "place", "sheet"];
 /// The secured columns of `order`.
 pub(crate) const SECURED: [&str; 2] = ["cost", "margin"];
 
@@ -35,13 +35,14 @@ fn column(id: &str, column_type: ColumnType) -> Column {
         column_type,
         required: false,
         secured: false,
+        group: None,
         choices: Vec::new(),
         lookup: None,
     }
 }
 
 /// `customer` and `place` have keys, `order` looks up customers and has secured columns, `place`
-/// belongs to the organization.
+/// belongs to the organization, and in `sheet` all columns merge part by part.
 pub(crate) fn schema() -> Schema {
     let text = |id| column(id, ColumnType::Text);
     let secured = |id| Column { secured: true, ..text(id) };
@@ -53,7 +54,13 @@ pub(crate) fn schema() -> Schema {
         let table = Table { id: name(id), ownership, columns, open: false, key };
         (table.id.clone(), table)
     };
-    let order = vec![text("title"), text("note"), secured("cost"), secured("margin"), lookup];
+    let sheet = vec![
+        column("body", ColumnType::RichText),
+        column("tags", ColumnType::List),
+        column("count", ColumnType::Counter),
+    ];
+    let note = Column { group: Some(name("remarks")), ..text("note") };
+    let order = vec![text("title"), note, secured("cost"), secured("margin"), lookup];
     Schema {
         tables: BTreeMap::from([
             table(
@@ -69,6 +76,7 @@ pub(crate) fn schema() -> Schema {
                 vec![text("code"), text("note")],
                 &["code"],
             ),
+            table("sheet", Ownership::UserOwned, sheet, &[]),
         ]),
     }
 }
@@ -178,6 +186,17 @@ impl People {
         for user in people.organization.users.values_mut() {
             user.disabled = false;
             user.roles.insert(name(SYSTEM_ADMINISTRATOR));
+        }
+        people
+    }
+
+    /// The same people, all of whom may read all columns.
+    pub(crate) fn open_columns(&self) -> Self {
+        let mut people = self.clone();
+        for security in people.policy.column_security.values_mut() {
+            security.users = USERS.iter().map(|id| name(id)).collect();
+            let columns = security.columns.values_mut().flat_map(BTreeMap::values_mut);
+            columns.for_each(|permissions| permissions.read = true);
         }
         people
     }

@@ -1,8 +1,78 @@
-//! Bugs put into worlds from outside (the store, the rules, the entropy): an oracle that finds
+//! Bugs put into worlds from outside (the stores, the rules, the entropy): an oracle that finds
 //! nothing here would prove nothing elsewhere.
 
+use std::sync::Arc;
+
+use tidegate::model::Edit;
+use tidegate::sync::{Commit, Operation, ReplicaBatch};
+
+use crate::memory::ReplicaFile;
 use crate::run;
-use crate::world::Planted;
+
+/// A bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// The server's store says that it wrote, and loses the last commit in a crash.
+    AcknowledgesBeforeCommit,
+    /// The server's store does not find edits that it admitted.
+    AdmitsTwice,
+    /// Devices' stores lose what was built on an edit that is refused.
+    DropsDependents,
+    /// Devices' stores say that they were written anew, and were not.
+    KeepsDeletedBytes,
+    /// The server's store leaves what was erased in the log.
+    KeepsErased,
+    /// Devices' stores keep in quarantine what is tried again.
+    KeepsRetried,
+    /// The server lets everyone read all columns.
+    LeaksSections,
+    /// Devices' stores lose what is refused.
+    LosesRefused,
+    /// New generations lack a value.
+    LosesValues,
+    /// A device is put back to a copy of its file, and draws the same entropy again.
+    ReusesActors,
+    /// The server lets everyone do everything.
+    SkipsTheGate,
+}
+
+impl Planted {
+    /// What a device's store writes of a batch.
+    pub(crate) fn spoil_batch(self, file: &ReplicaFile, mut batch: ReplicaBatch) -> ReplicaBatch {
+        match self {
+            Self::DropsDependents => {
+                let refused: Vec<_> = batch.quarantine.iter().map(|entry| entry.record).collect();
+                batch.pending.retain(|it| !refused.contains(&it.edit.record));
+                let held = file.pending.values().filter(|it| refused.contains(&it.record));
+                batch.settled.extend(held.map(|edit| edit.id));
+            }
+            Self::KeepsRetried => batch.released.clear(),
+            Self::LosesRefused => batch.quarantine.clear(),
+            _ => {}
+        }
+        batch
+    }
+
+    /// What the server's store writes of a commit.
+    pub(crate) fn spoil_commit(self, mut commit: Commit) -> Commit {
+        if self == Self::LosesValues {
+            for operation in &mut commit.operations {
+                if let Operation::Append { entry, .. } = operation {
+                    lose_a_value(&mut entry.edit);
+                }
+            }
+        }
+        commit
+    }
+}
+
+fn lose_a_value(edit: &mut Edit) {
+    for change in &mut edit.changes {
+        if change.begins_generation() {
+            Arc::make_mut(change).ops.pop();
+        }
+    }
+}
 
 /// The planted bug is found within so many seeds, by an oracle that says `symptom`.
 #[track_caller]
@@ -30,7 +100,7 @@ fn a_server_that_skips_the_gate_is_found_by_what_it_sends() {
 
 #[test]
 fn a_store_that_keeps_what_was_deleted_is_found() {
-    assert_found(Planted::KeepsDeletedBytes, 20, "has bytes of");
+    assert_found(Planted::KeepsDeletedBytes, 60, "has bytes of");
 }
 
 #[test]
@@ -41,4 +111,34 @@ fn a_store_that_keeps_what_was_erased_is_found() {
 #[test]
 fn a_device_that_reuses_its_actor_is_found() {
     assert_found(Planted::ReusesActors, 240, "one actor and number");
+}
+
+#[test]
+fn a_server_that_sends_what_is_secured_is_found() {
+    assert_found(Planted::LeaksSections, 20, "is sent");
+}
+
+#[test]
+fn a_server_that_admits_an_edit_twice_is_found() {
+    assert_found(Planted::AdmitsTwice, 60, "it is in the log already");
+}
+
+#[test]
+fn a_device_that_loses_what_is_refused_is_found() {
+    assert_found(Planted::LosesRefused, 20, "left quarantine");
+}
+
+#[test]
+fn a_device_that_loses_what_was_built_on_a_refused_edit_is_found() {
+    assert_found(Planted::DropsDependents, 60, "is lost");
+}
+
+#[test]
+fn a_device_that_tries_again_and_keeps_what_it_tried_is_found() {
+    assert_found(Planted::KeepsRetried, 20, "is in quarantine still");
+}
+
+#[test]
+fn a_generation_that_lacks_a_value_is_found() {
+    assert_found(Planted::LosesValues, 20, "a new generation has other values");
 }

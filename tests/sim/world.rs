@@ -12,6 +12,7 @@ use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
 use crate::links::Link;
 use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
 use crate::people::{People, USERS, name, schema};
+use crate::planted::Planted;
 use crate::rng::Rng;
 
 pub(crate) type Check<T = ()> = Result<T, String>;
@@ -19,21 +20,6 @@ pub(crate) type Check<T = ()> = Result<T, String>;
 /// 2026-01-01.
 const START_MILLIS: i64 = 1_767_225_600_000;
 const STEPS: usize = 350;
-
-/// A bug put into a world from outside, to see whether the oracles find it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Planted {
-    /// The server's store says that it wrote, and loses the last commit in a crash.
-    AcknowledgesBeforeCommit,
-    /// The server lets everyone do everything.
-    SkipsTheGate,
-    /// A device is put back to a copy of its file, and draws the same entropy again.
-    ReusesActors,
-    /// Devices' stores say that they were written anew, and were not.
-    KeepsDeletedBytes,
-    /// The server's store leaves what was erased in the log.
-    KeepsErased,
-}
 
 /// What a world went through.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +30,8 @@ pub(crate) struct Figures {
     pub(crate) refused_here: u64,
     /// Shares of records and columns, and ends of such, that were admitted.
     pub(crate) shares: u64,
+    /// What was put into texts and lists and onto counters, and admitted.
+    pub(crate) parts: u64,
     pub(crate) admitted: u64,
     pub(crate) denied: u64,
     pub(crate) retried: u64,
@@ -67,6 +55,7 @@ impl Figures {
         self.edits += other.edits;
         self.refused_here += other.refused_here;
         self.shares += other.shares;
+        self.parts += other.parts;
         self.admitted += other.admitted;
         self.denied += other.denied;
         self.retried += other.retried;
@@ -170,8 +159,7 @@ impl World {
             values: 0,
             wildness,
         };
-        world.disk.lazy = planted == Some(Planted::AcknowledgesBeforeCommit);
-        world.disk.keeps_erased = planted == Some(Planted::KeepsErased);
+        world.disk.planted = planted;
         for _ in 0..2 + world.rng.below(3) {
             let device = world.new_device();
             world.devices.push(device);
@@ -199,10 +187,7 @@ impl World {
             code: EnrollCode::mint(&self.identity.key, terms).unwrap(),
             starts_alone: self.rng.chance(30),
             skew: i64::try_from(self.rng.below(7_200_000)).unwrap() - 3_600_000,
-            disk: ReplicaDisk {
-                keeps_bytes: self.planted == Some(Planted::KeepsDeletedBytes),
-                ..ReplicaDisk::default()
-            },
+            disk: ReplicaDisk { planted: self.planted, ..ReplicaDisk::default() },
             machine: None,
             link: None,
             made: BTreeMap::new(),
@@ -228,6 +213,8 @@ impl World {
         let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
         let shares = self.disk.file.history.iter().flat_map(|it| it.edit.ops()).filter(is_share);
         self.figures.shares = shares.count() as u64;
+        let ops = self.disk.file.log.iter().flat_map(|it| it.edit.ops());
+        self.figures.parts = ops.filter(|op| op.merging_type().is_some()).count() as u64;
         self.figures.simulated_millis = u64::try_from(self.now - START_MILLIS).unwrap();
         Ok(())
     }
@@ -317,6 +304,7 @@ impl World {
     fn rules_for(&self, people: &People) -> People {
         match self.planted {
             Some(Planted::SkipsTheGate) => people.permissive(),
+            Some(Planted::LeaksSections) => people.open_columns(),
             _ => people.clone(),
         }
     }
@@ -346,7 +334,8 @@ impl World {
             Ok(mut server) => {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
-                server.set_page_bounds(PageBounds { looks, bytes: 100 << self.rng.below(8) });
+                let (rounds, bytes) = (1 << self.rng.below(6), 100 << self.rng.below(8));
+                server.set_page_bounds(PageBounds { looks, rounds, bytes });
                 // Sections of a few changes begin new generations, in some worlds.
                 server.set_history_bounds(HistoryBounds {
                     changes: [1, 2, 4, 512][self.rng.below(4)],

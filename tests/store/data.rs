@@ -179,6 +179,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
         column_type: ColumnType::Text,
         required: false,
         secured: false,
+        group: None,
         choices: vec!["a".into()],
         lookup: None,
     };

@@ -411,6 +411,7 @@ impl World {
         while let Some(output) = judge.poll_output() {
             match output {
                 ServerOutput::Send(_, message) => down.push(message),
+                ServerOutput::LookOn(_) => moves = true,
                 ServerOutput::Close(_, refusal) => closed = Some(refusal),
             }
         }

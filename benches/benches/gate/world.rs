@@ -255,7 +255,7 @@ impl Engine {
     fn settle(&mut self) -> Outcome<()> {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Send(id, ToDevice::Page { .. }) => {
+                Output::Send(id, ToDevice::Page { .. }) | Output::LookOn(id) => {
                     self.machine.writable(&self.store, id)?;
                 }
                 Output::Send(..) => {}

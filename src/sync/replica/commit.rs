@@ -171,7 +171,7 @@ impl ReplicaMachine {
         if ops.is_empty() {
             return Ok(false);
         }
-        let edit = visible.author(table, id, self.actor, now, ops);
+        let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
         self.preview(shared, store, visible, &edit)?;
         desk.folder(&name, record)?.add(Pending { turn: Turn::first(id), edit })?;
         Ok(true)

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::actors::Unwritten;
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed, absent};
 use crate::model::{
@@ -73,8 +74,7 @@ pub(super) struct Folder {
     gone: bool,
     /// Sections that were confirmed are not here any more.
     left: bool,
-    /// Changes of this device are no longer in the history that it sees.
-    pub(super) unwritten: bool,
+    pub(super) unwritten: Unwritten,
 }
 
 /// What a desk prepared.
@@ -94,9 +94,8 @@ pub(super) struct Prepared {
     /// Of each record touched: what its pending edits were written on and is not there any more;
     /// `None`: nothing is pending.
     pub(super) past: Vec<(RecordId, Option<Vec<Edit>>)>,
-    /// Whether changes of this device left the history that it sees: it would give their numbers
-    /// again, so it must go on as another actor.
-    pub(super) unwritten: bool,
+    /// Where changes of this device left the history that it sees.
+    pub(super) unwritten: Unwritten,
     /// Whether records or sections are not here any more.
     pub(super) left: bool,
 }
@@ -141,7 +140,7 @@ impl Folder {
             dirty: false,
             gone: false,
             left: false,
-            unwritten: false,
+            unwritten: Unwritten::default(),
         }
     }
 
@@ -195,9 +194,10 @@ impl Folder {
     pub(super) fn confirm(&mut self, applied: Applied) {
         let held = self.confirmed.as_ref().map(Confirmed::record);
         let new = applied.confirmed().record();
-        if let Some(old) = held.filter(|held| !new.goes_on_from(held)) {
-            // Where it counted its own changes is gone.
-            self.unwritten = true;
+        if let Some(old) = held.filter(|held| new.broken_off(held).next().is_some()) {
+            for section in new.broken_off(old) {
+                self.unwritten.note(section);
+            }
             let stays = |column| new.columns().iter().any(|(new, _)| new == column);
             self.left |= !old.columns().iter().all(|(column, _)| stays(column));
             if !self.pending.is_empty() {
@@ -211,7 +211,7 @@ impl Folder {
 
     /// Takes over new confirmed state in place of what was there.
     pub(super) fn replace(&mut self, applied: Applied) {
-        self.unwritten = true;
+        self.unwritten.note_all();
         let sections = applied.confirmed().record().sections();
         let stay: BTreeSet<_> = sections.map(|(section, _)| section).collect();
         self.left |= self.confirmed.as_ref().is_some_and(|held| {
@@ -224,7 +224,7 @@ impl Folder {
     pub(super) fn forget(&mut self) {
         self.gone |= self.confirmed.take().is_some();
         self.applied = None;
-        self.unwritten = true;
+        self.unwritten.note_all();
         self.touch();
     }
 
@@ -232,7 +232,7 @@ impl Folder {
     pub(super) fn take_back(&mut self, pending: Pending) {
         let at = self.pending.partition_point(|it| it.turn < pending.turn);
         self.pending.insert(at, pending);
-        self.unwritten = true;
+        self.unwritten.note_all();
         self.touch();
     }
 
@@ -280,8 +280,9 @@ impl Folder {
 
     /// Takes away a pending edit that will never be.
     pub(super) fn withdraw(&mut self, edit: EditId) -> Option<Edit> {
-        self.unwritten = true;
-        self.settle(edit)
+        let withdrawn = self.settle(edit)?;
+        self.unwritten.note_edit(&withdrawn);
+        Some(withdrawn)
     }
 
     pub(super) fn touch(&mut self) {
@@ -488,13 +489,13 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         self.note_lacking(schema)?;
         let mut changed = Vec::new();
         let mut past = Vec::new();
-        let (mut unwritten, mut left) = (false, false);
+        let (mut unwritten, mut left) = (Unwritten::default(), false);
         for ((id, table), mut folder) in std::mem::take(&mut self.folders) {
             if !folder.dirty {
                 continue;
             }
             past.push((id, folder.take_past()));
-            unwritten |= folder.unwritten;
+            unwritten.join(std::mem::take(&mut folder.unwritten));
             left |= folder.gone || folder.left;
             match folder.applied.take() {
                 Some(applied) => self.batch.confirmed.push(applied),

@@ -144,7 +144,7 @@ impl ReplicaMachine {
         (self.standing, self.epoch) = (None, PolicyEpoch::default());
         let prepared = desk.finish(&self.meta.schema)?;
         self.write(store, prepared)?;
-        self.actor = self.fresh_actor();
+        self.be_another();
         self.tell(Event::GrantChanged);
         store.rewrite()?;
         // There is nobody to tell any more.

@@ -1,5 +1,6 @@
 //! A device's side: local edits, and the session in which they are judged and others' arrive.
 
+mod actors;
 mod column_ops;
 mod commit;
 mod desk;
@@ -35,6 +36,7 @@ pub use enrolment::SignOutError;
 pub use quarantine::Amendment;
 pub use session::{Purpose, SessionError};
 
+use actors::Actors;
 use session::Session;
 
 /// How far a copy's edit ids are from the original's, at least: more than a device ever makes.
@@ -116,7 +118,7 @@ pub struct ReplicaMachine {
     standing: Option<Standing>,
     /// The policy that the grant is of.
     epoch: PolicyEpoch,
-    actor: ActorId,
+    actors: Actors,
     /// What pending edits of a record were written on and is not there any more: refused while
     /// they have to wait before they are written anew. Kept in memory alone: after a restart they
     /// keep their places as numbers.
@@ -150,7 +152,7 @@ impl ReplicaMachine {
             meta: store.meta()?,
             standing: None,
             epoch: PolicyEpoch::default(),
-            actor: ActorId { device: DeviceNumber(0), incarnation: 0 },
+            actors: Actors::new(ActorId { device: DeviceNumber(0), incarnation: 0 }),
             past: BTreeMap::new(),
             refused: VecDeque::new(),
             documents: Documents::default(),
@@ -163,7 +165,7 @@ impl ReplicaMachine {
         };
         machine.take_grant()?;
         machine.leave_copied_ids();
-        machine.actor = machine.fresh_actor();
+        machine.be_another();
         Ok(machine)
     }
 
@@ -248,7 +250,7 @@ impl ReplicaMachine {
             self.meta = store.meta()?;
             self.take_grant()?;
             self.leave_copied_ids();
-            self.actor = self.fresh_actor();
+            self.be_another();
             self.doubtful = false;
         }
         Ok(())
@@ -273,8 +275,16 @@ impl ReplicaMachine {
 
     /// No two lives of a device, and no two ways of writing its pending edits, share an actor.
     fn fresh_actor(&mut self) -> ActorId {
-        let device = self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default();
-        ActorId { device, incarnation: self.entropy.next_u64() }
+        ActorId { device: self.device(), incarnation: self.entropy.next_u64() }
+    }
+
+    /// Writes as a fresh actor from now on.
+    fn be_another(&mut self) {
+        self.actors = Actors::new(self.fresh_actor());
+    }
+
+    fn device(&self) -> DeviceNumber {
+        self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default()
     }
 
     fn tell(&mut self, event: Event) {

@@ -104,8 +104,9 @@ impl ReplicaMachine {
                     continue;
                 }
                 let ids = folder.pending.iter().map(|pending| pending.edit.id);
-                let must_wait = self.must_wait(&table, record, folder.exists());
-                let ask = if folder.exists() { Vec::new() } else { self.unasked(&folder.pending) };
+                let here = folder.exists() && !folder.builds_on_hidden(&table, record);
+                let must_wait = self.must_wait(&table, record, here);
+                let ask = if here { Vec::new() } else { self.unasked(&folder.pending) };
                 if must_wait || !ask.is_empty() {
                     waiting.edits.extend(ids);
                     waiting.ask.extend(ask.into_iter().filter(|_| !must_wait));
@@ -132,16 +133,16 @@ impl ReplicaMachine {
         ids.filter(|(id, _)| !session.asked.contains(id)).collect()
     }
 
-    /// Whether what pending edits of a record build on may be on its way still. On a record that
-    /// is not here they may even be admitted already: nobody knows before the server has answered
-    /// everything, and sent all that there is.
-    pub(super) fn must_wait(&self, table: &TableName, record: RecordId, exists: bool) -> bool {
+    /// Whether what pending edits of a record build on may be on its way still. On what is not here
+    /// they may even be admitted already: nobody knows before the server has answered everything,
+    /// and sent all that there is.
+    pub(super) fn must_wait(&self, table: &TableName, record: RecordId, here: bool) -> bool {
         let caught_up = self
             .session
             .as_ref()
             .is_some_and(|session| session.flush.1 > 0 && session.flush.0 == session.flush.1);
         let complete = self.meta.scope.target.is_none() && self.meta.scope.complete;
-        self.is_wanted(table, record) || !(exists || (caught_up && complete))
+        self.is_wanted(table, record) || !(here || (caught_up && complete))
     }
 
     fn sign<S: ReplicaStore>(

@@ -119,7 +119,7 @@ impl ReplicaMachine {
         let (mut again, as_it_was) = (Vec::new(), Amendment::default());
         for (part, (old, entries)) in (0..).zip(refused) {
             let amendment = if old == id { amendment } else { &as_it_was };
-            let id = EditId { device: self.actor.device, counter, part };
+            let id = EditId { device: self.device(), counter, part };
             let (edit, _) = self.again(&mut desk, &*store, now, id, (&entries, amendment))?;
             let (turn, edit) = (Turn { counter, part }, Edit { atomic, ..edit });
             desk.batch.pending.push(Pending { turn, edit });
@@ -159,7 +159,7 @@ impl ReplicaMachine {
         if ops.is_empty() {
             return Err(EditError::Denied(Denial::malformed("nothing is left of it to try")));
         }
-        let edit = visible.author(table, id, self.actor, now, ops);
+        let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
         let certain = self.preview(shared, store, visible, &edit)?;
         let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;

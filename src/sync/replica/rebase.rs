@@ -4,8 +4,8 @@ use super::desk::{Folder, not_there, stands};
 use crate::crdt::{Fate, Rebase, Record, Translated};
 use crate::limits::CHANGE_OPS_MAX;
 use crate::model::{
-    ActorId, Change, Columns, Denial, Edit, EditId, Op, RecordId, Schema, Section, Table,
-    TableName, Timestamp,
+    ActorId, Change, ChangeRef, Columns, Denial, Edit, EditId, Op, RecordId, Schema, Section,
+    Table, TableName, Timestamp,
 };
 use crate::sync::Pending;
 
@@ -20,6 +20,8 @@ pub(super) struct Rebased {
     pub(super) parts: Vec<(Edit, Vec<Op>, Denial)>,
     /// They have no effect on what is confirmed now.
     pub(super) void: Vec<EditId>,
+    /// They build on what the user may not read any more, and may count all the same.
+    pub(super) open: Vec<EditId>,
 }
 
 /// What becomes of one edit.
@@ -30,21 +32,31 @@ enum Anew {
 }
 
 impl Folder {
+    /// Whether something pending builds on what its user may not read any more.
+    pub(super) fn builds_on_hidden(&self, table: &TableName, id: RecordId) -> bool {
+        let mut record = self.base(table, id);
+        let mut pending = self.pending.iter().map(|it| &it.edit);
+        pending
+            .any(|edit| !stands(&mut record, edit) && builds_on_hidden(&record, edit, &self.past))
+    }
+
     /// Writes anew, under their edit ids, the pending edits that do not stand on what is
-    /// confirmed, and those `asked` for. The others stay as they are: the server may have admitted
-    /// them already.
+    /// confirmed, and those that the server `asked` for. The others stay as they are: the server may
+    /// have admitted them already. So do those that build on what may not be read any more, unless
+    /// it has `answered` all that was sent.
     pub(super) fn rebase(
         &mut self,
         (name, id): (&TableName, RecordId),
         schema: &Schema,
         actor: ActorId,
         asked: &BTreeSet<EditId>,
+        answered: bool,
     ) -> Rebased {
         let mut record = self.base(name, id);
         let mut rebased = Rebased::default();
-        self.unwritten = true;
         self.touch();
         let Some(table) = schema.table(name.as_str()) else {
+            self.unwritten.note_all();
             let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
             rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
             return rebased;
@@ -57,6 +69,14 @@ impl Folder {
                 self.pending.push(Pending { turn, edit });
                 continue;
             }
+            // What was made later must know what was made before.
+            let follows = !rebased.open.is_empty();
+            if !answered && (follows || builds_on_hidden(&record, &edit, &self.past)) {
+                rebased.open.push(edit.id);
+                self.pending.push(Pending { turn, edit });
+                continue;
+            }
+            self.unwritten.note_edit(&edit);
             match places.write_anew(&mut record, table, &edit, &mut rebased.parts) {
                 Anew::Written(edit) => {
                     rebased.again.push(edit.id);
@@ -66,10 +86,34 @@ impl Folder {
                 Anew::Impossible(denial) => rebased.impossible.push((edit, denial)),
             }
         }
-        self.visible = Some(record);
-        self.past.clear();
+        // Of a record on which something is open only what is confirmed is shown.
+        self.visible = rebased.open.is_empty().then_some(record);
+        if rebased.open.is_empty() {
+            self.past.clear();
+        }
         rebased
     }
+}
+
+/// Whether an edit builds on something in a section that is not here: its user may not read it any
+/// more. (On what is past, of the user's own, the server admits nothing.)
+fn builds_on_hidden(record: &Record, edit: &Edit, past: &[Edit]) -> bool {
+    let is_past = |dep: &ChangeRef| past.iter().flat_map(|it| &it.changes).any(|it| it.id == *dep);
+    let mut hidden = edit.changes.iter().filter(|change| is_hidden(record, change));
+    hidden.any(|change| !change.deps.iter().any(is_past))
+}
+
+fn is_hidden(record: &Record, change: &Change) -> bool {
+    let is_secured = matches!(change.section, Section::Secured(_));
+    let builds = !change.deps.is_empty() && !change.ops.is_empty();
+    is_secured && builds && record.section(&change.section).is_none()
+}
+
+/// What a change of a section that is hidden now can still say.
+fn without_places(change: &Change) -> Translated {
+    let why = "what it was written on may not be read any more";
+    let (lost, ops): (Vec<_>, _) = change.ops.iter().cloned().partition(Op::is_positional);
+    Translated { ops, impossible: lost.into_iter().map(|op| (op, why.to_owned())).collect() }
 }
 
 /// Keeps the places that edits of texts and lists meant, where what they were written on is known.
@@ -141,7 +185,7 @@ impl<'a> Places<'a> {
         let mut lost = Vec::new();
         for change in edit.changes.iter().filter(|it| !(joins && it.section == Section::Header)) {
             let now = joins.then_some(record.columns());
-            let translated = self.translate(edit.id, change, now);
+            let translated = self.translate(edit.id, change, now, is_hidden(record, change));
             ops.extend(translated.ops);
             lost.extend(translated.impossible);
         }
@@ -168,7 +212,13 @@ impl<'a> Places<'a> {
 
     /// The operations of a change on the state as it is now. Where what it was written on cannot be
     /// told any more, they are taken as they are.
-    fn translate(&mut self, edit: EditId, change: &Change, joins: Option<&Columns>) -> Translated {
+    fn translate(
+        &mut self,
+        edit: EditId,
+        change: &Change,
+        joins: Option<&Columns>,
+        hidden: bool,
+    ) -> Translated {
         let as_it_is = || Translated { ops: change.ops.clone(), ..Translated::default() };
         let Some(rebase) = self.sections.get_mut(&change.section) else { return as_it_is() };
         let in_section = |past: &'a Edit| past.change(&change.section);
@@ -188,7 +238,7 @@ impl<'a> Places<'a> {
             }
         }
         if !rebase.can_follow(original) {
-            return as_it_is();
+            return if hidden { without_places(change) } else { as_it_is() };
         }
         let columns: BTreeSet<_> = change.ops.iter().map(Op::column).collect();
         let fate =

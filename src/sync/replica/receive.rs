@@ -8,8 +8,8 @@ use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_dige
 use crate::gate::{Attestation, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
-    Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Section, Sequence, TableName,
-    Timestamp, Verdict,
+    ActorId, Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Section, Sequence,
+    TableName, Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
 use crate::sync::{Grant, GrantError, Pending, ReplicaBatch, ReplicaStore, StoreError};
@@ -223,9 +223,9 @@ impl ReplicaMachine {
                 None => drop(self.past.remove(&record)),
             }
         }
-        if unwritten {
-            self.actor = self.fresh_actor();
-        }
+        let device = self.device();
+        let fresh = || ActorId { device, incarnation: self.entropy.next_u64() };
+        self.actors.renew(unwritten, fresh);
         for (edit, sequence) in admitted {
             self.tell(Event::Admitted { edit, sequence });
         }
@@ -254,10 +254,14 @@ impl ReplicaMachine {
         let mut records = vec![(table.clone(), record)];
         while let Some((table, record)) = records.pop() {
             let actor = self.fresh_actor();
+            let answered = !self.must_wait(&table, record, false);
             let folder = desk.folder(&table, record)?;
             folder.past.extend(self.past.remove(&record).unwrap_or_default());
-            let rebased = folder.rebase((&table, record), &self.meta.schema, actor, asked);
-            let again = |pending: &&Pending| rebased.again.contains(&pending.edit.id);
+            let schema = &self.meta.schema;
+            let rebased = folder.rebase((&table, record), schema, actor, asked, answered);
+            // A refused column may be out of what is open.
+            let written = |id: &EditId| rebased.again.contains(id) || rebased.open.contains(id);
+            let again = |pending: &&Pending| written(&pending.edit.id);
             let pending: Vec<_> = folder.pending.iter().filter(again).cloned().collect();
             desk.batch.pending.extend(pending);
             desk.batch.settled.extend(rebased.void);
@@ -272,6 +276,7 @@ impl ReplicaMachine {
                 session.later.retain(|id| !rebased.again.contains(id));
             }
             self.send_again(rebased.again);
+            self.send_again(rebased.open);
         }
         Ok(())
     }
@@ -424,13 +429,16 @@ impl ReplicaMachine {
             return edit;
         }
         let facts = RecordFacts::of_header(record.header());
-        let before = edit.changes.len();
         edit.changes.retain(|change| match &change.section {
-            Section::Secured(column) => can_read_column(standing, &edit.table, column, &facts),
-            Section::Header | Section::Main => true,
+            Section::Secured(column) => {
+                let is_readable = can_read_column(standing, &edit.table, column, &facts);
+                if !is_readable {
+                    folder.unwritten.note(&change.section);
+                }
+                is_readable
+            }
+            Section::Header | Section::Main | Section::Group(_) => true,
         });
-        // Its numbers would be given again.
-        folder.unwritten |= edit.changes.len() < before;
         edit
     }
 

@@ -136,7 +136,7 @@ impl ReplicaMachine {
                 let mark = desk.folder(&first.table, first.record)?.mark();
                 entry.insert(mark);
             }
-            let id = EditId { device: self.actor.device, counter, part };
+            let id = EditId { device: self.device(), counter, part };
             // What no server has judged yet is left to it, as what is pending.
             let unjudged = entries.iter().all(|entry| entry.denial == not_there());
             match self.again(desk, store, now, id, (entries, &as_it_was)) {
@@ -185,9 +185,7 @@ impl ReplicaMachine {
     /// Whether it was refused by other rules than those of the grant. Before the server was
     /// restored, or by another one, epochs were counted otherwise.
     fn is_of_older_rules(&self, entry: &Quarantined) -> bool {
-        entry.epoch < self.epoch
-            || self.is_restored(entry)
-            || entry.edit.device != self.actor.device
+        entry.epoch < self.epoch || self.is_restored(entry) || entry.edit.device != self.device()
     }
 
     /// Whether it was made before the server was restored.

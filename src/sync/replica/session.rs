@@ -306,7 +306,7 @@ impl ReplicaMachine {
                 device,
                 user: user.clone(),
             });
-            self.actor = self.fresh_actor();
+            self.be_another();
             self.tell(Event::Enrolled { device, user });
         }
         if !log.resumed {

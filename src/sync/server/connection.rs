@@ -24,8 +24,10 @@ pub(super) struct Connection {
 pub(super) struct Device {
     pub(super) number: DeviceNumber,
     pub(super) user: UserId,
-    /// All entries of the log up to here were looked at.
+    /// The device is told of all entries of the log up to here.
     pub(super) seen: Sequence,
+    /// The page after that, where it is the turn of others before it is full.
+    pub(super) begun: Option<Begun>,
     /// The record at which a scan under way is: the scope names the last one that was told.
     pub(super) looked: Option<ScanPlace>,
     /// What its rows answer to.
@@ -39,6 +41,15 @@ pub(super) struct Device {
     pub(super) grant: Option<Digest>,
     /// The devices whose users this session has named.
     pub(super) named: BTreeSet<DeviceNumber>,
+}
+
+/// A page of the log that is not full yet.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// All entries up to here were looked at.
+    pub(super) far: Sequence,
+    /// Those that the device is to be told of; the first, of what counts together.
+    pub(super) told: Vec<Sequence>,
 }
 
 impl Connection {

@@ -1,9 +1,9 @@
 //! What a device is told: one stream of pages in the order of the log, its own admitted edits among
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
-use super::connection::Device;
+use super::connection::{Begun, Device};
 use super::reading::Reading;
-use super::{ConnectionId, PageBounds, ServerMachine};
+use super::{ConnectionId, Output, PageBounds, ServerMachine};
 use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::Confirmed;
 use crate::model::{
@@ -11,10 +11,6 @@ use crate::model::{
     Verdict,
 };
 use crate::sync::{Erased, LogEntry, ServerStore, StoreError};
-
-/// How often so many entries of the log, or records of a scan, as fill a page are looked at without
-/// filling it: then what there is is sent, as a sign of life.
-const LOOK_ROUNDS_MAX: usize = 32;
 
 impl ServerMachine {
     /// Sends the device what is next, if there is room.
@@ -45,18 +41,19 @@ impl ServerMachine {
         }
         if device.seen < head {
             let entries = device.log_page(reading, bounds, head)?;
-            if !entries.is_empty() || device.seen < head {
+            if entries.as_ref().is_none_or(|entries| !entries.is_empty()) {
                 connection.writable = false;
-                let page = device.page(store, entries)?;
-                self.send(id, ToDevice::Page(page));
+                let page = entries.map(|entries| device.page(store, entries)).transpose()?;
+                self.send_page(id, page);
                 return Ok(());
             }
         }
         if device.is_turning() {
             connection.writable = false;
             let entries = device.scan_page(store, self.rules.schema(), bounds)?;
-            let page = device.page(store, entries)?;
-            self.send(id, ToDevice::Page(page));
+            let is_news = !entries.is_empty() || !device.is_turning();
+            let page = if is_news { Some(device.page(store, entries)?) } else { None };
+            self.send_page(id, page);
             return Ok(());
         }
         // What was queued after the question is answered by the next one.
@@ -66,6 +63,15 @@ impl ServerMachine {
             self.send(id, ToDevice::Flushed { number, watermark });
         }
         Ok(())
+    }
+
+    /// Sends a page. Where there was nothing for the device in all that was looked at, no message
+    /// says so: it would tell that there was something.
+    fn send_page(&mut self, id: ConnectionId, page: Option<Page>) {
+        match page {
+            Some(page) => self.send(id, ToDevice::Page(page)),
+            None => self.outputs.push_back(Output::LookOn(id)),
+        }
     }
 
     pub(super) fn fetch<S: ServerStore>(
@@ -164,33 +170,49 @@ impl Device {
     }
 
     /// What the next entries of the log are to this device. What it is not told counts for nothing:
-    /// neither where a page ends, nor whether there is one, depends on it (within bounds).
+    /// neither where a page ends, nor whether there is one, depends on it. `None`: so much was looked
+    /// at that it is the turn of others, and the page is not full yet.
     fn log_page<S: ServerStore>(
         &mut self,
         reading: &Reading<'_, S>,
         bounds: PageBounds,
         head: Sequence,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Option<Vec<Entry>>, StoreError> {
+        let begun = self.begun.take();
+        let Begun { mut far, mut told } =
+            begun.unwrap_or(Begun { far: self.seen, told: Vec::new() });
         let mut page = Vec::new();
-        let mut bytes = 0;
-        for _ in 0..LOOK_ROUNDS_MAX {
-            let entries = reading.log_groups(self.seen, bounds.looks)?;
-            for group in entries.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
-                if bytes > bounds.bytes || page.len() >= bounds.looks {
-                    return Ok(page);
-                }
-                let told = page.len();
-                for entry in group {
-                    self.seen = entry.sequence;
-                    self.entry(reading, entry, &mut page)?;
-                }
-                bytes += page.iter().skip(told).map(entry_bytes).sum::<usize>();
-            }
-            if entries.is_empty() || self.seen >= head {
-                break;
+        // Anew, for something of it may have been taken back meanwhile.
+        for first in &told {
+            let before = Sequence(first.0.saturating_sub(1));
+            for entry in reading.log_groups(before, 1)?.iter() {
+                self.entry(reading, entry, &mut page)?;
             }
         }
-        Ok(page)
+        let mut bytes = page.iter().map(entry_bytes).sum::<usize>();
+        for _ in 0..bounds.rounds {
+            let entries = reading.log_groups(far, bounds.looks)?;
+            for group in entries.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+                if bytes > bounds.bytes || page.len() >= bounds.looks {
+                    self.seen = far;
+                    return Ok(Some(page));
+                }
+                let before = page.len();
+                for entry in group {
+                    far = entry.sequence;
+                    self.entry(reading, entry, &mut page)?;
+                }
+                let new = page.get(before..).unwrap_or_default();
+                bytes += new.iter().map(entry_bytes).sum::<usize>();
+                told.extend(group.first().filter(|_| !new.is_empty()).map(|it| it.sequence));
+            }
+            if entries.is_empty() || far >= head {
+                self.seen = far;
+                return Ok(Some(page));
+            }
+        }
+        self.begun = Some(Begun { far, told });
+        Ok(None)
     }
 
     fn entry<S: ServerStore>(
@@ -269,7 +291,7 @@ impl Device {
     ) -> Result<Vec<Entry>, StoreError> {
         let mut page = Vec::new();
         let mut bytes = 0;
-        for _ in 0..LOOK_ROUNDS_MAX {
+        for _ in 0..bounds.rounds {
             let records = store.scan(self.looked.as_ref(), bounds.looks)?;
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {

@@ -28,12 +28,23 @@ impl Default for HistoryBounds {
     }
 }
 
+/// What a round of judging did to a record.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// Sections that may have new readers.
+    opened: BTreeSet<Section>,
+    /// Sections that were written. Of others nothing begins anew, lest what happens to one that is
+    /// hidden shows in one that is not.
+    written: BTreeSet<Section>,
+}
+
 impl<S: ServerStore> Session<'_, S> {
     /// Notes what may have to begin a new generation, now that an edit is admitted.
     pub(super) fn note_changed(&mut self, edit: &Edit) {
-        let opened = self.changed.entry(edit.record).or_default();
+        let changed = self.changed.entry(edit.record).or_default();
+        changed.written.extend(edit.changes.iter().map(|change| change.section.clone()));
         if let Some(Some(record)) = self.records.get(&edit.record) {
-            opened.extend(opened_by(edit, record.record()));
+            changed.opened.extend(opened_by(edit, record.record()));
         }
     }
 
@@ -43,8 +54,8 @@ impl<S: ServerStore> Session<'_, S> {
         epoch: LogEpoch,
         bounds: HistoryBounds,
     ) -> Result<(), StoreError> {
-        for (id, opened) in std::mem::take(&mut self.changed) {
-            self.renew_record(id, opened, epoch, bounds)?;
+        for (id, changed) in std::mem::take(&mut self.changed) {
+            self.renew_record(id, changed, epoch, bounds)?;
         }
         Ok(())
     }
@@ -52,7 +63,7 @@ impl<S: ServerStore> Session<'_, S> {
     fn renew_record(
         &mut self,
         id: RecordId,
-        opened: BTreeSet<Section>,
+        changed: Changed,
         epoch: LogEpoch,
         bounds: HistoryBounds,
     ) -> Result<(), StoreError> {
@@ -60,7 +71,7 @@ impl<S: ServerStore> Session<'_, S> {
         let Some(Some(confirmed)) = self.records.get(&id) else { return Ok(()) };
         let record = confirmed.record();
         let Some(table) = rules.schema().table(record.table().as_str()) else { return Ok(()) };
-        let sections = due(record, table, opened, bounds, self.now);
+        let sections = due(record, table, changed, bounds, self.now);
         let sections = sections.map_err(|error| StoreError::Damaged(error.to_string()))?;
         let sequence = Sequence(self.head.0 + 1);
         let Some(renewal) = renewal(record, table, &sections, (epoch, sequence), self.now) else {
@@ -97,14 +108,15 @@ fn opened_by(edit: &Edit, after: &Record) -> BTreeSet<Section> {
 fn due(
     record: &Record,
     table: &Table,
-    opened: BTreeSet<Section>,
+    Changed { opened, written }: Changed,
     bounds: HistoryBounds,
     now: Timestamp,
 ) -> Result<BTreeSet<Section>, CrdtError> {
     let age = i64::try_from(bounds.age.as_millis()).unwrap_or(i64::MAX);
-    let mut sections = opened;
-    sections.extend(record.grown(table, bounds.changes));
+    let mut sections = record.grown(table, bounds.changes);
     sections.extend(record.with_past_before(now.plus_millis(age.saturating_neg())));
+    sections.retain(|section| written.contains(section));
+    sections.extend(opened);
     let far = record.grown(table, bounds.changes.saturating_mul(CONFLICTS_KEPT_TIMES));
     let mut due = BTreeSet::new();
     for section in sections {

@@ -1,10 +1,11 @@
 //! From bytes of a device to the log: verify, rebuild, rule, one commit.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::generation::Changed;
 use super::reading::Reading;
 use super::{ConnectionId, Resolved, Rules, ServerMachine};
 use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
@@ -132,8 +133,8 @@ pub(super) struct Session<'a, S> {
     pub(super) head: Sequence,
     pub(super) records: BTreeMap<RecordId, Option<Confirmed>>,
     admitted: BTreeMap<EditId, Sequence>,
-    /// The records of which something was admitted, and their sections that others may read now.
-    pub(super) changed: BTreeMap<RecordId, BTreeSet<Section>>,
+    /// The records of which something was admitted.
+    pub(super) changed: BTreeMap<RecordId, Changed>,
     pub(super) operations: Vec<Operation>,
     /// Of what is confirmed, and nothing else.
     documents: Documents,

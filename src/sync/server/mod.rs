@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::crdt::Documents;
 use crate::gate::Standing;
-use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, RESTORED_DEVICES_LEAP};
+use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX, RESTORED_DEVICES_LEAP};
 use crate::model::{ActorId, Denial, DeviceNumber, EditId, LogEpoch, Sequence, Timestamp, UserId};
 use crate::sync::grant::standing_digest;
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
@@ -43,6 +43,9 @@ pub enum Output {
     /// Send this message. After a [`ToDevice::Page`] the machine waits for
     /// [`ServerMachine::writable`] before it sends the next.
     Send(ConnectionId, ToDevice),
+    /// Call [`ServerMachine::writable`] when others had their turn: there is more to look at for
+    /// this device, and nothing to send yet.
+    LookOn(ConnectionId),
     /// Send the refusal, then close.
     Close(ConnectionId, Refusal),
 }
@@ -100,13 +103,16 @@ pub struct ServerMachine {
 pub struct PageBounds {
     /// Entries of the log, or records of a scan, that are looked at for one page; at least one.
     pub looks: usize,
+    /// How often so many are looked at without filling a page before others have their turn; at least
+    /// once.
+    pub rounds: usize,
     /// Bytes of edits that a page aims at; one more edit may exceed it.
     pub bytes: usize,
 }
 
 impl Default for PageBounds {
     fn default() -> Self {
-        Self { looks: PAGE_LOOKS_MAX, bytes: PAGE_BYTES_TARGET }
+        Self { looks: PAGE_LOOKS_MAX, rounds: PAGE_ROUNDS_MAX, bytes: PAGE_BYTES_TARGET }
     }
 }
 
@@ -158,7 +164,8 @@ impl ServerMachine {
 
     /// Sends pages of another size from now on.
     pub fn set_page_bounds(&mut self, bounds: PageBounds) {
-        self.page_bounds = PageBounds { looks: bounds.looks.max(1), ..bounds };
+        let PageBounds { looks, rounds, bytes } = bounds;
+        self.page_bounds = PageBounds { looks: looks.max(1), rounds: rounds.max(1), bytes };
     }
 
     /// Keeps no longer histories than these, from now on.
@@ -248,11 +255,11 @@ impl ServerMachine {
         self.connections.remove(&id);
         self.queue.retain(|(from, _)| *from != id);
         self.outputs.retain(|output| match output {
-            Output::Send(to, _) | Output::Close(to, _) => *to != id,
+            Output::Send(to, _) | Output::LookOn(to) | Output::Close(to, _) => *to != id,
         });
     }
 
-    /// The last page is on its way, and there is room for more.
+    /// The last page is on its way, and there is room for more; or it is this device's turn again.
     ///
     /// # Errors
     /// The store cannot be read.

@@ -94,6 +94,7 @@ impl ServerMachine {
             number: row.number,
             user: row.user.clone(),
             seen: watermark,
+            begun: None,
             looked: None,
             scope,
             held: Vec::new(),
@@ -192,6 +193,8 @@ impl ServerMachine {
             .collect::<Result<Option<_>, _>>()?
             .unwrap_or_default();
         device.reader = Reader::Present(resolved);
+        // Looked at with other eyes.
+        device.begun = None;
         for message in news {
             self.send(id, message);
         }
