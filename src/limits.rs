@@ -105,6 +105,11 @@ pub const PUSH_WINDOW_EDITS: usize = 4_096;
 /// Times in a row that a device writes edits anew in one session before it leaves the rest to the
 /// next.
 pub const SESSION_RETRIES_MAX: u32 = 32;
+/// Refused edits that a device tries again by itself before it waits for the verdicts on them, but
+/// for those that count together with the last.
+pub const RECONSIDERED_AT_ONCE_MAX: usize = 1_024;
+/// Edits of which a device remembers that they were refused, until it is opened again: receipts ask.
+pub const REFUSED_KNOWN_MAX: usize = 4_096;
 /// How long others may rely on a grant: 30 days, in milliseconds.
 pub const GRANT_LASTS_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
 /// Entries of the log, or records of a scan, that a server looks at for one page.

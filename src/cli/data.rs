@@ -16,7 +16,7 @@ use super::{CliError, wait};
 use crate::model::{ColumnName, Columns, Owner, RecordId, Schema, Table, TableName, Value};
 use crate::replica::{Draft, EditError, ExportFormat, Import, ImportSource, Intent, Replica};
 
-fn declared<'a>(schema: &'a Schema, table: &TableName) -> Result<&'a Table, CliError> {
+pub(super) fn declared<'a>(schema: &'a Schema, table: &TableName) -> Result<&'a Table, CliError> {
     schema.table(table.as_str()).ok_or_else(|| {
         let known: Vec<_> = schema.tables.keys().map(ToString::to_string).collect();
         CliError::Input(format!("there is no table `{table}`; there are: {}", known.join(", ")))
@@ -24,7 +24,11 @@ fn declared<'a>(schema: &'a Schema, table: &TableName) -> Result<&'a Table, CliE
 }
 
 /// Reads `column=value` arguments.
-fn columns(schema: &Schema, table: &Table, pairs: &[String]) -> Result<Columns, CliError> {
+pub(super) fn columns(
+    schema: &Schema,
+    table: &Table,
+    pairs: &[String],
+) -> Result<Columns, CliError> {
     let read = |pair: &String| -> Result<(ColumnName, Value), CliError> {
         let Some((name, text)) = pair.split_once('=') else {
             return Err(CliError::Input(format!("`{pair}`: expected COLUMN=VALUE")));

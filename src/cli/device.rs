@@ -189,6 +189,11 @@ impl SyncCommand {
                 format!("edit {}: {}", entry.edit, entry.denial),
                 json!({ "edit": entry.edit.to_string(), "quarantined": quarantined_json(entry) }),
             ),
+            Event::Reconsidered { edit, again } => (
+                "reconsidered",
+                format!("edit {edit} may be allowed now; it is pending again as {again}"),
+                json!({ "edit": edit.to_string(), "again": again.to_string() }),
+            ),
             Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned(), json!({})),
             Event::GrantChanged => ("grant_changed", "privileges changed".to_owned(), json!({})),
             other => ("other", format!("{other:?}"), json!({})),

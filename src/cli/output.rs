@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{ColumnName, ColumnPermissions, Op, Principal, Right, Rights, TableName, Value};
+use crate::model::{
+    ColumnName, ColumnPermissions, EditKind, Op, Principal, Right, Rights, TableName, Value,
+};
 use crate::replica::Row;
 use crate::sync::Quarantined;
 
@@ -92,12 +94,17 @@ pub(super) fn op_text(op: &Op) -> String {
     }
 }
 
+fn kind_text(kind: EditKind) -> String {
+    kind.as_str().replace('_', " ")
+}
+
 pub(super) fn quarantined_json(entry: &Quarantined) -> Json {
     let denial = &entry.denial;
     json!({
         "edit": entry.edit.to_string(),
         "table": entry.table.as_str(),
         "record": entry.record.to_string(),
+        "kind": entry.kind.as_str(),
         "edits": entry.ops.iter().map(op_text).collect::<Vec<_>>(),
         "rule": denial.rule.as_str(),
         "right": denial.right.map(crate::model::Right::as_str),
@@ -109,7 +116,8 @@ pub(super) fn quarantined_json(entry: &Quarantined) -> Json {
 }
 
 pub(super) fn print_quarantined(entry: &Quarantined) {
-    println!("{}  {} {}  at {}", entry.edit, entry.table, entry.record, entry.at);
+    let (table, record) = (&entry.table, entry.record);
+    println!("{}  {} of {table} {record}  at {}", entry.edit, kind_text(entry.kind), entry.at);
     for op in &entry.ops {
         println!("  {}", op_text(op));
     }

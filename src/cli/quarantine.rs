@@ -3,11 +3,12 @@
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 
+use super::data::{columns, declared};
 use super::device::ReplicaArg;
 use super::output::{print_quarantined, quarantined_json};
 use super::{CliError, wait};
-use crate::model::EditId;
-use crate::replica::EditError;
+use crate::model::{ColumnName, EditId, Owner};
+use crate::replica::{Amendment, EditError, Replica};
 
 #[derive(Debug, Args)]
 pub(super) struct QuarantineCommand {
@@ -29,6 +30,19 @@ enum Action {
         /// The edit, such as 3-17.
         edit: EditId,
     },
+    /// Send a refused edit with other values.
+    Resubmit {
+        /// The edit, such as 3-17.
+        edit: EditId,
+        /// Values that it shall set, as COLUMN=VALUE; an empty VALUE is null.
+        set: Vec<String>,
+        /// A column that is left out.
+        #[arg(long, value_name = "COLUMN")]
+        without: Vec<ColumnName>,
+        /// To whom a create or an assign shall give the record, as user:ID or team:ID.
+        #[arg(long, value_name = "OWNER")]
+        assign: Option<Owner>,
+    },
     /// Forget a refused edit for good.
     Discard {
         /// The edit, such as 3-17.
@@ -41,10 +55,8 @@ impl QuarantineCommand {
         let replica = self.replica.open_enrolled()?;
         let known = |edit: EditId| {
             let entries = replica.quarantine().map_err(CliError::run)?;
-            if entries.iter().any(|entry| entry.edit == edit) {
-                return Ok(());
-            }
-            Err(CliError::Input(format!("edit {edit} is not in quarantine")))
+            let found = entries.into_iter().find(|entry| entry.edit == edit);
+            found.ok_or_else(|| CliError::Input(format!("edit {edit} is not in quarantine")))
         };
         match &self.action {
             None | Some(Action::List) => {
@@ -60,21 +72,22 @@ impl QuarantineCommand {
             }
             Some(Action::Retry { edit }) => {
                 known(*edit)?;
-                match wait(async { Ok(replica.retry(*edit).await) })? {
-                    Ok(receipt) => {
-                        let again: Vec<_> =
-                            receipt.edits().iter().map(ToString::to_string).collect();
-                        let again = again.join(", ");
-                        println!(
-                            "Edit {edit} is pending again as {again}; the next sync sends it."
-                        );
-                        Ok(())
-                    }
-                    Err(EditError::Denied(denial)) => {
-                        Err(CliError::Refused(format!("still denied: {denial}")))
-                    }
-                    Err(error) => Err(CliError::run(error)),
+                try_again(&replica, *edit, Amendment::default())
+            }
+            Some(Action::Resubmit { edit, set, without, assign }) => {
+                let entry = known(*edit)?;
+                let schema = replica.schema();
+                let set = columns(&schema, declared(&schema, &entry.table)?, set)?;
+                let without = without.iter().cloned().collect();
+                let amendment = Amendment { set, without, owner: assign.clone() };
+                if amendment == Amendment::default() {
+                    return Err(CliError::Input(
+                        "nothing is to be otherwise: give COLUMN=VALUE, --without or --assign; \
+                         `quarantine retry` sends it as it is"
+                            .into(),
+                    ));
                 }
+                try_again(&replica, *edit, amendment)
             }
             Some(Action::Discard { edit }) => {
                 known(*edit)?;
@@ -83,5 +96,19 @@ impl QuarantineCommand {
                 Ok(())
             }
         }
+    }
+}
+
+fn try_again(replica: &Replica, edit: EditId, amendment: Amendment) -> Result<(), CliError> {
+    match wait(async { Ok(replica.resubmit(edit, amendment).await) })? {
+        Ok(receipt) => {
+            let again: Vec<_> = receipt.edits().iter().map(ToString::to_string).collect();
+            let again = again.join(", ");
+            println!("Edit {edit} is pending again as {again}; the next sync sends it.");
+            Ok(())
+        }
+        Err(EditError::Denied(denial)) => Err(CliError::Refused(format!("still denied: {denial}"))),
+        Err(EditError::Store(error)) => Err(CliError::run(error)),
+        Err(error) => Err(CliError::Refused(error.to_string())),
     }
 }

@@ -26,6 +26,13 @@ pub enum AdminRequest {
     Devices,
     /// Never lets a device in again, and ends its session.
     Revoke(DeviceNumber),
+    /// Erases a record, here and on every device: its values, its edits, and the refused ones.
+    Erase {
+        /// Its table.
+        table: TableName,
+        /// Which.
+        record: RecordId,
+    },
     /// The refused edits that the server keeps, oldest first.
     Denials {
         /// At most so many.
@@ -105,6 +112,8 @@ pub enum AdminAnswer {
     Devices(Vec<DeviceInfo>),
     /// The device is revoked.
     Revoked,
+    /// The record is erased.
+    Erased,
     /// To [`AdminRequest::Denials`].
     Denials(Vec<DenialInfo>),
     /// It was not done, and nothing changed.
@@ -130,4 +139,7 @@ pub enum AdminRefusal {
     /// There is no such device.
     #[error("there is no device {0}")]
     NoSuchDevice(DeviceNumber),
+    /// The server has no such record, and no edit of one.
+    #[error("there is no record {1} in table `{0}`, and no refused edit of it")]
+    NoSuchRecord(TableName, RecordId),
 }

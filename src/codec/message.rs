@@ -141,9 +141,10 @@ pub enum ToServer {
         /// Comes back in the answer.
         number: u32,
     },
-    /// Which of these edits of this device are admitted? [`ToDevice::Verdicts`] names them. Asked
-    /// about edits that cannot be sent again because their record is out of reach.
-    Ask(#[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<EditId>),
+    /// Which of these edits of this device are admitted, and of which is the record erased?
+    /// [`ToDevice::Verdicts`] names them. Asked about edits that cannot be sent again because their
+    /// record is out of reach, and about those in quarantine.
+    Ask(#[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<(EditId, RecordId)>),
     /// What an administrator wants; [`ToDevice::Admin`] answers.
     Admin {
         /// Comes back in the answer.
@@ -225,6 +226,15 @@ pub enum Entry {
     /// The record is out of reach.
     Gone {
         /// Entries of the record up to here are settled by this.
+        sequence: Sequence,
+        /// The record's table.
+        table: TableName,
+        /// The record.
+        record: RecordId,
+    },
+    /// An administrator erased the record: nothing of it is to stay.
+    Erased {
+        /// Its place in the log.
         sequence: Sequence,
         /// The record's table.
         table: TableName,
@@ -327,6 +337,7 @@ mod entries {
         Own(Sequence, EditId, TableName, RecordId, Digest),
         Whole(Sequence),
         Gone(Sequence, TableName, RecordId),
+        Erased(Sequence, TableName, RecordId),
     }
 
     #[derive(Deserialize)]
@@ -355,6 +366,9 @@ mod entries {
                 Entry::Gone { sequence, table, record } => {
                     Wire::Gone(*sequence, table.clone(), *record)
                 }
+                Entry::Erased { sequence, table, record } => {
+                    Wire::Erased(*sequence, table.clone(), *record)
+                }
             })
             .collect();
         (wire, encode_edits(&edits).map_err(ser::Error::custom)?).serialize(to)
@@ -375,6 +389,9 @@ mod entries {
                         Entry::Own { sequence, id, table, record, check }
                     }
                     Wire::Gone(sequence, table, record) => Entry::Gone { sequence, table, record },
+                    Wire::Erased(sequence, table, record) => {
+                        Entry::Erased { sequence, table, record }
+                    }
                 })
             })
             .collect()

@@ -69,5 +69,6 @@ pub use facts::RecordFacts;
 pub use follow::{follow_owner, renew};
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
 pub use roster::Roster;
+pub(crate) use ruling::absent;
 pub use ruling::{Admissible, Court, Find, LookedUp, Ruling, check, rule};
 pub use standing::Standing;

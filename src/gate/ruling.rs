@@ -87,7 +87,7 @@ impl Admissible {
 
 /// The answer about a record that is not there, and about one that the author may not read: they
 /// must be one.
-fn absent() -> Denial {
+pub(crate) fn absent() -> Denial {
     Denial::malformed("there is no such record, or it may not be read")
 }
 

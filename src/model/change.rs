@@ -104,6 +104,12 @@ impl Edit {
         self.atomic > 0 && other.atomic > 0 && commit(self) == commit(other)
     }
 
+    /// Whether it makes its record: its header builds on nothing.
+    #[must_use]
+    pub fn is_create(&self) -> bool {
+        self.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
+    }
+
     /// All operations, in the order of the sections.
     pub fn ops(&self) -> impl Iterator<Item = &Op> {
         self.changes.iter().flat_map(|change| &change.ops)

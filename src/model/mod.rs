@@ -5,6 +5,7 @@ mod change;
 mod column_edit;
 mod columns;
 mod difference;
+mod edit_kind;
 mod id;
 mod json;
 pub mod name;
@@ -26,6 +27,7 @@ pub use change::{Change, ChangeRef, Edit, RecordState, Section};
 pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, index};
 pub use column_edit::{ColumnEdit, MisfitOpError};
 pub use columns::Columns;
+pub use edit_kind::EditKind;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };

@@ -84,6 +84,11 @@ impl Denial {
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..Self::of(Rule::Malformed) }
     }
+
+    /// What is said of an edit that comes too late, or of what counts together with it.
+    pub(crate) fn erased() -> Self {
+        Self::malformed("a record that it changes was erased")
+    }
 }
 
 /// For people: "out_of_depth: no right to write this record of `customer` (business_unit would do)".
@@ -129,6 +134,8 @@ pub enum Verdict {
         /// The policy it was judged by.
         epoch: PolicyEpoch,
     },
+    /// Its record was erased: it does not count, and nothing of it is to stay with its author.
+    Erased,
     /// Not judged: what it builds on did not become confirmed (or its header moved meanwhile).
     /// Its author writes it anew on confirmed state and sends it again under the same edit id.
     Reauthor,

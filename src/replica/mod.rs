@@ -37,7 +37,7 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::store::is_fenced;
-pub use crate::sync::replica::{Draft, EditError, Event, Intent, SignOutError};
+pub use crate::sync::replica::{Amendment, Draft, EditError, Event, Intent, SignOutError};
 pub use admin::{AdminError, RulesInForce};
 pub use can::{Ability, Lack, Wish};
 pub use conflict::Conflict;
@@ -383,12 +383,34 @@ impl Replica {
     /// # Errors
     /// It is refused again, or is not in quarantine.
     pub async fn retry(&self, edit: EditId) -> Result<Receipt, EditError> {
+        self.resubmit(edit, Amendment::default()).await
+    }
+
+    /// Sends a refused edit with other values: as [`Self::retry`], of what it is after the
+    /// amendment. It leaves quarantine when the amended edit is pending.
+    ///
+    /// ```no_run
+    /// # use tidegate::{Replica, Value, model::{ColumnName, EditId}};
+    /// # async fn mend(app: Replica, refused: EditId) -> Result<(), tidegate::EditError> {
+    /// use tidegate::replica::Amendment;
+    ///
+    /// // The cost is for others to say; the rest of the edit is as it was.
+    /// let without = [ColumnName::new("cost").unwrap()].into();
+    /// app.resubmit(refused, Amendment { without, ..Amendment::default() }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// It is refused as it is then (or is not in quarantine), or changes nothing: nothing is stored,
+    /// and it stays in quarantine as it was.
+    pub async fn resubmit(&self, edit: EditId, amendment: Amendment) -> Result<Receipt, EditError> {
         let held = self.quarantine()?.into_iter().filter(|entry| entry.edit == edit);
         let records = held.map(|entry| entry.record).take(1).collect();
-        let retried = self
-            .shared
-            .with_core(move |core| core.machine.retry(&mut core.store, system::now(), edit));
-        let again = retried.await?;
+        let resubmitted = self.shared.with_core(move |core| {
+            core.machine.resubmit(&mut core.store, system::now(), edit, &amendment)
+        });
+        let again = resubmitted.await?;
         self.shared.edited.notify_one();
         Ok(Receipt::new(self.clone(), records, again))
     }

@@ -7,7 +7,8 @@ use crate::sync::{Quarantined, ReplicaStore as _, StoreError};
 pub enum Settled {
     /// All of it counts.
     Admitted,
-    /// It, or these parts of it, do not; they are in quarantine.
+    /// It, or these parts of it, do not; they are in quarantine. None are named where they have left
+    /// it meanwhile, or their record was erased.
     Denied(Vec<Quarantined>),
 }
 
@@ -49,10 +50,12 @@ impl Receipt {
     pub async fn settled(&self) -> Result<Vec<(EditId, Settled)>, StoreError> {
         let shared = &self.replica.shared;
         shared.until(|shared| !self.is_pending(shared)).await;
-        let quarantine = shared.core().store.quarantine()?;
+        let core = shared.core();
+        let quarantine = core.store.quarantine()?;
         let verdict = |id: &EditId| {
             let parts: Vec<_> = quarantine.iter().filter(|it| it.edit == *id).cloned().collect();
-            (*id, if parts.is_empty() { Settled::Admitted } else { Settled::Denied(parts) })
+            let refused = !parts.is_empty() || core.machine.was_refused(*id);
+            (*id, if refused { Settled::Denied(parts) } else { Settled::Admitted })
         };
         Ok(self.edits.iter().map(verdict).collect())
     }

@@ -176,9 +176,8 @@ fn note(id: ConnectionId, message: &ToDevice) -> usize {
             0
         }
         ToDevice::Verdicts(verdicts) => {
-            let denied = |it: &&(EditId, Verdict)| {
-                matches!(it.1, Verdict::Denied { .. } | Verdict::Split { .. })
-            };
+            let denied =
+                |it: &&(EditId, Verdict)| !matches!(it.1, Verdict::Admitted(_) | Verdict::Reauthor);
             verdicts.iter().filter(denied).count()
         }
         _ => 0,

@@ -13,7 +13,7 @@ mod storage;
 pub use entropy::Entropy;
 pub use grant::{Grant, GrantError};
 pub use storage::{
-    Commit, DeviceRow, Enrolment, Held, Kept, KeptSize, LogEntry, Operation, Pending, Purge,
-    Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore,
-    StoreError, StoredRow, Turn,
+    Commit, DeviceRow, Enrolment, Erased, Held, Kept, KeptSize, LogEntry, Operation, Pending,
+    Purge, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
+    ServerStore, StoreError, StoredRow, Turn,
 };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
-    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op,
+    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
     Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema, Sequence,
     TableName, Timestamp, UserId,
 };
@@ -91,14 +91,19 @@ pub struct Quarantined {
     pub table: TableName,
     /// The record.
     pub record: RecordId,
+    /// What was refused of it: the edit, or a change of the columns that were taken out of it.
+    pub kind: EditKind,
     /// Of how many parts its commit consists that count together; 0: it counts for itself.
     pub atomic: u32,
     /// What was refused.
     pub ops: Vec<Op>,
     /// Why.
     pub denial: Denial,
-    /// The policy it was judged by.
+    /// The policy it was judged by; of a refusal of this device, that of its grant.
     pub epoch: PolicyEpoch,
+    /// Whether a record that it needs was not here: the one that it changes, or one that it looks
+    /// up.
+    pub lacking: bool,
     /// When the refusal arrived, by this device's clock.
     pub at: Timestamp,
 }
@@ -230,6 +235,9 @@ pub struct ReplicaBatch {
     pub released: Vec<EditId>,
     /// Own edits that count, to be kept.
     pub kept: Vec<Kept>,
+    /// Records of which nothing is kept from before this step: not what is refused, not what is kept
+    /// until a backup holds it.
+    pub erased: Vec<RecordId>,
     /// Kept edits up to here, of those that were there before, are kept no longer.
     pub forgotten: Option<Sequence>,
 }
@@ -247,6 +255,7 @@ impl ReplicaBatch {
             && self.quarantine.is_empty()
             && self.released.is_empty()
             && self.kept.is_empty()
+            && self.erased.is_empty()
             && self.forgotten.is_none()
     }
 }
@@ -388,6 +397,19 @@ pub struct RefusedEdit {
     pub at: Timestamp,
 }
 
+/// A record that an administrator erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// The table that it was in.
+    pub table: TableName,
+    /// Which: its id is never used again.
+    pub record: RecordId,
+    /// Where the log says so.
+    pub sequence: Sequence,
+    /// The devices that wrote it, or tried to: they may hold more of it than what they may read.
+    pub authors: Vec<DeviceNumber>,
+}
+
 /// What a server knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerMeta {
@@ -439,6 +461,10 @@ pub enum Operation {
         /// The record after it.
         record: Box<Applied>,
     },
+    /// Adds an entry to the log that says that its record is erased; removes the record, what its
+    /// earlier entries in the log did, and the refused edits of it, to the last byte as soon as the
+    /// store can do that.
+    Erase(Box<LogEntry>),
     /// Keeps a refused edit.
     Refuse(Box<RefusedEdit>),
     /// Writes a device.
@@ -499,6 +525,18 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError>;
+
+    /// A record that was erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError>;
+
+    /// All records that were erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn all_erased(&self) -> Result<Vec<Erased>, StoreError>;
 
     /// The place in the log of an admitted edit.
     ///

@@ -60,6 +60,26 @@ fn people_are_hired_moved_and_let_go_while_the_server_runs() {
 }
 
 #[test]
+fn a_record_is_erased_by_an_administrator_alone() {
+    let (world, _server) = begin();
+    world.enroll("acme", "alice", "phone");
+    let (gone, _) = world.edit("phone", "work_order", "new", &["title=The secret"]);
+    let (stays, _) = world.edit("phone", "work_order", "new", &["title=The pump"]);
+    world.sync("phone");
+    let erase = |device: &str, record: &str| {
+        world.device(device, &["admin", "erase", "work_order", record, "--json"])
+    };
+    let (code, told) = failed(erase("phone", &gone));
+    assert!(code == 3 && told.contains("not a system_administrator"), "{code} {told}");
+    let answer = erase("office", &gone).json();
+    assert_eq!(answer, json!({ "erased": gone, "table": "work_order" }));
+    world.sync("phone");
+    assert_eq!(world.rows("phone", "work_order").into_keys().collect::<Vec<_>>(), [stays]);
+    let (code, told) = failed(erase("office", "00000000-0000-0000-0000-000000000001"));
+    assert!(code == 2 && told.contains("there is no record"), "{code} {told}");
+}
+
+#[test]
 fn a_policy_is_shown_checked_and_applied_as_a_whole() {
     let (world, _server) = begin();
     let policy = world.read("acme/policy.toml");

@@ -116,12 +116,49 @@ fn a_revoked_right_ends_in_quarantine_and_is_retried_or_discarded() {
     world.device("alice", &["quarantine", "discard", &first]).done();
     assert_eq!(world.status("alice")["quarantined"], 1);
     serve_with(&mut server, "write = \"none\"\n", write);
-    world.sync("alice");
-    world.device("alice", &["quarantine", "retry", &second]).done();
+    // What the new grant allows is tried again by itself.
     assert_eq!(world.sync("alice")["admitted"], 1);
     assert_eq!(world.status("alice")["quarantined"], 0);
     world.enroll("acme", "bob", "bob");
     let rows = world.rows("bob", "work_order");
     assert_eq!(rows[&order]["columns"]["status"], "done");
     assert_eq!(rows, world.rows("alice", "work_order"));
+}
+
+#[test]
+fn a_refused_edit_is_mended_and_sent() {
+    let world = World::new();
+    world.init("acme", &[]);
+    let _server = world.serve("acme");
+    world.enroll("acme", "alice", "alice");
+    let (order, _) = world.edit("alice", "work_order", "new", &["title=Fix the pump"]);
+    world.sync("alice");
+    let nobody = "customer=00000000-0000-4000-8000-000000000001";
+    let (_, edit) = world.edit("alice", "work_order", &order, &[nobody]);
+    assert_eq!(world.device("alice", &["sync"]).code, Some(3));
+    assert!(world.device("alice", &["quarantine"]).done().contains("change of work_order"));
+
+    let resubmit = |arguments: &[&str]| {
+        let all: Vec<_> =
+            ["quarantine", "resubmit", &edit].iter().chain(arguments).copied().collect();
+        world.device("alice", &all)
+    };
+    for (arguments, code, told) in [
+        (&[][..], 2, "--without"),
+        (&["colour=red"][..], 2, "no column `colour`"),
+        (&["customer="][..], 3, "nothing is left"),
+        (&["--without", "customer"][..], 3, "nothing is left"),
+    ] {
+        let refused = resubmit(arguments);
+        assert_eq!(refused.code, Some(code), "{refused:?}");
+        assert!(refused.stderr.contains(told), "{told}: {refused:?}");
+        assert_eq!(world.status("alice")["quarantined"], 1);
+    }
+    assert!(resubmit(&["--without", "customer", "status=done"]).done().contains("pending again"));
+    assert_eq!(
+        (&world.status("alice")["quarantined"], &world.status("alice")["pending"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(world.sync("alice")["admitted"], 1);
+    assert_eq!(world.rows("alice", "work_order")[&order]["columns"]["status"], "done");
 }

@@ -8,6 +8,7 @@
     reason = "a test that is wrong should stop"
 )]
 
+mod bulk;
 mod command;
 mod compare;
 mod device;
@@ -16,10 +17,16 @@ mod edits;
 mod explain;
 mod hostile;
 mod malformed;
+#[path = "../store/memory.rs"]
+#[expect(dead_code, reason = "the store's tests compare more")]
+mod memory;
 #[path = "../common/naive.rs"]
 mod naive;
 #[path = "../common/naive_structure.rs"]
 mod naive_structure;
+#[path = "../secured/net.rs"]
+#[expect(dead_code, reason = "the tests of secured columns do more")]
+mod net;
 mod organization;
 mod random;
 mod sharing;

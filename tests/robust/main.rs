@@ -10,6 +10,7 @@
 
 mod backup;
 mod limits;
+mod purge;
 mod repair;
 mod retention;
 mod rotate;

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tidegate::codec::AdminRequest;
 use tidegate::model::Right;
 use tidegate::replica::{FileKind, OpenError, Replica, Verification, verify};
 use tidegate::store::{RedbReplica, RedbServer};
+use tidegate::sync::{ServerStore as _, StoreError};
 
 use crate::world::{World, add, dump, orders, sealed, set, write_raw};
 
@@ -18,8 +20,11 @@ async fn files() -> (World, PathBuf, PathBuf) {
     for n in 0..20 {
         ids.push(add(&alice, &format!("order {n}")).await);
     }
+    let erased = add(&alice, "erased").await;
     alice.sync().await.unwrap();
     bob.sync().await.unwrap();
+    let admin = world.enroll("admin.redb", "admin").await;
+    admin.administer(AdminRequest::Erase { table: orders(), record: erased }).await.unwrap();
     set(&bob, ids[0], "status", "open").await;
     bob.sync().await.unwrap();
     let _ = alice.delete(&orders(), ids[19]).await.unwrap();
@@ -30,7 +35,7 @@ async fn files() -> (World, PathBuf, PathBuf) {
     assert_eq!(alice.quarantine().unwrap().len(), 1);
     add(&alice, "pending").await;
     assert!(alice.verify().unwrap().is_sound());
-    drop((alice, bob));
+    drop((alice, bob, admin));
     world.stop_server().await;
     let (replica, server) = (world.path("alice.redb"), world.home.data_file());
     (world, replica, server)
@@ -101,7 +106,7 @@ async fn damage_in_each_table_is_found_and_named() {
             fs::write(&path, &whole).unwrap();
         }
     }
-    assert_eq!(tables, 25);
+    assert_eq!(tables, 27);
 }
 
 /// What a hand that knows the checksums has changed is found by its meaning.
@@ -124,7 +129,7 @@ async fn what_does_not_fit_together_is_found() {
         ("row-count-1", "it says no rows, there are 20"),
         ("pending-1", "it leads to no such pending edit"),
         ("pending-record-1", "it is not found by its record"),
-        ("quarantine-1", "it leads to no such refused edit"),
+        ("quarantine-2", "it leads to no such refused edit"),
         ("quarantine-edit-1", "it is not found by its edit id"),
         ("quarantine-record-1", "it is not found by its record"),
     ] {
@@ -137,6 +142,7 @@ async fn what_does_not_fit_together_is_found() {
         ("record-2", "it is not there, though the log has entries of it"),
         ("place-1", "it is not found in the order of its table"),
         ("count-1", "it says no records, there are 19"),
+        ("erased-1", "it is not there, though the log has entries of it"),
         ("admitted-1", "it is not found by its edit id"),
         ("device-2", "it leads to no such device"),
         ("device-key-1", "it is not found by its key"),
@@ -175,6 +181,19 @@ async fn what_does_not_fit_together_is_found() {
         "{found:?}"
     );
     assert!(found.iter().any(|it| it.contains("is in the log at 4 already")), "{found:?}");
+}
+
+/// A server that took itself for new would let in whom its files let in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lost_its_policy_is_damaged_and_not_new() {
+    let (_world, _, server) = files().await;
+    assert!(RedbServer::open(&server).unwrap().rules().unwrap().is_some());
+    let (key, _) = dump(&server)["policy-1"][0].clone();
+    write_raw(&server, "policy-1", &key, None);
+    let error = RedbServer::open(&server).unwrap().rules().unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    let new = server.with_file_name("new.redb");
+    assert_eq!(RedbServer::create(&new).unwrap().rules().unwrap(), None);
 }
 
 #[test]

@@ -382,6 +382,7 @@ pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
         }
         Entry::Whole { record, .. } => Entry::Whole { version: zero, record: placeless(record) },
         Entry::Gone { table, record, .. } => Entry::Gone { sequence: zero, table, record },
+        Entry::Erased { table, record, .. } => Entry::Erased { sequence: zero, table, record },
     };
     match decode_message(bytes).unwrap() {
         ToDevice::Page(Page { entries, scope, authors, .. }) => {

@@ -82,7 +82,7 @@ fn unsent_edits_of_a_row_out_of_reach_are_kept_with_own_values_alone() {
         needles.assert_none_in(&bytes, &file);
         others.assert_none_in(&bytes, &file);
         own.assert_all_in(&bytes, &file);
-        assert_eq!(tables_with(&own, &bytes), ["quarantine-1"]);
+        assert_eq!(tables_with(&own, &bytes), ["quarantine-2"]);
     }
     let (denied, purged) = told(&case);
     assert!(denied.is_some() && denied < purged, "{denied:?} {purged:?}");

@@ -1,13 +1,14 @@
 //! What apps do: edits of every kind on what their device shows, and what users make of refusals.
 
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
-    ColumnName, ColumnPermissions, Columns, Edit, EditId, Op, Owner, Principal, RecordId,
+    ColumnName, ColumnPermissions, Columns, Edit, EditId, EditKind, Op, Owner, Principal, RecordId,
     RecordState, Right, Rights, Section, TableName, Value,
 };
-use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Draft, EditError, Intent};
+use tidegate::sync::{Quarantined, StoreError};
 
 use crate::memory::Key;
 use crate::merge::Naive;
@@ -55,7 +56,8 @@ impl World {
         for edit in device.disk.file.pending.values() {
             if let Entry::Vacant(entry) = device.made.entry(edit.id) {
                 let ops = edit.ops().cloned().collect();
-                entry.insert(Made { ops, creates: creates(edit), dealt_with: Vec::new() });
+                let (record, dealt_with) = (edit.record, Vec::new());
+                entry.insert(Made { ops, creates: creates(edit), record, dealt_with });
                 new.push(edit.id);
             }
         }
@@ -382,7 +384,59 @@ impl World {
     }
 }
 
-pub(crate) fn quarantined_ops(quarantine: &[tidegate::sync::Quarantined], id: EditId) -> Vec<Op> {
+impl World {
+    /// What left quarantine by itself is pending again with all its operations, as new edits, and
+    /// nothing else is.
+    pub(crate) fn follow_reconsidered(&mut self, at: usize, before: Vec<Quarantined>) -> Check {
+        // Some may have been there for a moment only.
+        let passed = std::mem::take(&mut self.devices[at].passed);
+        let before = before.into_iter().chain(passed);
+        let file = &self.devices[at].disk.file;
+        let mut after = file.quarantine.clone();
+        let mut left = Vec::new();
+        for entry in before {
+            match after.iter().position(|it| *it == entry) {
+                Some(at) => drop(after.remove(at)),
+                None => left.push(entry),
+            }
+        }
+        let new = self.adopt_new(at);
+        self.figures.reconsidered += new.len() as u64;
+        let device = &mut self.devices[at];
+        let mut went: BTreeMap<RecordId, Vec<Op>> = BTreeMap::new();
+        let mut created = BTreeSet::new();
+        for entry in left {
+            let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
+            made.dealt_with.extend(entry.ops.clone());
+            went.entry(entry.record).or_default().extend(entry.ops.iter().map(without_unit));
+            if entry.kind == EditKind::Create {
+                created.insert(entry.record);
+            }
+        }
+        for edit in device.disk.file.pending.values().filter(|edit| new.contains(&edit.id)) {
+            let went = went.get_mut(&edit.record).ok_or("an edit that nobody made")?;
+            for op in edit.ops().map(without_unit) {
+                let at = went.iter().position(|it| *it == op);
+                went.remove(at.ok_or_else(|| format!("{}: {op:?} was not refused", edit.id))?);
+            }
+        }
+        // What was erased is gone from quarantine too.
+        went.retain(|record, _| !self.disk.file.erased.contains_key(record));
+        // Of a create of a record that is there by now only values count, where they are others.
+        went.retain(|record, ops| !ops.is_empty() && !created.contains(record));
+        if went.is_empty() { Ok(()) } else { Err(format!("device {at}: {went:?} left quarantine")) }
+    }
+}
+
+/// An owner brings its business unit of now.
+fn without_unit(op: &Op) -> Op {
+    match op {
+        Op::Own { owner, .. } => Op::Own { owner: owner.clone(), business_unit: name("any") },
+        other => other.clone(),
+    }
+}
+
+pub(crate) fn quarantined_ops(quarantine: &[Quarantined], id: EditId) -> Vec<Op> {
     quarantine.iter().filter(|entry| entry.edit == id).flat_map(|it| it.ops.clone()).collect()
 }
 

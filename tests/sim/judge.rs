@@ -16,6 +16,8 @@ use crate::world::Check;
 #[derive(Default)]
 pub(crate) struct Judge {
     records: BTreeMap<RecordId, Naive>,
+    /// As they were when they were erased.
+    erased: BTreeMap<RecordId, Naive>,
     places: BTreeMap<EditId, Sequence>,
     edits: Vec<Edit>,
 }
@@ -39,6 +41,9 @@ impl Judge {
     ) -> Check {
         if self.places.insert(edit.id, sequence).is_some() {
             return Err("it is in the log already".into());
+        }
+        if self.erased.contains_key(&edit.record) {
+            return Err("its record was erased".into());
         }
         let old = self.records.get(&edit.record).cloned();
         let mut new = old.clone().unwrap_or_else(|| Naive::new(edit.table.clone()));
@@ -100,6 +105,18 @@ impl Judge {
         }
         record.add(edit);
         self.edits.push(edit.clone());
+        Ok(())
+    }
+
+    /// A record is erased. It may be that only refused edits of it were there.
+    pub(crate) fn erase(&mut self, sequence: Sequence, edit: &Edit) -> Check {
+        let place = self.places.insert(edit.id, sequence);
+        let record = self.records.remove(&edit.record);
+        let new = || Naive::new(edit.table.clone());
+        self.erased.entry(edit.record).or_insert_with(|| record.unwrap_or_else(new));
+        if place.is_some() || edit.id.device != DeviceNumber(0) {
+            return Err(format!("{} is erased by a device, or twice in one place", edit.record));
+        }
         Ok(())
     }
 
@@ -198,7 +215,8 @@ impl Judge {
             {
                 let key = (edit.id.device, edit.record, change.section.clone());
                 let Some(earlier) = last.insert(key, edit) else { continue };
-                let record = &self.records[&edit.record];
+                let record = self.records.get(&edit.record);
+                let record = record.unwrap_or_else(|| &self.erased[&edit.record]);
                 let before = earlier.change(&change.section).unwrap().id;
                 let is_there = record.holds(&change.section, before);
                 if is_there && !record.knows(&change.section, change.id, before) {

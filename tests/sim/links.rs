@@ -169,9 +169,11 @@ impl World {
         self.digest(&bytes);
         let device = &mut self.devices[at];
         let Some(machine) = &mut device.machine else { return Ok(()) };
+        let refused = device.disk.file.quarantine.clone();
         // An error is told as the last output as well.
         let _ = machine.received(&mut device.disk, time, message);
-        self.drain_device(at)
+        self.drain_device(at)?;
+        self.follow_reconsidered(at, refused)
     }
 
     fn session_error(&mut self, at: usize, error: &SessionError) -> Check {

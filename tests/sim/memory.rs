@@ -12,8 +12,8 @@ use tidegate::model::{
     TableName,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
-    ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
+    Commit, DeviceRow, Erased, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
+    ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
 };
 
 use crate::planted::Planted;
@@ -123,6 +123,7 @@ impl ReplicaDisk {
             quarantine,
             released,
             kept,
+            erased,
             forgotten,
         } = batch;
         for Pending { edit, .. } in &pending {
@@ -159,7 +160,9 @@ impl ReplicaDisk {
         }
         file.pending.retain(|_, edit| !settled.contains(&edit.id));
         file.quarantine.retain(|entry| !released.contains(&entry.edit));
+        file.quarantine.retain(|entry| !erased.contains(&entry.record));
         file.quarantine.extend(quarantine);
+        file.kept.retain(|_, kept| !erased.contains(&kept.edit.record));
         file.kept.retain(|at, _| forgotten.is_none_or(|up_to| *at > up_to));
         file.kept.extend(kept.into_iter().map(|kept| (kept.sequence, kept.pending)));
     }
@@ -271,10 +274,13 @@ pub(crate) struct ServerFile {
     pub(crate) records: BTreeMap<ScanPlace, (Versions, Edit)>,
     pub(crate) tables: BTreeMap<RecordId, TableName>,
     pub(crate) log: Vec<LogEntry>,
+    /// The log as it would be if nothing were ever erased, for the oracles alone.
+    pub(crate) history: Vec<LogEntry>,
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
     codes: BTreeMap<[u8; 8], PublicKey>,
     standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
-    refused: Vec<RefusedEdit>,
+    pub(crate) refused: Vec<RefusedEdit>,
+    pub(crate) erased: BTreeMap<RecordId, Erased>,
     pub(crate) rules: Option<(Policy, Organization)>,
 }
 
@@ -294,6 +300,25 @@ impl ServerFile {
                     let confirmed = record.into_confirmed();
                     let versions = confirmed.versions().clone();
                     self.records.insert(place, (versions, confirmed.to_edit()));
+                    self.history.push((*entry).clone());
+                    self.log.push(*entry);
+                }
+                Operation::Erase(entry) => {
+                    let (table, record) = (entry.edit.table.clone(), entry.edit.record);
+                    let of_log = self.log.iter_mut().map(|entry| &mut entry.edit);
+                    let all = of_log.chain(self.refused.iter_mut().map(|it| &mut it.edit));
+                    let mut authors = BTreeSet::new();
+                    for edit in all.filter(|edit| edit.record == record) {
+                        edit.changes.clear();
+                        authors.insert(edit.id.device);
+                    }
+                    authors.remove(&DeviceNumber(0));
+                    self.refused.retain(|refused| refused.edit.record != record);
+                    self.tables.remove(&record);
+                    self.records.remove(&ScanPlace { table: table.clone(), record });
+                    let (sequence, authors) = (entry.sequence, authors.into_iter().collect());
+                    self.erased.insert(record, Erased { table, record, sequence, authors });
+                    self.history.push((*entry).clone());
                     self.log.push(*entry);
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
@@ -355,6 +380,16 @@ impl ServerStore for ServerDisk {
         let found = self.file.log.iter().find(|entry| entry.edit.id == edit);
         let found = found.filter(|_| self.planted != Some(Planted::AdmitsTwice));
         Ok(found.map(|entry| entry.sequence))
+    }
+
+    fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.erased.get(&record).cloned())
+    }
+
+    fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.erased.values().cloned().collect())
     }
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
@@ -426,6 +461,9 @@ impl ServerStore for ServerDisk {
                 None => commit,
             };
             self.file.write(commit);
+            if self.planted == Some(Planted::KeepsErased) {
+                self.file.log.clone_from(&self.file.history);
+            }
         }
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }

@@ -31,7 +31,7 @@ impl World {
             Event::Denied(entry) => {
                 self.figures.denied += 1;
                 if !device.disk.file.quarantine.contains(&entry) {
-                    return Err(format!("{} is refused and not in quarantine", entry.edit));
+                    device.passed.push(entry);
                 }
             }
             _ => {}
@@ -88,6 +88,9 @@ impl World {
     }
 
     pub(crate) fn check_all(&mut self) -> Check {
+        if let Some(entry) = self.devices.iter().find_map(|device| device.passed.first()) {
+            return Err(format!("{} is refused and not in quarantine", entry.edit));
+        }
         self.check_log()?;
         for at in 0..self.devices.len() {
             self.check_convergence(at)?;
@@ -102,14 +105,19 @@ impl World {
     /// The log has no gaps and each edit once; each was allowed where it stands; the records are
     /// what the log makes of them; what was acknowledged is in it.
     fn check_log(&self) -> Check {
+        self.check_erased()?;
         let mut judge = Judge::default();
-        for (place, entry) in (1..).zip(&self.disk.file.log) {
+        for (place, entry) in (1..).zip(&self.disk.file.history) {
             if entry.sequence != Sequence(place) {
                 return Err(format!("place {place} of the log holds {}", entry.sequence));
             }
             let epoch = entry.epoch.0;
             let truth = self.truths.get(&epoch);
             let truth = truth.ok_or_else(|| format!("{place}: no policy of epoch {epoch}"))?;
+            if entry.edit.changes.is_empty() {
+                judge.erase(entry.sequence, &entry.edit)?;
+                continue;
+            }
             if entry.edit.id.device == DeviceNumber(0) {
                 judge.of_server(truth, entry.sequence, &entry.edit)?;
                 continue;
@@ -120,7 +128,7 @@ impl World {
                 .admit(truth, user, entry.sequence, &entry.edit)
                 .map_err(|e| format!("log {place}, edit {} of {user}: {e}", entry.edit.id))?;
         }
-        for group in self.disk.file.log.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+        for group in self.disk.file.history.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
             let all = group[0].edit.atomic.max(1) as usize;
             let in_order = (0..).zip(group).all(|(part, entry)| entry.edit.id.part == part);
             if group[0].edit.atomic > 0 && (group.len() != all || !in_order) {
@@ -144,6 +152,41 @@ impl World {
         }
         judge.check_parts()?;
         judge.check_order()
+    }
+
+    /// What was erased is nowhere: its places in the log are empty and the others are not, no refused
+    /// edit of it is left from before, and no device keeps anything for the server.
+    fn check_erased(&self) -> Check {
+        let file = &self.disk.file;
+        if file.log.len() != file.history.len() {
+            return Err("the log lost a place".into());
+        }
+        for (entry, was) in file.log.iter().zip(&file.history) {
+            let record = was.edit.record;
+            let mut expected = was.clone();
+            if file.erased.contains_key(&record) {
+                expected.edit.changes.clear();
+            }
+            if *entry != expected {
+                return Err(format!("{} of the log is {entry:?}", was.sequence));
+            }
+        }
+        for record in file.erased.keys() {
+            let has_ops = |edit: &Edit| edit.record == *record && edit.ops().next().is_some();
+            if file.tables.contains_key(record) || file.refused.iter().any(|it| has_ops(&it.edit)) {
+                return Err(format!("{record} was erased, and is there"));
+            }
+            for at in (0..self.devices.len()).filter(|at| self.may_connect(*at)) {
+                let held = &self.devices[at].disk.file;
+                let kept = held.kept.values().map(|kept| kept.edit.record);
+                let pending = held.pending.values().map(|edit| edit.record);
+                let refused = held.quarantine.iter().map(|entry| entry.record);
+                if kept.chain(pending).chain(refused).any(|it| it == *record) {
+                    return Err(format!("device {at} has an edit of {record}, which was erased"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The device holds exactly what its user may read, as it is on the server.
@@ -224,7 +267,7 @@ impl World {
     fn check_nothing_lost(&self, at: usize) -> Check {
         let device = &self.devices[at];
         for (id, made) in &device.made {
-            let logged = self.disk.file.log.iter().find(|entry| entry.edit.id == *id);
+            let logged = self.disk.file.history.iter().find(|entry| entry.edit.id == *id);
             let quarantined = quarantined_ops(&device.disk.file.quarantine, *id);
             let mut left = made.ops.clone();
             let logged = logged.into_iter().flat_map(|entry| entry.edit.ops());
@@ -239,6 +282,9 @@ impl World {
             }
             // Of a record that others created under the same key the header is theirs.
             left.retain(|op| !made.creates || op.column().is_some());
+            if self.disk.file.erased.contains_key(&made.record) {
+                left.clear();
+            }
             if !left.is_empty() {
                 return Err(format!("{id}: {left:?} is lost"));
             }
@@ -314,6 +360,15 @@ impl World {
                     (record, Some(Naive::of(record)))
                 }
                 Entry::Own { .. } => continue,
+                Entry::Erased { table, record, .. } => {
+                    let number = self.devices[at].disk.file.meta.enrolment.as_ref();
+                    let authors = &self.disk.file.erased[record].authors;
+                    let wrote = number.is_some_and(|it| authors.contains(&it.device));
+                    if !wrote && !self.could_ever_read(at, *record) {
+                        return Err(format!("{user} is told of {table} {record}"));
+                    }
+                    continue;
+                }
                 Entry::Gone { table, record, .. } => {
                     if !self.could_ever_read(at, *record) {
                         return Err(format!("{user} is told of {table} {record}"));
@@ -360,13 +415,13 @@ impl World {
     }
 
     fn head_of(&self, record: RecordId) -> Sequence {
-        let mut own = self.disk.file.log.iter().filter(|it| it.edit.record == record);
+        let mut own = self.disk.file.history.iter().filter(|it| it.edit.record == record);
         own.next_back().map(|entry| entry.sequence).unwrap_or_default()
     }
 
     /// The record as the log has it after this place.
     fn header_at(&self, sequence: Sequence) -> Option<Naive> {
-        let log = &self.disk.file.log;
+        let log = &self.disk.file.history;
         let entry = log.iter().find(|entry| entry.sequence == sequence)?;
         let mut record = Naive::new(entry.edit.table.clone());
         let own = log.iter().filter(|it| it.edit.record == entry.edit.record);
@@ -384,7 +439,7 @@ impl World {
         let user = &device.user;
         let asked = file.confirmed.keys().any(|(_, id)| *id == record)
             || file.meta.wanted.iter().any(|(_, id)| *id == record);
-        let log = || self.disk.file.log.iter().filter(|it| it.edit.record == record);
+        let log = || self.disk.file.history.iter().filter(|it| it.edit.record == record);
         let own = file.meta.enrolment.as_ref().map(|it| it.device);
         let wrote = log().any(|entry| Some(entry.edit.id.device) == own);
         let truths = || self.truths.values().chain([&self.people]);

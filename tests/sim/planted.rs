@@ -20,6 +20,8 @@ pub(crate) enum Planted {
     DropsDependents,
     /// Devices' stores say that they were written anew, and were not.
     KeepsDeletedBytes,
+    /// The server's store leaves what was erased in the log.
+    KeepsErased,
     /// Devices' stores keep in quarantine what is tried again.
     KeepsRetried,
     /// The server lets everyone read all columns.
@@ -102,6 +104,11 @@ fn a_store_that_keeps_what_was_deleted_is_found() {
 }
 
 #[test]
+fn a_store_that_keeps_what_was_erased_is_found() {
+    assert_found(Planted::KeepsErased, 60, "of the log is");
+}
+
+#[test]
 fn a_device_that_reuses_its_actor_is_found() {
     assert_found(Planted::ReusesActors, 240, "one actor and number");
 }
@@ -118,7 +125,7 @@ fn a_server_that_admits_an_edit_twice_is_found() {
 
 #[test]
 fn a_device_that_loses_what_is_refused_is_found() {
-    assert_found(Planted::LosesRefused, 20, "not in quarantine");
+    assert_found(Planted::LosesRefused, 20, "left quarantine");
 }
 
 #[test]

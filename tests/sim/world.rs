@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{EditId, Op, Sequence, Timestamp, UserId};
+use tidegate::model::{EditId, Op, RecordId, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
 use tidegate::sync::server::{ConnectionId, HistoryBounds, Identity, PageBounds, ServerMachine};
-use tidegate::sync::{Purge, ReplicaStore as _, StoreError};
+use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
 
 use crate::links::Link;
 use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
@@ -35,10 +35,13 @@ pub(crate) struct Figures {
     pub(crate) admitted: u64,
     pub(crate) denied: u64,
     pub(crate) retried: u64,
+    /// Refused edits that were pending again by themselves, as new ones.
+    pub(crate) reconsidered: u64,
     pub(crate) cuts: u64,
     pub(crate) crashes: u64,
     pub(crate) store_faults: u64,
     pub(crate) rule_changes: u64,
+    pub(crate) erased: u64,
     /// Receipts that the server holds.
     pub(crate) purges: u64,
     pub(crate) log_epochs: u64,
@@ -56,10 +59,12 @@ impl Figures {
         self.admitted += other.admitted;
         self.denied += other.denied;
         self.retried += other.retried;
+        self.reconsidered += other.reconsidered;
         self.cuts += other.cuts;
         self.crashes += other.crashes;
         self.store_faults += other.store_faults;
         self.rule_changes += other.rule_changes;
+        self.erased += other.erased;
         self.purges += other.purges;
         self.log_epochs += other.log_epochs;
         self.simulated_millis += other.simulated_millis;
@@ -71,6 +76,7 @@ impl Figures {
 pub(crate) struct Made {
     pub(crate) ops: Vec<Op>,
     pub(crate) creates: bool,
+    pub(crate) record: RecordId,
     /// Operations that the user threw away, or tried again under another id.
     pub(crate) dealt_with: Vec<Op>,
 }
@@ -88,6 +94,8 @@ pub(crate) struct Device {
     pub(crate) link: Option<u64>,
     pub(crate) made: BTreeMap<EditId, Made>,
     pub(crate) admitted: Vec<(EditId, Sequence)>,
+    /// Entries of which it told, and that are not in quarantine: to be accounted for.
+    pub(crate) passed: Vec<Quarantined>,
     /// Planted: the entropy of every life, and a copy of the file.
     frozen: Option<([u8; 32], ReplicaFile)>,
 }
@@ -184,6 +192,7 @@ impl World {
             link: None,
             made: BTreeMap::new(),
             admitted: Vec::new(),
+            passed: Vec::new(),
             frozen,
         }
     }
@@ -202,7 +211,7 @@ impl World {
         self.check_all()?;
         self.check_purged()?;
         let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
-        let shares = self.disk.file.log.iter().flat_map(|it| it.edit.ops()).filter(is_share);
+        let shares = self.disk.file.history.iter().flat_map(|it| it.edit.ops()).filter(is_share);
         self.figures.shares = shares.count() as u64;
         let ops = self.disk.file.log.iter().flat_map(|it| it.edit.ops());
         self.figures.parts = ops.filter(|op| op.merging_type().is_some()).count() as u64;
@@ -241,9 +250,11 @@ impl World {
         let wild = |weight: usize| weight * self.wildness;
         let (cuts, devices, server, restores) = (wild(7), wild(5), wild(3), wild(1));
         let (rules, faults) = (wild(4) + 200, wild(8));
+        // Too many would leave nothing to look at.
+        let erasures = 60;
         let calm = [9_000, 9_000, 6_000, 4_500, 3_500, 2_500].into_iter();
         let weights: Vec<_> =
-            calm.chain([cuts, devices, server, rules, 1_500, faults, restores]).collect();
+            calm.chain([cuts, devices, server, rules, 1_500, faults, erasures, restores]).collect();
         match self.rng.weighted(&weights) {
             0 => self.deliver_up_somewhere(),
             1 => self.deliver_down_somewhere(),
@@ -263,6 +274,7 @@ impl World {
                 self.arm_fault(device);
                 Ok(())
             }
+            12 => self.erase_somewhere(),
             _ => self.restore_server(),
         }
     }
@@ -380,6 +392,21 @@ impl World {
             }
             Err(error) => self.server_result(Err(error)),
         }
+    }
+
+    /// An administrator erases a record, or what was refused of one that was never made.
+    fn erase_somewhere(&mut self) -> Check {
+        let records = self.disk.file.tables.iter().map(|(record, table)| (table.clone(), *record));
+        let refused = self.disk.file.refused.iter();
+        let refused = refused.map(|refused| (refused.edit.table.clone(), refused.edit.record));
+        let all: Vec<_> = records.chain(refused).collect();
+        let Some((table, record)) = self.rng.pick(&all).cloned() else { return Ok(()) };
+        let time = self.time();
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let result = server.erase(&mut self.disk, time, &table, record);
+        self.note(|| format!("{table} {record} is erased: {result:?}"));
+        self.figures.erased += u64::from(result == Ok(true));
+        self.server_result(result.map(drop))
     }
 
     pub(crate) fn crash_device(&mut self, at: usize) -> Check {

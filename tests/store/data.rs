@@ -8,10 +8,10 @@ use tidegate::crdt::Record;
 use tidegate::gate::{Applied, Attestation, Confirmed, apply};
 use tidegate::model::{
     ActorId, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName, ColumnType,
-    Columns, Date, Denial, DeviceNumber, Edit, EditId, Header, LogEpoch, Op, OrganizationRow,
-    Owner, Ownership, Policy, PolicyEpoch, Position, Principal, RecordId, RecordState, Rights,
-    Role, Rule, Schema, Section, Sequence, Table, TableName, Team, TeamId, TeamKind, Timestamp,
-    User, UserId, Value,
+    Columns, Date, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
+    OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position, Principal, RecordId,
+    RecordState, Rights, Role, Rule, Schema, Section, Sequence, Table, TableName, Team, TeamId,
+    TeamKind, Timestamp, User, UserId, Value,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Enrolment, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
@@ -238,10 +238,12 @@ fn quarantined(rng: &mut Rng) -> Quarantined {
         edit: edit_id(4, 1 + rng.next() % 5, 0),
         table,
         record,
+        kind: EditKind::Change,
         atomic: u32::from(rng.byte() % 3),
         ops: vec![Op::Put { column: column("name"), value: value(rng) }],
         denial: denial(rng),
         epoch: PolicyEpoch(rng.next()),
+        lacking: rng.one_in(2),
         at: time(rng.next().cast_signed() % 1_000),
     }
 }
@@ -289,6 +291,9 @@ pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
     }
     if rng.one_in(4) {
         batch.released.push(edit_id(4, 1 + rng.next() % 5, 0));
+    }
+    if rng.one_in(6) {
+        batch.erased.push(rng.pick(&places).1);
     }
     batch
 }
@@ -356,8 +361,30 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
     let mut operations = Vec::new();
     let mut now: BTreeMap<RecordId, Confirmed> = BTreeMap::new();
     for _ in 0..rng.below(6) {
-        match rng.below(10) {
-            8 => operations.push(Operation::SetPolicy(Box::new(policy(rng)))),
+        match rng.below(11) {
+            10 => {
+                let number = rng.next() % 12;
+                let (table, record) =
+                    (tables()[usize::try_from(number % 3).unwrap()].clone(), id(number));
+                meta.head.0 += 1;
+                let edit_id = edit_id(0, meta.head.0, 7);
+                let edit = Edit { id: edit_id, table, record, atomic: 0, changes: Vec::new() };
+                let entry = LogEntry {
+                    sequence: meta.head,
+                    edit,
+                    before: Some(now.get(&record).map(|it| it.record().header().clone())),
+                    after: Header::default(),
+                    at: time(1),
+                    epoch: PolicyEpoch(3),
+                };
+                operations.push(Operation::Erase(Box::new(entry)));
+                // Nothing more is done to it in this step.
+                break;
+            }
+            8 => {
+                meta.rules = Some(digest(8));
+                operations.push(Operation::SetPolicy(Box::new(policy(rng))));
+            }
             9 => operations.push(Operation::SetOrganization(rows(rng))),
             0 => {
                 let refused = RefusedEdit {

@@ -1,14 +1,14 @@
 //! The same stores as plain lists, written to be obviously right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
 use tidegate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
 use tidegate::sync::{
-    Commit, DeviceRow, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit, ReplicaBatch,
-    ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
+    Commit, DeviceRow, Erased, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
+    ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
 };
 
 type Place = (TableName, RecordId);
@@ -94,7 +94,9 @@ impl ReplicaStore for MemoryReplica {
         let again = |it: &Quarantined| batch.quarantine.contains(it);
         self.quarantine.retain(|it| !batch.released.contains(&it.edit) || again(it));
         self.kept.retain(|at, _| batch.forgotten.is_none_or(|up_to| *at > up_to));
+        self.kept.retain(|_, kept| !batch.erased.contains(&kept.edit.record));
         self.kept.extend(batch.kept.into_iter().map(|kept| (kept.sequence, kept.pending)));
+        self.quarantine.retain(|it| !batch.erased.contains(&it.record) || again(it));
         for entry in &batch.quarantine {
             if !self.quarantine.contains(entry) {
                 self.quarantine.push(entry.clone());
@@ -119,6 +121,7 @@ pub(crate) struct MemoryServer {
     pub(crate) codes: BTreeMap<[u8; 8], PublicKey>,
     pub(crate) standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
     pub(crate) refused: Vec<RefusedEdit>,
+    pub(crate) erased: BTreeMap<RecordId, Erased>,
     pub(crate) policy: Option<Policy>,
     pub(crate) organization: Organization,
 }
@@ -130,6 +133,14 @@ impl ServerStore for MemoryServer {
 
     fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError> {
         Ok(self.records.iter().find(|(place, _)| place.1 == record).map(|(_, it)| it.clone()))
+    }
+
+    fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
+        Ok(self.erased.get(&record).cloned())
+    }
+
+    fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
+        Ok(self.erased.values().cloned().collect())
     }
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
@@ -189,6 +200,22 @@ impl ServerStore for MemoryServer {
                     self.log.push(*entry);
                     let place = (record.table().clone(), record.id());
                     self.records.insert(place, record.into_confirmed());
+                }
+                Operation::Erase(entry) => {
+                    let (table, record) = (entry.edit.table.clone(), entry.edit.record);
+                    let of_log = self.log.iter_mut().map(|entry| &mut entry.edit);
+                    let all = of_log.chain(self.refused.iter_mut().map(|it| &mut it.edit));
+                    let mut authors = BTreeSet::new();
+                    for edit in all.filter(|edit| edit.record == record) {
+                        edit.changes.clear();
+                        authors.insert(edit.id.device);
+                    }
+                    authors.remove(&DeviceNumber(0));
+                    self.refused.retain(|refused| refused.edit.record != record);
+                    self.records.remove(&(table.clone(), record));
+                    let (sequence, authors) = (entry.sequence, authors.into_iter().collect());
+                    self.erased.insert(record, Erased { table, record, sequence, authors });
+                    self.log.push(*entry);
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
                 Operation::ForgetRefused { before, limit } => {
@@ -280,6 +307,10 @@ pub(crate) fn compare_server(
     same &= store.refused(1)? == model.refused(1)?;
     same &= store.rules()? == model.rules()?;
     same &= store.devices()? == model.devices()?;
+    same &= store.all_erased()? == model.all_erased()?;
+    for record in model.erased.keys() {
+        same &= store.erased(*record)? == model.erased(*record)?;
+    }
     same &= store.scan(None, usize::MAX)?.iter().eq(model.records.values());
     for (table, record) in model.records.keys() {
         same &= store.record(*record)? == model.record(*record)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tidegate::crdt::Record;
-use tidegate::model::{Columns, Op, PolicyEpoch, RecordState, Section, Sequence, Value};
+use tidegate::model::{Columns, EditKind, Op, PolicyEpoch, RecordState, Section, Sequence, Value};
 use tidegate::store::{RedbReplica, ReplicaReader, ReplicaSnapshot};
 use tidegate::sync::{
     Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoredRow, Turn,
@@ -226,10 +226,12 @@ fn quarantine_keeps_the_order_of_arrival() {
         edit: edit_id(4, counter, 0),
         table: table("t"),
         record: id(1),
+        kind: EditKind::Delete,
         atomic: 0,
         ops: vec![Op::State(RecordState::Deleted)],
         denial: denial(&mut rng),
         epoch: PolicyEpoch(1),
+        lacking: false,
         at: time(millis),
     };
     let entries = [entry(9, 1), entry(1, 2), entry(9, 3)];

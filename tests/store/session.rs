@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate, ToServer};
 use tidegate::gate::Roster;
 use tidegate::model::{
-    BusinessUnit, Columns, Depth, EditId, Inheritance, Op, Organization, Policy, RecordId, Right,
-    Role, SYSTEM_ADMINISTRATOR, Schema, Sequence, TableName, Timestamp, User, Value,
+    BusinessUnit, Columns, Depth, Edit, EditId, Inheritance, Op, Organization, Policy, RecordId,
+    Right, Role, SYSTEM_ADMINISTRATOR, Schema, Sequence, TableName, Timestamp, User, Value,
 };
 use tidegate::sync::replica::{
     Draft, EditError, Event, Intent, Output, Purpose, ReplicaMachine, SessionError,
@@ -16,7 +16,7 @@ use tidegate::sync::replica::{
 use tidegate::sync::server::{
     ConnectionId, Identity, Output as ServerOutput, Rules, ServerMachine,
 };
-use tidegate::sync::{ReplicaStore as _, ServerStore as _};
+use tidegate::sync::{Quarantined, ReplicaStore as _, ServerStore as _};
 
 use crate::data::{column, id};
 use crate::disk::Disk;
@@ -163,6 +163,8 @@ pub(crate) struct Told {
     /// Edits that were tried again or thrown away.
     dealt_with: BTreeSet<(usize, EditId)>,
     pub(crate) denied: usize,
+    /// Refused edits that were pending again by themselves.
+    pub(crate) reconsidered: usize,
 }
 
 pub(crate) struct World {
@@ -352,6 +354,25 @@ impl World {
         }
     }
 
+    /// What left quarantine by itself must be found as what is pending since then.
+    fn note_reconsidered(&mut self, at: usize, before: &[Quarantined]) {
+        let store = &self.devices[at];
+        let after = store.quarantine().unwrap();
+        let gone: Vec<_> = before.iter().filter(|entry| !after.contains(entry)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let pending = store.pending_after(tidegate::sync::Turn::default(), usize::MAX).unwrap();
+        for entry in gone {
+            let is_it = |edit: &Edit| edit.ops().cloned().eq(entry.ops.iter().cloned());
+            let again = pending.iter().find(|it| it.edit.id > entry.edit && is_it(&it.edit));
+            let again = again.unwrap_or_else(|| panic!("{entry:?} is nowhere in {pending:?}"));
+            self.told.dealt_with.insert((at, entry.edit));
+            self.told.made.push((at, again.edit.id));
+            self.told.reconsidered += 1;
+        }
+    }
+
     /// A session from its beginning until nothing moves, or the power goes somewhere.
     fn sync(&mut self, at: usize) {
         self.connections += 1;
@@ -398,6 +419,7 @@ impl World {
         // What was said before the power went arrives.
         moves |= !down.is_empty();
         for message in down {
+            let refused = self.devices[at].quarantine().unwrap();
             let machine = self.machines[at].as_mut().unwrap();
             let result = machine.received(&mut self.devices[at], now, message);
             let went_well = !matches!(&result, Err(SessionError::Store(_)));
@@ -405,7 +427,9 @@ impl World {
             if !went_well {
                 self.drain(at);
             }
-            if self.look(at, went_well) {
+            let dark = self.look(at, went_well);
+            self.note_reconsidered(at, &refused);
+            if dark {
                 return false;
             }
         }

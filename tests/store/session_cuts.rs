@@ -77,7 +77,7 @@ fn a_session_cut_at_every_write_loses_nothing_that_was_acknowledged() {
         worlds.push(whole.copy());
         whole.step(step);
     }
-    assert!(whole.told.denied >= 3, "{:?}", whole.told);
+    assert!(whole.told.denied >= 3 && whole.told.reconsidered > 0, "{:?}", whole.told);
     whole.settle();
 
     let cuts: Vec<_> =

@@ -5,7 +5,7 @@ use tidegate::gate::Confirmed;
 use tidegate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{
-    Commit, DeviceRow, Kept, LogEntry, Pending, Quarantined, RefusedEdit, ReplicaBatch,
+    Commit, DeviceRow, Erased, Kept, LogEntry, Pending, Quarantined, RefusedEdit, ReplicaBatch,
     ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
 };
 
@@ -232,6 +232,14 @@ impl ServerStore for WatchedServer {
         digest: Digest,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         self.store()?.standing(device, digest)
+    }
+
+    fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
+        self.store()?.erased(record)
+    }
+
+    fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
+        self.store()?.all_erased()
     }
 
     fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {

@@ -13,7 +13,7 @@ use self::people::{TeamAction, UserAction};
 use super::device::ReplicaArg;
 use super::{CliError, wait};
 use crate::codec::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo};
-use crate::model::{DeviceNumber, Organization, Policy};
+use crate::model::{DeviceNumber, Organization, Policy, RecordId, TableName};
 use crate::policy::{CsvFile, read_organization_csv, read_policy};
 use crate::replica::{AdminError, Replica, RulesInForce};
 
@@ -48,6 +48,14 @@ enum Action {
     Revoke {
         /// The device's number, as `admin devices` shows it.
         device: u32,
+    },
+    /// Erase a record for good, on the server and on every device: its values, all that was ever
+    /// written in it, and refused edits of it. Its id is never used again. Backups keep it.
+    Erase {
+        /// The table.
+        table: TableName,
+        /// The record's id.
+        record: RecordId,
     },
     /// List the refused edits that the server keeps, oldest first.
     Denials {
@@ -114,6 +122,13 @@ impl AdminCommand {
                 Action::Revoke { device } => {
                     ask(&replica, AdminRequest::Revoke(DeviceNumber(*device))).await?;
                     self.say(&json!({ "revoked": device }), &format!("device {device} is revoked"));
+                    Ok(())
+                }
+                Action::Erase { table, record } => {
+                    let request = AdminRequest::Erase { table: table.clone(), record: *record };
+                    ask(&replica, request).await?;
+                    let what = json!({ "erased": record.to_string(), "table": table.as_str() });
+                    self.say(&what, &format!("record {record} of `{table}` is erased"));
                     Ok(())
                 }
                 Action::Denials { limit } => {

@@ -2,7 +2,7 @@
 //!
 //! The order within a batch: what is gone before what is confirmed (a record may go and come back
 //! in one page), pending edits before those settled (one may be written anew and then settled),
-//! what the user dealt with before what is newly refused. A batch that is written twice leaves
+//! what the user dealt with, or was erased, before what is newly refused. A batch that is written twice leaves
 //! what it left the first time.
 
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), St
         quarantine,
         released,
         kept,
+        erased,
         forgotten,
     } = batch;
     if let Some(meta) = meta {
@@ -37,6 +38,9 @@ pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), St
     write_history(tx, gone, confirmed)?;
     write_rows(tx, rows)?;
     pending::write(tx, edits, settled)?;
+    for record in erased {
+        erase(tx, record, &quarantine)?;
+    }
     write_quarantine(tx, released, quarantine)?;
     write_kept(tx, forgotten, kept)
 }
@@ -109,6 +113,38 @@ fn write_kept(
     for Kept { sequence, pending } in kept {
         let Pending { turn, edit } = pending;
         table.set(&sequence, &KeptEdit { turn, edit })?;
+    }
+    Ok(())
+}
+
+/// Removes what is refused and kept of a record, but for what is refused in this step.
+fn erase(
+    tx: &WriteTransaction,
+    record: RecordId,
+    refused: &[Quarantined],
+) -> Result<(), StoreError> {
+    let mut by_record = QUARANTINE_RECORD.write(tx)?;
+    let numbers: Result<Vec<_>, _> =
+        by_record.starting_with(&record)?.map(|entry| Ok(entry?.0.1)).collect();
+    let (mut entries, mut by_edit) = (QUARANTINE.write(tx)?, QUARANTINE_EDIT.write(tx)?);
+    for number in numbers? {
+        let entry = entries.expect(&number)?;
+        if !refused.contains(&entry) {
+            by_record.delete(&(record, number))?;
+            entries.delete(&number)?;
+            by_edit.delete(&(entry.edit, number))?;
+        }
+    }
+    let mut kept = KEPT.write(tx)?;
+    let mut gone = Vec::new();
+    for entry in kept.all()? {
+        let (sequence, entry) = entry?;
+        if entry.edit.record == record {
+            gone.push(sequence);
+        }
+    }
+    for sequence in gone {
+        kept.delete(&sequence)?;
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ pub(super) static MOVED: Table<EditId, Turn> = Table::new("pending-moved-1");
 /// What is pending on a record: (record id, turn) -> nothing.
 pub(super) static PENDING_RECORD: Table<(RecordId, Turn), ()> = Table::new("pending-record-1");
 /// Refused edits in the order of their arrival: own counter -> entry.
-pub(super) static QUARANTINE: Table<u64, Quarantined> = Table::new("quarantine-1");
+pub(super) static QUARANTINE: Table<u64, Quarantined> = Table::new("quarantine-2");
 /// Where a refused edit is: (edit id, counter of [`QUARANTINE`]) -> nothing.
 pub(super) static QUARANTINE_EDIT: Table<(EditId, u64), ()> = Table::new("quarantine-edit-1");
 /// What is refused of a record: (record id, counter of [`QUARANTINE`]) -> nothing.

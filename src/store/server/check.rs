@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::snapshot::{ServerSnapshot, rebuild};
-use super::tables::{ADMITTED, CODE, DEVICE, DEVICE_KEY, LOG, PLACE, RECORD, REFUSED, STANDING};
+use super::tables::{
+    ADMITTED, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED, STANDING,
+};
 use crate::model::{Sequence, TableName};
 use crate::store::fence::fenced;
 use crate::sync::StoreError;
@@ -12,6 +14,8 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         log(snapshot)?;
         records(snapshot)?;
         devices(snapshot)?;
+        each(ERASED.read(snapshot.tx())?.all()?)?;
+        each(PURGE.read(snapshot.tx())?.all()?)?;
         each(REFUSED.read(snapshot.tx())?.all()?)?;
         each(CODE.read(snapshot.tx())?.all()?)?;
         each(STANDING.read(snapshot.tx())?.all()?)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use redb::WriteTransaction;
 
+use super::erase::erase;
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, ORGANIZATION,
     PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
@@ -33,6 +34,13 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
                 if let Some(log) = &mut log {
                     log.append(*entry, *record)?;
                 }
+            }
+            Operation::Erase(entry) => {
+                // It opens the tables of the log itself.
+                if let Some(log) = log.take() {
+                    log.finish(tx)?;
+                }
+                erase(tx, *entry)?;
             }
             Operation::Refuse(refused) => refuse(tx, *refused)?,
             Operation::PutDevice(device) => put_device(tx, &device)?,

@@ -2,6 +2,7 @@
 
 mod check;
 mod commit;
+mod erase;
 mod snapshot;
 mod tables;
 mod verify;
@@ -11,12 +12,16 @@ use std::sync::Arc;
 
 use redb::StorageBackend;
 
+use super::fence::fenced;
 use super::file::{self, File, FileKind};
 use super::{BackupError, OpenError};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Sequence};
-use crate::sync::{Commit, DeviceRow, LogEntry, RefusedEdit, ServerMeta, ServerStore, StoreError};
+use crate::sync::{
+    Commit, DeviceRow, Erased, LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore,
+    StoreError,
+};
 
 pub use snapshot::ServerSnapshot;
 pub(super) use verify::verify;
@@ -39,7 +44,7 @@ impl RedbServer {
     /// # Errors
     /// It is not there, in use, not ours, damaged, or not to be had.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        File::open(path.as_ref(), FileKind::Server).map(Self::new)
+        Self::purged(path.as_ref(), File::open(path.as_ref(), FileKind::Server)?)
     }
 
     /// Creates the file.
@@ -55,7 +60,8 @@ impl RedbServer {
     /// # Errors
     /// As [`Self::open`] and [`Self::create`].
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        File::open_or_create(path.as_ref(), FileKind::Server, tables::make).map(Self::new)
+        let file = File::open_or_create(path.as_ref(), FileKind::Server, tables::make)?;
+        Self::purged(path.as_ref(), file)
     }
 
     /// Opens other storage than a file, and makes it a server's if it is empty: for tests that let
@@ -112,6 +118,26 @@ impl RedbServer {
 
     fn new(file: File) -> Self {
         Self { file: Arc::new(file) }
+    }
+
+    /// Finishes a purge that a process did not live to finish, before anything else is done.
+    fn purged(path: &Path, file: File) -> Result<Self, OpenError> {
+        let server = Self::new(file);
+        let finished = fenced(|| server.purge());
+        finished.map_err(|error| OpenError::store(path, "finish the purge of it", error))?;
+        Ok(server)
+    }
+
+    /// Writes the file anew if bytes of what was erased may be left in it.
+    fn purge(&self) -> Result<(), StoreError> {
+        if !tables::is_purge_due(self.snapshot()?.tx())? {
+            return Ok(());
+        }
+        if self.file.is_replaceable() {
+            return self.file.rewrite(tables::copy);
+        }
+        // For tests, which look at what is done and not at bytes.
+        self.file.write(|tx| tables::set_purge_due(tx, false))
     }
 
     /// A handle for reading beside this one.
@@ -181,6 +207,14 @@ impl ServerStore for RedbServer {
         self.snapshot()?.admitted(edit)
     }
 
+    fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
+        self.snapshot()?.erased(record)
+    }
+
+    fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
+        self.snapshot()?.all_erased()
+    }
+
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.snapshot()?.log_after(after, limit)
     }
@@ -222,6 +256,12 @@ impl ServerStore for RedbServer {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
-        self.file.write(|tx| commit::write(tx, commit))
+        let erases = commit.operations.iter().any(|it| matches!(it, Operation::Erase(_)));
+        self.file.write(|tx| commit::write(tx, commit))?;
+        if erases && let Err(error) = self.purge() {
+            // The record is erased all the same.
+            tracing::warn!(%error, "erased bytes are left in the file until it is opened next");
+        }
+        Ok(())
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, META, META_KEY, ORGANIZATION, PLACE,
-    POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
+    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
 };
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
@@ -13,7 +13,7 @@ use crate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequenc
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
 use crate::store::reading::Snapshot;
-use crate::sync::{DeviceRow, LogEntry, RefusedEdit, ServerMeta, StoreError};
+use crate::sync::{DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, StoreError};
 
 /// The state of a server at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
@@ -55,8 +55,13 @@ impl ServerSnapshot {
     /// The store cannot be read.
     pub fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
         fenced(|| {
-            let policy = POLICY.read(&self.tx)?.get(&POLICY_KEY.to_owned())?;
-            let Some(policy) = policy else { return Ok(None) };
+            let (policies, key) = (POLICY.read(&self.tx)?, POLICY_KEY.to_owned());
+            let policy = match policies.get(&key)? {
+                Some(policy) => policy,
+                None if self.meta()?.rules.is_none() => return Ok(None),
+                // One bit of redb's makes a whole table seem empty, and this server seem new.
+                None => policies.expect(&key)?,
+            };
             let mut organization = Organization::default();
             for entry in ORGANIZATION.read(&self.tx)?.all()? {
                 organization.set(entry?.1);
@@ -72,6 +77,22 @@ impl ServerSnapshot {
     pub fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError> {
         let kept = fenced(|| RECORD.read(&self.tx)?.get(&record))?;
         kept.map(|kept| rebuild(record, &kept)).transpose()
+    }
+
+    /// A record that was erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
+        fenced(|| ERASED.read(&self.tx)?.get(&record))
+    }
+
+    /// All records that were erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
+        fenced(|| ERASED.read(&self.tx)?.all()?.map(|entry| Ok(entry?.1)).collect())
     }
 
     /// The place in the log of an admitted edit.

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
-use crate::sync::{DeviceRow, LogEntry, RefusedEdit, ServerMeta, StoreError};
+use crate::sync::{DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, StoreError};
 
 /// What the server knows of itself: [`META_KEY`] -> it.
 pub(super) static META: Table<String, ServerMeta> = Table::new("meta-1");
@@ -35,7 +35,10 @@ pub(super) static DEVICE_KEY: Table<PublicKey, DeviceNumber> = Table::new("devic
 pub(super) static CODE: Table<[u8; 8], PublicKey> = Table::new("code-1");
 /// Standings under which devices receive rows: (device, digest) -> standing.
 pub(super) static STANDING: Table<(DeviceNumber, Digest), Vec<u8>> = Table::new("standing-1");
-
+/// Erased records: record id -> what is known of it still.
+pub(super) static ERASED: Table<RecordId, Erased> = Table::new("erased-1");
+/// Whether bytes of what was erased may be left in the file: [`PURGE_KEY`] -> it.
+pub(super) static PURGE: Table<String, bool> = Table::new("purge-1");
 /// The policy in force: [`POLICY_KEY`] -> it.
 pub(super) static POLICY: Table<String, Policy> = Table::new("policy-1");
 /// The organization: kind and id -> row.
@@ -59,12 +62,27 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     DEVICE_KEY.write(tx)?;
     CODE.write(tx)?;
     STANDING.write(tx)?;
+    ERASED.write(tx)?;
+    set_purge_due(tx, false)?;
     POLICY.write(tx)?;
     ORGANIZATION.write(tx)?;
     Ok(())
 }
 
-/// Copies all tables into another file.
+const PURGE_KEY: &str = "due";
+
+/// Whether bytes of what was erased may be left in the file.
+pub(super) fn is_purge_due(tx: &ReadTransaction) -> Result<bool, StoreError> {
+    Ok(PURGE.read(tx)?.get(&PURGE_KEY.to_owned())? == Some(true))
+}
+
+/// Notes whether bytes of what was erased may be left in the file.
+pub(super) fn set_purge_due(tx: &WriteTransaction, is_due: bool) -> Result<(), StoreError> {
+    PURGE.write(tx)?.set(&PURGE_KEY.to_owned(), &is_due)?;
+    Ok(())
+}
+
+/// Copies all tables into another file, in which there is nothing that was deleted.
 pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
     META.copy(from, to)?;
     LOG.copy(from, to)?;
@@ -77,6 +95,8 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     DEVICE_KEY.copy(from, to)?;
     CODE.copy(from, to)?;
     STANDING.copy(from, to)?;
+    ERASED.copy(from, to)?;
+    set_purge_due(to, false)?;
     POLICY.copy(from, to)?;
     ORGANIZATION.copy(from, to)?;
     Ok(())

@@ -6,8 +6,8 @@ use redb::ReadTransaction;
 
 use super::snapshot::rebuild;
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, LOG, META, META_KEY, ORGANIZATION, PLACE, POLICY,
-    RECORD, REFUSED, STANDING,
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION, PLACE,
+    POLICY, PURGE, RECORD, REFUSED, STANDING,
 };
 use crate::gate::{Confirmed, replay};
 use crate::model::{RecordId, Sequence, TableName};
@@ -32,12 +32,16 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&DEVICE_KEY, tx);
     survey.expect(&CODE, tx);
     survey.expect(&STANDING, tx);
+    survey.expect(&ERASED, tx);
+    survey.expect(&PURGE, tx);
     survey.expect(&POLICY, tx);
     survey.expect(&ORGANIZATION, tx);
-    let edits = log(tx, survey);
+    let mut edits = log(tx, survey);
+    erased(tx, survey, &mut edits);
     records(tx, survey, edits);
     devices(tx, survey);
     survey.each(&REFUSED, tx, |_, _, _| {});
+    survey.each(&PURGE, tx, |_, _, _| {});
     survey.each(&STANDING, tx, |_, _, _| {});
     survey.each(&POLICY, tx, |_, _, _| {});
     survey.each(&ORGANIZATION, tx, |survey, name, row| {
@@ -88,6 +92,24 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {
         sequences.sort();
     }
     edits
+}
+
+/// Takes the entries of erased records out of those that make others, and looks whether they are
+/// empty.
+fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, edits: &mut Edits) {
+    survey.each(&ERASED, tx, |survey, record, erased| {
+        let logged = edits.remove(&record).unwrap_or_default();
+        if erased.record != record || logged.last() != Some(&erased.sequence) {
+            let problem = format!("its last entry in the log is not at {}", erased.sequence);
+            survey.misfit(&ERASED, &record, problem);
+        }
+        for sequence in logged {
+            let entry = fenced(|| LOG.read(tx)?.expect(&sequence));
+            if entry.is_ok_and(|entry| !entry.at(sequence).edit.changes.is_empty()) {
+                survey.misfit(&LOG, &sequence, "it holds what was erased");
+            }
+        }
+    });
 }
 
 /// Compares each record with what its entries in the log make.

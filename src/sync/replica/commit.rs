@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use super::ReplicaMachine;
 use super::column_ops;
 use super::desk::{Desk, Made};
@@ -11,7 +9,7 @@ use crate::model::{
     BusinessUnitId, ColumnName, ColumnPermissions, Columns, Denial, Edit, EditId, Op, Owner,
     Principal, RecordId, RecordState, Rights, Rule, Table, TableName, Timestamp,
 };
-use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
+use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
 
 /// What an app wants done to one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,9 +145,11 @@ impl ReplicaMachine {
         let atomic = u32::try_from(parts).unwrap_or(u32::MAX);
         desk.made = Some(Made { counter, atomic });
         self.meta.counter = counter;
-        self.write(store, desk.finish())?;
-        // The edits are made, whatever becomes of the session.
+        let prepared = desk.finish(&self.meta.schema)?;
+        let written = self.write(store, prepared);
+        // The edits are made, whatever becomes of the session. So they may be where that is not known.
         self.push_or_end(store, now);
+        written?;
         Ok(ids)
     }
 
@@ -179,7 +179,7 @@ impl ReplicaMachine {
 
     /// The record as the app sees it, to build an edit on. The desk is shared from then on: judging
     /// looks at other records of the step.
-    fn visible<'d, S: ReplicaStore>(
+    pub(super) fn visible<'d, S: ReplicaStore>(
         desk: &'d mut Desk<'_, S>,
         table: &TableName,
         record: RecordId,
@@ -265,7 +265,7 @@ impl ReplicaMachine {
         Ok(ops)
     }
 
-    fn business_unit_of(&self, owner: &Owner) -> Result<BusinessUnitId, EditError> {
+    pub(super) fn business_unit_of(&self, owner: &Owner) -> Result<BusinessUnitId, EditError> {
         if let Some(unit) = self.unit_of_nobody(owner) {
             return Ok(unit);
         }
@@ -280,16 +280,18 @@ impl ReplicaMachine {
     }
 
     /// Judges an edit as the server will, with the newest grant: what is denied is not stored.
-    fn preview<S: ReplicaStore>(
+    /// Says whether this device knew all that it takes.
+    pub(super) fn preview<S: ReplicaStore>(
         &self,
         desk: &Desk<'_, S>,
         store: &S,
         record: &Record,
         edit: &Edit,
-    ) -> Result<(), EditError> {
+    ) -> Result<bool, EditError> {
         // Before enrolment there is no policy; the server judges what is sent after it.
         if self.meta.enrolment.is_none() {
-            return check(&self.meta.schema, Some(record), edit).map_err(EditError::Denied);
+            let checked = check(&self.meta.schema, Some(record), edit);
+            return checked.map(|()| false).map_err(EditError::Denied);
         }
         let nobody = Denial::of(Rule::NoPrivilege);
         let Some(standing) = &self.standing else { return Err(EditError::Denied(nobody)) };
@@ -305,7 +307,7 @@ impl ReplicaMachine {
         let schema = &self.meta.schema;
         let court = Court { schema, standing: Ok(standing), directory: &directory, find: &find };
         match rule(&court, Some(record), edit) {
-            Ruling::Admissible(_) => Ok(()),
+            Ruling::Admissible(admissible) => Ok(admissible.is_certain()),
             Ruling::Denied(denial) => Err(EditError::Denied(denial)),
             Ruling::Split(denials) => Err(EditError::Denied(
                 denials.into_iter().next().unwrap_or_else(|| Denial::of(Rule::Malformed)),
@@ -338,102 +340,4 @@ impl ReplicaMachine {
         }
         Ok(visible.conflicts(table, column)?)
     }
-
-    /// Takes an entry out of quarantine for good. Its bytes go with the next purge: at the end of the
-    /// next session, or when the store is opened.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub fn discard<S: ReplicaStore>(
-        &mut self,
-        store: &mut S,
-        edit: EditId,
-    ) -> Result<(), StoreError> {
-        self.recover(store)?;
-        self.note_left();
-        let (meta, released) = (Some(self.meta.clone()), vec![edit]);
-        self.keep(store, crate::sync::ReplicaBatch { meta, released, ..Default::default() })
-    }
-
-    /// Tries a refused edit again: judged anew here and then on the server. It is an edit of its
-    /// own now, whose id is returned: where only a part was refused, the rest may have been
-    /// admitted under the old one. The parts of an
-    /// atomic one are tried together.
-    ///
-    /// # Errors
-    /// It is refused again (or is not in quarantine); then it stays there.
-    pub fn retry<S: ReplicaStore>(
-        &mut self,
-        store: &mut S,
-        now: Timestamp,
-        id: EditId,
-    ) -> Result<Vec<EditId>, EditError> {
-        self.recover(store)?;
-        let refused = parts_of(store.quarantine()?, id);
-        if refused.is_empty() {
-            let detail = format!("edit {id} is not in quarantine");
-            return Err(EditError::Denied(Denial::malformed(detail)));
-        }
-        let counter = self.meta.counter + 1;
-        let atomic = if refused.len() > 1 { u32::try_from(refused.len()).unwrap_or(0) } else { 0 };
-        let mut desk = Desk::new(&*store);
-        let mut again = Vec::new();
-        for (part, (old, entries)) in (0..).zip(refused) {
-            let id = EditId { device: id.device, counter, part };
-            let edit = self.again(&mut desk, &*store, now, id, entries)?;
-            let (turn, edit) = (Turn::first(id), Edit { atomic, ..edit });
-            desk.batch.pending.push(Pending { turn, edit });
-            desk.batch.released.push(old);
-            again.push(id);
-        }
-        self.meta.counter = counter;
-        self.write(store, desk.finish())?;
-        self.push_or_end(store, now);
-        Ok(again)
-    }
-
-    /// Writes a refused edit (or what of it was refused) as another, on what is visible now.
-    fn again<S: ReplicaStore>(
-        &self,
-        desk: &mut Desk<'_, S>,
-        store: &S,
-        now: Timestamp,
-        id: EditId,
-        entries: Vec<Quarantined>,
-    ) -> Result<Edit, EditError> {
-        let Some(first) = entries.first() else {
-            return Err(EditError::Denied(Denial::malformed("there is nothing to retry")));
-        };
-        let (name, record) = (first.table.clone(), first.record);
-        let Some(table) = self.meta.schema.table(name.as_str()) else {
-            return Err(EditError::NoSuchTable(name));
-        };
-        let (shared, visible) = Self::visible(desk, &name, record)?;
-        let mut ops: Vec<_> = entries.into_iter().flat_map(|entry| entry.ops).collect();
-        let is_of_column = |op: &Op| op.column().is_some();
-        if visible.exists() && ops.iter().any(is_of_column) {
-            // Someone else created the record meanwhile: what was set here is set there.
-            ops.retain(is_of_column);
-        }
-        let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
-        self.preview(shared, store, visible, &edit)?;
-        let pending = Pending { turn: Turn::first(id), edit: edit.clone() };
-        desk.folder(&name, record)?.add(pending)?;
-        Ok(edit)
-    }
-}
-
-/// The quarantine's entries of an edit, and of those that count together with it.
-pub(super) fn parts_of(
-    quarantine: Vec<Quarantined>,
-    id: EditId,
-) -> BTreeMap<EditId, Vec<Quarantined>> {
-    let mut parts: BTreeMap<EditId, Vec<Quarantined>> = BTreeMap::new();
-    for entry in quarantine {
-        let same = (entry.edit.device, entry.edit.counter) == (id.device, id.counter);
-        if entry.edit == id || (entry.atomic > 0 && same) {
-            parts.entry(entry.edit).or_default().push(entry);
-        }
-    }
-    if parts.contains_key(&id) { parts } else { BTreeMap::new() }
 }

@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use super::actors::Unwritten;
 use crate::crdt::{CrdtError, Record};
-use crate::gate::{Applied, Confirmed};
+use crate::gate::{Applied, Confirmed, absent};
 use crate::model::{
-    Change, Denial, Edit, EditId, Header, Op, RecordId, Section, Sequence, TableName,
+    Change, Denial, Edit, EditId, EditKind, Header, Op, RecordId, Schema, Section, Sequence,
+    TableName, Value,
 };
 use crate::sync::{Held, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
@@ -20,6 +21,18 @@ pub(super) struct Desk<'a, S> {
     pub(super) made: Option<Made>,
     /// Edits that the server admitted: told once this is written.
     pub(super) admitted: Vec<(EditId, Sequence)>,
+    /// Refused edits that are pending again by themselves, and as what: told as well.
+    pub(super) reconsidered: Vec<(EditId, EditId)>,
+    /// Entries of released edits that stay in quarantine.
+    pub(super) remain: Vec<Quarantined>,
+    /// What was pending on erased records, without what it did: told, and not kept.
+    pub(super) erased: Vec<Quarantined>,
+}
+
+/// A folder as it was before edits were added to it.
+pub(super) struct Mark {
+    pending: usize,
+    dirty: bool,
 }
 
 /// Edits that the app made in one commit.
@@ -72,6 +85,12 @@ pub(super) struct Prepared {
     pub(super) changed: Vec<(TableName, RecordId)>,
     /// Edits that the server admitted.
     pub(super) admitted: Vec<(EditId, Sequence)>,
+    /// Refused edits that are pending again, and as what.
+    pub(super) reconsidered: Vec<(EditId, EditId)>,
+    /// Entries of released edits that stay in quarantine.
+    pub(super) remain: Vec<Quarantined>,
+    /// What was pending on erased records.
+    pub(super) erased: Vec<Quarantined>,
     /// Of each record touched: what its pending edits were written on and is not there any more;
     /// `None`: nothing is pending.
     pub(super) past: Vec<(RecordId, Option<Vec<Edit>>)>,
@@ -79,10 +98,6 @@ pub(super) struct Prepared {
     pub(super) unwritten: Unwritten,
     /// Whether records or sections are not here any more.
     pub(super) left: bool,
-}
-
-pub(super) fn is_create(edit: &Edit) -> bool {
-    edit.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
 }
 
 /// Why an edit cannot be written anew where its record is gone.
@@ -162,6 +177,17 @@ impl Folder {
         self.pending.push(pending);
         self.dirty = true;
         Ok(())
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { pending: self.pending.len(), dirty: self.dirty }
+    }
+
+    /// Takes away again what was added since.
+    fn undo(&mut self, mark: &Mark) {
+        self.pending.truncate(mark.pending);
+        self.visible = None;
+        self.dirty = mark.dirty;
     }
 
     /// Takes over new confirmed state, in which one more edit counts.
@@ -329,7 +355,8 @@ fn open_folder<S: ReplicaStore>(
 impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn new(store: &'a S) -> Self {
         let (folders, batch, made, admitted) = Default::default();
-        Self { store, folders, batch, made, admitted }
+        let (reconsidered, remain, erased) = Default::default();
+        Self { store, folders, batch, made, admitted, reconsidered, remain, erased }
     }
 
     /// The record's folder, read on first use.
@@ -389,15 +416,9 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         Some(visible.header().clone())
     }
 
-    /// The records that came, or came back, in this step.
-    pub(super) fn returned(&self) -> BTreeSet<(TableName, RecordId)> {
-        let returned = self.folders.iter().filter(|(_, it)| it.is_new && it.exists());
-        returned.map(|((id, table), _)| (table.clone(), *id)).collect()
-    }
-
-    /// The refused edits, as they were before this step.
-    pub(super) fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
-        self.store.quarantine()
+    /// Whether a record came, or came back, in this step.
+    pub(super) fn brings_records(&self) -> bool {
+        self.folders.values().any(|folder| folder.is_new && folder.exists())
     }
 
     /// The records touched.
@@ -406,12 +427,70 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         touched.map(|((id, table), _)| (table.clone(), *id)).collect()
     }
 
+    /// Takes away again what was added to these records.
+    pub(super) fn undo(
+        &mut self,
+        marks: BTreeMap<(TableName, RecordId), Mark>,
+    ) -> Result<(), StoreError> {
+        for ((table, record), mark) in marks {
+            self.folder(&table, record)?.undo(&mark);
+        }
+        Ok(())
+    }
+
+    /// Whether the records are here that a refused edit needs: the one that it changes, and those
+    /// that it looks up.
+    pub(super) fn has_all_for(
+        &mut self,
+        schema: &Schema,
+        entry: &Quarantined,
+    ) -> Result<bool, StoreError> {
+        // The server has a record of this id, which its author may not read.
+        let is_hidden = entry.denial == absent();
+        if entry.kind != EditKind::Create || is_hidden {
+            let folder = self.folder(&entry.table, entry.record)?;
+            if !folder.visible(&entry.table, entry.record).is_ok_and(Record::exists) {
+                return Ok(false);
+            }
+        }
+        let table = schema.table(entry.table.as_str());
+        for op in &entry.ops {
+            let Op::Put { column, value: Value::Lookup(id) } = op else { continue };
+            let declared = table.and_then(|table| table.column(column.as_str()));
+            let Some(looked_up) = declared.and_then(|column| column.lookup.as_ref()) else {
+                continue;
+            };
+            if !self.is_shown(looked_up, *id)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn is_shown(&mut self, table: &TableName, id: RecordId) -> Result<bool, StoreError> {
+        match self.folders.get_mut(&(id, table.clone())) {
+            Some(folder) => Ok(folder.visible(table, id).is_ok_and(Record::is_active)),
+            None => Ok(self.store.row(table, id)?.is_some()),
+        }
+    }
+
+    /// Notes of newly refused edits what they lack, as all is after this step.
+    fn note_lacking(&mut self, schema: &Schema) -> Result<(), StoreError> {
+        let mut entries = std::mem::take(&mut self.batch.quarantine);
+        for entry in &mut entries {
+            entry.lacking = entry.denial == absent() || !self.has_all_for(schema, entry)?;
+        }
+        self.batch.quarantine = entries;
+        Ok(())
+    }
+
     /// The batch that writes it all, and what is to be told afterwards.
-    pub(super) fn finish(mut self) -> Prepared {
+    pub(super) fn finish(mut self, schema: &Schema) -> Result<Prepared, StoreError> {
+        self.note_lacking(schema)?;
         let mut changed = Vec::new();
         let mut past = Vec::new();
         let (mut unwritten, mut left) = (Unwritten::default(), false);
-        for ((id, table), mut folder) in self.folders {
+        for ((id, table), mut folder) in std::mem::take(&mut self.folders) {
             if !folder.dirty {
                 continue;
             }
@@ -435,6 +514,18 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         if self.made.is_some() {
             self.batch.pending.sort_by_key(|pending| pending.turn);
         }
-        Prepared { batch: self.batch, changed, admitted: self.admitted, unwritten, left, past }
+        let Self { batch, admitted, reconsidered, remain, erased, .. } = self;
+        let left = left || !batch.erased.is_empty();
+        Ok(Prepared {
+            batch,
+            changed,
+            admitted,
+            reconsidered,
+            remain,
+            erased,
+            past,
+            unwritten,
+            left,
+        })
     }
 }

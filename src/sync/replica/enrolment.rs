@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::desk::Desk;
-use super::receive::quarantined;
+use super::quarantine::quarantined;
 use super::{Event, ReplicaMachine};
 use crate::model::{
     BusinessUnitId, Denial, DeviceNumber, EditId, Op, Owner, PolicyEpoch, RecordId, Rule, Schema,
@@ -75,7 +75,7 @@ impl ReplicaMachine {
             all.into_iter().filter(|it| it.edit.id.device == DeviceNumber(0)).collect();
         let Some(enrolment) = self.meta.enrolment.clone() else { return Ok(()) };
         let unit = self.standing.as_ref().and_then(|standing| standing.business_unit()).cloned();
-        let owner = unit.map(|unit| (Owner::User(enrolment.user), unit));
+        let owner = Owner::User(enrolment.user);
         let mut desk = Desk::new(&*store);
         let mut adopted = BTreeSet::new();
         let mut records: BTreeSet<(TableName, RecordId)> = BTreeSet::new();
@@ -86,17 +86,16 @@ impl ReplicaMachine {
             desk.folder(&table, record)?.withdraw(old);
             desk.batch.settled.push(old);
             edit.id = EditId { device: enrolment.device, ..old };
-            let Some((owner, unit)) = &owner else {
-                let denial = Denial::of(Rule::DisabledUser);
-                let epoch = PolicyEpoch::default();
-                let entry = quarantined(&edit, edit.ops().cloned().collect(), denial, epoch, now);
-                desk.batch.quarantine.push(entry);
-                continue;
-            };
             for op in edit.changes.iter_mut().flat_map(|change| &mut Arc::make_mut(change).ops) {
                 if let Op::Own { owner: nobody, business_unit } = op {
-                    (*nobody, *business_unit) = (owner.clone(), unit.clone());
+                    *nobody = owner.clone();
+                    *business_unit = unit.as_ref().unwrap_or(business_unit).clone();
                 }
+            }
+            if unit.is_none() {
+                let (denial, ops) = (Denial::of(Rule::DisabledUser), edit.ops().cloned().collect());
+                desk.batch.quarantine.push(quarantined(&edit, ops, denial, self.epoch, now));
+                continue;
             }
             let counter = first + turn.counter;
             self.meta.counter = self.meta.counter.max(counter);
@@ -108,7 +107,8 @@ impl ReplicaMachine {
         for (table, record) in records {
             self.rebase(&mut desk, now, &table, record, &adopted)?;
         }
-        self.write(store, desk.finish())
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)
     }
 
     /// Ends what ties this device to its user. What is pending must have been sent, or is
@@ -141,8 +141,9 @@ impl ReplicaMachine {
         desk.batch.released = store.quarantine()?.into_iter().map(|entry| entry.edit).collect();
         desk.batch.forgotten = Some(Sequence(u64::MAX));
         self.meta = ReplicaMeta { counter, schema, purge: Purge::Due, ..ReplicaMeta::default() };
-        self.standing = None;
-        self.write(store, desk.finish())?;
+        (self.standing, self.epoch) = (None, PolicyEpoch::default());
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)?;
         self.be_another();
         self.tell(Event::GrantChanged);
         store.rewrite()?;

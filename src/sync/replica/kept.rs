@@ -1,17 +1,11 @@
 //! Own edits that count, kept until the server has stated a backup that holds them: where a server
 //! is restored from an older one, the device sends again what that lacks.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::commit::parts_of;
-use super::desk::{Desk, not_there};
+use super::desk::Desk;
 use super::{Event, ReplicaMachine};
-use crate::crdt::Record;
 use crate::limits::{KEPT_BYTES_MAX, KEPT_EDITS_MAX};
-use crate::model::{Edit, EditId, LogEpoch, RecordId, Sequence, TableName, Timestamp};
-use crate::sync::{
-    Kept, KeptSize, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, Turn,
-};
+use crate::model::{LogEpoch, Sequence};
+use crate::sync::{Kept, KeptSize, Pending, ReplicaBatch, ReplicaStore, StoreError};
 
 /// Edits read at a time.
 const CHUNK: usize = 1_024;
@@ -145,84 +139,6 @@ impl ReplicaMachine {
         }
         is_other
     }
-
-    /// After a restore, edits of records that others have not sent again yet went to quarantine,
-    /// since these are not there. Where such a record comes back, its edits are pending again.
-    pub(super) fn take_back_lost<S: ReplicaStore>(
-        &mut self,
-        desk: &mut Desk<'_, S>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let returned = if self.meta.restored > 0 { desk.returned() } else { BTreeSet::new() };
-        if returned.is_empty() {
-            return Ok(());
-        }
-        let (quarantine, lost) = (desk.quarantine()?, not_there());
-        let is_lost =
-            |entry: &&Quarantined| entry.edit.counter <= self.meta.restored && entry.denial == lost;
-        let is_back = |it: &&Quarantined| returned.contains(&(it.table.clone(), it.record));
-        let lost: BTreeSet<_> =
-            quarantine.iter().filter(is_lost).filter(is_back).map(|entry| entry.edit).collect();
-        for id in lost {
-            let parts = parts_of(quarantine.clone(), id);
-            if !desk.batch.released.contains(&id) && all_are_there(desk, &parts)? {
-                self.make_again(desk, now, parts)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the parts of a refused edit pending again, under their edit ids, all or none.
-    fn make_again<S: ReplicaStore>(
-        &mut self,
-        desk: &mut Desk<'_, S>,
-        now: Timestamp,
-        parts: BTreeMap<EditId, Vec<Quarantined>>,
-    ) -> Result<(), StoreError> {
-        let counter = self.meta.counter + 1;
-        let mut made = Vec::new();
-        let mut seen: BTreeMap<(TableName, RecordId), Record> = BTreeMap::new();
-        for (id, entries) in parts {
-            let Some(first) = entries.first() else { return Ok(()) };
-            let (name, atomic) = (first.table.clone(), first.atomic);
-            let place = (name.clone(), first.record);
-            let visible = desk.folder(&name, first.record)?.visible(&name, first.record);
-            let (Some(table), Ok(visible)) = (self.meta.schema.table(name.as_str()), visible)
-            else {
-                return Ok(());
-            };
-            let record = seen.entry(place).or_insert_with(|| visible.clone());
-            let ops = entries.into_iter().flat_map(|entry| entry.ops).collect();
-            let edit = record.author_by(table, id, |it| self.actors.of(it), now, ops);
-            let edit = Edit { atomic, ..edit };
-            if record.merge(&edit).is_err() {
-                // What it meant is not there: it stays where the user finds it.
-                return Ok(());
-            }
-            made.push(Pending { turn: Turn { counter, part: id.part }, edit });
-        }
-        self.meta.counter = counter;
-        for pending in made {
-            let folder = desk.folder(&pending.edit.table, pending.edit.record)?;
-            folder.add(pending.clone()).map_err(|error| StoreError::Damaged(error.to_string()))?;
-            desk.batch.released.push(pending.edit.id);
-            desk.batch.pending.push(pending);
-        }
-        Ok(())
-    }
-}
-
-/// Whether the records of all parts are there, so that they can be made again.
-fn all_are_there<S: ReplicaStore>(
-    desk: &mut Desk<'_, S>,
-    parts: &BTreeMap<EditId, Vec<Quarantined>>,
-) -> Result<bool, StoreError> {
-    for entry in parts.values().flatten() {
-        if !desk.folder(&entry.table, entry.record)?.exists() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 impl KeptSize {
@@ -231,7 +147,7 @@ impl KeptSize {
         Self { edits: self.edits + 1, bytes: self.bytes.saturating_add(bytes) }
     }
 
-    fn without(self, kept: &Kept) -> Self {
+    pub(super) fn without(self, kept: &Kept) -> Self {
         let bytes = super::push::edit_bytes(&kept.pending.edit) as u64;
         Self { edits: self.edits.saturating_sub(1), bytes: self.bytes.saturating_sub(bytes) }
     }

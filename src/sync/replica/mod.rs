@@ -6,11 +6,14 @@ mod commit;
 mod desk;
 mod directory;
 mod enrolment;
+mod erase;
 mod kept;
 mod purge;
 mod push;
+mod quarantine;
 mod rebase;
 mod receive;
+mod reconsider;
 mod session;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +22,9 @@ use crate::codec::{AdminAnswer, AdminRequest, SecretKey, ToServer};
 use crate::crdt::Documents;
 use crate::gate::Standing;
 use crate::limits::PUSH_WINDOW_EDITS;
-use crate::model::{ActorId, DeviceNumber, Edit, EditId, RecordId, Sequence, TableName, UserId};
+use crate::model::{
+    ActorId, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName, UserId,
+};
 use crate::sync::{
     Entropy, Grant, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
 };
@@ -28,6 +33,7 @@ pub use commit::{Draft, EditError, Intent};
 pub use desk::replay;
 pub use directory::DeviceDirectory;
 pub use enrolment::SignOutError;
+pub use quarantine::Amendment;
 pub use session::{Purpose, SessionError};
 
 use actors::Actors;
@@ -69,8 +75,17 @@ pub enum Event {
         /// Its place in the log.
         sequence: Sequence,
     },
-    /// An edit of this device, or part of it, does not count; it is in quarantine.
+    /// An edit of this device, or part of it, does not count; it is in quarantine. Of a record that
+    /// was erased nothing is: such an entry names no operations.
     Denied(Quarantined),
+    /// A refused edit of this device, or what of it was refused, left quarantine by itself: it may
+    /// be allowed now. It is pending again, as an edit of its own.
+    Reconsidered {
+        /// The refused edit.
+        edit: EditId,
+        /// What it is now.
+        again: EditId,
+    },
     /// So many admitted edits are no longer kept although no backup of the server is known to hold
     /// them: they would be lost if it were restored from an older one.
     NotKept {
@@ -101,11 +116,15 @@ pub struct ReplicaMachine {
     key: SecretKey,
     meta: ReplicaMeta,
     standing: Option<Standing>,
+    /// The policy that the grant is of.
+    epoch: PolicyEpoch,
     actors: Actors,
     /// What pending edits of a record were written on and is not there any more: refused while
     /// they have to wait before they are written anew. Kept in memory alone: after a restart they
     /// keep their places as numbers.
     past: BTreeMap<RecordId, Vec<Edit>>,
+    /// Edits refused since it was opened, the latest last: some have left quarantine.
+    refused: VecDeque<EditId>,
     /// Long texts that the user is editing.
     documents: Documents,
     entropy: Entropy,
@@ -132,8 +151,10 @@ impl ReplicaMachine {
             key,
             meta: store.meta()?,
             standing: None,
+            epoch: PolicyEpoch::default(),
             actors: Actors::new(ActorId { device: DeviceNumber(0), incarnation: 0 }),
             past: BTreeMap::new(),
+            refused: VecDeque::new(),
             documents: Documents::default(),
             entropy: Entropy::new(seed),
             session: None,
@@ -212,12 +233,13 @@ impl ReplicaMachine {
     }
 
     fn take_grant(&mut self) -> Result<(), StoreError> {
-        self.standing = match &self.meta.grant {
+        (self.standing, self.epoch) = match &self.meta.grant {
             Some(bytes) => {
                 let grant = Grant::from_store(bytes);
-                grant.map_err(|error| StoreError::Damaged(error.to_string()))?.standing
+                let grant = grant.map_err(|error| StoreError::Damaged(error.to_string()))?;
+                (grant.standing, grant.epoch)
             }
-            None => None,
+            None => (None, PolicyEpoch::default()),
         };
         Ok(())
     }

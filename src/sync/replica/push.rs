@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desk::{Desk, is_create};
+use super::desk::Desk;
 use super::{Output, ReplicaMachine};
 use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
 use crate::crdt::{ChangeHash, Document, Documents};
@@ -29,8 +29,13 @@ impl ReplicaMachine {
             return Ok(());
         }
         self.purge(store, now)?;
-        let Waiting { edits: waiting, ask } = self.mend(store, now)?;
+        let Waiting { edits: waiting, mut ask } = self.mend(store, now)?;
         let mut edits = self.unsent(store)?;
+        if self.session.as_ref().is_some_and(|session| session.flush.0 == 0) {
+            // The server says which of them are of records that were erased meanwhile.
+            let refused = store.quarantine()?.into_iter().map(|entry| (entry.edit, entry.record));
+            ask.extend(refused);
+        }
         let (receipt, waits) = (self.receipt(now)?, self.waits_to_purge());
         let Some(session) = &mut self.session else { return Ok(()) };
         session.sent = edits.last().map_or(session.sent, |last| last.turn.max(session.sent));
@@ -48,10 +53,10 @@ impl ReplicaMachine {
         }
         session.flush.0 += 1;
         let number = session.flush.0;
-        session.asked.extend(&ask);
+        session.asked.extend(ask.iter().map(|(edit, _)| edit));
         self.outputs.extend(receipt);
-        if !ask.is_empty() {
-            self.outputs.push_back(Output::Send(ToServer::Ask(ask)));
+        for ask in ask.chunks(CHANGE_SET_EDITS_MAX) {
+            self.outputs.push_back(Output::Send(ToServer::Ask(ask.to_vec())));
         }
         self.fetch(self.meta.wanted.clone());
         for set in self.sign(&*store, edits)? {
@@ -114,17 +119,18 @@ impl ReplicaMachine {
                 return Ok(waiting);
             }
             // What could not be written anew makes room for others.
-            self.write(store, desk.finish())?;
+            let prepared = desk.finish(&self.meta.schema)?;
+            self.write(store, prepared)?;
         }
     }
 
     /// Edits of a record out of reach that may have been admitted in a session before, for all
     /// that this device knows: after starting anew no notice tells.
-    fn unasked(&self, pending: &[Pending]) -> Vec<EditId> {
+    fn unasked(&self, pending: &[Pending]) -> Vec<(EditId, RecordId)> {
         let Some(session) = &self.session else { return Vec::new() };
-        let changes = pending.iter().filter(|pending| !is_create(&pending.edit));
-        let ids = changes.map(|pending| pending.edit.id);
-        ids.filter(|id| !session.asked.contains(id)).collect()
+        let changes = pending.iter().filter(|pending| !pending.edit.is_create());
+        let ids = changes.map(|pending| (pending.edit.id, pending.edit.record));
+        ids.filter(|(id, _)| !session.asked.contains(id)).collect()
     }
 
     /// Whether what pending edits of a record build on may be on its way still. On what is not here
@@ -170,8 +176,8 @@ impl ReplicaMachine {
 #[derive(Default)]
 struct Waiting {
     edits: BTreeSet<EditId>,
-    /// Those of them about which the server is to be asked.
-    ask: Vec<EditId>,
+    /// Those of them about which the server is to be asked, with their records.
+    ask: Vec<(EditId, RecordId)>,
 }
 
 /// These edits, and those that count together with one of them.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desk::{Folder, is_create, not_there, stands};
+use super::desk::{Folder, not_there, stands};
 use crate::crdt::{Fate, Rebase, Record, Translated};
 use crate::limits::CHANGE_OPS_MAX;
 use crate::model::{
@@ -175,7 +175,7 @@ impl<'a> Places<'a> {
         edit: &Edit,
         parts: &mut Vec<(Edit, Vec<Op>, Denial)>,
     ) -> Anew {
-        let is_new = is_create(edit);
+        let is_new = edit.is_create();
         // Someone else created the record of this key: what was set here is set there.
         let joins = is_new && record.exists();
         if !is_new && !record.exists() {

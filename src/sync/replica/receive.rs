@@ -1,19 +1,18 @@
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, Folder, Prepared, is_create, not_there};
+use super::desk::{Desk, Folder, Prepared, not_there};
+use super::quarantine::quarantined;
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
 use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
 use crate::gate::{Attestation, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
-    ActorId, Denial, Edit, EditId, LogEpoch, Op, PolicyEpoch, RecordId, Schema, Section, Sequence,
+    ActorId, Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Section, Sequence,
     TableName, Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
-use crate::sync::{
-    Grant, GrantError, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError,
-};
+use crate::sync::{Grant, GrantError, Pending, ReplicaBatch, ReplicaStore, StoreError};
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
 fn damaged(error: impl ToString) -> StoreError {
@@ -78,7 +77,8 @@ impl ReplicaMachine {
         }
         self.meta.grant_digest = Some(grant.digest()?);
         self.meta.grant = Some(bytes);
-        self.standing = grant.standing;
+        (self.standing, self.epoch) = (grant.standing, grant.epoch);
+        self.note_news();
         // In one step: what was made before enrolment must never be on its way, or built on, as
         // nobody's.
         self.adopt(store, now)?;
@@ -102,7 +102,8 @@ impl ReplicaMachine {
             desk.folder(&table, record)?.forget();
         }
         self.take_back_kept(&*store, &mut desk, common, is_other_life)?;
-        self.write(store, desk.finish())
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)
     }
 
     fn verdicts<S: ReplicaStore>(
@@ -114,7 +115,12 @@ impl ReplicaMachine {
         let mut desk = Desk::new(&*store);
         let wanted = self.meta.wanted.clone();
         for (id, verdict) in verdicts {
-            let Some(pending) = store.pending(id)? else { continue };
+            let Some(pending) = store.pending(id)? else {
+                if verdict == Verdict::Erased {
+                    self.erase_refused(&*store, &mut desk, now, id)?;
+                }
+                continue;
+            };
             let (table, record) = (pending.edit.table, pending.edit.record);
             let folder = desk.folder(&table, record)?;
             match verdict {
@@ -135,6 +141,7 @@ impl ReplicaMachine {
                         session.later.insert(id);
                     }
                 }
+                Verdict::Erased => self.erase(&*store, &mut desk, now, &table, record)?,
                 Verdict::Denied { denial, epoch } => {
                     if let Some(edit) = folder.withdraw(id) {
                         desk.batch.settled.push(id);
@@ -149,7 +156,8 @@ impl ReplicaMachine {
             }
         }
         self.mend_touched(&mut desk, now)?;
-        self.write(store, desk.finish())?;
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)?;
         self.fetch_new(&wanted);
         Ok(())
     }
@@ -171,7 +179,7 @@ impl ReplicaMachine {
             entries.extend(taken.map(|(edit, ops)| quarantined(&edit, ops, denial, epoch, now)));
         }
         let edit = folder.pending.iter().find(|pending| pending.edit.id == id);
-        let possible = folder.exists() || edit.is_none_or(|pending| is_create(&pending.edit));
+        let possible = folder.exists() || edit.is_none_or(|pending| pending.edit.is_create());
         // Where its record is out of reach by now the rest cannot be written anew.
         let rest = if possible { None } else { folder.withdraw(id) };
         if let Some(rest) = rest {
@@ -189,12 +197,24 @@ impl ReplicaMachine {
         store: &mut S,
         prepared: Prepared,
     ) -> Result<(), StoreError> {
-        let Prepared { mut batch, changed, admitted, unwritten, left, past } = prepared;
+        let Prepared {
+            mut batch,
+            changed,
+            admitted,
+            reconsidered,
+            remain,
+            erased,
+            unwritten,
+            left,
+            past,
+        } = prepared;
         if left {
             self.note_left();
         }
         batch.meta = Some(self.meta.clone());
-        let refused = batch.quarantine.clone();
+        let mut refused = batch.quarantine.clone();
+        refused.extend(erased);
+        batch.quarantine.extend(remain);
         self.keep(store, batch)?;
         for (record, past) in past {
             match past {
@@ -210,7 +230,11 @@ impl ReplicaMachine {
             self.tell(Event::Admitted { edit, sequence });
         }
         for entry in refused {
+            self.note_refused(entry.edit);
             self.tell(Event::Denied(entry));
+        }
+        for (edit, again) in reconsidered {
+            self.tell(Event::Reconsidered { edit, again });
         }
         self.tell_changed(changed);
         Ok(())
@@ -242,11 +266,11 @@ impl ReplicaMachine {
             desk.batch.pending.extend(pending);
             desk.batch.settled.extend(rebased.void);
             for (edit, ops, denial) in rebased.parts {
-                let entry = quarantined(&edit, ops, denial, PolicyEpoch::default(), now);
+                let entry = quarantined(&edit, ops, denial, self.epoch, now);
                 desk.batch.quarantine.push(entry);
             }
             for (edit, denial) in rebased.impossible {
-                records.extend(park(desk, &edit, &denial, now)?);
+                records.extend(park(desk, &edit, &denial, self.epoch, now)?);
             }
             if let Some(session) = &mut self.session {
                 session.later.retain(|id| !rebased.again.contains(id));
@@ -263,7 +287,6 @@ impl ReplicaMachine {
         desk: &mut Desk<'_, S>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.take_back_lost(desk, now)?;
         for (table, record) in desk.touched() {
             let folder = desk.folder(&table, record)?;
             if !folder.is_stale(&table, record) {
@@ -290,13 +313,17 @@ impl ReplicaMachine {
         let mut desk = Desk::new(&*store);
         let wanted = self.meta.wanted.clone();
         for entry in page.entries {
-            self.entry(&mut desk, word, entry)?;
+            self.entry(&*store, &mut desk, now, word, entry)?;
         }
         self.meta.watermark = page.watermark;
         self.meta.scope = page.scope;
         self.meta.authors.extend(page.authors);
         self.mend_touched(&mut desk, now)?;
-        self.write(store, desk.finish())?;
+        if desk.brings_records() {
+            self.note_news();
+        }
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)?;
         self.bound_kept(store)?;
         self.fetch_new(&wanted);
         Ok(())
@@ -316,7 +343,9 @@ impl ReplicaMachine {
 
     fn entry<S: ReplicaStore>(
         &mut self,
+        store: &S,
         desk: &mut Desk<'_, S>,
+        now: Timestamp,
         word: &Attestation,
         entry: Entry,
     ) -> Result<(), StoreError> {
@@ -337,6 +366,7 @@ impl ReplicaMachine {
                 self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
                 Ok(())
             }
+            Entry::Erased { table, record, .. } => self.erase(store, desk, now, &table, record),
             Entry::Gone { sequence, table, record } => {
                 let folder = desk.folder(&table, record)?;
                 self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
@@ -422,10 +452,20 @@ impl ReplicaMachine {
         sequence: Sequence,
     ) -> Result<(), StoreError> {
         let folder = desk.folder(table, record)?;
-        if folder.version().is_some_and(|held| held >= sequence) || self.is_wanted(table, record) {
+        if folder.version().is_some_and(|held| held >= sequence) {
             return Ok(());
         }
-        if !folder.exists() && !is_create(&edit) {
+        if self.is_wanted(table, record) {
+            // What the user saw of an own edit stays, where it fits, until the whole record is here.
+            let own = self.meta.enrolment.as_ref().is_some_and(|it| it.device == edit.id.device);
+            let applied =
+                own.then(|| apply(folder.confirmed.clone(), &word.admits(edit, sequence)));
+            if let Some(Ok(applied)) = applied {
+                folder.confirm(applied);
+            }
+            return Ok(());
+        }
+        if !folder.exists() && !edit.is_create() {
             // A first value of a secured column builds on nothing, and yet is no record.
             self.want(table, record);
             return Ok(());
@@ -509,7 +549,8 @@ impl ReplicaMachine {
         if let Some(session) = &mut self.session {
             session.asked.extend(asked);
         }
-        self.write(store, desk.finish())
+        let prepared = desk.finish(&self.meta.schema)?;
+        self.write(store, prepared)
     }
 }
 
@@ -519,12 +560,11 @@ fn park<S: ReplicaStore>(
     desk: &mut Desk<'_, S>,
     edit: &Edit,
     denial: &Denial,
+    epoch: PolicyEpoch,
     now: Timestamp,
 ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
-    let keep = |edit: &Edit| {
-        let epoch = PolicyEpoch::default();
-        quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now)
-    };
+    let keep =
+        |edit: &Edit| quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now);
     let mut records = Vec::new();
     desk.batch.quarantine.push(keep(edit));
     desk.batch.settled.push(edit.id);
@@ -535,16 +575,4 @@ fn park<S: ReplicaStore>(
         }
     }
     Ok(records)
-}
-
-pub(super) fn quarantined(
-    edit: &Edit,
-    ops: Vec<Op>,
-    denial: Denial,
-    epoch: PolicyEpoch,
-    at: Timestamp,
-) -> Quarantined {
-    let (table, record) = (edit.table.clone(), edit.record);
-    let (id, atomic) = (edit.id, edit.atomic);
-    Quarantined { edit: id, table, record, atomic, ops, denial, epoch, at }
 }

@@ -94,6 +94,10 @@ pub(super) struct Session {
     pub(super) retries: u32,
     /// Up to where a backup of the server holds the log; `None`: it makes none.
     pub(super) backed_up: Option<Sequence>,
+    /// Whether something is new by which refused edits may be judged otherwise.
+    pub(super) news: bool,
+    /// How often refused edits were tried again one after the other, without other news.
+    pub(super) rounds: u32,
     /// The last [`ToServer::Flush`] sent, and the last answered.
     pub(super) flush: (u32, u32),
     /// How far a purge is.
@@ -137,6 +141,8 @@ impl ReplicaMachine {
             asked: BTreeSet::new(),
             retries: 0,
             backed_up: None,
+            news: true,
+            rounds: 0,
             flush: (0, 0),
             purge: PurgeStage::default(),
             purged: None,
@@ -225,6 +231,9 @@ impl ReplicaMachine {
                 // Only now: what is sent depends on the stage.
                 result?;
                 self.push(store, now)?;
+                if self.reconsider(store, now)? {
+                    self.push(store, now)?;
+                }
                 // So does whether all is settled.
                 if !was_up_to_date && self.is_up_to_date() {
                     self.tell(Event::UpToDate);

@@ -65,6 +65,13 @@ impl ServerMachine {
                 AdminAnswer::Devices(infos?)
             }
             AdminRequest::Revoke(device) => self.revoke(store, device)?,
+            AdminRequest::Erase { table, record } => {
+                if self.erase(store, now, &table, record)? {
+                    AdminAnswer::Erased
+                } else {
+                    AdminAnswer::Refused(AdminRefusal::NoSuchRecord(table, record))
+                }
+            }
             AdminRequest::Denials { limit } => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(ADMIN_DENIALS_MAX);
                 let refused = store.refused(limit)?;
@@ -156,6 +163,7 @@ fn name_of(request: &AdminRequest) -> &'static str {
         AdminRequest::Change { .. } => "change",
         AdminRequest::Devices => "devices",
         AdminRequest::Revoke(_) => "revoke",
+        AdminRequest::Erase { .. } => "erase",
         AdminRequest::Denials { .. } => "denials",
     }
 }

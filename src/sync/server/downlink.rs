@@ -10,7 +10,7 @@ use crate::model::{
     DeviceNumber, Edit, EditId, Header, Op, RecordId, Schema, Section, Sequence, TableName, UserId,
     Verdict,
 };
-use crate::sync::{LogEntry, ServerStore, StoreError};
+use crate::sync::{Erased, LogEntry, ServerStore, StoreError};
 
 impl ServerMachine {
     /// Sends the device what is next, if there is room.
@@ -85,7 +85,11 @@ impl ServerMachine {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let Some(device) = &mut connection.device else { return Ok(()) };
         let found = store.record(record)?.filter(|found| found.record().table() == table);
+        let erased = if found.is_none() { store.erased(record)? } else { None };
+        // Who wrote it has more of it than what is shown.
+        let erased = erased.filter(|erased| erased.authors.contains(&device.number));
         let entry = found.and_then(|found| device.whole(&found));
+        let entry = entry.or_else(|| erased.map(Erased::into_entry));
         let gone = || Entry::Gone { sequence: head, table: table.clone(), record };
         let page = device.page(store, vec![entry.unwrap_or_else(gone)])?;
         self.send(id, ToDevice::Page(page));
@@ -94,19 +98,23 @@ impl ServerMachine {
 }
 
 impl ServerMachine {
-    /// Says which of the device's own edits are admitted.
+    /// Says which of the device's own edits are admitted, and which are of erased records.
     pub(super) fn ask<S: ServerStore>(
         &mut self,
         store: &S,
         id: ConnectionId,
-        edits: Vec<EditId>,
+        edits: Vec<(EditId, RecordId)>,
     ) -> Result<(), StoreError> {
         let device = self.connections.get(&id).and_then(|it| it.device.as_ref());
         let Some(number) = device.map(|device| device.number) else { return Ok(()) };
         let mut verdicts = Vec::new();
-        for edit in edits.into_iter().filter(|edit| edit.device == number) {
-            let admitted = store.admitted(edit)?;
-            verdicts.extend(admitted.map(|sequence| (edit, Verdict::Admitted(sequence))));
+        for (edit, record) in edits {
+            if store.erased(record)?.is_some() {
+                verdicts.push((edit, Verdict::Erased));
+            } else if edit.device == number {
+                let admitted = store.admitted(edit)?;
+                verdicts.extend(admitted.map(|sequence| (edit, Verdict::Admitted(sequence))));
+            }
         }
         if !verdicts.is_empty() {
             self.send(id, ToDevice::Verdicts(verdicts));
@@ -116,7 +124,11 @@ impl ServerMachine {
 }
 
 impl Device {
-    fn page<S: ServerStore>(&mut self, store: &S, entries: Vec<Entry>) -> Result<Page, StoreError> {
+    pub(super) fn page<S: ServerStore>(
+        &mut self,
+        store: &S,
+        entries: Vec<Entry>,
+    ) -> Result<Page, StoreError> {
         let authors = self.authors(store, &entries)?;
         Ok(Page { entries, watermark: self.seen, scope: self.scope.clone(), authors })
     }
@@ -129,7 +141,7 @@ impl Device {
     ) -> Result<Vec<(DeviceNumber, UserId)>, StoreError> {
         let edits = entries.iter().filter_map(|entry| match entry {
             Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => Some(edit),
-            Entry::Own { .. } | Entry::Gone { .. } => None,
+            Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } => None,
         });
         let mut authors = Vec::new();
         for change in edits.flat_map(|edit| &edit.changes) {
@@ -217,10 +229,21 @@ impl Device {
             let check = edit_digest(&readable).map_err(|e| StoreError::Damaged(e.to_string()))?;
             page.push(Entry::Own { sequence, id: edit.id, table: table.clone(), record, check });
         }
-        let Some(current) = reading.record(record)? else { return Ok(()) };
         let held_before = match before {
             None => self.may_hold(&table, after),
             Some(before) => before.as_ref().is_some_and(|it| self.may_hold(&table, it)),
+        };
+        let Some(current) = reading.record(record)? else {
+            // It was erased, here or later.
+            let Some(erased) = reading.store.erased(record)? else { return Ok(()) };
+            let seen = held_before || is_own || self.reader.reads(&table, after);
+            if erased.sequence == sequence {
+                let told = seen || erased.authors.contains(&self.number);
+                page.extend(told.then(|| erased.into_entry()));
+            } else if seen && (before.is_some() || self.is_turning()) {
+                page.push(Entry::Gone { sequence, table, record });
+            }
+            return Ok(());
         };
         let is_new = matches!(before, Some(None));
         if !self.reader.reads(&table, current.record().header()) {
@@ -317,7 +340,7 @@ fn entry_bytes(entry: &Entry) -> usize {
         Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => {
             32 + 16 * edit.changes.len() + edit.ops().map(Op::size).sum::<usize>()
         }
-        Entry::Own { .. } | Entry::Gone { .. } => 64,
+        Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } => 64,
     }
 }
 

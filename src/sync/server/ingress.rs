@@ -239,14 +239,18 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 let denial = denial.unwrap_or_else(|| Denial::malformed("a part is refused"));
                 Verdict::Denied { denial, epoch }
             }
+            Verdict::Erased => Verdict::Denied { denial: Denial::erased(), epoch: self.epoch },
             other => other,
         };
-        if let Verdict::Denied { denial, .. } = &verdict {
-            for part in parts {
-                self.keep_refused(part.clone(), user, denial.clone());
+        let mut verdicts = Vec::new();
+        for part in parts {
+            if let Verdict::Denied { denial, .. } = &verdict {
+                self.keep_refused(part.clone(), user, denial.clone())?;
             }
+            let is_erased = self.is_erased(part.record)?;
+            verdicts.push((part.id, if is_erased { Verdict::Erased } else { verdict.clone() }));
         }
-        Ok(parts.iter().map(|part| (part.id, verdict.clone())).collect())
+        Ok(verdicts)
     }
 
     /// Rebuilds all changes, admitted or not, and checks that they come out as at their author's.
@@ -338,6 +342,11 @@ impl<'a, S: ServerStore> Session<'a, S> {
         if let Some(sequence) = self.admitted(edit.id)? {
             return Ok(Some(Verdict::Admitted(sequence)));
         }
+        if self.is_erased(edit.record)? {
+            // Its id is never used again: what is left of it on some device does not bring it back.
+            self.keep_refused(edit.clone(), user, Denial::erased())?;
+            return Ok(Some(Verdict::Erased));
+        }
         let epoch = self.epoch;
         let forged = edit.id.device != device
             || edit.changes.iter().any(|change| change.id.actor.device != device);
@@ -349,7 +358,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         Ok(match ruling {
             Ruling::Admissible(admissible) => self.admit(edit, admissible, user)?,
             Ruling::Denied(denial) => {
-                self.keep_refused(edit.clone(), user, denial.clone());
+                self.keep_refused(edit.clone(), user, denial.clone())?;
                 Some(Verdict::Denied { denial, epoch })
             }
             Ruling::Split(columns) => {
@@ -361,7 +370,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                         });
                     }
                     part.changes.retain(|change| !change.ops.is_empty());
-                    self.keep_refused(part, user, denial.clone());
+                    self.keep_refused(part, user, denial.clone())?;
                 }
                 Some(Verdict::Split { columns, epoch })
             }
@@ -434,16 +443,29 @@ impl<'a, S: ServerStore> Session<'a, S> {
             }
             Err(error) => {
                 let denial = Denial::malformed(error.to_string());
-                self.keep_refused(edit.clone(), user, denial.clone());
+                self.keep_refused(edit.clone(), user, denial.clone())?;
                 Ok(Some(Verdict::Denied { denial, epoch: self.epoch }))
             }
         }
     }
 
-    fn keep_refused(&mut self, edit: Edit, user: &UserId, denial: Denial) {
+    fn is_erased(&mut self, record: RecordId) -> Result<bool, StoreError> {
+        Ok(self.record(record)?.is_none() && self.store.erased(record)?.is_some())
+    }
+
+    fn keep_refused(
+        &mut self,
+        mut edit: Edit,
+        user: &UserId,
+        denial: Denial,
+    ) -> Result<(), StoreError> {
+        if self.is_erased(edit.record)? {
+            edit.changes.clear();
+        }
         let (user, epoch, at) = (user.clone(), self.epoch, self.now);
         let refused = RefusedEdit { edit, user, denial, epoch, at };
         self.operations.push(Operation::Refuse(Box::new(refused)));
+        Ok(())
     }
 
     fn record(&mut self, id: RecordId) -> Result<Option<&Confirmed>, StoreError> {

@@ -3,6 +3,7 @@
 mod admin;
 mod connection;
 mod downlink;
+mod erase;
 mod following;
 mod generation;
 mod ingress;

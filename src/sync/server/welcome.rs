@@ -111,7 +111,8 @@ impl ServerMachine {
         let welcome =
             ToDevice::Welcome { device, user, epoch, resumed, time: now, backed_up, common };
         self.send(id, welcome);
-        self.refresh(store, now, id)
+        self.refresh(store, now, id)?;
+        if resumed { Ok(()) } else { self.tell_erased(store, id, device) }
     }
 
     /// Whether what the device says that it has fits what is known here; otherwise it must start

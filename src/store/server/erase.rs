@@ -1,0 +1,60 @@
+//! How a record is erased: its place in the log stays, and what it held goes.
+
+use std::collections::BTreeSet;
+
+use redb::WriteTransaction;
+
+use super::tables::{ADMITTED, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, set_purge_due};
+use crate::model::DeviceNumber;
+use crate::sync::{Erased, LogEntry, RefusedEdit, StoreError};
+
+/// Goes over the whole log: records are erased so rarely that no index is worth its place.
+pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreError> {
+    let (record, table) = (entry.edit.record, entry.edit.table.clone());
+    let mut authors = BTreeSet::new();
+    let mut log = LOG.write(tx)?;
+    let mut emptied = Vec::new();
+    for logged in log.all()? {
+        let (sequence, logged) = logged?;
+        let mut earlier = logged.at(sequence);
+        if earlier.edit.record == record {
+            authors.insert(earlier.edit.id.device);
+            earlier.edit.changes.clear();
+            emptied.push(earlier);
+        }
+    }
+    for earlier in emptied {
+        let (sequence, logged) = Logged::of(earlier);
+        log.set(&sequence, &logged)?;
+    }
+    let mut refused = REFUSED.write(tx)?;
+    let mut gone = Vec::new();
+    for entry in refused.all()? {
+        let (number, entry) = entry?;
+        let entry = RefusedEdit::from(entry);
+        if entry.edit.record == record {
+            authors.insert(entry.edit.id.device);
+            gone.push(number);
+        }
+    }
+    for number in gone {
+        refused.delete(&number)?;
+    }
+    authors.remove(&DeviceNumber::SERVER);
+    let (edit, (sequence, logged)) = (entry.edit.id, Logged::of(entry));
+    log.set(&sequence, &logged)?;
+    ADMITTED.write(tx)?.set(&edit, &sequence)?;
+    RECORD.write(tx)?.delete(&record)?;
+    let place = (table.clone(), record);
+    let mut places = PLACE.write(tx)?;
+    let was_there = places.get(&place)? == Some(true);
+    places.delete(&place)?;
+    if was_there {
+        let mut counts = COUNT.write(tx)?;
+        let count = counts.get(&table)?.unwrap_or(0).saturating_sub(1);
+        counts.set(&table, &count)?;
+    }
+    let erased = Erased { table, record, sequence, authors: authors.into_iter().collect() };
+    ERASED.write(tx)?.set(&record, &erased)?;
+    set_purge_due(tx, true)
+}
