@@ -40,8 +40,10 @@ impl Columns {
         all
     }
 
-    /// The first of the columns of another row, with these values: as many as there are.
-    pub(crate) fn like(row: &Self, values: Vec<Value>) -> Self {
+    /// The first of the columns of another row, with these values: as many as both have.
+    #[must_use]
+    pub fn like(row: &Self, mut values: Vec<Value>) -> Self {
+        values.truncate(row.names().len());
         let names = match &row.names {
             Some(names) if names.len() == values.len() => Some(Arc::clone(names)),
             Some(names) => names.get(..values.len()).map(|first| Arc::new(first.to_vec())),
@@ -51,7 +53,8 @@ impl Columns {
     }
 
     /// The names alone: for [`Self::like`].
-    pub(crate) fn without_values(&self) -> Self {
+    #[must_use]
+    pub fn without_values(&self) -> Self {
         Self { names: self.names.clone(), values: Vec::new() }
     }
 

@@ -10,7 +10,8 @@ use serde_json::{Map, Value as Json};
 use super::Row;
 use crate::codec::Digest;
 use crate::gate::{RecordFacts, Standing, can_read_column};
-use crate::model::{ColumnName, Header, SECURED, TableName};
+use crate::model::secured::SECURED;
+use crate::model::{ColumnName, Header, TableName};
 use crate::sync::replica::ReplicaMachine;
 
 /// What the newest grant says of reading, apart from the machine: who reads does not wait for it.
