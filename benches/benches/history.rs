@@ -21,6 +21,8 @@ const EDITS: usize = 100_000;
 const EDITS_WITHOUT: usize = 10_000;
 /// Edits between two sessions.
 const ROUND: usize = 500;
+/// Edits between two backups of the server: devices keep what they made since the last one.
+const BACKUP: usize = 5_000;
 /// The text stays so long.
 const LETTERS: usize = 200;
 
@@ -171,6 +173,11 @@ async fn run(edits: usize, limits: Limits) -> Outcome<()> {
             writer.sync().await?;
             seconds += start.elapsed().as_secs_f64();
             done = until;
+            if done % BACKUP == 0 {
+                let copy = world.path("backup.redb");
+                let _ = std::fs::remove_file(&copy);
+                world.server.backup(&copy).await?;
+            }
         }
         line(&world, &writer, record, done, seconds / f64::from(u32::try_from(done - from)?))?;
     }

@@ -12,6 +12,9 @@ use crate::model::{
 };
 use crate::sync::{Enrolment, Quarantined, StoreError, StoredRow};
 
+/// So many rows have room from the start.
+const ROOM_MAX: usize = 1 << 16;
+
 /// A row as the app reads it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
@@ -142,14 +145,30 @@ impl Replica {
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let sight = self.shared.sight();
-        let is_secured = |column: &ColumnName| sight.secured(table).contains(column);
-        let asked: Vec<_> = equal.iter().map(|(column, _)| column.as_str()).collect();
-        let looks =
-            if equal.iter().any(|(column, _)| is_secured(column)) { usize::MAX } else { limit };
-        let rows = self.shared.reader.snapshot()?.find(table, equal, after, looks)?;
-        let rows = rows.into_iter().map(|(id, row)| Row::new(id, row, table, &sight));
-        let is_known = |row: &Row| asked.iter().all(|column| !row.read(column).is_hidden());
-        Ok(rows.filter(is_known).take(limit).collect())
+        let snapshot = self.shared.reader.snapshot()?;
+        let fits = |row: &Row| {
+            equal.iter().all(|(column, value)| match row.read(column.as_str()) {
+                Secured::Known(held) => held == value,
+                Secured::Hidden => false,
+            })
+        };
+        let all = if equal.is_empty() { snapshot.row_count(table)? } else { 0 };
+        let room = limit.min(usize::try_from(all).unwrap_or(usize::MAX)).min(ROOM_MAX);
+        let mut found = Vec::with_capacity(room);
+        if limit == 0 {
+            return Ok(found);
+        }
+        for row in snapshot.rows(table, after)? {
+            let (id, row) = row?;
+            let row = Row::new(id, row, table, &sight);
+            if fits(&row) {
+                found.push(row);
+            }
+            if found.len() == limit {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// How many rows a table has.

@@ -112,3 +112,38 @@ async fn confirmed_reads_leave_out_what_is_pending() {
     assert_eq!(row(ann.get(&table("account"), id).unwrap()), Some((text("bank"), true)));
     assert_eq!(row(ann.get_confirmed(&table("account"), id).unwrap()), Some((text("cash"), false)));
 }
+
+#[tokio::test]
+async fn rows_are_found_by_their_values_page_by_page() {
+    let office = Office::open();
+    let ann = office.device("ann", "ann").await;
+    let account = table("account");
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        let name = text(if number % 2 == 0 { "cash" } else { "bank" });
+        let values = columns([("name", name), ("balance", Value::Integer(number % 3))]);
+        ids.push((ann.insert(&account, values).await.unwrap().0, number));
+    }
+    let bare = ann.insert(&account, columns([("name", text("bank"))])).await.unwrap().0;
+    // They come in the order of their ids.
+    ids.sort_unstable();
+    let of = |wanted: &dyn Fn(i64) -> bool| {
+        ids.iter().filter(|it| wanted(it.1)).map(|it| it.0).collect::<Vec<_>>()
+    };
+    let find = |equal: &[(&str, Value)], after, limit| {
+        let equal: Vec<_> =
+            equal.iter().map(|(name, it)| (name.parse().unwrap(), it.clone())).collect();
+        let found = ann.find(&account, &equal, after, limit).unwrap();
+        found.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let cash = ("name", text("cash"));
+    let even = of(&|number| number % 2 == 0);
+    assert_eq!(find(std::slice::from_ref(&cash), None, 9), even);
+    assert_eq!(find(std::slice::from_ref(&cash), Some(even[1]), 2), even[2..4]);
+    assert_eq!(find(std::slice::from_ref(&cash), None, 0), []);
+    let zero = ("balance", Value::Integer(0));
+    assert_eq!(find(&[cash, zero], None, 9), of(&|number| number % 6 == 0));
+    assert_eq!(find(&[("balance", Value::Null)], None, 9), [bare]);
+    assert_eq!(find(&[("balance", Value::Integer(7))], None, 9), []);
+    assert_eq!(find(&[], None, usize::MAX).len(), 11);
+}

@@ -88,27 +88,6 @@ fn rows_are_counted() {
 }
 
 #[test]
-fn rows_are_found_by_values() {
-    let Fixture { mut store, _folder, .. } = fixture();
-    let status = |n| if n % 2 == 0 { "open" } else { "done" };
-    let made = (0..10).map(|n: i64| ("t", n.unsigned_abs(), Some(row(status(n), n % 3))));
-    store.commit(rows(made)).unwrap();
-    let snapshot = store.snapshot().unwrap();
-    let find = |equal: &[(&str, Value)], after, limit| {
-        let equal: Vec<_> = equal.iter().map(|(name, it)| (column(name), it.clone())).collect();
-        let found = snapshot.find(&table("t"), &equal, after, limit).unwrap();
-        found.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
-    };
-    let open = ("status", Value::Text("open".into()));
-    let zero = ("number", Value::Integer(0));
-    assert_eq!(find(std::slice::from_ref(&open), None, 9), [0, 2, 4, 6, 8].map(id));
-    assert_eq!(find(std::slice::from_ref(&open), Some(id(2)), 2), [4, 6].map(id));
-    assert_eq!(find(&[open, zero], None, 9), [0, 6].map(id));
-    assert_eq!(find(&[("never set", Value::Null)], None, 3), [0, 1, 2].map(id));
-    assert_eq!(find(&[("never set", Value::Integer(0))], None, 3), []);
-}
-
-#[test]
 fn confirmed_only_is_read_beside_what_is_pending() {
     let Fixture { mut store, _folder, mut rng } = fixture();
     let first = edit(&mut rng, edit_id(9, 1, 0), &Record::new(table("t"), id(1)));

@@ -10,7 +10,7 @@ use super::tables::{
     ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
-use crate::model::{ColumnName, EditId, RecordId, Sequence, TableName, Value};
+use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::store::fence::fenced;
 use crate::store::file::File;
 use crate::store::reading::{Readers, Snapshot};
@@ -101,30 +101,6 @@ impl ReplicaSnapshot {
             let (entries, reader) = (Some(entries), RowReader::default());
             Ok(Rows { entries, reader, _file: self.tx.readers() })
         })
-    }
-
-    /// Up to `limit` rows from behind `after` whose columns hold all these values; a column that
-    /// was never set is null. Looks at row after row.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn find(
-        &self,
-        table: &TableName,
-        equal: &[(ColumnName, Value)],
-        after: Option<RecordId>,
-        limit: usize,
-    ) -> Result<Vec<(RecordId, StoredRow)>, StoreError> {
-        let fits = |row: &StoredRow| {
-            equal
-                .iter()
-                .all(|(column, value)| row.columns.get(column).unwrap_or(&Value::Null) == value)
-        };
-        let is_found = |row: &Result<(RecordId, StoredRow), StoreError>| match row {
-            Ok((_, row)) => fits(row),
-            Err(_) => true,
-        };
-        self.rows(table, after)?.filter(is_found).take(limit).collect()
     }
 
     /// How many rows a table has.
