@@ -62,6 +62,13 @@ fn all_seeds_hold() {
     assert!(failed.is_empty(), "{} seeds fail: {failed:?}", failed.len());
 }
 
+/// An edit that was in the log already, on a device that started anew, was never settled: the
+/// server told the log from its end on.
+#[test]
+fn what_was_admitted_before_a_device_started_anew_is_settled() {
+    assert_eq!(run(100_396, None).0, Ok(()));
+}
+
 #[test]
 fn same_seed_same_trace() {
     for seed in [1, 2, 3] {

@@ -8,6 +8,7 @@ mod directory;
 mod enrolment;
 mod erase;
 mod kept;
+mod passed;
 mod purge;
 mod push;
 mod quarantine;

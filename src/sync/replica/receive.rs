@@ -106,7 +106,7 @@ impl ReplicaMachine {
         self.write(store, prepared)
     }
 
-    fn verdicts<S: ReplicaStore>(
+    pub(super) fn verdicts<S: ReplicaStore>(
         &mut self,
         store: &mut S,
         now: Timestamp,
@@ -133,7 +133,7 @@ impl ReplicaMachine {
                     desk.admitted.push((id, sequence));
                     self.want(&table, record);
                 }
-                Verdict::Admitted(_) => {}
+                Verdict::Admitted(sequence) => self.note_admitted(id, sequence),
                 Verdict::Reauthor => {
                     if let Some(session) = &mut self.session
                         && !session.again.contains(&id)
@@ -326,7 +326,7 @@ impl ReplicaMachine {
         self.write(store, prepared)?;
         self.bound_kept(store)?;
         self.fetch_new(&wanted);
-        Ok(())
+        self.settle_passed(store, now)
     }
 
     /// Asks for whole records.
@@ -504,6 +504,7 @@ impl ReplicaMachine {
             // What there was nothing in for this device is not to be looked through again.
             self.save(store)?;
         }
+        self.settle_passed(store, now)?;
         let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.1 = number;
         let later = std::mem::take(&mut session.later);

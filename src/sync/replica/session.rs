@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::purge::PurgeStage;
 use super::{Event, Output, ReplicaMachine};
@@ -90,6 +90,8 @@ pub(super) struct Session {
     pub(super) later: BTreeSet<EditId>,
     /// Edits on records out of reach, about which the server was asked whether they are admitted.
     pub(super) asked: BTreeSet<EditId>,
+    /// Edits that are in the log, at places that the watermark has not reached.
+    pub(super) admitted: BTreeMap<EditId, Sequence>,
     /// How often the server wanted something anew, one after the other.
     pub(super) retries: u32,
     /// Up to where a backup of the server holds the log; `None`: it makes none.
@@ -139,6 +141,7 @@ impl ReplicaMachine {
             again: BTreeSet::new(),
             later: BTreeSet::new(),
             asked: BTreeSet::new(),
+            admitted: BTreeMap::new(),
             retries: 0,
             backed_up: None,
             news: true,
