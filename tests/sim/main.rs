@@ -69,6 +69,13 @@ fn what_was_admitted_before_a_device_started_anew_is_settled() {
     assert_eq!(run(100_396, None).0, Ok(()));
 }
 
+/// An edit went to quarantine in a session because its record was not there, which had been erased
+/// since the server was asked about it: what it holds stayed until the next session.
+#[test]
+fn what_is_lost_to_an_erasure_during_a_session_is_not_kept() {
+    assert_eq!(run(101_966, None).0, Ok(()));
+}
+
 #[test]
 fn same_seed_same_trace() {
     for seed in [1, 2, 3] {

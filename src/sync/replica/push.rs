@@ -93,6 +93,8 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
     ) -> Result<Waiting, StoreError> {
+        // They go to quarantine. Their records may have been erased since the server was asked.
+        let mut lost = Vec::new();
         loop {
             let mut desk = Desk::new(&*store);
             let mut waiting = Waiting::default();
@@ -111,10 +113,13 @@ impl ReplicaMachine {
                     waiting.edits.extend(ids);
                     waiting.ask.extend(ask.into_iter().filter(|_| !must_wait));
                 } else {
+                    let changes = folder.pending.iter().filter(|it| !here && !it.edit.is_create());
+                    lost.extend(changes.map(|pending| (pending.edit.id, record)));
                     self.rebase(&mut desk, now, &table, record, &BTreeSet::new())?;
                 }
             }
             if desk.touched().is_empty() {
+                waiting.ask.extend(lost);
                 waiting.edits = with_followers(store, waiting.edits)?;
                 return Ok(waiting);
             }
