@@ -9,7 +9,7 @@ use tidegate::sync::replica::{Draft, Intent};
 
 use crate::cases::{Case, generated, person, record};
 use crate::needles::Needles;
-use crate::net::{Net, columns, text};
+use crate::net::{Net, columns, sections, text};
 
 const OLD: &str = "overwritten-0815-77a1c3f2";
 const NEW: &str = "remaining-0816-5e9d2b10";
@@ -171,5 +171,25 @@ fn a_column_that_moves_to_a_group_and_out_of_it_stays_where_it_is_read() {
     }
     for at in [*writer, *other] {
         assert!(net.devices[at].store.quarantine().unwrap().is_empty());
+    }
+}
+
+/// Nothing is moved by halves: a copy in its new section would hide that the old one still has it.
+#[test]
+fn a_record_that_is_too_large_to_move_stays_as_it_is() {
+    for (length, moves) in [(1_000, true), (400_000, false)] {
+        let mut case = graded();
+        let Case { net, table, writer, other, .. } = &mut case;
+        for name in ["name", "note", "grade"] {
+            let long = text(&"x".repeat(length));
+            net.set(*writer, table, record(0), columns([(name, long)]));
+            net.settle();
+        }
+        secure(net, true);
+        net.settle();
+        let held = sections(net, *writer, table, record(0));
+        assert_eq!(held.iter().any(|column| column.as_str() == "grade"), moves, "{length}");
+        assert_eq!(grade(net, *writer, table), Some(text(&"x".repeat(length))));
+        assert_eq!(net.row(*other, table, record(0)).get("note"), Some(&text(&"x".repeat(length))));
     }
 }

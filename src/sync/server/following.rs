@@ -84,6 +84,14 @@ impl Following {
         sequence: Sequence,
     ) -> Option<Admissible> {
         let sections = self.columns_move.then(|| record.misplaced(table))?;
+        let fits =
+            |section| record.new_generation(table, section, machine.actor, self.now).is_some();
+        if !sections.iter().all(fits) {
+            // Half of it moved would look as if all had.
+            let (table, record) = (&table.id, record.id());
+            tracing::warn!(%table, %record, "too large to move columns to other sections");
+            return None;
+        }
         renewal(record, table, &sections, (machine.meta.epoch, sequence), self.now)
     }
 }
