@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{CrdtError, History, Record};
-use crate::limits::{CHANGE_OPS_MAX, COUNTER_STEP_MAX, EDIT_BYTES_MAX};
+use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX};
 use crate::model::{
     ActorId, Change, ChangeRef, Column, ColumnName, Op, Section, Table, Timestamp, Value,
     check_extent,
@@ -108,7 +108,10 @@ impl Record {
         actor: ActorId,
         time: Timestamp,
     ) -> Option<Change> {
-        let ops: Vec<Op> = self.held(table, section).flat_map(from_nothing).collect();
+        let ops: Vec<Op> = self
+            .held(table, section)
+            .flat_map(|(column, value)| Op::from_nothing(column, value))
+            .collect();
         let bytes: usize = ops.iter().map(Op::size).sum();
         let fits = ops.len() <= CHANGE_OPS_MAX && bytes <= EDIT_BYTES_MAX;
         if !fits || check_extent(&ops).is_err() {
@@ -146,17 +149,5 @@ impl Record {
 
     fn column_histories(&self) -> impl Iterator<Item = (&Section, &History)> {
         self.sections().filter(|(section, _)| **section != Section::Header)
-    }
-}
-
-/// The operations that make this value where there is none.
-pub(super) fn from_nothing((column, value): (&ColumnName, &Value)) -> Vec<Op> {
-    match value {
-        // To put it would undo what others add to a column in which they saw nothing yet.
-        Value::Counter(by) if by.unsigned_abs() <= COUNTER_STEP_MAX => {
-            vec![Op::Increment { column: column.clone(), by: *by }]
-        }
-        Value::Null => vec![Op::Put { column: column.clone(), value: Value::Null }],
-        value => Op::difference(column, &Value::Null, value),
     }
 }

@@ -6,6 +6,7 @@ mod column_edit;
 mod columns;
 mod difference;
 mod edit_kind;
+mod flat;
 mod id;
 mod json;
 pub mod name;
@@ -29,6 +30,7 @@ pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, 
 pub use column_edit::{ColumnEdit, MisfitOpError};
 pub use columns::Columns;
 pub use edit_kind::EditKind;
+pub use flat::Flat;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
