@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod downlink;
 mod erase;
+mod filling;
 mod following;
 mod generation;
 mod ingress;
