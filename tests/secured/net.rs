@@ -17,7 +17,8 @@ use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
-    ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, ServerMachine,
+    ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, RulesError,
+    ServerMachine,
 };
 use tidegate::sync::{Purge, ReplicaStore as _, ServerStore as _};
 
@@ -236,6 +237,29 @@ impl Net {
         self.change_rules(|policy, _| change(policy));
     }
 
+    /// Tries to put a schema in force.
+    pub(crate) fn try_schema(
+        &mut self,
+        change: impl FnOnce(&mut Schema),
+    ) -> Result<(), RulesError> {
+        let rules = self.changed(|_, _, schema| change(schema));
+        let result = self.server.set_rules(&mut self.store, now(), rules);
+        self.drain_server();
+        result
+    }
+
+    /// The server's process ends, and one begins that is given another schema.
+    pub(crate) fn try_restart(
+        &mut self,
+        change: impl FnOnce(&mut Schema),
+    ) -> Result<(), RulesError> {
+        let rules = self.changed(|_, _, schema| change(schema));
+        (0..self.devices.len()).for_each(|at| self.part(at));
+        let identity = self.home.identity();
+        self.server = ServerMachine::open(&mut self.store, identity, rules, self.clock, [5; 32])?;
+        Ok(())
+    }
+
     /// Puts a policy and a schema in force.
     pub(crate) fn change_rules(&mut self, change: impl FnOnce(&mut Policy, &mut Schema)) {
         self.change_all(|policy, _, schema| change(policy, schema));
@@ -249,6 +273,12 @@ impl Net {
     }
 
     fn change_all(&mut self, change: impl FnOnce(&mut Policy, &mut Organization, &mut Schema)) {
+        let rules = self.changed(change);
+        self.server.set_rules(&mut self.store, now(), rules).unwrap();
+        self.drain_server();
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Policy, &mut Organization, &mut Schema)) -> Rules {
         let (mut policy, mut organization, mut schema) = {
             let rules = self.server.rules();
             let roster = rules.roster();
@@ -256,9 +286,7 @@ impl Net {
         };
         change(&mut policy, &mut organization, &mut schema);
         let roster = Roster::new(Arc::new(policy), Arc::new(organization));
-        let rules = Rules::new(schema, roster).unwrap();
-        self.server.set_rules(&mut self.store, now(), rules).unwrap();
-        self.drain_server();
+        Rules::new(schema, roster).unwrap()
     }
 
     /// Gives or takes away a profile of column security.
@@ -341,12 +369,7 @@ impl Net {
 
     /// The server's process ends and begins anew: all connections with it.
     pub(crate) fn restart_server(&mut self) {
-        (0..self.devices.len()).for_each(|at| self.part(at));
-        let rules = self.server.rules();
-        let rules = Rules::new(rules.schema().clone(), rules.roster().clone()).unwrap();
-        let identity = self.home.identity();
-        self.server =
-            ServerMachine::open(&mut self.store, identity, rules, self.clock, [5; 32]).unwrap();
+        self.try_restart(|_| {}).unwrap();
     }
 
     /// An administrator erases a record.

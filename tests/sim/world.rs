@@ -6,7 +6,9 @@ use std::time::Duration;
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
 use tidegate::model::{Edit, EditId, Op, RecordId, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
-use tidegate::sync::server::{ConnectionId, HistoryBounds, Identity, PageBounds, ServerMachine};
+use tidegate::sync::server::{
+    ConnectionId, HistoryBounds, Identity, PageBounds, RulesError, ServerMachine,
+};
 use tidegate::sync::{LogEntry, Purge, Quarantined, ReplicaStore as _, StoreError};
 
 use crate::links::Link;
@@ -337,7 +339,8 @@ impl World {
     pub(crate) fn open_server(&mut self) -> Check {
         let rules = self.rules_for(&self.people).rules();
         let (now, seed) = (self.time(), self.rng.seed());
-        match ServerMachine::open(&mut self.disk, self.identity.clone(), rules, now, seed) {
+        let opened = ServerMachine::open(&mut self.disk, self.identity.clone(), rules, now, seed);
+        match opened.map_err(of_store) {
             Ok(mut server) => {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
@@ -397,7 +400,7 @@ impl World {
                 self.note_truth()?;
                 self.drain_server()
             }
-            Err(error) => self.server_result(Err(error)),
+            Err(error) => self.server_result(Err(of_store(error))),
         }
     }
 
@@ -488,5 +491,13 @@ impl World {
                 server.disconnected(ConnectionId(id));
             }
         }
+    }
+}
+
+/// Nothing is so large here that it could not follow.
+fn of_store(error: RulesError) -> StoreError {
+    match error {
+        RulesError::Store(error) => error,
+        other => StoreError::Damaged(other.to_string()),
     }
 }

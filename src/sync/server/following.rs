@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{ServerMachine, server_edit};
+use super::{RulesError, ServerMachine, server_edit};
 use crate::codec::ScanPlace;
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Admissible, Confirmed, Follow, apply, follow_owner, renew};
@@ -27,12 +27,15 @@ pub(super) struct Following {
 impl Following {
     /// The entries of the log behind `head` by which all records follow: one for each that the schema
     /// concerns, and then one for all whose owners moved.
+    ///
+    /// # Errors
+    /// The store cannot be read, or one of them cannot follow.
     pub(super) fn entries<S: ServerStore>(
         &self,
         machine: &ServerMachine,
         store: &S,
         head: Sequence,
-    ) -> Result<Vec<Operation>, StoreError> {
+    ) -> Result<Vec<Operation>, RulesError> {
         let mut operations = Vec::new();
         if self.moved.is_empty() && !self.columns_move {
             return Ok(operations);
@@ -52,7 +55,7 @@ impl Following {
                 };
                 let sequence = next(&operations);
                 if let Some(admissible) =
-                    self.follow_schema(machine, table, confirmed.record(), sequence)
+                    self.follow_schema(machine, table, confirmed.record(), sequence)?
                 {
                     let (operation, after) =
                         append(confirmed, &admissible, sequence, self.now, self.epoch)?;
@@ -103,23 +106,35 @@ impl Following {
         Ok(Some(Operation::Append { entry, records }))
     }
 
+    /// The edit by which columns of a record move to the sections where the schema has them. `None`:
+    /// they are there.
     fn follow_schema(
         &self,
         machine: &ServerMachine,
         table: &Table,
         record: &Record,
         sequence: Sequence,
-    ) -> Option<Admissible> {
-        let sections = self.columns_move.then(|| record.misplaced(table))?;
-        let fits =
-            |section| record.new_generation(table, section, machine.actor, self.now).is_some();
-        if !sections.iter().all(fits) {
-            // Half of it moved would look as if all had.
-            let (table, record) = (&table.id, record.id());
-            tracing::warn!(%table, %record, "too large to move columns to other sections");
-            return None;
+    ) -> Result<Option<Admissible>, RulesError> {
+        if !self.columns_move {
+            return Ok(None);
         }
-        renewal(record, table, &sections, (machine.meta.epoch, sequence), self.now)
+        let sections = record.misplaced(table);
+        // Left as it is, or moved by halves, it would look as if it had moved.
+        let immovable = |why: String| {
+            let (table, record) = (table.id.clone(), record.id());
+            RulesError::Immovable { table, record, why }
+        };
+        for section in &sections {
+            let written = record.new_generation(table, section, machine.actor, self.now);
+            written.map_err(|oversize| immovable(oversize.to_string()))?;
+        }
+        let place = (machine.meta.epoch, sequence);
+        match renewal(record, table, &sections, place, self.now) {
+            None if !sections.is_empty() => {
+                Err(immovable("written anew it would hold other values".into()))
+            }
+            renewal => Ok(renewal),
+        }
     }
 }
 
@@ -140,7 +155,7 @@ pub(super) fn renewal(
 ) -> Option<Admissible> {
     let actor = only_here(epoch, sequence);
     let changes = sections.iter().map(|section| record.new_generation(table, section, actor, now));
-    let changes = changes.flatten().map(Arc::new).collect();
+    let changes = changes.filter_map(Result::ok).map(Arc::new).collect();
     let (table, id) = (record.table().clone(), server_edit(epoch, sequence));
     renew(record, &Edit { id, table, record: record.id(), atomic: 0, changes })
 }
