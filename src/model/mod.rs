@@ -26,7 +26,7 @@ mod verdict;
 
 pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};
-pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, index};
+pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, extent, index};
 pub use column_edit::{ColumnEdit, MisfitOpError};
 pub use columns::Columns;
 pub use edit_kind::EditKind;

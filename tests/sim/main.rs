@@ -76,6 +76,12 @@ fn what_is_lost_to_an_erasure_during_a_session_is_not_kept() {
     assert_eq!(run(101_966, None).0, Ok(()));
 }
 
+/// A user moved away and back before the device was told anything: it was told that it is where it was.
+#[test]
+fn who_turned_away_and_back_is_told_nothing() {
+    assert_eq!(run(200_863, None).0, Ok(()));
+}
+
 #[test]
 fn same_seed_same_trace() {
     for seed in [1, 2, 3] {

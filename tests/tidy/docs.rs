@@ -47,6 +47,7 @@ const NOUNS: &[&str] = &[
     "Log",
     "Log epoch",
     "Machine",
+    "Move",
     "Notice",
     "Offline profile",
     "Organization key",
