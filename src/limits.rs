@@ -51,6 +51,9 @@ pub const GENERATION_DAYS: u32 = 365;
 /// A section in which values stand side by side may have so many times the changes of another, so
 /// that one of the values can be chosen.
 pub const CONFLICTS_KEPT_TIMES: usize = 4;
+/// Records of which sections begin anew in one step of the server, before devices that could not read
+/// them get them; and what the last one in the step needs beside.
+pub const BEGUN_AT_ONCE_MAX: usize = 256;
 /// Operations in one change of a section.
 pub const CHANGE_OPS_MAX: usize = 10_000;
 /// Characters and items that one change puts into texts and lists or takes out of them. Each is an

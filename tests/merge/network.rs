@@ -196,7 +196,10 @@ impl Network {
                         None => assert!(self.hostile, "nobody is at {id:?}"),
                     }
                 }
-                ServerOutput::LookOn(id) => self.server.writable(&self.store, id).unwrap(),
+                ServerOutput::LookOn(id) => {
+                    self.server.writable(&self.store, id).unwrap();
+                    self.server.rule(&mut self.store, now()).unwrap();
+                }
                 ServerOutput::Close(id, _) if self.hostile => {
                     self.server.disconnected(id);
                     let of = self.devices.iter_mut().find(|it| it.connection == Some(id));

@@ -72,12 +72,12 @@ delete = "organization"
 /// More than are in a page.
 const MANY: usize = 1_000;
 
-fn visit() -> TableName {
+pub(crate) fn visit() -> TableName {
     "visit".parse().unwrap()
 }
 
 /// Ann, in the south, owns so many records.
-fn visits(count: usize) -> (Net, usize) {
+pub(crate) fn visits(count: usize) -> (Net, usize) {
     let mut net = Net::new(SCHEMA, POLICY, None, None);
     let ann = net.enroll("ann");
     let draft = |number: usize| {
@@ -124,7 +124,7 @@ fn held(net: &Net, at: usize) -> Vec<RecordId> {
 
 /// The device holds all records of the server, equal to the bit.
 #[track_caller]
-fn assert_equal(net: &Net, at: usize) {
+pub(crate) fn assert_equal(net: &Net, at: usize) {
     let all = net.store.scan(None, usize::MAX).unwrap();
     assert_eq!(held(net, at).len(), all.len(), "device {at}");
     for theirs in all {

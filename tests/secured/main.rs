@@ -14,6 +14,7 @@ mod hints;
 mod moved;
 mod needles;
 mod net;
+mod newcomers;
 mod purge;
 mod refused;
 mod unsent;

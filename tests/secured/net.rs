@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate::codec::{
-    EnrollCode, Entry, Page, SecretKey, ToDevice, ToServer, decode_message, encode_message,
+    EnrollCode, EnrollTerms, Entry, Page, SecretKey, ToDevice, ToServer, decode_message,
+    encode_message,
 };
 use tidegate::gate::Roster;
 use tidegate::model::{
@@ -114,7 +115,15 @@ impl Net {
         let store = RedbReplica::create(&path).unwrap();
         let key = SecretKey::from_seed([10 + number; 32]);
         let user: UserId = user.parse().unwrap();
-        let code = self.home.enroll_code_at(vec!["there:1".into()], &user, 3_600_000).unwrap();
+        let identity = self.home.identity();
+        let terms = EnrollTerms {
+            addresses: vec!["there:1".into()],
+            organization: identity.organization,
+            user,
+            nonce: u64::from(number).to_le_bytes(),
+            expires: now().plus_millis(3_600_000),
+        };
+        let code = EnrollCode::mint(&identity.key, terms).unwrap();
         let machine = ReplicaMachine::open(&store, key.clone(), [20 + number; 32]).unwrap();
         let (up, down, received, sent, events) = Default::default();
         let (connection, caught) = (None, None);
@@ -272,7 +281,10 @@ impl Net {
         });
     }
 
-    fn change_all(&mut self, change: impl FnOnce(&mut Policy, &mut Organization, &mut Schema)) {
+    pub(crate) fn change_all(
+        &mut self,
+        change: impl FnOnce(&mut Policy, &mut Organization, &mut Schema),
+    ) {
         let rules = self.changed(change);
         self.server.set_rules(&mut self.store, now(), rules).unwrap();
         self.drain_server();
@@ -317,10 +329,20 @@ impl Net {
                     let to = self.devices.iter_mut().find(|it| it.connection == Some(id));
                     to.unwrap().down.push_back(encode_message(&message).unwrap());
                 }
-                ServerOutput::LookOn(id) => self.server.writable(&self.store, id).unwrap(),
+                ServerOutput::LookOn(id) => self.writable(id),
                 ServerOutput::Close(_, refusal) => panic!("{refusal}"),
             }
         }
+    }
+
+    /// The device sends this, whatever it is.
+    pub(crate) fn say(&mut self, at: usize, message: &ToServer) {
+        self.devices[at].up.push_back(encode_message(message).unwrap());
+    }
+
+    fn writable(&mut self, id: ConnectionId) {
+        self.server.writable(&self.store, id).unwrap();
+        self.server.rule(&mut self.store, self.clock).unwrap();
     }
 
     fn deliver_up(&mut self, at: usize) {
@@ -347,7 +369,7 @@ impl Net {
         self.drain(at);
         if is_page {
             let id = self.devices[at].connection.unwrap();
-            self.server.writable(&self.store, id).unwrap();
+            self.writable(id);
             self.drain_server();
         }
         true

@@ -20,6 +20,7 @@ mod links;
 mod memory;
 mod merge;
 mod oracle;
+mod past;
 mod people;
 mod planted;
 mod privileges;

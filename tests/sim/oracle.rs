@@ -358,13 +358,17 @@ impl World {
                 Entry::Edit { edit, .. } if edit.id.counter != 0 || edit.atomic != 0 => {
                     return Err(format!("{user} is told of which commit {} is", edit.id));
                 }
-                Entry::Edit { sequence, edit } => (edit, self.header_at(*sequence, edit.record)),
+                Entry::Edit { sequence, edit } => {
+                    self.check_news(user, *sequence, edit)?;
+                    (edit, self.header_at(*sequence, edit.record))
+                }
                 Entry::Moved { sequence, legs, .. } => {
                     self.check_moved(user, *sequence, legs)?;
                     continue;
                 }
                 Entry::Whole { record, version } => {
                     self.check_version(at, record, *version)?;
+                    self.check_past(user, record)?;
                     (record, Some(Naive::of(record)))
                 }
                 Entry::Own { .. } => continue,

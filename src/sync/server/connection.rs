@@ -4,7 +4,9 @@ use std::sync::Arc;
 use super::Resolved;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::gate::{RecordFacts, Standing, can_read, can_read_column};
-use crate::model::{DeviceNumber, Edit, Header, Schema, Section, Sequence, TableName, UserId};
+use crate::model::{
+    DeviceNumber, Edit, Header, RecordId, Schema, Section, Sequence, TableName, UserId,
+};
 
 /// One device that is connected.
 #[derive(Debug)]
@@ -154,6 +156,27 @@ impl Device {
     /// Whether a scan has ended, and with another scope than the device knows of.
     pub(super) fn ends_elsewhere(&self) -> bool {
         !self.is_turning() && self.scope != self.told
+    }
+
+    /// Whether the device was sent this section of a record, which had this header then. Of several
+    /// standings held it is not known which one a row came under, or whether a scan came so far.
+    pub(super) fn has(
+        &self,
+        table: &TableName,
+        record: RecordId,
+        header: &Header,
+        section: &Section,
+    ) -> bool {
+        let reads = |reader: &Reader| {
+            reader.reads(table, header) && reader.reads_section(table, header, section)
+        };
+        let passed =
+            self.looked.as_ref().is_some_and(|at| (table, record) <= (&at.table, at.record));
+        if self.is_turning() && !passed {
+            self.scope.complete && self.held.iter().any(reads)
+        } else {
+            reads(&self.reader)
+        }
     }
 
     /// Whether the device may hold a record with this header. While a scan is under way, what it

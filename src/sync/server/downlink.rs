@@ -2,14 +2,14 @@
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
 use super::connection::{Begun, Device, LogPlace};
-use super::filling::Filling;
+use super::filling::{Filling, Next, Telling};
+use super::past::{Fetch, Pasts};
 use super::reading::Reading;
 use super::{ConnectionId, Output, PageBounds, ServerMachine};
 use crate::codec::{Entry, MovedLeg, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::{Confirmed, Follow};
 use crate::model::{
-    DeviceNumber, Edit, EditId, Header, RecordId, Schema, Section, Sequence, TableName, UserId,
-    Verdict,
+    DeviceNumber, Edit, EditId, Header, RecordId, Section, Sequence, TableName, UserId, Verdict,
 };
 use crate::sync::{EntryKind, Erased, Follower, Leg, LogEntry, ServerStore, StoreError};
 
@@ -34,10 +34,7 @@ impl ServerMachine {
         store: &S,
         id: ConnectionId,
     ) -> Result<(), StoreError> {
-        let reading = Reading::new(store, std::mem::take(&mut self.recent));
-        let result = self.tell(&reading, id);
-        self.recent = reading.into_recent();
-        result
+        self.reading(store, |machine, reading| machine.tell(reading, id))
     }
 
     /// As [`Self::pump`], for one of many devices.
@@ -47,6 +44,9 @@ impl ServerMachine {
         id: ConnectionId,
     ) -> Result<(), StoreError> {
         let store = reading.store;
+        if self.waiting.has(id) {
+            return Ok(());
+        }
         let waits = self.queue.iter().any(|(from, _)| *from == id);
         let (head, bounds) = (self.meta.head, self.page_bounds);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
@@ -55,21 +55,41 @@ impl ServerMachine {
             return Ok(());
         }
         if device.seen < LogPlace::behind(head) {
-            let entries = device.log_page(reading, bounds, head)?;
-            if entries.as_ref().is_none_or(|entries| !entries.is_empty()) {
-                connection.writable = false;
-                let page = entries.map(|entries| device.page(store, entries)).transpose()?;
-                self.send_page(id, page);
-                return Ok(());
+            match device.log_page(reading, bounds, head)? {
+                Next::Page(entries) if entries.is_empty() => {}
+                Next::Page(entries) => {
+                    connection.writable = false;
+                    let page = device.page(store, entries)?;
+                    self.send(id, ToDevice::Page(page));
+                    return Ok(());
+                }
+                Next::Look => {
+                    connection.writable = false;
+                    self.outputs.push_back(Output::LookOn(id));
+                    return Ok(());
+                }
+                Next::Pasts(pasts) => {
+                    self.waiting.for_page(id, pasts);
+                    return Ok(());
+                }
             }
         }
         if device.is_turning() {
-            connection.writable = false;
-            let entries = device.scan_page(store, self.rules.schema(), bounds)?;
-            // Who turned away and back, and was told nothing in between, is where it was.
-            let is_news = !entries.is_empty() || device.ends_elsewhere();
-            let page = if is_news { Some(device.page(store, entries)?) } else { None };
-            self.send_page(id, page);
+            match device.scan_page(reading, bounds)? {
+                // Who turned away and back, and was told nothing in between, is where it was.
+                Next::Page(entries) if !entries.is_empty() || device.ends_elsewhere() => {
+                    connection.writable = false;
+                    let page = device.page(store, entries)?;
+                    self.send(id, ToDevice::Page(page));
+                }
+                // No message says that there was nothing for the device in all that was looked at: it
+                // would tell that there was something.
+                Next::Page(_) | Next::Look => {
+                    connection.writable = false;
+                    self.outputs.push_back(Output::LookOn(id));
+                }
+                Next::Pasts(pasts) => self.waiting.for_page(id, pasts),
+            }
             return Ok(());
         }
         // What was queued after the question is answered by the next one.
@@ -81,15 +101,6 @@ impl ServerMachine {
         Ok(())
     }
 
-    /// Sends a page. Where there was nothing for the device in all that was looked at, no message
-    /// says so: it would tell that there was something.
-    fn send_page(&mut self, id: ConnectionId, page: Option<Page>) {
-        match page {
-            Some(page) => self.send(id, ToDevice::Page(page)),
-            None => self.outputs.push_back(Output::LookOn(id)),
-        }
-    }
-
     pub(super) fn fetch<S: ServerStore>(
         &mut self,
         store: &S,
@@ -97,10 +108,31 @@ impl ServerMachine {
         table: &TableName,
         record: RecordId,
     ) -> Result<(), StoreError> {
-        let head = self.meta.head;
+        self.reading(store, |machine, reading| {
+            machine.fetch_from(reading, Fetch { id, table: table.clone(), record })
+        })
+    }
+
+    fn fetch_from<S: ServerStore>(
+        &mut self,
+        reading: &Reading<'_, S>,
+        fetch: Fetch,
+    ) -> Result<(), StoreError> {
+        let Fetch { id, ref table, record } = fetch;
+        let (head, store) = (self.meta.head, reading.store);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let Some(device) = &mut connection.device else { return Ok(()) };
         let found = store.record(record)?.filter(|found| found.record().table() == table);
+        if let Some(found) = &found {
+            // What it was not told of yet it may have to wait for.
+            let is_there = device.seen >= LogPlace::behind(head);
+            let before = is_there.then(|| found.record().header());
+            let pasts = device.new_pasts(reading, found, before)?;
+            if !pasts.is_empty() {
+                self.waiting.for_record(fetch, pasts);
+                return Ok(());
+            }
+        }
         let erased = if found.is_none() { store.erased(record)? } else { None };
         // Who wrote it has more of it than what is shown.
         let erased = erased.filter(|erased| erased.authors.contains(&device.number));
@@ -190,22 +222,28 @@ impl Device {
     }
 
     /// What the next entries of the log are to this device. What it is not told counts for nothing:
-    /// neither where a page ends, nor whether there is one, depends on it. `None`: so much was looked
-    /// at that it is the turn of others, and the page is not full yet.
+    /// neither where a page ends, nor whether there is one, depends on it.
     fn log_page<S: ServerStore>(
         &mut self,
         reading: &Reading<'_, S>,
         bounds: PageBounds,
         head: Sequence,
-    ) -> Result<Option<Vec<Entry>>, StoreError> {
+    ) -> Result<Next, StoreError> {
         let begun = self.begun.take();
         let Begun { mut far, mut told } =
             begun.unwrap_or(Begun { far: self.seen, told: Vec::new() });
         let mut page = Filling::default();
         // Anew, for something of it may have been taken back meanwhile.
         for place in &told {
-            self.step(reading, &reading.log_groups(place.sequence, 1)?, *place, &mut page)?;
+            let groups = reading.log_groups(place.sequence, 1)?;
+            let (news, _) = self.step(reading, &groups, *place)?;
+            if !news.pasts.is_empty() {
+                self.seen = *place;
+                return Ok(page.or(news.pasts));
+            }
+            page.extend(news.entries);
         }
+        let mut pasts = Pasts::default();
         for _ in 0..bounds.rounds {
             let entries = reading.log_groups(far.sequence, bounds.looks)?;
             let mut looks = 0;
@@ -214,54 +252,70 @@ impl Device {
                 while far < end && looks < bounds.looks {
                     if page.is_full(bounds) {
                         self.seen = far;
-                        return Ok(Some(page.into_entries()));
+                        return Ok(page.or(pasts));
                     }
-                    let before = page.told();
-                    let next = self.step(reading, group, far, &mut page)?;
-                    told.extend((page.told() > before).then_some(far));
+                    let (news, next) = self.step(reading, group, far)?;
+                    if !news.pasts.is_empty() && pasts.is_empty() {
+                        self.seen = far;
+                        if !page.is_empty() {
+                            return Ok(page.or(pasts));
+                        }
+                    }
+                    pasts.extend(news.pasts);
+                    if pasts.is_full(bounds) {
+                        return Ok(page.or(pasts));
+                    }
+                    // Behind such a place only others of the kind are looked for.
+                    if pasts.is_empty() {
+                        told.extend((!news.entries.is_empty()).then_some(far));
+                        page.extend(news.entries);
+                    }
                     far = next;
                     looks += 1;
                 }
             }
+            if !pasts.is_empty() {
+                return Ok(page.or(pasts));
+            }
             if entries.is_empty() || far >= LogPlace::behind(head) {
                 self.seen = far;
-                return Ok(Some(page.into_entries()));
+                return Ok(page.or(pasts));
             }
         }
         self.begun = Some(Begun { far, told });
-        Ok(None)
+        Ok(Next::Look)
     }
 
     /// Tells what is next behind a place, at the beginning of these entries: edits that count
-    /// together, or one record that is moved. Returns the place behind that.
+    /// together, or one record that is moved. Returns the place behind that, too.
     fn step<S: ServerStore>(
         &self,
         reading: &Reading<'_, S>,
         group: &[LogEntry],
         from: LogPlace,
-        page: &mut Filling,
-    ) -> Result<LogPlace, StoreError> {
+    ) -> Result<(Telling, LogPlace), StoreError> {
         let mut place = from;
+        let mut page = Telling::default();
         for entry in group {
             let sequence = entry.sequence;
             match &entry.kind {
                 EntryKind::Edit { edit, before, after } => {
-                    self.edit(reading, sequence, edit, (before.as_ref(), after), page)?;
+                    self.edit(reading, sequence, edit, (before.as_ref(), after), &mut page)?;
                 }
                 EntryKind::Move(moved) => {
                     if let Some((leg, follower)) = moved.follower(from.followers) {
                         let follow = moved.follow(leg, entry.at);
-                        self.follower(reading, sequence, follow, (leg, follower), page)?;
+                        self.follower(reading, sequence, follow, (leg, follower), &mut page)?;
                     }
                     let followers = from.followers + 1;
                     if followers < moved.len() {
-                        return Ok(LogPlace { followers, ..from });
+                        return Ok((page, LogPlace { followers, ..from }));
                     }
                 }
             }
             place = LogPlace::behind(sequence);
         }
-        Ok(place)
+        Ok((page, place))
     }
 
     fn edit<S: ServerStore>(
@@ -270,7 +324,7 @@ impl Device {
         sequence: Sequence,
         edit: &Edit,
         (before, after): (Option<&Option<Header>>, &Header),
-        page: &mut Filling,
+        page: &mut Telling,
     ) -> Result<(), StoreError> {
         let (table, record) = (&edit.table, edit.record);
         let is_own = edit.id.device == self.number;
@@ -295,7 +349,7 @@ impl Device {
         sequence: Sequence,
         follow: Follow,
         (leg, follower): (&Leg, &Follower),
-        page: &mut Filling,
+        page: &mut Telling,
     ) -> Result<(), StoreError> {
         let (table, record) = (&leg.table, follower.record);
         let (before, after) = (leg.before(follower), leg.after(follower));
@@ -322,7 +376,7 @@ impl Device {
         &self,
         reading: &Reading<'_, S>,
         news: &News<'_>,
-        page: &mut Filling,
+        page: &mut Telling,
         as_news: impl FnOnce(&Confirmed) -> Option<Entry>,
     ) -> Result<(), StoreError> {
         let News { sequence, table, record, before, after, is_own } = *news;
@@ -350,18 +404,37 @@ impl Device {
             }
         } else if self.is_turning() {
             // An own change of the header may have changed what the device may see of the record.
-            page.extend(self.whole(&current).filter(|_| !is_own || before.is_some()));
+            if !is_own || before.is_some() {
+                self.tell_whole(reading, &current, before.unwrap_or(Some(after)), page)?;
+            }
         } else if !self.reader.reads(table, after) {
             if held_before {
                 page.push(gone());
             }
         } else if held_before && self.has_turned(table, before.flatten(), after) {
-            page.extend(self.whole(&current));
+            self.tell_whole(reading, &current, before.unwrap_or(Some(after)), page)?;
         } else if held_before || is_new {
             page.extend(as_news(&current));
         } else {
-            page.extend(self.whole(&current));
+            self.tell_whole(reading, &current, before.unwrap_or(Some(after)), page)?;
         }
+        Ok(())
+    }
+
+    /// Sends a record whole, once nothing of it has a past that the device could not read with this
+    /// header.
+    fn tell_whole<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        current: &Confirmed,
+        before: Option<&Header>,
+        page: &mut Telling,
+    ) -> Result<(), StoreError> {
+        let pasts = self.new_pasts(reading, current, before)?;
+        if pasts.is_empty() {
+            page.extend(self.whole(current));
+        }
+        page.pasts.extend(pasts);
         Ok(())
     }
 
@@ -373,25 +446,39 @@ impl Device {
     /// What the next records of the scan are to this device.
     fn scan_page<S: ServerStore>(
         &mut self,
-        store: &S,
-        schema: &Schema,
+        reading: &Reading<'_, S>,
         bounds: PageBounds,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Next, StoreError> {
         let mut page = Filling::default();
+        let mut pasts = Pasts::default();
         for _ in 0..bounds.rounds {
-            let records = store.scan(self.looked.as_ref(), bounds.looks)?;
+            let records = reading.store.scan(self.looked.as_ref(), bounds.looks)?;
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let (table, record) = (confirmed.record().table().clone(), confirmed.record().id());
                 let place = ScanPlace { table, record };
+                let news = self.scanned(reading, confirmed)?;
+                pasts.extend(news.pasts);
+                // Behind such a place only others of the kind are looked for.
+                if !pasts.is_empty() {
+                    if !page.is_empty() || pasts.is_full(bounds) {
+                        return Ok(page.or(pasts));
+                    }
+                    continue;
+                }
                 self.looked = Some(place.clone());
-                let Some(entry) = self.scanned(schema, confirmed) else { continue };
-                page.push(entry);
+                if news.entries.is_empty() {
+                    continue;
+                }
+                page.extend(news.entries);
                 // The device hears of no place but of one that it may know.
                 self.scope.advance(place);
                 if page.is_full(bounds) {
-                    return Ok(page.into_entries());
+                    return Ok(page.or(pasts));
                 }
+            }
+            if !pasts.is_empty() {
+                break;
             }
             if is_last {
                 self.scope.finish();
@@ -399,25 +486,33 @@ impl Device {
                 break;
             }
         }
-        Ok(page.into_entries())
+        Ok(page.or(pasts))
     }
 
-    fn scanned(&self, schema: &Schema, confirmed: &Confirmed) -> Option<Entry> {
+    fn scanned<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        confirmed: &Confirmed,
+    ) -> Result<Telling, StoreError> {
+        let mut page = Telling::default();
         let (table, header) = (confirmed.record().table(), confirmed.record().header());
         let had = self.held.iter().filter(|held| held.reads(table, header));
         if self.reader.reads(table, header) {
             let same = |held: &super::connection::Reader| {
-                held.same_columns(&self.reader, schema, table, header)
+                held.same_columns(&self.reader, reading.rules.schema(), table, header)
             };
             // Of several standings held it is not known which one a row came under, or whether a
             // scan came so far.
             let is_there = self.scope.complete && had.clone().any(same);
-            return if is_there { None } else { self.whole(confirmed) };
+            if !is_there {
+                self.tell_whole(reading, confirmed, Some(header), &mut page)?;
+            }
+        } else if had.clone().next().is_some() {
+            let (sequence, record) =
+                (self.seen.sequence.max(confirmed.version()), confirmed.record().id());
+            page.push(Entry::Gone { sequence, table: table.clone(), record });
         }
-        had.clone().next()?;
-        let (sequence, record) =
-            (self.seen.sequence.max(confirmed.version()), confirmed.record().id());
-        Some(Entry::Gone { sequence, table: table.clone(), record })
+        Ok(page)
     }
 }
 

@@ -1,8 +1,37 @@
 //! A page while it is filled.
 
 use super::PageBounds;
+use super::past::Pasts;
 use crate::codec::{Entry, MovedLeg};
 use crate::model::Op;
+
+/// What is next for a device.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// A page; of nothing, where all was looked at.
+    Page(Vec<Entry>),
+    /// So much was looked at that it is the turn of others, and the page is not full yet.
+    Look,
+    /// These must begin anew before it.
+    Pasts(Pasts),
+}
+
+/// What a device is told at a place: the entries, or nothing before something has begun anew.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    pub(super) entries: Vec<Entry>,
+    pub(super) pasts: Pasts,
+}
+
+impl Telling {
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    pub(super) fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.entries.extend(entries);
+    }
+}
 
 /// The entries of a page, and how full it is.
 #[derive(Debug, Default)]
@@ -30,17 +59,21 @@ impl Filling {
         entries.into_iter().for_each(|entry| self.push(entry));
     }
 
-    /// How much was told.
-    pub(super) fn told(&self) -> usize {
-        self.told
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     pub(super) fn is_full(&self, bounds: PageBounds) -> bool {
         self.bytes > bounds.bytes || self.told >= bounds.looks
     }
 
-    pub(super) fn into_entries(self) -> Vec<Entry> {
-        self.entries
+    /// The page, which ends before what has such a past; or where it is empty, that.
+    pub(super) fn or(self, pasts: Pasts) -> Next {
+        if pasts.is_empty() || !self.is_empty() {
+            Next::Page(self.entries)
+        } else {
+            Next::Pasts(pasts)
+        }
     }
 }
 

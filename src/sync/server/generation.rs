@@ -48,6 +48,20 @@ impl<S: ServerStore> Session<'_, S> {
         }
     }
 
+    /// Notes sections that are to begin anew, for there are new readers.
+    pub(super) fn open(
+        &mut self,
+        record: RecordId,
+        sections: &BTreeSet<Section>,
+    ) -> Result<(), StoreError> {
+        if let Some(confirmed) = self.record(record)? {
+            let mut opened = confirmed.record().with_past();
+            opened.retain(|section| sections.contains(section));
+            self.changed.entry(record).or_default().opened.extend(opened);
+        }
+        Ok(())
+    }
+
     /// Begins new generations where that is due, of the records that this round of judging touched.
     pub(super) fn renew(
         &mut self,
@@ -73,15 +87,19 @@ impl<S: ServerStore> Session<'_, S> {
         let Some(table) = rules.schema().table(record.table().as_str()) else { return Ok(()) };
         let sections = due(record, table, changed, bounds, self.now);
         let sections = sections.map_err(|error| StoreError::Damaged(error.to_string()))?;
-        let sequence = Sequence(self.head.0 + 1);
-        let Some(renewal) = renewal(record, table, &sections, (epoch, sequence), self.now) else {
-            return Ok(());
-        };
-        let confirmed = confirmed.clone();
-        let (operation, after) = append(confirmed, &renewal, sequence, self.now, self.epoch)?;
-        self.head = sequence;
-        self.records.insert(id, Some(after));
-        self.operations.push(operation);
+        let mut confirmed = confirmed.clone();
+        // Each by itself: whether one can be written anew does not depend on another.
+        for section in sections {
+            let sequence = Sequence(self.head.0 + 1);
+            let (record, only) = (confirmed.record(), BTreeSet::from([section]));
+            let renewal = renewal(record, table, &only, (epoch, sequence), self.now);
+            let Some(renewal) = renewal else { continue };
+            let (operation, after) = append(confirmed, &renewal, sequence, self.now, self.epoch)?;
+            self.head = sequence;
+            self.operations.push(operation);
+            confirmed = after;
+        }
+        self.records.insert(id, Some(confirmed));
         Ok(())
     }
 }
@@ -117,12 +135,34 @@ fn due(
     sections.extend(record.with_past_before(now.plus_millis(age.saturating_neg())));
     sections.retain(|section| written.contains(section));
     sections.extend(opened);
-    let far = record.grown(table, bounds.changes.saturating_mul(CONFLICTS_KEPT_TIMES));
     let mut due = BTreeSet::new();
     for section in sections {
-        if far.contains(&section) || !record.holds_conflicts(table, &section)? {
+        if !keeps_conflicts(record, table, &section, bounds)? {
             due.insert(section);
         }
     }
     Ok(due)
+}
+
+fn keeps_conflicts(
+    record: &Record,
+    table: &Table,
+    section: &Section,
+    bounds: HistoryBounds,
+) -> Result<bool, CrdtError> {
+    let far = bounds.changes.saturating_mul(CONFLICTS_KEPT_TIMES);
+    Ok(record.holds_conflicts(table, section)? && !record.grown(table, far).contains(section))
+}
+
+/// Whether a new generation of the section can begin, wherever in the log that is.
+pub(super) fn can_begin_anew(
+    record: &Record,
+    table: &Table,
+    section: &Section,
+    bounds: HistoryBounds,
+) -> Result<bool, CrdtError> {
+    let only = BTreeSet::from([section.clone()]);
+    let (anywhere, any_time) = ((LogEpoch(0), Sequence(0)), Timestamp::default());
+    Ok(!keeps_conflicts(record, table, section, bounds)?
+        && renewal(record, table, &only, anywhere, any_time).is_some())
 }

@@ -6,8 +6,8 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::generation::Changed;
-use super::reading::Reading;
-use super::{ConnectionId, Resolved, Rules, ServerMachine};
+use super::past::{Fetch, Pasts};
+use super::{ConnectionId, Output, Resolved, Rules, ServerMachine};
 use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
 use crate::crdt::{CrdtError, Document, Documents};
 use crate::gate::{
@@ -33,15 +33,42 @@ impl ServerMachine {
         store: &mut S,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if self.queue.is_empty() {
+        if self.queue.is_empty() && self.waiting.is_empty() {
             return Ok(());
         }
         let queue = std::mem::take(&mut self.queue);
-        // What was written after all is known by its edit ids.
-        self.until_certain(|machine| {
+        let (pasts, fetches) = self.waiting.take();
+        // What was written after all is known by its edit ids, or has no past any more.
+        let answers = self.until_certain(|machine| {
             machine.note_rules(store, now)?;
-            machine.rule_once(store, now, &queue)
-        })
+            machine.rule_once(store, now, &queue, &pasts)
+        })?;
+        self.tell_all(store, answers, fetches)
+    }
+
+    fn tell_all<S: ServerStore>(
+        &mut self,
+        store: &S,
+        answers: Vec<(ConnectionId, Answer)>,
+        fetches: Vec<Fetch>,
+    ) -> Result<(), StoreError> {
+        for (id, answer) in answers {
+            match answer {
+                Ok(verdicts) if verdicts.is_empty() => {}
+                Ok(verdicts) => self.send(id, ToDevice::Verdicts(verdicts)),
+                Err(refusal) => self.refuse(id, refusal),
+            }
+        }
+        for Fetch { id, table, record } in fetches {
+            self.fetch(store, id, &table, record)?;
+        }
+        self.reading(store, |machine, reading| {
+            let ids: Vec<_> = machine.connections.keys().copied().collect();
+            ids.into_iter().try_for_each(|id| machine.tell(reading, id))
+        })?;
+        // There is more to begin anew: in the next round, when others had their turn.
+        self.outputs.extend(self.waiting.next().map(Output::LookOn));
+        Ok(())
     }
 
     fn rule_once<S: ServerStore>(
@@ -49,7 +76,8 @@ impl ServerMachine {
         store: &mut S,
         now: Timestamp,
         queue: &[(ConnectionId, SignedChangeSet)],
-    ) -> Result<(), StoreError> {
+        pasts: &Pasts,
+    ) -> Result<Vec<(ConnectionId, Answer)>, StoreError> {
         let (epoch, head) = (self.meta.policy_epoch, self.meta.head);
         let rules = Arc::clone(&self.rules);
         // Gone where an error ends this: they may know of what was never written.
@@ -66,6 +94,9 @@ impl ServerMachine {
             };
             answers.push((*id, answer));
         }
+        for (record, sections) in pasts.iter() {
+            session.open(record, sections)?;
+        }
         session.renew(self.meta.epoch, self.history_bounds)?;
         let Session { operations, head, documents, .. } = session;
         if !operations.is_empty() {
@@ -73,19 +104,7 @@ impl ServerMachine {
             self.commit(store, meta, operations)?;
         }
         self.documents = documents;
-        for (id, answer) in answers {
-            match answer {
-                Ok(verdicts) if verdicts.is_empty() => {}
-                Ok(verdicts) => self.send(id, ToDevice::Verdicts(verdicts)),
-                Err(refusal) => self.refuse(id, refusal),
-            }
-        }
-        let reading = Reading::new(&*store, std::mem::take(&mut self.recent));
-        for id in self.connections.keys().copied().collect::<Vec<_>>() {
-            self.tell(&reading, id)?;
-        }
-        self.recent = reading.into_recent();
-        Ok(())
+        Ok(answers)
     }
 
     /// Verifies who wrote a change set. Who carried it does not matter.
@@ -468,7 +487,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         Ok(())
     }
 
-    fn record(&mut self, id: RecordId) -> Result<Option<&Confirmed>, StoreError> {
+    pub(super) fn record(&mut self, id: RecordId) -> Result<Option<&Confirmed>, StoreError> {
         Ok(match self.records.entry(id) {
             Entry::Occupied(entry) => entry.into_mut().as_ref(),
             Entry::Vacant(entry) => entry.insert(self.store.record(id)?).as_ref(),

@@ -8,6 +8,7 @@ mod filling;
 mod following;
 mod generation;
 mod ingress;
+mod past;
 mod purged;
 mod reading;
 mod retention;
@@ -29,6 +30,7 @@ pub use generation::HistoryBounds;
 pub use rules::{Rules, RulesError};
 
 use connection::Connection;
+use past::Waiting;
 use reading::Recent;
 
 /// Another server may be faster so many times before this one gives up for now.
@@ -79,7 +81,8 @@ struct Resolved {
 /// A server's machine. See [`crate::sync`] for how it is driven.
 ///
 /// After a number of events the shell calls [`Self::rule`] once: all change sets that arrived
-/// meanwhile are judged, and written in one durable commit.
+/// meanwhile are judged, and written in one durable commit; and so is what must begin anew before
+/// devices can be told more.
 #[derive(Debug)]
 pub struct ServerMachine {
     identity: Identity,
@@ -87,6 +90,7 @@ pub struct ServerMachine {
     meta: ServerMeta,
     connections: BTreeMap<ConnectionId, Connection>,
     queue: Vec<(ConnectionId, SignedChangeSet)>,
+    waiting: Waiting,
     resolved: BTreeMap<UserId, Arc<Resolved>>,
     outputs: VecDeque<Output>,
     page_bounds: PageBounds,
@@ -139,6 +143,7 @@ impl ServerMachine {
             meta: store.meta()?,
             connections: BTreeMap::new(),
             queue: Vec::new(),
+            waiting: Waiting::default(),
             resolved: BTreeMap::new(),
             outputs: VecDeque::new(),
             documents: Documents::default(),
@@ -230,10 +235,10 @@ impl ServerMachine {
 
     /// Takes a step again until the store can say whether it was made. The step looks first
     /// whether it was.
-    fn until_certain(
+    fn until_certain<T>(
         &mut self,
-        mut step: impl FnMut(&mut Self) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        mut step: impl FnMut(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut result = step(self);
         for _ in 0..CONFLICTS_MAX {
             if !matches!(result, Err(StoreError::Conflict | StoreError::Ambiguous(_))) {
@@ -255,6 +260,7 @@ impl ServerMachine {
     pub fn disconnected(&mut self, id: ConnectionId) {
         self.connections.remove(&id);
         self.queue.retain(|(from, _)| *from != id);
+        self.waiting.forget(id);
         self.outputs.retain(|output| match output {
             Output::Send(to, _) | Output::LookOn(to) | Output::Close(to, _) => *to != id,
         });

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::{HistoryBounds, Rules, ServerMachine};
 use crate::gate::Confirmed;
 use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{RecordId, Sequence};
@@ -24,16 +25,30 @@ const RECORDS_MAX: usize = 4_096;
 /// A store that is not written to meanwhile, and what was read from it.
 pub(super) struct Reading<'a, S> {
     pub(super) store: &'a S,
+    pub(super) rules: Arc<Rules>,
+    pub(super) history: HistoryBounds,
     recent: RefCell<Recent>,
 }
 
-impl<'a, S: ServerStore> Reading<'a, S> {
-    pub(super) fn new(store: &'a S, recent: Recent) -> Self {
-        Self { store, recent: RefCell::new(recent) }
+impl ServerMachine {
+    /// Does something that reads, and remembers what was read.
+    pub(super) fn reading<S: ServerStore, T>(
+        &mut self,
+        store: &S,
+        tell: impl FnOnce(&mut Self, &Reading<'_, S>) -> T,
+    ) -> T {
+        let (rules, history) = (Arc::clone(&self.rules), self.history_bounds);
+        let recent = RefCell::new(std::mem::take(&mut self.recent));
+        let reading = Reading { store, rules, history, recent };
+        let result = tell(self, &reading);
+        self.recent = reading.into_recent();
+        result
     }
+}
 
+impl<S: ServerStore> Reading<'_, S> {
     /// What was read, for the next time.
-    pub(super) fn into_recent(self) -> Recent {
+    fn into_recent(self) -> Recent {
         let recent = self.recent.into_inner();
         let is_small = recent.log.len() <= PAGES_MAX && recent.records.len() <= RECORDS_MAX;
         if is_small { recent } else { Recent::default() }

@@ -196,6 +196,7 @@ impl ServerMachine {
         device.reader = Reader::Present(resolved);
         // Looked at with other eyes.
         device.begun = None;
+        self.waiting.turn(id);
         for message in news {
             self.send(id, message);
         }

@@ -1,0 +1,162 @@
+//! What a device could not read before goes to it without its past: the sections begin anew first.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::connection::Device;
+use super::generation::can_begin_anew;
+use super::reading::Reading;
+use super::{ConnectionId, PageBounds};
+use crate::crdt::Record;
+use crate::gate::Confirmed;
+use crate::limits::BEGUN_AT_ONCE_MAX;
+use crate::model::{Header, RecordId, Section, TableName, Value};
+use crate::sync::{ServerStore, StoreError};
+
+/// Sections that say more than they hold, and are to begin anew.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Pasts {
+    records: BTreeMap<RecordId, BTreeSet<Section>>,
+    /// What is to be written, roughly.
+    bytes: usize,
+}
+
+impl Pasts {
+    fn note(&mut self, record: &Record, sections: BTreeSet<Section>) {
+        self.bytes += record.columns().values().map(Value::size).sum::<usize>();
+        self.records.entry(record.id()).or_default().extend(sections);
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        for (record, sections) in other.records {
+            self.records.entry(record).or_default().extend(sections);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether it is enough for one durable step.
+    pub(super) fn is_full(&self, bounds: PageBounds) -> bool {
+        self.records.len() >= BEGUN_AT_ONCE_MAX || self.bytes > bounds.bytes
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RecordId, &BTreeSet<Section>)> {
+        self.records.iter().map(|(record, sections)| (*record, sections))
+    }
+}
+
+/// A record that a device asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Fetch {
+    pub(super) id: ConnectionId,
+    pub(super) table: TableName,
+    pub(super) record: RecordId,
+}
+
+/// Who waits for sections to begin anew. Nothing is sent to them meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// For the next page. All of what one waits for is done at once: where its pages end does not
+    /// depend on what others wait for.
+    pages: VecDeque<(ConnectionId, Pasts)>,
+    /// For a record.
+    fetches: Vec<(Fetch, Pasts)>,
+    /// All of these.
+    ids: BTreeSet<ConnectionId>,
+}
+
+impl Waiting {
+    pub(super) fn has(&self, id: ConnectionId) -> bool {
+        self.ids.contains(&id)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    pub(super) fn for_page(&mut self, id: ConnectionId, pasts: Pasts) {
+        self.pages.push_back((id, pasts));
+        self.ids.insert(id);
+    }
+
+    pub(super) fn for_record(&mut self, fetch: Fetch, pasts: Pasts) {
+        self.ids.insert(fetch.id);
+        self.fetches.push((fetch, pasts));
+    }
+
+    fn note_ids(&mut self) {
+        let pages = self.pages.iter().map(|(id, _)| *id);
+        self.ids = pages.chain(self.fetches.iter().map(|(fetch, _)| fetch.id)).collect();
+    }
+
+    /// What begins anew in the next step, and the records that are sent after it.
+    pub(super) fn take(&mut self) -> (Pasts, Vec<Fetch>) {
+        let mut all = Pasts::default();
+        let mut fetches = Vec::new();
+        for (fetch, pasts) in self.fetches.drain(..) {
+            all.extend(pasts);
+            fetches.push(fetch);
+        }
+        while let Some((_, pasts)) = self.pages.front() {
+            // Many may wait for the same.
+            let is_more = pasts.records.keys().any(|record| !all.records.contains_key(record));
+            if is_more && all.records.len() >= BEGUN_AT_ONCE_MAX {
+                break;
+            }
+            all.extend(self.pages.pop_front().map(|(_, pasts)| pasts).unwrap_or_default());
+        }
+        self.note_ids();
+        (all, fetches)
+    }
+
+    /// Whose turn is next.
+    pub(super) fn next(&self) -> Option<ConnectionId> {
+        self.pages.front().map(|(id, _)| *id)
+    }
+
+    /// Its next page is another one.
+    pub(super) fn turn(&mut self, id: ConnectionId) {
+        self.pages.retain(|(it, _)| *it != id);
+        self.note_ids();
+    }
+
+    pub(super) fn forget(&mut self, id: ConnectionId) {
+        self.fetches.retain(|(fetch, _)| fetch.id != id);
+        self.turn(id);
+    }
+}
+
+impl Device {
+    /// What of a record would go to the device with a past that it could not read so far, and can
+    /// begin anew. `before`: the record's header when the device was told of it last, if it may have
+    /// been.
+    pub(super) fn new_pasts<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        confirmed: &Confirmed,
+        before: Option<&Header>,
+    ) -> Result<Pasts, StoreError> {
+        let record = confirmed.record();
+        let (name, header) = (record.table(), record.header());
+        let mut pasts = Pasts::default();
+        let Some(table) = reading.rules.schema().table(name.as_str()) else { return Ok(pasts) };
+        let mut sections = BTreeSet::new();
+        for section in record.with_past() {
+            let is_new = self.reader.reads(name, header)
+                && self.reader.reads_section(name, header, &section)
+                && !before.is_some_and(|before| self.has(name, record.id(), before, &section));
+            if is_new
+                && can_begin_anew(record, table, &section, reading.history)
+                    .map_err(|error| StoreError::Damaged(error.to_string()))?
+            {
+                sections.insert(section);
+            }
+        }
+        if !sections.is_empty() {
+            pasts.note(record, sections);
+        }
+        Ok(pasts)
+    }
+}

@@ -1,0 +1,89 @@
+//! No message brings what a record held before its reader could first read that.
+
+use std::collections::BTreeMap;
+
+use tidegate::model::{Change, ChangeRef, Edit, RecordId, Section, Sequence, UserId};
+
+use crate::memory::Deed;
+use crate::people::SECURED;
+use crate::privileges::Facts;
+use crate::world::{Check, World};
+
+impl World {
+    /// Of each section that a whole record has, at most one change is older than the right to read it:
+    /// what the section held then. Of concurrent changes more than one may count.
+    pub(crate) fn check_past(&self, user: &UserId, record: &Edit) -> Check {
+        let deeds: Vec<_> = self.deeds_of(record.record).collect();
+        let mut sections: BTreeMap<&Section, Vec<&Change>> = BTreeMap::new();
+        for change in record.changes.iter().filter(|change| change.section != Section::Header) {
+            sections.entry(&change.section).or_default().push(change);
+        }
+        for (section, changes) in sections {
+            let follows = |pair: &[&Change]| pair[1].deps == [pair[0].id];
+            if !changes.windows(2).all(follows) {
+                continue;
+            }
+            let place = |id: ChangeRef| {
+                let made = |edit: &Edit| edit.change(section).is_some_and(|it| it.id == id);
+                deeds.iter().find(|deed| made(&deed.edit)).map(|deed| deed.sequence)
+            };
+            let from = self.readable_from(user, record.record, section);
+            let from = from.ok_or("nobody could ever read it")?;
+            let old = changes.iter().filter(|change| place(change.id).is_some_and(|it| it < from));
+            if old.count() > 1 {
+                let what = format!("{section:?} of {} {}", record.table, record.record);
+                return Err(format!("{user} is sent the past of {what}, readable from {from} on"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nor is anything told that was done before its reader could read it.
+    pub(crate) fn check_news(&self, user: &UserId, sequence: Sequence, edit: &Edit) -> Check {
+        let sections = edit.changes.iter().map(|change| &change.section);
+        for section in sections.filter(|section| **section != Section::Header) {
+            let from = self.readable_from(user, edit.record, section);
+            if from.is_none_or(|from| sequence < from) {
+                let what = format!("{section:?} of {} {}", edit.table, edit.record);
+                return Err(format!(
+                    "{user} is told at {sequence} of {what}, readable from {from:?} on"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first entry of the log that the user might read of a section when it was made, or that came
+    /// when the user might already.
+    fn readable_from(
+        &self,
+        user: &UserId,
+        record: RecordId,
+        section: &Section,
+    ) -> Option<Sequence> {
+        let reads = |epoch: u64, deed: &Deed| {
+            let (table, facts) = (deed.edit.table.as_str(), Facts::from(&deed.after));
+            let sees = |column: &str| {
+                !SECURED.contains(&column)
+                    || self.truths[&epoch].reads_column(user, table, column, &facts)
+            };
+            self.truths[&epoch].reads(user, table, &facts)
+                && match section {
+                    Section::Secured(column) => sees(column.as_str()),
+                    _ => true,
+                }
+        };
+        let by_deed = self.deeds_of(record).find(|deed| reads(deed.epoch.0, deed));
+        let by_rules = self.truths.keys().filter_map(|epoch| {
+            let before = self.disk.file.history.iter().rev().find(|it| it.epoch.0 < *epoch);
+            let start = before.map(|entry| entry.sequence).unwrap_or_default();
+            let last = self.deeds_of(record).take_while(|deed| deed.sequence <= start).last()?;
+            reads(*epoch, last).then_some(Sequence(start.0 + 1))
+        });
+        by_deed.map(|deed| deed.sequence).into_iter().chain(by_rules).min()
+    }
+
+    fn deeds_of(&self, record: RecordId) -> impl Iterator<Item = &Deed> {
+        self.disk.file.deeds.iter().filter(move |deed| deed.edit.record == record)
+    }
+}
