@@ -274,7 +274,8 @@ pub(crate) struct ServerFile {
     pub(crate) records: BTreeMap<ScanPlace, (Versions, Edit)>,
     pub(crate) tables: BTreeMap<RecordId, TableName>,
     pub(crate) log: Vec<LogEntry>,
-    /// The log as it would be if nothing were ever erased, for the oracles alone.
+    dropped: BTreeSet<EditId>,
+    /// The log as it would be if nothing were ever erased or dropped, for the oracles alone.
     pub(crate) history: Vec<LogEntry>,
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
     codes: BTreeMap<[u8; 8], PublicKey>,
@@ -322,6 +323,10 @@ impl ServerFile {
                     self.log.push(*entry);
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::Trim { up_to } => {
+                    let old = self.log.iter().take_while(|entry| entry.sequence <= up_to).count();
+                    self.dropped.extend(self.log.drain(..old).map(|entry| entry.edit.id));
+                }
                 Operation::ForgetRefused { before, limit } => {
                     let old = self.refused.iter().take(limit).take_while(|it| it.at < before);
                     let count = old.count();
@@ -378,8 +383,9 @@ impl ServerStore for ServerDisk {
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         self.faults.read()?;
         let found = self.file.log.iter().find(|entry| entry.edit.id == edit);
-        let found = found.filter(|_| self.planted != Some(Planted::AdmitsTwice));
-        Ok(found.map(|entry| entry.sequence))
+        let dropped = self.file.dropped.contains(&edit).then_some(self.file.meta.floor);
+        let found = found.map(|entry| entry.sequence).or(dropped);
+        Ok(found.filter(|_| self.planted != Some(Planted::AdmitsTwice)))
     }
 
     fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
@@ -396,6 +402,11 @@ impl ServerStore for ServerDisk {
         self.faults.read()?;
         let later = self.file.log.iter().filter(|entry| entry.sequence > after);
         Ok(later.take(limit).cloned().collect())
+    }
+
+    fn record_count(&self) -> Result<u64, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.records.len() as u64)
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
@@ -462,7 +473,9 @@ impl ServerStore for ServerDisk {
             };
             self.file.write(commit);
             if self.planted == Some(Planted::KeepsErased) {
-                self.file.log.clone_from(&self.file.history);
+                let floor = self.file.meta.floor;
+                let kept = self.file.history.iter().filter(|entry| entry.sequence > floor);
+                self.file.log = kept.cloned().collect();
             }
         }
         fault.map_or(Ok(()), |fault| Err(fault.error()))

@@ -142,7 +142,10 @@ impl World {
         }
         for device in &self.devices {
             for (edit, sequence) in &device.admitted {
-                if judge.place(*edit) != Some(*sequence) {
+                // Of what was dropped it is told that it is not behind the floor.
+                let place = judge.place(*edit);
+                let dropped = *sequence <= self.disk.file.meta.floor && place < Some(*sequence);
+                if place.is_none() || (place != Some(*sequence) && !dropped) {
                     return Err(format!("{edit} was acknowledged at {sequence}, and is not there"));
                 }
             }
@@ -158,10 +161,11 @@ impl World {
     /// edit of it is left from before, and no device keeps anything for the server.
     fn check_erased(&self) -> Check {
         let file = &self.disk.file;
-        if file.log.len() != file.history.len() {
+        let behind = file.history.iter().filter(|entry| entry.sequence > file.meta.floor);
+        if file.log.len() != behind.clone().count() {
             return Err("the log lost a place".into());
         }
-        for (entry, was) in file.log.iter().zip(&file.history) {
+        for (entry, was) in file.log.iter().zip(behind) {
             let record = was.edit.record;
             let mut expected = was.clone();
             if file.erased.contains_key(&record) {
@@ -400,7 +404,7 @@ impl World {
 
     /// What a whole record is numbered by is the last edit of something in it.
     fn check_version(&self, at: usize, record: &Edit, version: Sequence) -> Check {
-        let log = self.disk.file.log.iter().rev();
+        let log = self.disk.file.history.iter().rev();
         let is_in_it = |edit: &Edit| {
             edit.changes.iter().any(|change| record.change(&change.section).is_some())
         };

@@ -361,7 +361,12 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
     let mut operations = Vec::new();
     let mut now: BTreeMap<RecordId, Confirmed> = BTreeMap::new();
     for _ in 0..rng.below(6) {
-        match rng.below(11) {
+        match rng.below(12) {
+            11 => {
+                let behind = meta.head.0 - meta.floor.0;
+                meta.floor.0 += rng.next() % (behind / 2 + 1);
+                operations.push(Operation::Trim { up_to: meta.floor });
+            }
             10 => {
                 let number = rng.next() % 12;
                 let (table, record) =

@@ -116,6 +116,7 @@ impl ReplicaStore for MemoryReplica {
 pub(crate) struct MemoryServer {
     pub(crate) meta: ServerMeta,
     pub(crate) log: Vec<LogEntry>,
+    pub(crate) dropped: BTreeSet<EditId>,
     pub(crate) records: BTreeMap<Place, Confirmed>,
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
     pub(crate) codes: BTreeMap<[u8; 8], PublicKey>,
@@ -144,11 +145,17 @@ impl ServerStore for MemoryServer {
     }
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
-        Ok(self.log.iter().find(|entry| entry.edit.id == edit).map(|entry| entry.sequence))
+        let found = self.log.iter().find(|entry| entry.edit.id == edit);
+        let dropped = self.dropped.contains(&edit).then_some(self.meta.floor);
+        Ok(found.map(|entry| entry.sequence).or(dropped))
     }
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         Ok(self.log.iter().filter(|entry| entry.sequence > after).take(limit).cloned().collect())
+    }
+
+    fn record_count(&self) -> Result<u64, StoreError> {
+        Ok(self.records.len() as u64)
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
@@ -218,6 +225,12 @@ impl ServerStore for MemoryServer {
                     self.log.push(*entry);
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::Trim { up_to } => {
+                    let old = self.log.iter().filter(|entry| entry.sequence <= up_to);
+                    let of_devices = old.map(|it| it.edit.id).filter(|it| it.device.0 > 0);
+                    self.dropped.extend(of_devices);
+                    self.log.retain(|entry| entry.sequence > up_to);
+                }
                 Operation::ForgetRefused { before, limit } => {
                     let old = self.refused.iter().take(limit).take_while(|it| it.at < before);
                     let count = old.count();
@@ -320,6 +333,15 @@ pub(crate) fn compare_server(
     for entry in &model.log {
         same &= store.admitted(entry.edit.id)? == Some(entry.sequence);
     }
+    for edit in &model.dropped {
+        same &= store.admitted(*edit)? == Some(model.meta.floor);
+        for other in
+            [EditId { part: edit.part + 1, ..*edit }, EditId { counter: edit.counter + 1, ..*edit }]
+        {
+            same &= store.admitted(other)? == model.admitted(other)?;
+        }
+    }
+    same &= store.record_count()? == model.record_count()?;
     for device in model.devices.values() {
         same &= store.device(device.number)?.as_ref() == Some(device);
         same &= store.device_by_key(&device.key)?.as_ref() == Some(device);

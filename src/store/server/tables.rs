@@ -14,7 +14,7 @@ use crate::store::table::Table;
 use crate::sync::{DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, StoreError};
 
 /// What the server knows of itself: [`META_KEY`] -> it.
-pub(super) static META: Table<String, ServerMeta> = Table::new("meta-1");
+pub(super) static META: Table<String, ServerMeta> = Table::new("meta-2");
 /// The log: sequence -> entry.
 pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-1");
 /// Records: record id -> all changes.
@@ -25,6 +25,8 @@ pub(super) static PLACE: Table<(TableName, RecordId), bool> = Table::new("place-
 pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
 /// Where an admitted edit is in the log: edit id -> sequence.
 pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
+/// Admitted edits whose entries in the log were dropped: (device, part), first counter -> last.
+pub(super) static RUN: Table<RunKey, u64> = Table::new("admitted-run-1");
 /// Refused edits in their order: own counter -> edit.
 pub(super) static REFUSED: Table<u64, Refused> = Table::new("refused-1");
 /// Devices: number -> device.
@@ -57,6 +59,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     PLACE.write(tx)?;
     COUNT.write(tx)?;
     ADMITTED.write(tx)?;
+    RUN.write(tx)?;
     REFUSED.write(tx)?;
     DEVICE.write(tx)?;
     DEVICE_KEY.write(tx)?;
@@ -68,6 +71,9 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     ORGANIZATION.write(tx)?;
     Ok(())
 }
+
+/// Of what device and part a run of edits is, and at which counter it begins.
+pub(super) type RunKey = ((DeviceNumber, u32), u64);
 
 const PURGE_KEY: &str = "due";
 
@@ -90,6 +96,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     PLACE.copy(from, to)?;
     COUNT.copy(from, to)?;
     ADMITTED.copy(from, to)?;
+    RUN.copy(from, to)?;
     REFUSED.copy(from, to)?;
     DEVICE.copy(from, to)?;
     DEVICE_KEY.copy(from, to)?;

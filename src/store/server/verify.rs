@@ -7,16 +7,19 @@ use redb::ReadTransaction;
 use super::snapshot::rebuild;
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION, PLACE,
-    POLICY, PURGE, RECORD, REFUSED, STANDING,
+    POLICY, PURGE, RECORD, REFUSED, RUN, STANDING,
 };
-use crate::gate::{Confirmed, replay};
-use crate::model::{RecordId, Sequence, TableName};
+use crate::gate::{Confirmed, can_end_with, replay};
+use crate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
 use crate::store::fence::fenced;
 use crate::store::survey::Survey;
 use crate::sync::StoreError;
 
 /// The places in the log of each record's edits.
 type Edits = BTreeMap<RecordId, Vec<Sequence>>;
+
+/// Where runs of dropped edits end, by the device and part that they are of and where they begin.
+type Runs = BTreeMap<(DeviceNumber, u32), BTreeMap<u64, u64>>;
 
 /// Goes over all tables. What cannot be read is told once, and not held against what refers to it
 /// more than that.
@@ -27,6 +30,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PLACE, tx);
     survey.expect(&COUNT, tx);
     survey.expect(&ADMITTED, tx);
+    survey.expect(&RUN, tx);
     survey.expect(&REFUSED, tx);
     survey.expect(&DEVICE, tx);
     survey.expect(&DEVICE_KEY, tx);
@@ -36,9 +40,10 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PURGE, tx);
     survey.expect(&POLICY, tx);
     survey.expect(&ORGANIZATION, tx);
-    let mut edits = log(tx, survey);
-    erased(tx, survey, &mut edits);
-    records(tx, survey, edits);
+    let runs = runs(tx, survey);
+    let (floor, mut edits) = log(tx, survey, &runs);
+    erased(tx, survey, floor, &mut edits);
+    records(tx, survey, floor, edits);
     devices(tx, survey);
     survey.each(&REFUSED, tx, |_, _, _| {});
     survey.each(&PURGE, tx, |_, _, _| {});
@@ -51,13 +56,39 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     });
 }
 
-fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {
-    let mut head = None;
-    survey.each(&META, tx, |_, _, meta| head = Some(meta.head));
+fn runs(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Runs {
+    let mut runs = Runs::new();
+    survey.each(&RUN, tx, |survey, (row, first), last| {
+        let before = runs.entry(row).or_default();
+        let is_apart = before
+            .last_key_value()
+            .is_none_or(|(_, end)| end.checked_add(1).is_some_and(|next| first > next));
+        if last < first || !is_apart {
+            survey.misfit(&RUN, &(row, first), format!("it does not end at {last}, or is no run"));
+        }
+        before.insert(first, last);
+    });
+    runs
+}
+
+fn is_dropped(runs: &Runs, edit: EditId) -> bool {
+    let before = runs.get(&(edit.device, edit.part)).map(|row| row.range(..=edit.counter));
+    let last = before.and_then(|mut before| before.next_back());
+    last.is_some_and(|(_, last)| *last >= edit.counter)
+}
+
+fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence, Edits) {
+    let (mut head, mut floor) = (None, Sequence(0));
+    survey.each(&META, tx, |_, _, meta| {
+        (head, floor) = (Some(meta.head), meta.floor);
+    });
+    let mut next = Sequence(floor.0.saturating_add(1));
     let mut edits = Edits::new();
     let mut ids = BTreeMap::new();
-    let mut next = Sequence(1);
     survey.each(&LOG, tx, |survey, sequence, logged| {
+        if sequence <= floor {
+            survey.misfit(&LOG, &sequence, "it is below the floor of the log");
+        }
         // From behind, where the pages lead no further, gaps were told already.
         if sequence > next {
             let (from, to) = (next.0, sequence.0 - 1);
@@ -67,6 +98,10 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {
         let edit = logged.at(sequence).edit;
         if let Some(other) = ids.insert(edit.id, sequence) {
             let problem = format!("edit {} is in the log at {other} already", edit.id);
+            survey.misfit(&LOG, &sequence, problem);
+        }
+        if is_dropped(runs, edit.id) {
+            let problem = format!("edit {} was in the log before", edit.id);
             survey.misfit(&LOG, &sequence, problem);
         }
         edits.entry(edit.record).or_default().push(sequence);
@@ -91,15 +126,19 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {
     for sequences in edits.values_mut() {
         sequences.sort();
     }
-    edits
+    (floor, edits)
 }
 
 /// Takes the entries of erased records out of those that make others, and looks whether they are
 /// empty.
-fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, edits: &mut Edits) {
+fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, edits: &mut Edits) {
     survey.each(&ERASED, tx, |survey, record, erased| {
         let logged = edits.remove(&record).unwrap_or_default();
-        if erased.record != record || logged.last() != Some(&erased.sequence) {
+        let is_said = match logged.last() {
+            Some(last) => *last == erased.sequence,
+            None => erased.sequence <= floor,
+        };
+        if erased.record != record || !is_said {
             let problem = format!("its last entry in the log is not at {}", erased.sequence);
             survey.misfit(&ERASED, &record, problem);
         }
@@ -113,7 +152,7 @@ fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, edits: &mut Edits) {
 }
 
 /// Compares each record with what its entries in the log make.
-fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut edits: Edits) {
+fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut edits: Edits) {
     let mut places = BTreeMap::new();
     survey.each(&RECORD, tx, |survey, id, kept| {
         let logged = edits.remove(&id).unwrap_or_default();
@@ -123,9 +162,9 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut edits: Edits) {
         };
         let record = confirmed.record();
         places.insert((record.table().clone(), id), record.is_active());
-        match replayed(tx, &logged) {
-            Ok(made) if made.as_ref() == Some(&confirmed) => {}
-            Ok(_) => survey.misfit(&RECORD, &id, "it is not what its entries in the log make"),
+        match is_made_by(tx, &confirmed, floor, &logged) {
+            Ok(true) => {}
+            Ok(false) => survey.misfit(&RECORD, &id, "it is not what its entries in the log make"),
             // Told where the log was gone over.
             Err(_) => {}
         }
@@ -157,14 +196,27 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut edits: Edits) {
     }
 }
 
-/// What these entries of the log make.
-fn replayed(tx: &ReadTransaction, logged: &[Sequence]) -> Result<Option<Confirmed>, StoreError> {
+/// Whether these entries of the log make the record; or can be the last of those that do, where the
+/// others were dropped.
+fn is_made_by(
+    tx: &ReadTransaction,
+    confirmed: &Confirmed,
+    floor: Sequence,
+    logged: &[Sequence],
+) -> Result<bool, StoreError> {
     let entries = fenced(|| {
         let log = LOG.read(tx)?;
-        let read = |sequence: &Sequence| Ok((*sequence, log.expect(sequence)?.at(*sequence).edit));
+        let read = |sequence: &Sequence| Ok(log.expect(sequence)?.at(*sequence));
         logged.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
     })?;
-    replay(entries).map_err(|error| StoreError::Damaged(error.to_string()))
+    let is_whole = floor == Sequence(0)
+        || entries.first().is_some_and(|first| matches!(first.before, Some(None)));
+    let edits = entries.into_iter().map(|entry| (entry.sequence, entry.edit));
+    if !is_whole {
+        return Ok(can_end_with(confirmed, floor, &edits.collect::<Vec<_>>()));
+    }
+    let made = replay(edits).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    Ok(made.as_ref() == Some(confirmed))
 }
 
 fn devices(tx: &ReadTransaction, survey: &mut Survey<'_>) {

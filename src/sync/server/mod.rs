@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod downlink;
 mod erase;
+mod floor;
 mod following;
 mod generation;
 mod ingress;
@@ -24,6 +25,7 @@ use crate::model::{ActorId, Denial, DeviceNumber, EditId, LogEpoch, Sequence, Ti
 use crate::sync::grant::standing_digest;
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
+pub use floor::LogBounds;
 pub use generation::HistoryBounds;
 pub use rules::Rules;
 
