@@ -28,8 +28,8 @@ impl Server {
         repeat(&self.events, |done| Event::ForgetRefused { before, done }).await
     }
 
-    /// Drops the first entries of the log, as far as these bounds say, a backup holds them and
-    /// connected devices have been told; in small steps between which devices are served. A device
+    /// Drops the first entries of the log, as far as these bounds say and connected
+    /// devices have been told; in small steps between which devices are served. A device
     /// that was away before what is left starts anew.
     ///
     /// Cancel-safe: what is dropped is dropped.

@@ -491,8 +491,8 @@ pub enum Operation {
         /// The standing.
         standing: Vec<u8>,
     },
-    /// Drops the entries of the log up to a new floor. That their edits were admitted is not
-    /// forgotten.
+    /// Drops the entries of the log up to a new floor. What is not forgotten is that their edits were
+    /// admitted, and which devices wrote which record.
     Trim {
         /// The last one.
         up_to: Sequence,

@@ -10,6 +10,7 @@
 )]
 
 mod conflicts;
+mod floor;
 mod generations;
 #[path = "../store/memory.rs"]
 #[expect(dead_code, reason = "the store's tests compare more")]

@@ -14,7 +14,8 @@ use tidegate::model::{
 };
 use tidegate::sync::replica::{Draft, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
-    ConnectionId, HistoryBounds, Identity, Output as ServerOutput, PageBounds, Rules, ServerMachine,
+    ConnectionId, HistoryBounds, Identity, LogBounds, Output as ServerOutput, PageBounds, Rules,
+    ServerMachine,
 };
 use tidegate::sync::{ReplicaStore as _, ServerStore as _};
 
@@ -123,6 +124,27 @@ impl Network {
     /// Sections with more changes than these begin a new generation.
     pub(crate) fn set_generation_changes(&mut self, changes: usize) {
         self.server.set_history_bounds(HistoryBounds { changes, ..HistoryBounds::default() });
+    }
+
+    /// The server drops all of the log that it may, but for so many entries.
+    pub(crate) fn trim_log(&mut self, entries: u64) {
+        let bounds = match entries {
+            0 => LogBounds { before: Timestamp::MAX, entries },
+            _ => LogBounds { before: Timestamp::MIN, entries },
+        };
+        while self.server.trim_log(&mut self.store, bounds).unwrap() {}
+    }
+
+    /// The places of the log that are there: behind the first, up to the second.
+    pub(crate) fn log(&self) -> (u64, u64) {
+        let meta = self.server.meta();
+        assert_eq!(self.store.log.len() as u64, meta.head.0 - meta.floor.0);
+        (meta.floor.0, meta.head.0)
+    }
+
+    /// The last place of the log that the device has.
+    pub(crate) fn watermark(&self, at: usize) -> u64 {
+        self.devices[at].store.meta.watermark.0
     }
 
     pub(crate) fn is_connected(&self, at: usize) -> bool {
@@ -242,6 +264,17 @@ impl Network {
         while !is_open(self) && self.deliver_down(at).0 {}
         self.deliver_up(at);
         self.part(at);
+    }
+
+    /// A connected device hears what its session begins with, and no more.
+    pub(crate) fn pull_welcome(&mut self, at: usize) {
+        self.deliver_down(at);
+        self.deliver_up(at);
+        self.deliver_down(at);
+    }
+
+    pub(crate) fn holds_record(&self, at: usize) -> bool {
+        self.devices[at].store.confirmed(&table().id, record()).unwrap().is_some()
     }
 
     /// A session in which nothing of the device arrives at the server, and that is cut once the

@@ -274,7 +274,7 @@ pub(crate) struct ServerFile {
     pub(crate) records: BTreeMap<ScanPlace, (Versions, Edit)>,
     pub(crate) tables: BTreeMap<RecordId, TableName>,
     pub(crate) log: Vec<LogEntry>,
-    dropped: BTreeSet<EditId>,
+    dropped: BTreeMap<EditId, RecordId>,
     /// The log as it would be if nothing were ever erased or dropped, for the oracles alone.
     pub(crate) history: Vec<LogEntry>,
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
@@ -313,6 +313,8 @@ impl ServerFile {
                         edit.changes.clear();
                         authors.insert(edit.id.device);
                     }
+                    let dropped = self.dropped.iter().filter(|(_, it)| **it == record);
+                    authors.extend(dropped.map(|(edit, _)| edit.device));
                     authors.remove(&DeviceNumber(0));
                     self.refused.retain(|refused| refused.edit.record != record);
                     self.tables.remove(&record);
@@ -325,7 +327,8 @@ impl ServerFile {
                 Operation::Refuse(refused) => self.refused.push(*refused),
                 Operation::Trim { up_to } => {
                     let old = self.log.iter().take_while(|entry| entry.sequence <= up_to).count();
-                    self.dropped.extend(self.log.drain(..old).map(|entry| entry.edit.id));
+                    let old = self.log.drain(..old);
+                    self.dropped.extend(old.map(|entry| (entry.edit.id, entry.edit.record)));
                 }
                 Operation::ForgetRefused { before, limit } => {
                     let old = self.refused.iter().take(limit).take_while(|it| it.at < before);
@@ -383,7 +386,7 @@ impl ServerStore for ServerDisk {
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         self.faults.read()?;
         let found = self.file.log.iter().find(|entry| entry.edit.id == edit);
-        let dropped = self.file.dropped.contains(&edit).then_some(self.file.meta.floor);
+        let dropped = self.file.dropped.contains_key(&edit).then_some(self.file.meta.floor);
         let found = found.map(|entry| entry.sequence).or(dropped);
         Ok(found.filter(|_| self.planted != Some(Planted::AdmitsTwice)))
     }

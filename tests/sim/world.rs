@@ -422,11 +422,8 @@ impl World {
         let age = i64::try_from(self.rng.below(span)).unwrap();
         let before = self.time().plus_millis(-age);
         let entries = 1 << self.rng.below(9);
-        let backed_up = self.rng.chance(70).then_some(self.disk.file.meta.head);
         let Some(server) = &mut self.server else { return Ok(()) };
-        let result = server.set_backed_up(&mut self.disk, backed_up);
-        let result =
-            result.and_then(|()| server.trim_log(&mut self.disk, LogBounds { before, entries }));
+        let result = server.trim_log(&mut self.disk, LogBounds { before, entries });
         let floor = server.meta().floor;
         self.note(|| format!("the log is trimmed to {floor}: {result:?}"));
         self.figures.trims += u64::from(result == Ok(false) && floor > Sequence(0));

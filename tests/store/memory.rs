@@ -117,6 +117,8 @@ pub(crate) struct MemoryServer {
     pub(crate) meta: ServerMeta,
     pub(crate) log: Vec<LogEntry>,
     pub(crate) dropped: BTreeSet<EditId>,
+    /// Who wrote which record in what was dropped.
+    pub(crate) wrote: BTreeSet<(RecordId, DeviceNumber)>,
     pub(crate) records: BTreeMap<Place, Confirmed>,
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
     pub(crate) codes: BTreeMap<[u8; 8], PublicKey>,
@@ -217,6 +219,9 @@ impl ServerStore for MemoryServer {
                         edit.changes.clear();
                         authors.insert(edit.id.device);
                     }
+                    let wrote = self.wrote.iter().filter(|(it, _)| *it == record);
+                    authors.extend(wrote.map(|(_, device)| *device));
+                    self.wrote.retain(|(it, _)| *it != record);
                     authors.remove(&DeviceNumber(0));
                     self.refused.retain(|refused| refused.edit.record != record);
                     self.records.remove(&(table.clone(), record));
@@ -226,10 +231,15 @@ impl ServerStore for MemoryServer {
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
                 Operation::Trim { up_to } => {
-                    let old = self.log.iter().filter(|entry| entry.sequence <= up_to);
-                    let of_devices = old.map(|it| it.edit.id).filter(|it| it.device.0 > 0);
-                    self.dropped.extend(of_devices);
-                    self.log.retain(|entry| entry.sequence > up_to);
+                    let old = self.log.iter().take_while(|entry| entry.sequence <= up_to).count();
+                    for LogEntry { edit, .. } in self.log.drain(..old) {
+                        if edit.id.device.0 > 0 {
+                            self.dropped.insert(edit.id);
+                        }
+                        if edit.id.device.0 > 0 && !edit.changes.is_empty() {
+                            self.wrote.insert((edit.record, edit.id.device));
+                        }
+                    }
                 }
                 Operation::ForgetRefused { before, limit } => {
                     let old = self.refused.iter().take(limit).take_while(|it| it.at < before);

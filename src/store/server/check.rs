@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ServerSnapshot, rebuild};
 use super::tables::{
-    ADMITTED, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED, RUN, STANDING,
+    ADMITTED, AUTHOR, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED, RUN,
+    STANDING,
 };
 use crate::model::TableName;
 use crate::store::fence::fenced;
@@ -20,6 +21,7 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         each(CODE.read(snapshot.tx())?.all()?)?;
         each(STANDING.read(snapshot.tx())?.all()?)?;
         each(RUN.read(snapshot.tx())?.all()?)?;
+        each(AUTHOR.read(snapshot.tx())?.all()?)?;
         snapshot.rules().map(drop)
     })
 }

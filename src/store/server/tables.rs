@@ -27,6 +27,8 @@ pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
 pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
 /// Admitted edits whose entries in the log were dropped: (device, part), first counter -> last.
 pub(super) static RUN: Table<RunKey, u64> = Table::new("admitted-run-1");
+/// Who wrote a record, of the entries that were dropped: (record id, device) -> nothing.
+pub(super) static AUTHOR: Table<(RecordId, DeviceNumber), ()> = Table::new("author-1");
 /// Refused edits in their order: own counter -> edit.
 pub(super) static REFUSED: Table<u64, Refused> = Table::new("refused-1");
 /// Devices: number -> device.
@@ -60,6 +62,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     COUNT.write(tx)?;
     ADMITTED.write(tx)?;
     RUN.write(tx)?;
+    AUTHOR.write(tx)?;
     REFUSED.write(tx)?;
     DEVICE.write(tx)?;
     DEVICE_KEY.write(tx)?;
@@ -97,6 +100,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     COUNT.copy(from, to)?;
     ADMITTED.copy(from, to)?;
     RUN.copy(from, to)?;
+    AUTHOR.copy(from, to)?;
     REFUSED.copy(from, to)?;
     DEVICE.copy(from, to)?;
     DEVICE_KEY.copy(from, to)?;

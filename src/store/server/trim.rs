@@ -1,29 +1,40 @@
 //! How the beginning of the log is dropped. That its edits were admitted is kept in *runs*: one entry
-//! for all commits in a row of a device, of one part of each.
+//! for all commits in a row of a device, of one part of each. And who wrote a record is kept.
+
+use std::collections::BTreeSet;
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::tables::{ADMITTED, LOG, RUN, RunKey};
+use super::tables::{ADMITTED, AUTHOR, LOG, RUN, RunKey};
 use crate::model::{DeviceNumber, EditId, Sequence};
 use crate::store::table::{Bytes, Opened, Writing};
 use crate::sync::StoreError;
 
 pub(super) fn trim(tx: &WriteTransaction, up_to: Sequence) -> Result<(), StoreError> {
     let (mut log, mut admitted, mut runs) = (LOG.write(tx)?, ADMITTED.write(tx)?, RUN.write(tx)?);
-    let mut edits = Vec::new();
+    let (mut edits, mut wrote) = (Vec::new(), BTreeSet::new());
     for entry in log.all()? {
         let (sequence, logged) = entry?;
         if sequence > up_to {
             break;
         }
-        edits.push(logged.at(sequence).edit.id);
-    }
-    for edit in edits {
-        admitted.delete(&edit)?;
+        let edit = logged.at(sequence).edit;
         // Nobody sends what the server did by itself.
-        if edit.device != DeviceNumber::SERVER {
+        let is_of_device = edit.id.device != DeviceNumber::SERVER;
+        if is_of_device && !edit.changes.is_empty() {
+            wrote.insert((edit.record, edit.id.device));
+        }
+        edits.push((edit.id, is_of_device));
+    }
+    for (edit, is_of_device) in edits {
+        admitted.delete(&edit)?;
+        if is_of_device {
             add(&mut runs, edit)?;
         }
+    }
+    let mut authors = AUTHOR.write(tx)?;
+    for author in wrote {
+        authors.set_changed(&author, &())?;
     }
     log.delete_up_to(&up_to)
 }

@@ -1,13 +1,13 @@
 //! Whether a server's file is what it should be, by meaning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::ReadTransaction;
 
 use super::snapshot::rebuild;
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION, PLACE,
-    POLICY, PURGE, RECORD, REFUSED, RUN, STANDING,
+    ADMITTED, AUTHOR, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION,
+    PLACE, POLICY, PURGE, RECORD, REFUSED, RUN, STANDING,
 };
 use crate::gate::{Confirmed, can_end_with, replay};
 use crate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
@@ -31,6 +31,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&COUNT, tx);
     survey.expect(&ADMITTED, tx);
     survey.expect(&RUN, tx);
+    survey.expect(&AUTHOR, tx);
     survey.expect(&REFUSED, tx);
     survey.expect(&DEVICE, tx);
     survey.expect(&DEVICE_KEY, tx);
@@ -161,12 +162,21 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut e
             Err(error) => return survey.misfit(&RECORD, &id, error.to_string()),
         };
         let record = confirmed.record();
+        if record.id() != id {
+            survey.misfit(&RECORD, &id, format!("it holds the record {}", record.id()));
+        }
         places.insert((record.table().clone(), id), record.is_active());
         match is_made_by(tx, &confirmed, floor, &logged) {
             Ok(true) => {}
             Ok(false) => survey.misfit(&RECORD, &id, "it is not what its entries in the log make"),
             // Told where the log was gone over.
             Err(_) => {}
+        }
+    });
+    let known: BTreeSet<_> = places.keys().map(|(_, id)| *id).collect();
+    survey.each(&AUTHOR, tx, |survey, author, ()| {
+        if !known.contains(&author.0) {
+            survey.misfit(&AUTHOR, &author, "there is no such record");
         }
     });
     for id in edits.into_keys() {

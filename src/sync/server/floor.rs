@@ -6,7 +6,7 @@ use crate::limits::{DROPPED_AT_ONCE_MAX, LOG_ENTRIES_PER_RECORD};
 use crate::model::{Sequence, Timestamp};
 use crate::sync::{LogEntry, Operation, ServerMeta, ServerStore, StoreError};
 
-/// How much of the log is kept, besides what no backup holds yet.
+/// How much of the log is kept, besides what a connected device was not told yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogBounds {
     /// Entries that were made before this are dropped.
@@ -51,7 +51,7 @@ impl ServerMachine {
         store: &S,
         bounds: LogBounds,
     ) -> Result<Sequence, StoreError> {
-        let ServerMeta { floor, head, backed_up, .. } = self.meta;
+        let ServerMeta { floor, head, .. } = self.meta;
         let by_records = store.record_count()?.saturating_mul(LOG_ENTRIES_PER_RECORD);
         let kept = bounds.entries.max(by_records);
         let by_number = Sequence(head.0.saturating_sub(kept));
@@ -61,12 +61,10 @@ impl ServerMachine {
         } else {
             by_number.max(last_before(store, floor, bounds.before)?)
         };
-        // Devices keep their own edits until a backup holds them, and then hear of it.
-        let backed_up = backed_up.unwrap_or(head);
         // Nobody who is here starts anew.
         let devices = self.connections.values().filter_map(|it| it.device.as_ref());
         let told = devices.map(|device| device.seen).min().unwrap_or(head);
-        Ok(goal.min(backed_up).min(told).max(floor))
+        Ok(goal.min(told).max(floor))
     }
 }
 
