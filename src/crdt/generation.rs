@@ -150,7 +150,7 @@ impl Record {
 }
 
 /// The operations that make this value where there is none.
-fn from_nothing((column, value): (&ColumnName, &Value)) -> Vec<Op> {
+pub(super) fn from_nothing((column, value): (&ColumnName, &Value)) -> Vec<Op> {
     match value {
         // To put it would undo what others add to a column in which they saw nothing yet.
         Value::Counter(by) if by.unsigned_abs() <= COUNTER_STEP_MAX => {

@@ -14,7 +14,7 @@ use crate::rebase::{Letters, same_order, splice};
 use crate::replicas::{Replica, Rng, column, table};
 
 /// A new generation of all sections of columns.
-fn generation(record: &Record, number: u64) -> Edit {
+pub(crate) fn generation(record: &Record, number: u64) -> Edit {
     let actor = ActorId { device: DeviceNumber::SERVER, incarnation: number };
     let time = Timestamp::from_millis(1_700_000_000_000).unwrap();
     let mut changes = Vec::new();

@@ -10,6 +10,7 @@
 )]
 
 mod conflicts;
+mod flat;
 mod floor;
 mod generations;
 #[path = "../store/memory.rs"]

@@ -131,9 +131,9 @@ async fn what_does_not_fit_together_is_found() {
     };
     for (table, told) in [
         ("row-1", "it is not there, though its history and pending edits make it"),
-        ("history-2", "nothing confirmed or pending makes it"),
+        ("history-3", "nothing confirmed or pending makes it"),
         ("row-count-1", "it says no rows, there are 20"),
-        ("pending-1", "it leads to no such pending edit"),
+        ("pending-2", "it leads to no such pending edit"),
         ("pending-record-1", "it is not found by its record"),
         ("quarantine-2", "it leads to no such refused edit"),
         ("quarantine-edit-1", "it is not found by its edit id"),
@@ -159,7 +159,7 @@ async fn what_does_not_fit_together_is_found() {
 
     // A pending edit that is said to be elsewhere.
     let whole = fs::read(&replica).unwrap();
-    let (turn, _) = dump(&replica)["pending-1"].first().cloned().unwrap();
+    let (turn, _) = dump(&replica)["pending-2"].first().cloned().unwrap();
     let key = [&1_u32.to_be_bytes(), turn.as_slice()].concat();
     let value = sealed("pending-moved-1", &key, &[77, 0]);
     write_raw(&replica, "pending-moved-1", &key, Some(&value));

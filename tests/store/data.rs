@@ -110,6 +110,10 @@ fn columns(rng: &mut Rng) -> Columns {
     (0..=rng.below(3)).map(|_| (column(rng.pick(&names)), value(rng))).collect()
 }
 
+pub(crate) fn own(name: &str) -> Op {
+    Op::Own { owner: owner(name), business_unit: "north".parse().unwrap() }
+}
+
 fn header_ops(rng: &mut Rng, exists: bool) -> Vec<Op> {
     let own = Op::Own {
         owner: owner(rng.pick(&["ann", "bob"])),
@@ -263,12 +267,18 @@ pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
             held.as_ref().map_or_else(|| Record::new(table.clone(), id), |it| it.record().clone());
         let edit_id = edit_id(4, 1 + rng.next() % 40, 0);
         let edit = edit(rng, edit_id, &record);
+        // Often the row says what the edit says.
+        let shown = match (rng.one_in(2), Record::from_edit(&edit)) {
+            (true, Ok(made)) => made,
+            _ => record,
+        };
         match rng.below(5) {
             // Confirmed; where the same place comes twice, the later of two concurrent states.
             0 | 1 => batch.confirmed.push(admit(held, edit, rng.next() % 100)),
             2 => batch.gone.push((table.clone(), id)),
             _ => {
-                let turn = Turn { counter: 1 + rng.next() % 40, part: 0 };
+                let again = Turn { counter: 1 + rng.next() % 40, part: 0 };
+                let turn = if rng.one_in(2) { again } else { Turn::first(edit.id) };
                 let pending = Pending { turn, edit };
                 if rng.one_in(3) {
                     let sequence = Sequence(1 + rng.next() % 100);
@@ -277,7 +287,7 @@ pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
                 batch.pending.push(pending);
             }
         }
-        let row = (!rng.one_in(3)).then(|| row(&record, rng.one_in(2), rng.next() % 100));
+        let row = (!rng.one_in(3)).then(|| row(&shown, rng.one_in(2), rng.next() % 100));
         batch.rows.push((table, id, row));
     }
     for _ in 0..rng.below(3) {
