@@ -111,7 +111,7 @@ pub struct Retention {
     pub log_days: u32,
     /// How many entries of the log it keeps at least, unless they are older than that; four for
     /// each record where that is more.
-    #[serde(deserialize_with = "in_range::<_, 0, 1_000_000_000>")]
+    #[serde(deserialize_with = "in_range::<_, 1_000, 1_000_000_000>")]
     pub log_entries: u32,
 }
 
@@ -296,7 +296,7 @@ mod tests {
                 users: "user.csv".into(),
             }),
             limits: Limits { connections: 5, ..Limits::default() },
-            retention: Retention { refused_days: 0, log_days: 7, log_entries: 8 },
+            retention: Retention { refused_days: 0, log_days: 7, log_entries: 8_000 },
             log: Log { level: LogLevel::Debug, format: LogFormat::Json },
         };
         let read = |text: &str| Config::read(text, Path::new("tidegate.toml")).unwrap();
