@@ -60,7 +60,7 @@ pub(crate) fn columns<const N: usize>(pairs: [(&str, Value); N]) -> Columns {
 }
 
 pub(crate) fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+    Value::Text(text.into())
 }
 
 impl Net {

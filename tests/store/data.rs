@@ -101,7 +101,7 @@ fn value(rng: &mut Rng) -> Value {
         4 => Value::Date(Date::from_days(i32::from(rng.byte())).unwrap()),
         5 => Value::Lookup(id(rng.next() % 10)),
         6 => Value::Timestamp(time(rng.next().cast_signed() % 1_000_000)),
-        _ => Value::Text(text(rng)),
+        _ => Value::Text(text(rng).into()),
     }
 }
 

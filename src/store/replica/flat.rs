@@ -163,7 +163,7 @@ pub(super) fn unflatten(
             let whole = whole(&place, &flat, &row)?;
             history.set(&place, &History { versions, changes: Changes::Whole(whole) })?;
         }
-        if !row.pending {
+        if pending.is_empty()? {
             continue;
         }
         let turns: Result<Vec<_>, _> =
