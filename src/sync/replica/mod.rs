@@ -73,7 +73,7 @@ pub enum Event {
     Admitted {
         /// Which.
         edit: EditId,
-        /// Its place in the log.
+        /// Its place in the log; where that was dropped, a later one.
         sequence: Sequence,
     },
     /// An edit of this device, or part of it, does not count; it is in quarantine. Of a record that
