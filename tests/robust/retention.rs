@@ -3,6 +3,7 @@
 use tidegate::limits::{DROPPED_AT_ONCE_MAX, FORGOTTEN_AT_ONCE_MAX};
 use tidegate::model::{Right, Timestamp};
 use tidegate::replica::verify;
+use tidegate::server::Retention;
 use tidegate::store::RedbServer;
 use tidegate::sync::server::LogBounds;
 
@@ -73,6 +74,26 @@ async fn the_log_loses_its_beginning_and_the_file_stays_sound() {
     let tables = dump(&file);
     assert_eq!((tables["log-1"].len(), tables["admitted-1"].len()), (3, 3));
     assert_eq!((tables["admitted-run-1"].len(), tables["author-1"].len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_server_trims_its_log_by_itself() {
+    let mut world = World::start();
+    let alice = world.enroll("alice.redb", "alice").await;
+    let first = add(&alice, "order 0").await;
+    for n in 1..10 {
+        set(&alice, first, "title", &format!("order {n}")).await;
+    }
+    alice.sync().await.unwrap();
+    let retention = Retention { refused_days: 0, log_days: 0, log_entries: 0 };
+    world.server_mut().keep_for(retention);
+    // Four entries for the one record; age does not matter.
+    while world.server().status().await.unwrap().meta.floor.0 != 6 {}
+    world.server_mut().keep_for(Retention { log_days: 365, log_entries: 1_000, ..retention });
+    set(&alice, first, "title", "the last").await;
+    alice.sync().await.unwrap();
+    let meta = world.server().status().await.unwrap().meta;
+    assert_eq!((meta.floor.0, meta.head.0), (6, 11));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
