@@ -76,6 +76,13 @@ fn what_is_lost_to_an_erasure_during_a_session_is_not_kept() {
     assert_eq!(run(101_966, None).0, Ok(()));
 }
 
+/// A device heard that an edit counts of which nothing was left, since its record was erased: it made
+/// the record again as the same actor, from the first number on.
+#[test]
+fn who_made_what_was_erased_since_writes_on_as_another_actor() {
+    assert_eq!(run(20_194, None).0, Ok(()));
+}
+
 #[test]
 fn same_seed_same_trace() {
     for seed in [1, 2, 3] {

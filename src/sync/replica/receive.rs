@@ -415,9 +415,11 @@ impl ReplicaMachine {
                 self.confirm(desk, word, (table, record), edit, sequence)
             }
             // What was admitted is not what is here (any more).
-            _ => {
+            other => {
                 let folder = desk.folder(table, record)?;
-                folder.withdraw(id);
+                if let Some(edit) = &other {
+                    folder.unwritten.note_edit(edit);
+                }
                 if folder.version().is_none_or(|held| held < sequence) {
                     self.want(table, record);
                 }
