@@ -6,6 +6,7 @@ mod column_edit;
 mod columns;
 mod difference;
 mod edit_kind;
+mod flat;
 mod id;
 mod json;
 pub mod name;
@@ -25,10 +26,11 @@ mod verdict;
 
 pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};
-pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, index};
+pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, extent, index};
 pub use column_edit::{ColumnEdit, MisfitOpError};
 pub use columns::Columns;
 pub use edit_kind::EditKind;
+pub use flat::Flat;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use tidegate::crdt::{Flat, Record};
+use tidegate::crdt::Record;
 use tidegate::model::{
-    ActorId, Change, Columns, DeviceNumber, Edit, EditId, Json, Op, RecordId, RecordState,
+    ActorId, Change, Columns, DeviceNumber, Edit, EditId, Flat, Json, Op, RecordId, RecordState,
     Timestamp, Value,
 };
 

@@ -144,7 +144,7 @@ async fn what_does_not_fit_together_is_found() {
     }
     for (table, told) in [
         ("meta-2", "it is empty"),
-        ("log-1", "the entries 4 to 4 are missing"),
+        ("log-2", "the entries 4 to 4 are missing"),
         ("record-2", "it is not there, though the log has entries of it"),
         ("place-1", "it is not found in the order of its table"),
         ("count-1", "it says no records, there are 19"),
@@ -176,11 +176,11 @@ async fn what_does_not_fit_together_is_found() {
     assert_eq!(found[0].problem, "it is not what its history and pending edits make");
 
     let records = dump(&server)["record-2"].clone();
-    let log = dump(&server)["log-1"].clone();
+    let log = dump(&server)["log-2"].clone();
     let value = sealed("record-2", &records[0].0, &records[1].1[4..]);
     write_raw(&server, "record-2", &records[0].0, Some(&value));
-    let value = sealed("log-1", &log[3].0, &log[4].1[4..]);
-    write_raw(&server, "log-1", &log[3].0, Some(&value));
+    let value = sealed("log-2", &log[3].0, &log[4].1[4..]);
+    write_raw(&server, "log-2", &log[3].0, Some(&value));
     let found: Vec<_> = look(&server).findings.iter().map(ToString::to_string).collect();
     assert!(
         found.iter().any(|it| it.contains("not what its entries in the log make")),

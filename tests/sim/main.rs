@@ -83,6 +83,12 @@ fn who_made_what_was_erased_since_writes_on_as_another_actor() {
     assert_eq!(run(20_194, None).0, Ok(()));
 }
 
+/// A user moved away and back before the device was told anything: it was told that it is where it was.
+#[test]
+fn who_turned_away_and_back_is_told_nothing() {
+    assert_eq!(run(200_863, None).0, Ok(()));
+}
+
 #[test]
 fn same_seed_same_trace() {
     for seed in [1, 2, 3] {

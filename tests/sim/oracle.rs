@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tidegate::codec::{Entry, Page};
+use tidegate::codec::{Entry, MovedLeg, Page};
 use tidegate::gate::Confirmed;
-use tidegate::model::{Columns, DeviceNumber, Edit, Op, RecordId, Section, Sequence};
+use tidegate::model::{Columns, DeviceNumber, Edit, Op, RecordId, Section, Sequence, UserId};
 use tidegate::sync::replica::Event;
 use tidegate::sync::{Purge, StoredRow};
 
@@ -111,6 +111,9 @@ impl World {
             if entry.sequence != Sequence(place) {
                 return Err(format!("place {place} of the log holds {}", entry.sequence));
             }
+        }
+        for entry in &self.disk.file.deeds {
+            let place = entry.sequence;
             let epoch = entry.epoch.0;
             let truth = self.truths.get(&epoch);
             let truth = truth.ok_or_else(|| format!("{place}: no policy of epoch {epoch}"))?;
@@ -128,7 +131,7 @@ impl World {
                 .admit(truth, user, entry.sequence, &entry.edit)
                 .map_err(|e| format!("log {place}, edit {} of {user}: {e}", entry.edit.id))?;
         }
-        for group in self.disk.file.history.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+        for group in self.disk.file.deeds.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
             let all = group[0].edit.atomic.max(1) as usize;
             let in_order = (0..).zip(group).all(|(part, entry)| entry.edit.id.part == part);
             if group[0].edit.atomic > 0 && (group.len() != all || !in_order) {
@@ -166,10 +169,11 @@ impl World {
             return Err("the log lost a place".into());
         }
         for (entry, was) in file.log.iter().zip(behind) {
-            let record = was.edit.record;
             let mut expected = was.clone();
-            if file.erased.contains_key(&record) {
-                expected.edit.changes.clear();
+            if let Some(edit) =
+                expected.edit_mut().filter(|edit| file.erased.contains_key(&edit.record))
+            {
+                edit.changes.clear();
             }
             if *entry != expected {
                 return Err(format!("{} of the log is {entry:?}", was.sequence));
@@ -271,7 +275,7 @@ impl World {
     fn check_nothing_lost(&self, at: usize) -> Check {
         let device = &self.devices[at];
         for (id, made) in &device.made {
-            let logged = self.disk.file.history.iter().find(|entry| entry.edit.id == *id);
+            let logged = self.disk.file.deeds.iter().find(|entry| entry.edit.id == *id);
             let quarantined = quarantined_ops(&device.disk.file.quarantine, *id);
             let mut left = made.ops.clone();
             let logged = logged.into_iter().flat_map(|entry| entry.edit.ops());
@@ -358,7 +362,11 @@ impl World {
                 Entry::Edit { edit, .. } if edit.id.counter != 0 || edit.atomic != 0 => {
                     return Err(format!("{user} is told of which commit {} is", edit.id));
                 }
-                Entry::Edit { sequence, edit } => (edit, self.header_at(*sequence)),
+                Entry::Edit { sequence, edit } => (edit, self.header_at(*sequence, edit.record)),
+                Entry::Moved { sequence, legs, .. } => {
+                    self.check_moved(user, *sequence, legs)?;
+                    continue;
+                }
                 Entry::Whole { record, version } => {
                     self.check_version(at, record, *version)?;
                     (record, Some(Naive::of(record)))
@@ -386,7 +394,9 @@ impl World {
                 return Err(format!("{user} is sent {table} {}", edit.record));
             }
             // An edit of a while ago must not bring what was taken back since.
-            let now = self.header_at(self.head_of(edit.record)).ok_or("a record of no log")?;
+            let now = self
+                .header_at(self.head_of(edit.record), edit.record)
+                .ok_or("a record of no log")?;
             let reads = |column: &str| {
                 people.reads_column(user, table, column, &facts)
                     && people.reads_column(user, table, column, &now.facts())
@@ -402,9 +412,25 @@ impl World {
         Ok(())
     }
 
+    /// Records of which a move is told are told to who may read them after it.
+    fn check_moved(&self, user: &UserId, sequence: Sequence, legs: &[MovedLeg]) -> Check {
+        for leg in legs {
+            for record in &leg.records {
+                let after = self.header_at(sequence, *record).map(|record| record.facts());
+                let after = after.ok_or("a page of a move that is not in the log")?;
+                let owned = (leg.owner.clone(), leg.business_unit.clone());
+                let reads = self.people.reads(user, leg.table.as_str(), &after);
+                if !reads || after.owned != Some(owned) {
+                    return Err(format!("{user} is told that {} {record} moved", leg.table));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What a whole record is numbered by is the last edit of something in it.
     fn check_version(&self, at: usize, record: &Edit, version: Sequence) -> Check {
-        let log = self.disk.file.history.iter().rev();
+        let log = self.disk.file.deeds.iter().rev();
         let is_in_it = |edit: &Edit| {
             edit.changes.iter().any(|change| record.change(&change.section).is_some())
         };
@@ -419,20 +445,20 @@ impl World {
     }
 
     fn head_of(&self, record: RecordId) -> Sequence {
-        let mut own = self.disk.file.history.iter().filter(|it| it.edit.record == record);
+        let mut own = self.disk.file.deeds.iter().filter(|it| it.edit.record == record);
         own.next_back().map(|entry| entry.sequence).unwrap_or_default()
     }
 
-    /// The record as the log has it after this place.
-    fn header_at(&self, sequence: Sequence) -> Option<Naive> {
-        let log = &self.disk.file.history;
-        let entry = log.iter().find(|entry| entry.sequence == sequence)?;
-        let mut record = Naive::new(entry.edit.table.clone());
-        let own = log.iter().filter(|it| it.edit.record == entry.edit.record);
-        for entry in own.take_while(|entry| entry.sequence <= sequence) {
-            record.add(&entry.edit);
+    /// A record as the log has it after this place, which is about it.
+    fn header_at(&self, sequence: Sequence, record: RecordId) -> Option<Naive> {
+        let own = self.disk.file.deeds.iter().filter(|it| it.edit.record == record);
+        let own: Vec<_> = own.take_while(|deed| deed.sequence <= sequence).collect();
+        let last = own.last().filter(|last| last.sequence == sequence)?;
+        let mut made = Naive::new(last.edit.table.clone());
+        for deed in own {
+            made.add(&deed.edit);
         }
-        Some(record)
+        Some(made)
     }
 
     /// Whether the device asked for the record itself, or its user could read it once, as the
@@ -443,7 +469,7 @@ impl World {
         let user = &device.user;
         let asked = file.confirmed.keys().any(|(_, id)| *id == record)
             || file.meta.wanted.iter().any(|(_, id)| *id == record);
-        let log = || self.disk.file.history.iter().filter(|it| it.edit.record == record);
+        let log = || self.disk.file.deeds.iter().filter(|it| it.edit.record == record);
         let own = file.meta.enrolment.as_ref().map(|it| it.device);
         let wrote = log().any(|entry| Some(entry.edit.id.device) == own);
         let truths = || self.truths.values().chain([&self.people]);

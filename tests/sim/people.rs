@@ -174,6 +174,23 @@ impl People {
         }
     }
 
+    /// Someone moves to another business unit, or a team does.
+    pub(crate) fn relocate(&mut self, rng: &mut Rng) -> &'static str {
+        let to = unit(rng);
+        if rng.chance(70) {
+            let user: UserId = name(rng.pick(&USERS).unwrap());
+            self.organization.users.get_mut(&user).unwrap().business_unit = to;
+            return "a user moves";
+        }
+        let id: TeamId = name(rng.pick(&TEAMS).unwrap());
+        if let Some(Team { kind: TeamKind::Owner { business_unit, .. }, .. }) =
+            self.organization.teams.get_mut(&id)
+        {
+            *business_unit = to;
+        }
+        "a team moves"
+    }
+
     pub(crate) fn rules(&self) -> Rules {
         let roster =
             Roster::new(Arc::new(self.policy.clone()), Arc::new(self.organization.clone()));

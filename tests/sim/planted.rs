@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tidegate::model::Edit;
-use tidegate::sync::{Commit, Operation, ReplicaBatch};
+use tidegate::sync::{Commit, EntryKind, Operation, ReplicaBatch};
 
 use crate::memory::ReplicaFile;
 use crate::run;
@@ -20,6 +20,8 @@ pub(crate) enum Planted {
     DropsDependents,
     /// Devices' stores say that they were written anew, and were not.
     KeepsDeletedBytes,
+    /// The server's store leaves a record out of what a move took along.
+    ForgetsAFollower,
     /// The server's store leaves what was erased in the log.
     KeepsErased,
     /// Devices' stores keep in quarantine what is tried again.
@@ -55,11 +57,14 @@ impl Planted {
 
     /// What the server's store writes of a commit.
     pub(crate) fn spoil_commit(self, mut commit: Commit) -> Commit {
-        if self == Self::LosesValues {
-            for operation in &mut commit.operations {
-                if let Operation::Append { entry, .. } = operation {
-                    lose_a_value(&mut entry.edit);
+        for operation in &mut commit.operations {
+            let Operation::Append { entry, .. } = operation else { continue };
+            match (self, &mut entry.kind) {
+                (Self::LosesValues, EntryKind::Edit { edit, .. }) => lose_a_value(edit),
+                (Self::ForgetsAFollower, EntryKind::Move(moved)) => {
+                    moved.legs.last_mut().unwrap().followers.pop();
                 }
+                _ => {}
             }
         }
         commit
@@ -136,6 +141,11 @@ fn a_device_that_loses_what_was_built_on_a_refused_edit_is_found() {
 #[test]
 fn a_device_that_tries_again_and_keeps_what_it_tried_is_found() {
     assert_found(Planted::KeepsRetried, 20, "is in quarantine still");
+}
+
+#[test]
+fn a_move_that_forgets_a_record_is_found() {
+    assert_found(Planted::ForgetsAFollower, 60, ", not of ");
 }
 
 #[test]

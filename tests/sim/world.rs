@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{EditId, Op, RecordId, Sequence, Timestamp, UserId};
+use tidegate::model::{Edit, EditId, Op, RecordId, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
 use tidegate::sync::server::{
-    ConnectionId, HistoryBounds, Identity, LogBounds, PageBounds, ServerMachine,
+    ConnectionId, HistoryBounds, Identity, LogBounds, PageBounds, RulesError, ServerMachine,
 };
-use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
+use tidegate::sync::{LogEntry, Purge, Quarantined, ReplicaStore as _, StoreError};
 
 use crate::links::Link;
 use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
@@ -128,6 +128,8 @@ pub(crate) struct World {
     pub(crate) values: u64,
     /// How often what goes wrong goes wrong, in percent of the usual.
     wildness: usize,
+    /// Whether owners move all the time: in the worlds of odd seeds.
+    is_restless: bool,
 }
 
 impl World {
@@ -163,6 +165,7 @@ impl World {
             calm: false,
             values: 0,
             wildness,
+            is_restless: seed % 2 == 1,
         };
         world.disk.planted = planted;
         for _ in 0..2 + world.rng.below(3) {
@@ -216,9 +219,10 @@ impl World {
         self.check_all()?;
         self.check_purged()?;
         let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
-        let shares = self.disk.file.history.iter().flat_map(|it| it.edit.ops()).filter(is_share);
+        let shares = self.disk.file.deeds.iter().flat_map(|it| it.edit.ops()).filter(is_share);
         self.figures.shares = shares.count() as u64;
-        let ops = self.disk.file.log.iter().flat_map(|it| it.edit.ops());
+        let edits = self.disk.file.log.iter().filter_map(LogEntry::edit);
+        let ops = edits.flat_map(Edit::ops);
         self.figures.parts = ops.filter(|op| op.merging_type().is_some()).count() as u64;
         self.figures.simulated_millis = u64::try_from(self.now - START_MILLIS).unwrap();
         Ok(())
@@ -251,6 +255,9 @@ impl World {
 
     fn step(&mut self) -> Check {
         self.now += i64::try_from(self.rng.below(2_000)).unwrap();
+        if self.is_restless && self.rng.chance(6) {
+            return self.change_rules(People::relocate);
+        }
         let device = self.rng.below(self.devices.len());
         let wild = |weight: usize| weight * self.wildness;
         let (cuts, devices, server, restores) = (wild(7), wild(5), wild(3), wild(1));
@@ -274,7 +281,7 @@ impl World {
             }
             7 => self.crash_device(device),
             8 => self.crash_server(),
-            9 => self.change_rules(),
+            9 => self.change_rules(People::change),
             10 => self.app_deals_with_quarantine(device),
             11 => {
                 self.arm_fault(device);
@@ -337,7 +344,8 @@ impl World {
     pub(crate) fn open_server(&mut self) -> Check {
         let rules = self.rules_for(&self.people).rules();
         let (now, seed) = (self.time(), self.rng.seed());
-        match ServerMachine::open(&mut self.disk, self.identity.clone(), rules, now, seed) {
+        let opened = ServerMachine::open(&mut self.disk, self.identity.clone(), rules, now, seed);
+        match opened.map_err(of_store) {
             Ok(mut server) => {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
@@ -381,9 +389,9 @@ impl World {
         self.open_server()
     }
 
-    fn change_rules(&mut self) -> Check {
+    fn change_rules(&mut self, change: fn(&mut People, &mut Rng) -> &'static str) -> Check {
         let mut next = self.people.clone();
-        let what = next.change(&mut self.rng);
+        let what = change(&mut next, &mut self.rng);
         self.note(|| format!("rules: {what}"));
         self.figures.rule_changes += 1;
         let (time, given) = (self.time(), self.rules_for(&next));
@@ -397,7 +405,7 @@ impl World {
                 self.note_truth()?;
                 self.drain_server()
             }
-            Err(error) => self.server_result(Err(error)),
+            Err(error) => self.server_result(Err(of_store(error))),
         }
     }
 
@@ -502,5 +510,13 @@ impl World {
                 server.disconnected(ConnectionId(id));
             }
         }
+    }
+}
+
+/// Nothing is so large here that it could not follow.
+fn of_store(error: RulesError) -> StoreError {
+    match error {
+        RulesError::Store(error) => error,
+        other => StoreError::Damaged(other.to_string()),
     }
 }

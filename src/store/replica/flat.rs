@@ -9,9 +9,8 @@ use std::fmt;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::tables::{Changes, HISTORY, History, PENDING, PENDING_RECORD, PendingEdit, Place};
-use crate::crdt::Flat;
 use crate::gate::{Applied, Confirmed};
-use crate::model::{DeviceNumber, Edit, EditId, RecordId};
+use crate::model::{DeviceNumber, Edit, EditId, Flat, RecordId};
 use crate::store::table::Opened;
 use crate::sync::{StoreError, StoredRow, Turn};
 

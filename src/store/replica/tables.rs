@@ -6,10 +6,9 @@ use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, Scope};
-use crate::crdt::Flat;
 use crate::gate::Versions;
 use crate::model::{
-    BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
+    BusinessUnitId, DeviceNumber, Edit, EditId, Flat, LogEpoch, Owner, RecordId, Schema, Sequence,
     TableName, UserId,
 };
 use crate::store::edit_bytes;

@@ -18,7 +18,9 @@ pub(super) fn trim(tx: &WriteTransaction, up_to: Sequence) -> Result<(), StoreEr
         if sequence > up_to {
             break;
         }
-        let edit = logged.at(sequence).edit;
+        let entry = logged.at(sequence);
+        // A move has no edit id.
+        let Some(edit) = entry.edit() else { continue };
         // Nobody sends what the server did by itself.
         let is_of_device = edit.id.device != DeviceNumber::SERVER;
         if is_of_device && !edit.changes.is_empty() {

@@ -1,6 +1,7 @@
 //! Whether a server's file is what it should be, by meaning.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use redb::ReadTransaction;
 
@@ -9,14 +10,22 @@ use super::tables::{
     ADMITTED, AUTHOR, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION,
     PLACE, POLICY, PURGE, RECORD, REFUSED, RUN, STANDING,
 };
-use crate::gate::{Confirmed, can_end_with, replay};
-use crate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
+use crate::gate::{Confirmed, Follow, can_end_with, replay};
+use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, TableName};
 use crate::store::fence::fenced;
 use crate::store::survey::Survey;
-use crate::sync::StoreError;
+use crate::sync::{EntryKind, StoreError};
 
-/// The places in the log of each record's edits.
-type Edits = BTreeMap<RecordId, Vec<Sequence>>;
+/// What the log did to each record, in its order.
+type Steps = BTreeMap<RecordId, Vec<(Sequence, Step)>>;
+
+/// What an entry of the log did to a record.
+enum Step {
+    /// The edit that is there.
+    Edit,
+    /// It followed its owner. The entry is as large as the records are many.
+    Follow(Rc<Follow>),
+}
 
 /// Where runs of dropped edits end, by the device and part that they are of and where they begin.
 type Runs = BTreeMap<(DeviceNumber, u32), BTreeMap<u64, u64>>;
@@ -42,9 +51,9 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&POLICY, tx);
     survey.expect(&ORGANIZATION, tx);
     let runs = runs(tx, survey);
-    let (floor, mut edits) = log(tx, survey, &runs);
-    erased(tx, survey, floor, &mut edits);
-    records(tx, survey, floor, edits);
+    let (floor, mut steps) = log(tx, survey, &runs);
+    erased(tx, survey, floor, &mut steps);
+    records(tx, survey, floor, steps);
     devices(tx, survey);
     survey.each(&REFUSED, tx, |_, _, _| {});
     survey.each(&PURGE, tx, |_, _, _| {});
@@ -78,14 +87,12 @@ fn is_dropped(runs: &Runs, edit: EditId) -> bool {
     last.is_some_and(|(_, last)| *last >= edit.counter)
 }
 
-fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence, Edits) {
+fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence, Steps) {
     let (mut head, mut floor) = (None, Sequence(0));
-    survey.each(&META, tx, |_, _, meta| {
-        (head, floor) = (Some(meta.head), meta.floor);
-    });
-    let mut next = Sequence(floor.0.saturating_add(1));
-    let mut edits = Edits::new();
+    survey.each(&META, tx, |_, _, meta| (head, floor) = (Some(meta.head), meta.floor));
+    let mut steps = Steps::new();
     let mut ids = BTreeMap::new();
+    let mut next = Sequence(floor.0.saturating_add(1));
     survey.each(&LOG, tx, |survey, sequence, logged| {
         if sequence <= floor {
             survey.misfit(&LOG, &sequence, "it is below the floor of the log");
@@ -96,16 +103,29 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence,
             survey.found(LOG.name(), None, format!("the entries {from} to {to} are missing"));
         }
         next = next.max(Sequence(sequence.0 + 1));
-        let edit = logged.at(sequence).edit;
-        if let Some(other) = ids.insert(edit.id, sequence) {
-            let problem = format!("edit {} is in the log at {other} already", edit.id);
-            survey.misfit(&LOG, &sequence, problem);
+        let entry = logged.at(sequence);
+        match entry.kind {
+            EntryKind::Edit { edit, .. } => {
+                if let Some(other) = ids.insert(edit.id, sequence) {
+                    let problem = format!("edit {} is in the log at {other} already", edit.id);
+                    survey.misfit(&LOG, &sequence, problem);
+                }
+                if is_dropped(runs, edit.id) {
+                    let problem = format!("edit {} was in the log before", edit.id);
+                    survey.misfit(&LOG, &sequence, problem);
+                }
+                steps.entry(edit.record).or_default().push((sequence, Step::Edit));
+            }
+            EntryKind::Move(moved) => {
+                for leg in &moved.legs {
+                    let follow = Rc::new(moved.follow(leg, entry.at));
+                    for follower in &leg.followers {
+                        let step = Step::Follow(Rc::clone(&follow));
+                        steps.entry(follower.record).or_default().push((sequence, step));
+                    }
+                }
+            }
         }
-        if is_dropped(runs, edit.id) {
-            let problem = format!("edit {} was in the log before", edit.id);
-            survey.misfit(&LOG, &sequence, problem);
-        }
-        edits.entry(edit.record).or_default().push(sequence);
     });
     let last = Sequence(next.0 - 1);
     match head {
@@ -124,28 +144,28 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence,
     for (edit, sequence) in ids {
         survey.misfit(&LOG, &sequence, format!("it is not found by its edit id {edit}"));
     }
-    for sequences in edits.values_mut() {
-        sequences.sort();
+    for steps in steps.values_mut() {
+        steps.sort_by_key(|(sequence, _)| *sequence);
     }
-    (floor, edits)
+    (floor, steps)
 }
 
 /// Takes the entries of erased records out of those that make others, and looks whether they are
 /// empty.
-fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, edits: &mut Edits) {
+fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, steps: &mut Steps) {
     survey.each(&ERASED, tx, |survey, record, erased| {
-        let logged = edits.remove(&record).unwrap_or_default();
+        let logged = steps.remove(&record).unwrap_or_default();
         let is_said = match logged.last() {
-            Some(last) => *last == erased.sequence,
+            Some((last, _)) => *last == erased.sequence,
             None => erased.sequence <= floor,
         };
         if erased.record != record || !is_said {
             let problem = format!("its last entry in the log is not at {}", erased.sequence);
             survey.misfit(&ERASED, &record, problem);
         }
-        for sequence in logged {
-            let entry = fenced(|| LOG.read(tx)?.expect(&sequence));
-            if entry.is_ok_and(|entry| !entry.at(sequence).edit.changes.is_empty()) {
+        for (sequence, _) in logged.into_iter().filter(|it| matches!(it.1, Step::Edit)) {
+            let edit = edit_at(tx, sequence);
+            if edit.is_ok_and(|edit| !edit.changes.is_empty()) {
                 survey.misfit(&LOG, &sequence, "it holds what was erased");
             }
         }
@@ -153,10 +173,10 @@ fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, edits:
 }
 
 /// Compares each record with what its entries in the log make.
-fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut edits: Edits) {
+fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut steps: Steps) {
     let mut places = BTreeMap::new();
     survey.each(&RECORD, tx, |survey, id, kept| {
-        let logged = edits.remove(&id).unwrap_or_default();
+        let logged = steps.remove(&id).unwrap_or_default();
         let confirmed = match fenced(|| rebuild(id, &kept)) {
             Ok(confirmed) => confirmed,
             Err(error) => return survey.misfit(&RECORD, &id, error.to_string()),
@@ -167,7 +187,7 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut e
         }
         places.insert((record.table().clone(), id), record.is_active());
         // What cannot be read was told where the log was gone over.
-        if is_made_by(tx, &confirmed, floor, &logged) == Ok(false) {
+        if is_made_by(tx, &confirmed, floor, logged) == Ok(false) {
             survey.misfit(&RECORD, &id, "it is not what its entries in the log make");
         }
     });
@@ -177,7 +197,7 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut e
             survey.misfit(&AUTHOR, &author, "there is no such record");
         }
     });
-    for id in edits.into_keys() {
+    for id in steps.into_keys() {
         survey.misfit(&RECORD, &id, "it is not there, though the log has entries of it");
     }
     let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
@@ -210,21 +230,56 @@ fn is_made_by(
     tx: &ReadTransaction,
     confirmed: &Confirmed,
     floor: Sequence,
-    logged: &[Sequence],
+    logged: Vec<(Sequence, Step)>,
 ) -> Result<bool, StoreError> {
-    let entries = fenced(|| {
-        let log = LOG.read(tx)?;
-        let read = |sequence: &Sequence| Ok(log.expect(sequence)?.at(*sequence));
-        logged.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
-    })?;
-    let is_whole = floor == Sequence(0)
-        || entries.first().is_some_and(|first| matches!(first.before, Some(None)));
-    let edits = entries.into_iter().map(|entry| (entry.sequence, entry.edit));
-    if !is_whole {
-        return Ok(can_end_with(confirmed, floor, &edits.collect::<Vec<_>>()));
+    let is_whole = match logged.first() {
+        _ if floor == Sequence(0) => true,
+        Some((first, _)) => makes_record(tx, *first)?,
+        None => false,
+    };
+    if is_whole {
+        return Ok(replayed(tx, logged)?.as_ref() == Some(confirmed));
     }
-    let made = replay(edits).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    Ok(made.as_ref() == Some(confirmed))
+    let edits = logged.into_iter().map(|(sequence, step)| match step {
+        Step::Edit => Ok((sequence, edit_at(tx, sequence)?)),
+        Step::Follow(follow) => Ok((sequence, follow.edit_of(confirmed.record()))),
+    });
+    Ok(can_end_with(confirmed, floor, &edits.collect::<Result<Vec<_>, StoreError>>()?))
+}
+
+/// Whether there was no such record before the edit in this place of the log.
+fn makes_record(tx: &ReadTransaction, sequence: Sequence) -> Result<bool, StoreError> {
+    let entry = fenced(|| LOG.read(tx)?.expect(&sequence))?.at(sequence);
+    Ok(matches!(entry.kind, EntryKind::Edit { before: Some(None), .. }))
+}
+
+/// What these entries of the log make of a record.
+fn replayed(
+    tx: &ReadTransaction,
+    logged: Vec<(Sequence, Step)>,
+) -> Result<Option<Confirmed>, StoreError> {
+    let mut made: Option<Confirmed> = None;
+    for (sequence, step) in logged {
+        let edit = match (step, &made) {
+            (Step::Edit, _) => Some(edit_at(tx, sequence)?),
+            (Step::Follow(follow), Some(made)) => follow.edit(made.record()),
+            (Step::Follow(_), None) => None,
+        };
+        // A record that could not follow will not be what is there.
+        let Some(edit) = edit else { return Ok(None) };
+        let next = replay(made, &edit, sequence);
+        made = Some(next.map_err(|error| StoreError::Damaged(error.to_string()))?);
+    }
+    Ok(made)
+}
+
+/// The edit in this place of the log.
+fn edit_at(tx: &ReadTransaction, sequence: Sequence) -> Result<Edit, StoreError> {
+    let entry = fenced(|| LOG.read(tx)?.expect(&sequence))?.at(sequence);
+    match entry.kind {
+        EntryKind::Edit { edit, .. } => Ok(edit),
+        EntryKind::Move(_) => Err(StoreError::Damaged(format!("{sequence} of the log is a move"))),
+    }
 }
 
 fn devices(tx: &ReadTransaction, survey: &mut Survey<'_>) {

@@ -63,7 +63,7 @@ impl ServerMachine {
         };
         // Nobody who is here starts anew.
         let devices = self.connections.values().filter_map(|it| it.device.as_ref());
-        let told = devices.map(|device| device.seen).min().unwrap_or(head);
+        let told = devices.map(|device| device.seen.sequence).min().unwrap_or(head);
         Ok(goal.min(told).max(floor))
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod downlink;
 mod erase;
+mod filling;
 mod floor;
 mod following;
 mod generation;
@@ -27,7 +28,7 @@ use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreErro
 
 pub use floor::LogBounds;
 pub use generation::HistoryBounds;
-pub use rules::Rules;
+pub use rules::{Rules, RulesError};
 
 use connection::Connection;
 use reading::Recent;
@@ -122,14 +123,14 @@ impl ServerMachine {
     /// Takes up what the store holds. Other rules than last time start a new policy epoch.
     ///
     /// # Errors
-    /// The store cannot be read or written.
+    /// The store cannot be read or written, or a record cannot follow the schema.
     pub fn open<S: ServerStore>(
         store: &mut S,
         identity: Identity,
         rules: Rules,
         now: Timestamp,
         seed: [u8; 32],
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, RulesError> {
         let mut entropy = Entropy::new(seed);
         let actor = ActorId { device: DeviceNumber::SERVER, incarnation: entropy.next_u64() };
         let mut machine = Self {
@@ -160,7 +161,7 @@ impl ServerMachine {
             }
             machine.commit(store, meta, Vec::new())
         })?;
-        machine.note_rules(store, now)?;
+        machine.put_in_force(store, now)?;
         Ok(machine)
     }
 

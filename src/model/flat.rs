@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::generation::from_nothing;
-use crate::model::{
+use super::{
     ActorId, Change, ChangeRef, ColumnName, ColumnType, Columns, DeviceNumber, Header, Op,
     RecordState, Section, Timestamp, Value,
 };
@@ -188,5 +187,5 @@ fn from_values(actor: ActorId, column: &ColumnName, value: &Value) -> Vec<Op> {
     if matches!(value, Value::Counter(_)) && actor.device != DeviceNumber::SERVER {
         return vec![Op::Put { column: column.clone(), value: value.clone() }];
     }
-    from_nothing((column, value))
+    Op::from_nothing(column, value)
 }
