@@ -155,5 +155,15 @@ pub const KEPT_BYTES_MAX: u64 = 64 << 20;
 pub const CONNECTIONS_DEFAULT: u32 = 10_000;
 /// Days for which a server keeps a refused edit, where its configuration does not say otherwise.
 pub const REFUSED_DAYS_DEFAULT: u32 = 365;
+/// Days for which a server keeps an entry of the log, where its configuration does not say otherwise.
+pub const LOG_DAYS_DEFAULT: u32 = 365;
+/// Entries of the log that a server keeps at least, unless they are too old, where its configuration
+/// does not say otherwise.
+pub const LOG_ENTRIES_DEFAULT: u32 = 10_000;
+/// Entries of the log that a server keeps for each record that it has: a whole record is several
+/// times as large as an entry, so that a device which missed more is served sooner by a scan.
+pub const LOG_ENTRIES_PER_RECORD: u64 = 4;
+/// Entries of the log that a server drops in one step.
+pub const DROPPED_AT_ONCE_MAX: usize = 512;
 /// Refused edits that a server removes in one step when they are too old.
 pub const FORGOTTEN_AT_ONCE_MAX: usize = 256;

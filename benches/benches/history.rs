@@ -1,5 +1,5 @@
 //! One record edited a hundred thousand times: what files, reads and further edits cost on the way,
-//! with new generations and without. Two devices and a server over QUIC, on real files.
+//! with new generations and without, with the log trimmed and with all of it kept. Two devices and a server over QUIC, on real files.
 //!
 //! `cargo bench --bench history -- --edits N` takes another number of edits.
 
@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use tidegate::RecordId;
 use tidegate::codec::EnrollCode;
-use tidegate::model::{ColumnName, Op, TableName, Value};
+use tidegate::limits::LOG_ENTRIES_DEFAULT;
+use tidegate::model::{ColumnName, Op, TableName, Timestamp, Value};
 use tidegate::replica::Replica;
 use tidegate::server::{Home, InitOptions, Limits, Server, ServerOptions};
 use tidegate::sync::replica::{Draft, Intent};
+use tidegate::sync::server::LogBounds;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -134,14 +136,19 @@ fn now() -> Instant {
 
 /// Prints a line at each of these numbers of edits.
 fn marks(edits: usize) -> Vec<usize> {
-    [500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000]
+    [500, 1_000, 5_000]
         .into_iter()
+        .chain((1..=100).map(|mark| mark * 10_000))
         .filter(|mark| *mark < edits)
         .chain([edits])
         .collect()
 }
 
-async fn run(edits: usize, limits: Limits) -> Outcome<()> {
+/// As much of the log is kept as a server keeps if nothing else is said.
+const TRIMMED: LogBounds =
+    LogBounds { before: Timestamp::MIN, entries: LOG_ENTRIES_DEFAULT as u64 };
+
+async fn run(edits: usize, limits: Limits, trims: Option<LogBounds>) -> Outcome<()> {
     println!(
         "{:>9}  {:>12}  {:>12}  {:>12}  {:>10}  {:>14}",
         "edits", "device file", "its record", "server file", "open+read", "an edit, synced"
@@ -180,6 +187,12 @@ async fn run(edits: usize, limits: Limits) -> Outcome<()> {
                 let copy = world.path("backup.redb");
                 let _ = std::fs::remove_file(&copy);
                 world.server.backup(&copy).await?;
+            }
+            // As a server does every minute.
+            if let Some(bounds) = trims {
+                let start = now();
+                world.server.trim_log(bounds).await?;
+                seconds += start.elapsed().as_secs_f64();
             }
         }
         line(&world, &writer, record, done, seconds / f64::from(u32::try_from(done - from)?))?;
@@ -228,9 +241,11 @@ fn main() -> Outcome<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     println!("one record edited {edits} times, with new generations");
-    runtime.block_on(run(edits, Limits::default()))?;
+    runtime.block_on(run(edits, Limits::default(), Some(TRIMMED)))?;
+    println!("one record edited {edits} times, with all of the log");
+    runtime.block_on(run(edits, Limits::default(), None))?;
     let fewer = edits.min(EDITS_WITHOUT);
     println!("one record edited {fewer} times, without");
     let limits = Limits { history_changes: 100_000, history_days: 0, ..Limits::default() };
-    runtime.block_on(run(fewer, limits))
+    runtime.block_on(run(fewer, limits, Some(TRIMMED)))
 }

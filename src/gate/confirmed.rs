@@ -177,6 +177,29 @@ pub fn apply(confirmed: Option<Confirmed>, admitted: &Admitted) -> Result<Applie
     replay(confirmed, &admitted.edit, admitted.sequence).map(Applied)
 }
 
+/// Whether these edits, which were admitted once, can be the last ones of a record, where those up to
+/// `floor` are not known any more. For checking what a store holds.
+#[must_use]
+pub fn can_end_with(confirmed: &Confirmed, floor: Sequence, edits: &[(Sequence, Edit)]) -> bool {
+    let Confirmed { record, versions } = confirmed;
+    let (mut known, mut last) = (Versions::default(), BTreeMap::new());
+    for (sequence, edit) in edits {
+        known.note(edit, *sequence);
+        last.extend(edit.changes.iter().map(|change| (&change.section, change)));
+    }
+    let is_of = |version: Sequence, known: Option<&Sequence>| match known {
+        Some(known) => version == *known,
+        None => version <= floor,
+    };
+    let open = Some(&known.open).filter(|open| **open > Sequence(0));
+    let mut secured = versions.secured.iter();
+    is_of(versions.open, open)
+        && secured.all(|(column, version)| is_of(*version, known.secured.get(column)))
+        && known.secured.keys().all(|column| versions.secured.contains_key(column))
+        // One without operations leaves a section as if it was never written.
+        && last.values().all(|it| it.ops.is_empty() || record.holds(&it.section, it.id))
+}
+
 /// What an edit that was admitted once makes of a record (`None`: there is none yet). For checking
 /// what a store holds: only [`apply`] makes what a store may write.
 ///

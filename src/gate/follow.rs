@@ -29,11 +29,15 @@ impl Follow {
     /// The edit by which a record follows. `None`: it is not the owner's, or it is there already.
     #[must_use]
     pub fn edit(&self, record: &Record) -> Option<Edit> {
-        let Self { owner, business_unit, actor, at } = self;
         let (held, unit) = record.header().owner.as_ref()?;
-        if held != owner || unit == business_unit {
-            return None;
-        }
+        let follows = *held == self.owner && *unit != self.business_unit;
+        follows.then(|| self.edit_of(record))
+    }
+
+    /// That edit, of a record that followed so, or would.
+    #[must_use]
+    pub fn edit_of(&self, record: &Record) -> Edit {
+        let Self { owner, business_unit, actor, at } = self;
         let change = Change {
             section: Section::Header,
             id: ChangeRef { actor: *actor, seq: 1 },
@@ -44,7 +48,7 @@ impl Follow {
         // What is not sent needs no name.
         let id = EditId { device: DeviceNumber::SERVER, counter: 0, part: 0 };
         let (table, record) = (record.table().clone(), record.id());
-        Some(Edit { id, table, record, atomic: 0, changes: vec![Arc::new(change)] })
+        Edit { id, table, record, atomic: 0, changes: vec![Arc::new(change)] }
     }
 }
 

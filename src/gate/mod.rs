@@ -60,7 +60,9 @@ mod standing;
 pub use access::{can_read, can_read_column, column_permissions, has_right};
 pub use action::{Action, LookupChange, Target};
 pub use case::{Answer, CaseExplanation, CaseJudge};
-pub use confirmed::{Admitted, Applied, Attestation, Confirmed, Versions, apply, replay};
+pub use confirmed::{
+    Admitted, Applied, Attestation, Confirmed, Versions, apply, can_end_with, replay,
+};
 pub use directory::{Directory, Knowledge};
 pub use explain::{
     Explanation, Finding, Held, Remedy, Requirement, Step, Way, explain, explain_in_full,

@@ -118,7 +118,7 @@ impl fmt::Display for Denial {
 /// The server's answer to one edit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// It counts, at this place in the log.
+    /// It counts, at this place in the log, or before it where its entry was dropped.
     Admitted(Sequence),
     /// It does not count. Final until it is sent again.
     Denied {

@@ -10,8 +10,8 @@ use super::HomeError;
 use super::documents::Document;
 use super::home::{CONFIG, DATA};
 use crate::limits::{
-    CONNECTIONS_DEFAULT, GENERATION_CHANGES, GENERATION_DAYS, OUTBOUND_MESSAGES_MAX,
-    PAGE_BYTES_TARGET, REFUSED_DAYS_DEFAULT,
+    CONNECTIONS_DEFAULT, GENERATION_CHANGES, GENERATION_DAYS, LOG_DAYS_DEFAULT,
+    LOG_ENTRIES_DEFAULT, OUTBOUND_MESSAGES_MAX, PAGE_BYTES_TARGET, REFUSED_DAYS_DEFAULT,
 };
 use crate::sync::server::HistoryBounds;
 
@@ -106,11 +106,22 @@ pub struct Retention {
     /// For how many days the server keeps a refused edit; 0: for good.
     #[serde(deserialize_with = "in_range::<_, 0, 36_500>")]
     pub refused_days: u32,
+    /// For how many days it keeps an entry of the log; 0: that does not matter.
+    #[serde(deserialize_with = "in_range::<_, 0, 36_500>")]
+    pub log_days: u32,
+    /// How many entries of the log it keeps at least, unless they are older than that; four for
+    /// each record where that is more.
+    #[serde(deserialize_with = "in_range::<_, 1_000, 1_000_000_000>")]
+    pub log_entries: u32,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { refused_days: REFUSED_DAYS_DEFAULT }
+        Self {
+            refused_days: REFUSED_DAYS_DEFAULT,
+            log_days: LOG_DAYS_DEFAULT,
+            log_entries: LOG_ENTRIES_DEFAULT,
+        }
     }
 }
 
@@ -245,6 +256,10 @@ history_days = {history_days}
 [retention]
 # For how many days a refused edit is kept here; 0: for good.
 refused_days = {refused_days}
+# For how many days an entry of the log is kept, 0: that does not matter; and how many entries at
+# least, or four for each record. A device that was away for longer starts anew.
+log_days = {log_days}
+log_entries = {log_entries}
 
 [log]
 # error, warn, info, debug or trace. TIDEGATE_LOG, where it is set, counts instead.
@@ -258,6 +273,8 @@ format = \"{format}\"
             schema = path(&self.schema),
             policy = path(&self.policy),
             refused_days = self.retention.refused_days,
+            log_days = self.retention.log_days,
+            log_entries = self.retention.log_entries,
         )
     }
 }
@@ -279,7 +296,7 @@ mod tests {
                 users: "user.csv".into(),
             }),
             limits: Limits { connections: 5, ..Limits::default() },
-            retention: Retention { refused_days: 0 },
+            retention: Retention { refused_days: 0, log_days: 7, log_entries: 8_000 },
             log: Log { level: LogLevel::Debug, format: LogFormat::Json },
         };
         let read = |text: &str| Config::read(text, Path::new("tidegate.toml")).unwrap();
@@ -294,6 +311,9 @@ mod tests {
         let config = Config::read(least, Path::new("tidegate.toml")).unwrap();
         assert_eq!(config.data, Path::new("server.redb"));
         assert_eq!((config.limits, config.log), (Limits::default(), Log::default()));
-        assert_eq!(config.retention, Retention { refused_days: 365 });
+        assert_eq!(
+            config.retention,
+            Retention { refused_days: 365, log_days: 365, log_entries: 10_000 }
+        );
     }
 }

@@ -10,7 +10,7 @@ use super::outbound::Outbound;
 use crate::codec::{PublicKey, Refusal, ToDevice, ToServer};
 use crate::model::{EditId, Sequence, Timestamp, Verdict};
 use crate::net::system;
-use crate::sync::server::{ConnectionId, Output, Rules, RulesError, ServerMachine};
+use crate::sync::server::{ConnectionId, LogBounds, Output, Rules, RulesError, ServerMachine};
 use crate::sync::{RefusedEdit, ServerMeta, ServerStore, StoreError};
 
 /// Events taken before what was pushed is judged and written.
@@ -26,6 +26,7 @@ pub(super) enum Event {
     SetRules { rules: Box<Rules>, done: oneshot::Sender<Result<(), RulesError>> },
     SetBackedUp { backed_up: Option<Sequence>, done: oneshot::Sender<Result<(), StoreError>> },
     ForgetRefused { before: Timestamp, done: oneshot::Sender<Result<bool, StoreError>> },
+    TrimLog { bounds: LogBounds, done: oneshot::Sender<Result<bool, StoreError>> },
     Ask(Question),
     Stop,
 }
@@ -114,6 +115,9 @@ impl<S: ServerStore> Engine<S> {
             }
             Event::ForgetRefused { before, done } => {
                 let _ = done.send(self.machine.forget_refused(&mut self.store, before));
+            }
+            Event::TrimLog { bounds, done } => {
+                let _ = done.send(self.machine.trim_log(&mut self.store, bounds));
             }
             Event::Ask(Question::Status(answer)) => {
                 let meta = self.machine.meta().clone();

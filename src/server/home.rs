@@ -362,7 +362,7 @@ impl Home {
             rules,
         };
         let mut server = Server::start_within(options, self.config.limits)?;
-        server.keep_refused_for(self.config.retention.refused_days);
+        server.keep_for(self.config.retention);
         Ok(server)
     }
 

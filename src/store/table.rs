@@ -20,7 +20,8 @@ use super::fence;
 use super::key::{StoreKey, after, after_prefix};
 use crate::sync::StoreError;
 
-type Bytes = &'static [u8];
+/// Keys and values as redb has them.
+pub(super) type Bytes = &'static [u8];
 
 /// Made room for when a value is written: most are not larger.
 const VALUE_ROOM: usize = 512;
@@ -197,6 +198,18 @@ where
             return Ok(None);
         };
         self.table.entry(key.value(), value.value()).map(|(key, _)| Some(key))
+    }
+
+    /// The last entry up to `key`, it included.
+    pub(super) fn last_up_to(&self, key: &K) -> Result<Option<(K, V)>, StoreError> {
+        let key = key.to_bytes();
+        self.check_behind(&after(key.clone()))?;
+        let found = self.inner.range(..=key.as_slice()).map_err(fence::storage)?.next_back();
+        let Some(entry) = found else { return Ok(None) };
+        let (found, value) = entry.map_err(fence::storage)?;
+        let entry = self.table.entry(found.value(), value.value())?;
+        let is_in_place = found.value() <= key.as_slice();
+        if is_in_place { Ok(Some(entry)) } else { Err(self.table.misplaced(found.value())) }
     }
 
     /// All entries, in the order of their keys.

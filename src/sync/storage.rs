@@ -400,6 +400,8 @@ pub struct ServerMeta {
     pub epoch: LogEpoch,
     /// The last entry of the log.
     pub head: Sequence,
+    /// The log begins behind this: the entries up to here were dropped.
+    pub floor: Sequence,
     /// The last device number given.
     pub devices: u32,
     /// Counts the versions of policy and organization.
@@ -472,6 +474,12 @@ pub enum Operation {
         /// The standing.
         standing: Vec<u8>,
     },
+    /// Drops the entries of the log up to a new floor. What is not forgotten is that their edits were
+    /// admitted, and which devices wrote which record.
+    Trim {
+        /// The last one.
+        up_to: Sequence,
+    },
     /// Removes the oldest refused edits, up to the first that was not refused before this time.
     ForgetRefused {
         /// Those refused before this.
@@ -521,7 +529,7 @@ pub trait ServerStore {
     /// The store cannot be read.
     fn all_erased(&self) -> Result<Vec<Erased>, StoreError>;
 
-    /// The place in the log of an admitted edit.
+    /// The place in the log of an admitted edit; where that was dropped, the floor.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -533,6 +541,12 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// How many records there are, deleted ones too.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn record_count(&self) -> Result<u64, StoreError>;
 
     /// Up to `limit` records after `after`, in the order of [`ScanPlace`].
     ///

@@ -11,6 +11,7 @@
 
 mod conflicts;
 mod flat;
+mod floor;
 mod generations;
 #[path = "../store/memory.rs"]
 #[expect(dead_code, reason = "the store's tests compare more")]

@@ -14,7 +14,8 @@ use tidegate::model::{
 };
 use tidegate::sync::replica::{Draft, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
-    ConnectionId, HistoryBounds, Identity, Output as ServerOutput, PageBounds, Rules, ServerMachine,
+    ConnectionId, HistoryBounds, Identity, LogBounds, Output as ServerOutput, PageBounds, Rules,
+    ServerMachine,
 };
 use tidegate::sync::{ReplicaStore as _, ServerStore as _};
 
@@ -128,6 +129,27 @@ impl Network {
         self.server.set_history_bounds(HistoryBounds { changes, ..HistoryBounds::default() });
     }
 
+    /// The server drops all of the log that it may, but for so many entries.
+    pub(crate) fn trim_log(&mut self, entries: u64) {
+        let bounds = match entries {
+            0 => LogBounds { before: Timestamp::MAX, entries },
+            _ => LogBounds { before: Timestamp::MIN, entries },
+        };
+        while self.server.trim_log(&mut self.store, bounds).unwrap() {}
+    }
+
+    /// The places of the log that are there: behind the first, up to the second.
+    pub(crate) fn log(&self) -> (u64, u64) {
+        let meta = self.server.meta();
+        assert_eq!(self.store.log.len() as u64, meta.head.0 - meta.floor.0);
+        (meta.floor.0, meta.head.0)
+    }
+
+    /// The last place of the log that the device has.
+    pub(crate) fn watermark(&self, at: usize) -> u64 {
+        self.devices[at].store.meta.watermark.0
+    }
+
     pub(crate) fn is_connected(&self, at: usize) -> bool {
         self.devices[at].connection.is_some()
     }
@@ -186,6 +208,11 @@ impl Network {
         }
     }
 
+    fn writable(&mut self, id: ConnectionId) {
+        self.server.writable(&self.store, id).unwrap();
+        self.server.rule(&mut self.store, now()).unwrap();
+    }
+
     fn drain_server(&mut self) {
         while let Some(output) = self.server.poll_output() {
             match output {
@@ -196,10 +223,7 @@ impl Network {
                         None => assert!(self.hostile, "nobody is at {id:?}"),
                     }
                 }
-                ServerOutput::LookOn(id) => {
-                    self.server.writable(&self.store, id).unwrap();
-                    self.server.rule(&mut self.store, now()).unwrap();
-                }
+                ServerOutput::LookOn(id) => self.writable(id),
                 ServerOutput::Close(id, _) if self.hostile => {
                     self.server.disconnected(id);
                     let of = self.devices.iter_mut().find(|it| it.connection == Some(id));
@@ -255,7 +279,7 @@ impl Network {
         assert!(self.hostile || taken.is_ok(), "{taken:?}");
         self.drain(at);
         if let Some(id) = self.devices[at].connection.filter(|_| is_page) {
-            self.server.writable(&self.store, id).unwrap();
+            self.writable(id);
             self.drain_server();
         }
         (true, is_page)
@@ -284,6 +308,17 @@ impl Network {
         while !is_open(self) && self.deliver_down(at).0 {}
         self.deliver_up(at);
         self.part(at);
+    }
+
+    /// A connected device hears what its session begins with, and no more.
+    pub(crate) fn pull_welcome(&mut self, at: usize) {
+        self.deliver_down(at);
+        self.deliver_up(at);
+        self.deliver_down(at);
+    }
+
+    pub(crate) fn holds_record(&self, at: usize) -> bool {
+        self.devices[at].store.confirmed(&table().id, record()).unwrap().is_some()
     }
 
     /// A session in which nothing of the device arrives at the server, and that is cut once the

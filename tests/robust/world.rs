@@ -77,6 +77,10 @@ impl World {
         self.server.as_ref().unwrap()
     }
 
+    pub(crate) fn server_mut(&mut self) -> &mut Server {
+        self.server.as_mut().unwrap()
+    }
+
     pub(crate) fn dir_of_server(&self) -> PathBuf {
         self.path("server")
     }

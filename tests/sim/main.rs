@@ -77,6 +77,13 @@ fn what_is_lost_to_an_erasure_during_a_session_is_not_kept() {
     assert_eq!(run(101_966, None).0, Ok(()));
 }
 
+/// A device heard that an edit counts of which nothing was left, since its record was erased: it made
+/// the record again as the same actor, from the first number on.
+#[test]
+fn who_made_what_was_erased_since_writes_on_as_another_actor() {
+    assert_eq!(run(20_194, None).0, Ok(()));
+}
+
 /// A user moved away and back before the device was told anything: it was told that it is where it was.
 #[test]
 fn who_turned_away_and_back_is_told_nothing() {

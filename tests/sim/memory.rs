@@ -275,7 +275,8 @@ pub(crate) struct ServerFile {
     pub(crate) records: BTreeMap<ScanPlace, (Versions, Edit)>,
     pub(crate) tables: BTreeMap<RecordId, TableName>,
     pub(crate) log: Vec<LogEntry>,
-    /// The log as it would be if nothing were ever erased, for the oracles alone.
+    dropped: BTreeMap<EditId, RecordId>,
+    /// The log as it would be if nothing were ever erased or dropped, for the oracles alone.
     pub(crate) history: Vec<LogEntry>,
     /// What that did to each record, a move taken apart, for the oracles alone.
     pub(crate) deeds: Vec<Deed>,
@@ -358,6 +359,8 @@ impl ServerFile {
                         edit.changes.clear();
                         authors.insert(edit.id.device);
                     }
+                    let dropped = self.dropped.iter().filter(|(_, it)| **it == record);
+                    authors.extend(dropped.map(|(edit, _)| edit.device));
                     authors.remove(&DeviceNumber(0));
                     self.refused.retain(|refused| refused.edit.record != record);
                     self.tables.remove(&record);
@@ -368,6 +371,12 @@ impl ServerFile {
                     self.log.push(*entry);
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::Trim { up_to } => {
+                    let old = self.log.iter().take_while(|entry| entry.sequence <= up_to).count();
+                    let old = self.log.drain(..old);
+                    let edits = old.filter_map(|entry| entry.edit().map(|it| (it.id, it.record)));
+                    self.dropped.extend(edits);
+                }
                 Operation::ForgetRefused { before, limit } => {
                     let old = self.refused.iter().take(limit).take_while(|it| it.at < before);
                     let count = old.count();
@@ -424,8 +433,9 @@ impl ServerStore for ServerDisk {
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         self.faults.read()?;
         let found = self.file.log.iter().find(|entry| entry.edit().is_some_and(|it| it.id == edit));
-        let found = found.filter(|_| self.planted != Some(Planted::AdmitsTwice));
-        Ok(found.map(|entry| entry.sequence))
+        let dropped = self.file.dropped.contains_key(&edit).then_some(self.file.meta.floor);
+        let found = found.map(|entry| entry.sequence).or(dropped);
+        Ok(found.filter(|_| self.planted != Some(Planted::AdmitsTwice)))
     }
 
     fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
@@ -442,6 +452,11 @@ impl ServerStore for ServerDisk {
         self.faults.read()?;
         let later = self.file.log.iter().filter(|entry| entry.sequence > after);
         Ok(later.take(limit).cloned().collect())
+    }
+
+    fn record_count(&self) -> Result<u64, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.records.len() as u64)
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
@@ -508,7 +523,9 @@ impl ServerStore for ServerDisk {
             };
             self.file.write(commit);
             if self.planted == Some(Planted::KeepsErased) {
-                self.file.log.clone_from(&self.file.history);
+                let floor = self.file.meta.floor;
+                let kept = self.file.history.iter().filter(|entry| entry.sequence > floor);
+                self.file.log = kept.cloned().collect();
             }
         }
         fault.map_or(Ok(()), |fault| Err(fault.error()))

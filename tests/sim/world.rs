@@ -7,7 +7,7 @@ use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCerti
 use tidegate::model::{Edit, EditId, Op, RecordId, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Purpose, ReplicaMachine};
 use tidegate::sync::server::{
-    ConnectionId, HistoryBounds, Identity, PageBounds, RulesError, ServerMachine,
+    ConnectionId, HistoryBounds, Identity, LogBounds, PageBounds, RulesError, ServerMachine,
 };
 use tidegate::sync::{LogEntry, Purge, Quarantined, ReplicaStore as _, StoreError};
 
@@ -44,6 +44,8 @@ pub(crate) struct Figures {
     pub(crate) store_faults: u64,
     pub(crate) rule_changes: u64,
     pub(crate) erased: u64,
+    /// Times that entries of the log were dropped, or had been.
+    pub(crate) trims: u64,
     /// Receipts that the server holds.
     pub(crate) purges: u64,
     pub(crate) log_epochs: u64,
@@ -67,6 +69,7 @@ impl Figures {
         self.store_faults += other.store_faults;
         self.rule_changes += other.rule_changes;
         self.erased += other.erased;
+        self.trims += other.trims;
         self.purges += other.purges;
         self.log_epochs += other.log_epochs;
         self.simulated_millis += other.simulated_millis;
@@ -260,10 +263,11 @@ impl World {
         let (cuts, devices, server, restores) = (wild(7), wild(5), wild(3), wild(1));
         let (rules, faults) = (wild(4) + 200, wild(8));
         // Too many would leave nothing to look at.
-        let erasures = 60;
+        let (erasures, trims) = (60, 500);
         let calm = [9_000, 9_000, 6_000, 4_500, 3_500, 2_500].into_iter();
-        let weights: Vec<_> =
-            calm.chain([cuts, devices, server, rules, 1_500, faults, erasures, restores]).collect();
+        let weights: Vec<_> = calm
+            .chain([cuts, devices, server, rules, 1_500, faults, erasures, trims, restores])
+            .collect();
         match self.rng.weighted(&weights) {
             0 => self.deliver_up_somewhere(),
             1 => self.deliver_down_somewhere(),
@@ -284,6 +288,7 @@ impl World {
                 Ok(())
             }
             12 => self.erase_somewhere(),
+            13 => self.trim_log(),
             _ => self.restore_server(),
         }
     }
@@ -416,6 +421,20 @@ impl World {
         let result = server.erase(&mut self.disk, time, &table, record);
         self.note(|| format!("{table} {record} is erased: {result:?}"));
         self.figures.erased += u64::from(result == Ok(true));
+        self.server_result(result.map(drop))
+    }
+
+    /// The server drops entries of the log, those that were made before a moment of this life.
+    fn trim_log(&mut self) -> Check {
+        let span = usize::try_from(self.now - START_MILLIS).unwrap() + 2;
+        let age = i64::try_from(self.rng.below(span)).unwrap();
+        let before = self.time().plus_millis(-age);
+        let entries = 1 << self.rng.below(9);
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let result = server.trim_log(&mut self.disk, LogBounds { before, entries });
+        let floor = server.meta().floor;
+        self.note(|| format!("the log is trimmed to {floor}: {result:?}"));
+        self.figures.trims += u64::from(result == Ok(false) && floor > Sequence(0));
         self.server_result(result.map(drop))
     }
 

@@ -390,7 +390,12 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
     let mut operations = Vec::new();
     let mut now: BTreeMap<RecordId, Confirmed> = BTreeMap::new();
     for _ in 0..rng.below(6) {
-        match rng.below(12) {
+        match rng.below(13) {
+            12 => {
+                let behind = meta.head.0 - meta.floor.0;
+                meta.floor.0 += rng.next() % (behind / 2 + 1);
+                operations.push(Operation::Trim { up_to: meta.floor });
+            }
             11 => {
                 let mut held = store.scan(None, usize::MAX).unwrap();
                 held.retain(|it| !now.contains_key(&it.record().id()));

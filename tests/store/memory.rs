@@ -116,6 +116,9 @@ impl ReplicaStore for MemoryReplica {
 pub(crate) struct MemoryServer {
     pub(crate) meta: ServerMeta,
     pub(crate) log: Vec<LogEntry>,
+    pub(crate) dropped: BTreeSet<EditId>,
+    /// Who wrote which record in what was dropped.
+    pub(crate) wrote: BTreeSet<(RecordId, DeviceNumber)>,
     pub(crate) records: BTreeMap<Place, Confirmed>,
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
     pub(crate) codes: BTreeMap<[u8; 8], PublicKey>,
@@ -145,7 +148,8 @@ impl ServerStore for MemoryServer {
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         let is_it = |entry: &&LogEntry| entry.edit().is_some_and(|it| it.id == edit);
-        Ok(self.log.iter().find(is_it).map(|entry| entry.sequence))
+        let found = self.log.iter().find(is_it).map(|entry| entry.sequence);
+        Ok(found.or(self.dropped.contains(&edit).then_some(self.meta.floor)))
     }
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
@@ -157,6 +161,10 @@ impl ServerStore for MemoryServer {
         };
         let later = self.log.iter().filter(|entry| entry.sequence > after);
         Ok(later.take_while(is_room).cloned().collect())
+    }
+
+    fn record_count(&self) -> Result<u64, StoreError> {
+        Ok(self.records.len() as u64)
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
@@ -221,6 +229,9 @@ impl ServerStore for MemoryServer {
                         edit.changes.clear();
                         authors.insert(edit.id.device);
                     }
+                    let wrote = self.wrote.iter().filter(|(it, _)| *it == record);
+                    authors.extend(wrote.map(|(_, device)| *device));
+                    self.wrote.retain(|(it, _)| *it != record);
                     authors.remove(&DeviceNumber(0));
                     self.refused.retain(|refused| refused.edit.record != record);
                     self.records.remove(&(table.clone(), record));
@@ -229,6 +240,18 @@ impl ServerStore for MemoryServer {
                     self.log.push(*entry);
                 }
                 Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::Trim { up_to } => {
+                    let old = self.log.iter().take_while(|entry| entry.sequence <= up_to).count();
+                    for entry in self.log.drain(..old) {
+                        let Some(edit) = entry.edit() else { continue };
+                        if edit.id.device.0 > 0 {
+                            self.dropped.insert(edit.id);
+                        }
+                        if edit.id.device.0 > 0 && !edit.changes.is_empty() {
+                            self.wrote.insert((edit.record, edit.id.device));
+                        }
+                    }
+                }
                 Operation::ForgetRefused { before, limit } => {
                     let old = self.refused.iter().take(limit).take_while(|it| it.at < before);
                     let count = old.count();
@@ -332,6 +355,15 @@ pub(crate) fn compare_server(
         let Some(edit) = entry.edit() else { continue };
         same &= store.admitted(edit.id)? == Some(entry.sequence);
     }
+    for edit in &model.dropped {
+        same &= store.admitted(*edit)? == Some(model.meta.floor);
+        for other in
+            [EditId { part: edit.part + 1, ..*edit }, EditId { counter: edit.counter + 1, ..*edit }]
+        {
+            same &= store.admitted(other)? == model.admitted(other)?;
+        }
+    }
+    same &= store.record_count()? == model.record_count()?;
     for device in model.devices.values() {
         same &= store.device(device.number)?.as_ref() == Some(device);
         same &= store.device_by_key(&device.key)?.as_ref() == Some(device);

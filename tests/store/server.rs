@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate::codec::PublicKey;
 use tidegate::crdt::Record;
-use tidegate::model::{DeviceNumber, Op, PolicyEpoch, RecordState, Section, Sequence};
+use tidegate::model::{DeviceNumber, EditId, Op, PolicyEpoch, RecordState, Section, Sequence};
 use tidegate::store::{RedbServer, ServerReader, ServerSnapshot};
 use tidegate::sync::{Commit, EntryKind, LogEntry, Operation, ServerStore, StoreError};
 
@@ -140,4 +140,58 @@ fn handles_go_between_threads() {
     is::<RedbServer>();
     is::<ServerReader>();
     is::<ServerSnapshot>();
+}
+
+/// Writes an entry of the log that makes a record.
+fn append(store: &mut RedbServer, rng: &mut Rng, edit_id: EditId) {
+    let n = store.meta().unwrap().head.0 + 1;
+    let new = Record::new(table("order"), id(n));
+    let edit = edit(rng, edit_id, &new);
+    let record = admit(None, edit.clone(), n);
+    let after = record.confirmed().record().header().clone();
+    let (sequence, at, epoch) = (Sequence(n), time(1), PolicyEpoch(1));
+    let kind = EntryKind::Edit { edit, before: Some(None), after };
+    let entry = LogEntry { sequence, kind, at, epoch };
+    let mut commit = empty_commit(store.meta().unwrap());
+    commit.meta.head = sequence;
+    commit.operations = vec![Operation::Append { entry: Box::new(entry), records: vec![record] }];
+    store.commit(commit).unwrap();
+}
+
+fn trim(store: &mut RedbServer, up_to: u64) {
+    let mut commit = empty_commit(store.meta().unwrap());
+    commit.meta.floor = Sequence(up_to);
+    commit.operations = vec![Operation::Trim { up_to: Sequence(up_to) }];
+    store.commit(commit).unwrap();
+    store.check().unwrap();
+}
+
+#[test]
+fn an_edit_in_a_gap_of_dropped_ones_is_not_taken_for_one_of_them() {
+    let Fixture { mut store, _folder } = fixture();
+    let mut rng = Rng(3);
+    for (device, counter, part) in [(1, 1, 0), (1, 2, 0), (1, 4, 0), (1, 4, 1), (2, 1, 0)] {
+        append(&mut store, &mut rng, edit_id(device, counter, part));
+    }
+    let place = |store: &RedbServer, device, counter, part| {
+        store.admitted(edit_id(device, counter, part)).unwrap().map(|sequence| sequence.0)
+    };
+    trim(&mut store, 3);
+    assert_eq!(store.log_after(Sequence(0), 9).unwrap().len(), 2);
+    // Of what was dropped it is known that it was admitted, and of what is there also where.
+    for counter in [1, 2, 4] {
+        assert_eq!(place(&store, 1, counter, 0), Some(3));
+    }
+    assert_eq!((place(&store, 1, 4, 1), place(&store, 2, 1, 0)), (Some(4), Some(5)));
+    for (device, counter, part) in [(1, 3, 0), (1, 5, 0), (1, 2, 1), (2, 2, 0), (1, 0, 0)] {
+        assert_eq!(place(&store, device, counter, part), None, "{device}-{counter}.{part}");
+    }
+    // The one in the gap comes late.
+    append(&mut store, &mut rng, edit_id(1, 3, 0));
+    assert_eq!(place(&store, 1, 3, 0), Some(6));
+    trim(&mut store, 6);
+    for (device, counter, part) in [(1, 1, 0), (1, 3, 0), (1, 4, 0), (1, 4, 1), (2, 1, 0)] {
+        assert_eq!(place(&store, device, counter, part), Some(6), "{device}-{counter}.{part}");
+    }
+    assert_eq!((place(&store, 1, 5, 0), place(&store, 1, 3, 1)), (None, None));
 }

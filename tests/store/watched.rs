@@ -210,6 +210,10 @@ impl ServerStore for WatchedServer {
         self.store()?.log_after(after, limit)
     }
 
+    fn record_count(&self) -> Result<u64, StoreError> {
+        self.store()?.record_count()
+    }
+
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
         self.store()?.scan(after, limit)
     }

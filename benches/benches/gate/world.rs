@@ -257,6 +257,7 @@ impl Engine {
             match output {
                 Output::Send(id, ToDevice::Page { .. }) | Output::LookOn(id) => {
                     self.machine.writable(&self.store, id)?;
+                    self.machine.rule(&mut self.store, now()?)?;
                 }
                 Output::Send(..) => {}
                 Output::Close(_, refusal) => return Err(refusal.into()),

@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ServerSnapshot, rebuild};
 use super::tables::{
-    ADMITTED, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED, STANDING,
+    ADMITTED, AUTHOR, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED, RUN,
+    STANDING,
 };
-use crate::model::{Sequence, TableName};
+use crate::model::TableName;
 use crate::store::fence::fenced;
 use crate::sync::StoreError;
 
@@ -19,17 +20,21 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         each(REFUSED.read(snapshot.tx())?.all()?)?;
         each(CODE.read(snapshot.tx())?.all()?)?;
         each(STANDING.read(snapshot.tx())?.all()?)?;
+        each(RUN.read(snapshot.tx())?.all()?)?;
+        each(AUTHOR.read(snapshot.tx())?.all()?)?;
         snapshot.rules().map(drop)
     })
 }
 
 fn log(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
     let admitted = ADMITTED.read(snapshot.tx())?;
-    let mut last = Sequence(0);
+    let floor = snapshot.meta()?.floor;
+    let mut last = floor;
     let mut count = 0;
     for entry in LOG.read(snapshot.tx())?.all()? {
         let (sequence, logged) = entry?;
         let entry = logged.at(sequence);
+        agree(sequence > floor, "the log and its floor")?;
         last = sequence;
         let Some(edit) = entry.edit() else { continue };
         agree(admitted.get(&edit.id)? == Some(sequence), "the log and its edit ids")?;

@@ -9,6 +9,7 @@ use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, ORGANIZATION,
     PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
 };
+use super::trim::trim;
 use crate::gate::Applied;
 use crate::model::{EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp};
 use crate::store::table::Writing;
@@ -53,6 +54,13 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
             Operation::SetOrganization(rows) => set_organization(tx, rows)?,
             Operation::PutStanding { device, digest, standing } => {
                 STANDING.write(tx)?.set_changed(&(device, digest), &standing)?;
+            }
+            Operation::Trim { up_to } => {
+                // It opens the tables of the log itself.
+                if let Some(log) = log.take() {
+                    log.finish(tx)?;
+                }
+                trim(tx, up_to)?;
             }
             Operation::ForgetRefused { before, limit } => forget_refused(tx, before, limit)?,
         }

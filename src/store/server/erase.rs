@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use redb::WriteTransaction;
 
-use super::tables::{ADMITTED, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, set_purge_due};
+use super::tables::{
+    ADMITTED, AUTHOR, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, set_purge_due,
+};
 use crate::model::{DeviceNumber, Edit};
 use crate::sync::{Erased, LogEntry, RefusedEdit, StoreError};
 
@@ -44,6 +46,12 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
         refused.delete(&number)?;
     }
     authors.remove(&DeviceNumber::SERVER);
+    let mut earlier = AUTHOR.write(tx)?;
+    let dropped = earlier.starting_with(&record)?.map(|entry| Ok(entry?.0));
+    for author in dropped.collect::<Result<Vec<_>, StoreError>>()? {
+        earlier.delete(&author)?;
+        authors.insert(author.1);
+    }
     let (sequence, logged) = Logged::of(entry);
     log.set(&sequence, &logged)?;
     ADMITTED.write(tx)?.set(&edit, &sequence)?;

@@ -5,6 +5,7 @@ mod commit;
 mod erase;
 mod snapshot;
 mod tables;
+mod trim;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -217,6 +218,10 @@ impl ServerStore for RedbServer {
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.snapshot()?.log_after(after, limit)
+    }
+
+    fn record_count(&self) -> Result<u64, StoreError> {
+        self.snapshot()?.record_count()
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {

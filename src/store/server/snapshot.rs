@@ -5,8 +5,9 @@ use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
-    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
+    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, RUN, STANDING,
 };
+use super::trim::is_dropped;
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
@@ -95,12 +96,16 @@ impl ServerSnapshot {
         fenced(|| ERASED.read(&self.tx)?.all()?.map(|entry| Ok(entry?.1)).collect())
     }
 
-    /// The place in the log of an admitted edit.
+    /// The place in the log of an admitted edit; where that was dropped, the floor.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
-        fenced(|| ADMITTED.read(&self.tx)?.get(&edit))
+        fenced(|| match ADMITTED.read(&self.tx)?.get(&edit)? {
+            Some(sequence) => Ok(Some(sequence)),
+            None if is_dropped(&RUN.read(&self.tx)?, edit)? => Ok(Some(self.meta()?.floor)),
+            None => Ok(None),
+        })
     }
 
     /// Up to `limit` entries of the log after `after`, a move counted as the records that it takes
@@ -123,6 +128,14 @@ impl ServerSnapshot {
             }
             Ok(entries)
         })
+    }
+
+    /// How many records there are, deleted ones too.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn record_count(&self) -> Result<u64, StoreError> {
+        fenced(|| RECORD.read(&self.tx)?.len())
     }
 
     /// Up to `limit` records after `after`, in the order of [`ScanPlace`].

@@ -16,7 +16,7 @@ use crate::sync::{
 };
 
 /// What the server knows of itself: [`META_KEY`] -> it.
-pub(super) static META: Table<String, ServerMeta> = Table::new("meta-1");
+pub(super) static META: Table<String, ServerMeta> = Table::new("meta-2");
 /// The log: sequence -> entry.
 pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-2");
 /// Records: record id -> all changes.
@@ -27,6 +27,10 @@ pub(super) static PLACE: Table<(TableName, RecordId), bool> = Table::new("place-
 pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
 /// Where an admitted edit is in the log: edit id -> sequence.
 pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
+/// Admitted edits whose entries in the log were dropped: (device, part), first counter -> last.
+pub(super) static RUN: Table<RunKey, u64> = Table::new("admitted-run-1");
+/// Who wrote a record, of the entries that were dropped: (record id, device) -> nothing.
+pub(super) static AUTHOR: Table<(RecordId, DeviceNumber), ()> = Table::new("author-1");
 /// Refused edits in their order: own counter -> edit.
 pub(super) static REFUSED: Table<u64, Refused> = Table::new("refused-1");
 /// Devices: number -> device.
@@ -59,6 +63,8 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     PLACE.write(tx)?;
     COUNT.write(tx)?;
     ADMITTED.write(tx)?;
+    RUN.write(tx)?;
+    AUTHOR.write(tx)?;
     REFUSED.write(tx)?;
     DEVICE.write(tx)?;
     DEVICE_KEY.write(tx)?;
@@ -70,6 +76,9 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     ORGANIZATION.write(tx)?;
     Ok(())
 }
+
+/// Of what device and part a run of edits is, and at which counter it begins.
+pub(super) type RunKey = ((DeviceNumber, u32), u64);
 
 const PURGE_KEY: &str = "due";
 
@@ -92,6 +101,8 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     PLACE.copy(from, to)?;
     COUNT.copy(from, to)?;
     ADMITTED.copy(from, to)?;
+    RUN.copy(from, to)?;
+    AUTHOR.copy(from, to)?;
     REFUSED.copy(from, to)?;
     DEVICE.copy(from, to)?;
     DEVICE_KEY.copy(from, to)?;

@@ -1,17 +1,17 @@
 //! Whether a server's file is what it should be, by meaning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use redb::ReadTransaction;
 
 use super::snapshot::rebuild;
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION, PLACE,
-    POLICY, PURGE, RECORD, REFUSED, STANDING,
+    ADMITTED, AUTHOR, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION,
+    PLACE, POLICY, PURGE, RECORD, REFUSED, RUN, STANDING,
 };
-use crate::gate::{Confirmed, Follow, replay};
-use crate::model::{Edit, RecordId, Sequence, TableName};
+use crate::gate::{Confirmed, Follow, can_end_with, replay};
+use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, TableName};
 use crate::store::fence::fenced;
 use crate::store::survey::Survey;
 use crate::sync::{EntryKind, StoreError};
@@ -27,6 +27,9 @@ enum Step {
     Follow(Rc<Follow>),
 }
 
+/// Where runs of dropped edits end, by the device and part that they are of and where they begin.
+type Runs = BTreeMap<(DeviceNumber, u32), BTreeMap<u64, u64>>;
+
 /// Goes over all tables. What cannot be read is told once, and not held against what refers to it
 /// more than that.
 pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
@@ -36,6 +39,8 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PLACE, tx);
     survey.expect(&COUNT, tx);
     survey.expect(&ADMITTED, tx);
+    survey.expect(&RUN, tx);
+    survey.expect(&AUTHOR, tx);
     survey.expect(&REFUSED, tx);
     survey.expect(&DEVICE, tx);
     survey.expect(&DEVICE_KEY, tx);
@@ -45,9 +50,10 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PURGE, tx);
     survey.expect(&POLICY, tx);
     survey.expect(&ORGANIZATION, tx);
-    let mut steps = log(tx, survey);
-    erased(tx, survey, &mut steps);
-    records(tx, survey, steps);
+    let runs = runs(tx, survey);
+    let (floor, mut steps) = log(tx, survey, &runs);
+    erased(tx, survey, floor, &mut steps);
+    records(tx, survey, floor, steps);
     devices(tx, survey);
     survey.each(&REFUSED, tx, |_, _, _| {});
     survey.each(&PURGE, tx, |_, _, _| {});
@@ -60,13 +66,37 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     });
 }
 
-fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Steps {
-    let mut head = None;
-    survey.each(&META, tx, |_, _, meta| head = Some(meta.head));
+fn runs(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Runs {
+    let mut runs = Runs::new();
+    survey.each(&RUN, tx, |survey, (row, first), last| {
+        let before = runs.entry(row).or_default();
+        let is_apart = before
+            .last_key_value()
+            .is_none_or(|(_, end)| end.checked_add(1).is_some_and(|next| first > next));
+        if last < first || !is_apart {
+            survey.misfit(&RUN, &(row, first), format!("it does not end at {last}, or is no run"));
+        }
+        before.insert(first, last);
+    });
+    runs
+}
+
+fn is_dropped(runs: &Runs, edit: EditId) -> bool {
+    let before = runs.get(&(edit.device, edit.part)).map(|row| row.range(..=edit.counter));
+    let last = before.and_then(|mut before| before.next_back());
+    last.is_some_and(|(_, last)| *last >= edit.counter)
+}
+
+fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence, Steps) {
+    let (mut head, mut floor) = (None, Sequence(0));
+    survey.each(&META, tx, |_, _, meta| (head, floor) = (Some(meta.head), meta.floor));
     let mut steps = Steps::new();
     let mut ids = BTreeMap::new();
-    let mut next = Sequence(1);
+    let mut next = Sequence(floor.0.saturating_add(1));
     survey.each(&LOG, tx, |survey, sequence, logged| {
+        if sequence <= floor {
+            survey.misfit(&LOG, &sequence, "it is below the floor of the log");
+        }
         // From behind, where the pages lead no further, gaps were told already.
         if sequence > next {
             let (from, to) = (next.0, sequence.0 - 1);
@@ -78,6 +108,10 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Steps {
             EntryKind::Edit { edit, .. } => {
                 if let Some(other) = ids.insert(edit.id, sequence) {
                     let problem = format!("edit {} is in the log at {other} already", edit.id);
+                    survey.misfit(&LOG, &sequence, problem);
+                }
+                if is_dropped(runs, edit.id) {
+                    let problem = format!("edit {} was in the log before", edit.id);
                     survey.misfit(&LOG, &sequence, problem);
                 }
                 steps.entry(edit.record).or_default().push((sequence, Step::Edit));
@@ -113,16 +147,19 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Steps {
     for steps in steps.values_mut() {
         steps.sort_by_key(|(sequence, _)| *sequence);
     }
-    steps
+    (floor, steps)
 }
 
 /// Takes the entries of erased records out of those that make others, and looks whether they are
 /// empty.
-fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, steps: &mut Steps) {
+fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, steps: &mut Steps) {
     survey.each(&ERASED, tx, |survey, record, erased| {
         let logged = steps.remove(&record).unwrap_or_default();
-        let last = logged.last().map(|(sequence, _)| *sequence);
-        if erased.record != record || last != Some(erased.sequence) {
+        let is_said = match logged.last() {
+            Some((last, _)) => *last == erased.sequence,
+            None => erased.sequence <= floor,
+        };
+        if erased.record != record || !is_said {
             let problem = format!("its last entry in the log is not at {}", erased.sequence);
             survey.misfit(&ERASED, &record, problem);
         }
@@ -136,7 +173,7 @@ fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, steps: &mut Steps) {
 }
 
 /// Compares each record with what its entries in the log make.
-fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut steps: Steps) {
+fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut steps: Steps) {
     let mut places = BTreeMap::new();
     survey.each(&RECORD, tx, |survey, id, kept| {
         let logged = steps.remove(&id).unwrap_or_default();
@@ -145,12 +182,19 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut steps: Steps) {
             Err(error) => return survey.misfit(&RECORD, &id, error.to_string()),
         };
         let record = confirmed.record();
+        if record.id() != id {
+            survey.misfit(&RECORD, &id, format!("it holds the record {}", record.id()));
+        }
         places.insert((record.table().clone(), id), record.is_active());
-        match replayed(tx, logged) {
-            Ok(made) if made.as_ref() == Some(&confirmed) => {}
-            Ok(_) => survey.misfit(&RECORD, &id, "it is not what its entries in the log make"),
-            // Told where the log was gone over.
-            Err(_) => {}
+        // What cannot be read was told where the log was gone over.
+        if is_made_by(tx, &confirmed, floor, logged) == Ok(false) {
+            survey.misfit(&RECORD, &id, "it is not what its entries in the log make");
+        }
+    });
+    let known: BTreeSet<_> = places.keys().map(|(_, id)| *id).collect();
+    survey.each(&AUTHOR, tx, |survey, author, ()| {
+        if !known.contains(&author.0) {
+            survey.misfit(&AUTHOR, &author, "there is no such record");
         }
     });
     for id in steps.into_keys() {
@@ -178,6 +222,35 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut steps: Steps) {
     for (table, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         survey.misfit(&COUNT, &table, format!("it says no records, there are {count}"));
     }
+}
+
+/// Whether these entries of the log make the record; or can be the last of those that do, where the
+/// others were dropped.
+fn is_made_by(
+    tx: &ReadTransaction,
+    confirmed: &Confirmed,
+    floor: Sequence,
+    logged: Vec<(Sequence, Step)>,
+) -> Result<bool, StoreError> {
+    let is_whole = match logged.first() {
+        _ if floor == Sequence(0) => true,
+        Some((first, _)) => makes_record(tx, *first)?,
+        None => false,
+    };
+    if is_whole {
+        return Ok(replayed(tx, logged)?.as_ref() == Some(confirmed));
+    }
+    let edits = logged.into_iter().map(|(sequence, step)| match step {
+        Step::Edit => Ok((sequence, edit_at(tx, sequence)?)),
+        Step::Follow(follow) => Ok((sequence, follow.edit_of(confirmed.record()))),
+    });
+    Ok(can_end_with(confirmed, floor, &edits.collect::<Result<Vec<_>, StoreError>>()?))
+}
+
+/// Whether there was no such record before the edit in this place of the log.
+fn makes_record(tx: &ReadTransaction, sequence: Sequence) -> Result<bool, StoreError> {
+    let entry = fenced(|| LOG.read(tx)?.expect(&sequence))?.at(sequence);
+    Ok(matches!(entry.kind, EntryKind::Edit { before: Some(None), .. }))
 }
 
 /// What these entries of the log make of a record.

@@ -228,6 +228,13 @@ impl Folder {
         self.touch();
     }
 
+    /// The record is here again: what is pending was written on what it was before.
+    pub(super) fn came_back(&mut self, before: Option<Record>) {
+        if let (Some(before), Some(now)) = (before, &self.confirmed) {
+            self.replaced.insert(0, (before, now.record().clone()));
+        }
+    }
+
     /// Takes back an edit that was confirmed, among the pending ones, in its turn.
     pub(super) fn take_back(&mut self, pending: Pending) {
         let at = self.pending.partition_point(|it| it.turn < pending.turn);

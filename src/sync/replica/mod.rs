@@ -20,7 +20,7 @@ mod session;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::codec::{AdminAnswer, AdminRequest, SecretKey, ToServer};
-use crate::crdt::Documents;
+use crate::crdt::{Documents, Record};
 use crate::gate::Standing;
 use crate::limits::PUSH_WINDOW_EDITS;
 use crate::model::{
@@ -73,7 +73,7 @@ pub enum Event {
     Admitted {
         /// Which.
         edit: EditId,
-        /// Its place in the log.
+        /// Its place in the log; where that was dropped, a later one.
         sequence: Sequence,
     },
     /// An edit of this device, or part of it, does not count; it is in quarantine. Of a record that
@@ -124,6 +124,9 @@ pub struct ReplicaMachine {
     /// they have to wait before they are written anew. Kept in memory alone: after a restart they
     /// keep their places as numbers.
     past: BTreeMap<RecordId, Vec<Edit>>,
+    /// Records with pending edits as they were when this device started anew, until these are
+    /// written anew or settled. In memory alone, too.
+    forgotten: BTreeMap<RecordId, Record>,
     /// Edits refused since it was opened, the latest last: some have left quarantine.
     refused: VecDeque<EditId>,
     /// Long texts that the user is editing.
@@ -155,6 +158,7 @@ impl ReplicaMachine {
             epoch: PolicyEpoch::default(),
             actors: Actors::new(ActorId { device: DeviceNumber(0), incarnation: 0 }),
             past: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             refused: VecDeque::new(),
             documents: Documents::default(),
             entropy: Entropy::new(seed),

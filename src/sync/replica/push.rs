@@ -130,11 +130,14 @@ impl ReplicaMachine {
     }
 
     /// Edits of a record out of reach that may have been admitted in a session before, for all
-    /// that this device knows: after starting anew no notice tells.
+    /// that this device knows: after starting anew no notice tells. Where the one that makes the record
+    /// was, nothing is to be written anew on it.
     fn unasked(&self, pending: &[Pending]) -> Vec<(EditId, RecordId)> {
         let Some(session) = &self.session else { return Vec::new() };
-        let changes = pending.iter().filter(|pending| !pending.edit.is_create());
-        let ids = changes.map(|pending| (pending.edit.id, pending.edit.record));
+        if pending.iter().all(|pending| pending.edit.is_create()) {
+            return Vec::new();
+        }
+        let ids = pending.iter().map(|pending| (pending.edit.id, pending.edit.record));
         ids.filter(|(id, _)| !session.asked.contains(id)).collect()
     }
 

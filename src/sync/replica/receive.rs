@@ -99,7 +99,11 @@ impl ReplicaMachine {
         self.meta.forget_confirmed();
         let mut desk = Desk::new(&*store);
         for (table, record) in store.confirmed_ids()? {
-            desk.folder(&table, record)?.forget();
+            let folder = desk.folder(&table, record)?;
+            if !folder.pending.is_empty() {
+                self.forgotten.insert(record, folder.base(&table, record));
+            }
+            folder.forget();
         }
         self.take_back_kept(&*store, &mut desk, common, is_other_life)?;
         let prepared = desk.finish(&self.meta.schema)?;
@@ -220,7 +224,10 @@ impl ReplicaMachine {
             match past {
                 Some(past) if past.is_empty() => {}
                 Some(past) => self.past.entry(record).or_default().extend(past),
-                None => drop(self.past.remove(&record)),
+                None => {
+                    self.past.remove(&record);
+                    self.forgotten.remove(&record);
+                }
             }
         }
         let device = self.device();
@@ -257,6 +264,7 @@ impl ReplicaMachine {
             let answered = !self.must_wait(&table, record, false);
             let folder = desk.folder(&table, record)?;
             folder.past.extend(self.past.remove(&record).unwrap_or_default());
+            folder.came_back(self.forgotten.remove(&record));
             let schema = &self.meta.schema;
             let rebased = folder.rebase((&table, record), schema, actor, asked, answered);
             // A refused column may be out of what is open.
@@ -290,6 +298,9 @@ impl ReplicaMachine {
         for (table, record) in desk.touched() {
             let folder = desk.folder(&table, record)?;
             if !folder.is_stale(&table, record) {
+                if folder.exists() {
+                    self.forgotten.remove(&record);
+                }
                 continue;
             }
             if !folder.exists() || self.must_wait(&table, record, true) {
@@ -410,9 +421,11 @@ impl ReplicaMachine {
                 self.confirm(desk, word, (table, record), edit, sequence)
             }
             // What was admitted is not what is here (any more).
-            _ => {
+            other => {
                 let folder = desk.folder(table, record)?;
-                folder.withdraw(id);
+                if let Some(edit) = &other {
+                    folder.unwritten.note_edit(edit);
+                }
                 if folder.version().is_none_or(|held| held < sequence) {
                     self.want(table, record);
                 }

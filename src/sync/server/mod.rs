@@ -5,6 +5,7 @@ mod connection;
 mod downlink;
 mod erase;
 mod filling;
+mod floor;
 mod following;
 mod generation;
 mod ingress;
@@ -26,6 +27,7 @@ use crate::model::{ActorId, Denial, DeviceNumber, EditId, LogEpoch, Sequence, Ti
 use crate::sync::grant::standing_digest;
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
+pub use floor::LogBounds;
 pub use generation::HistoryBounds;
 pub use rules::{Rules, RulesError};
 

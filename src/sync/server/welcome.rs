@@ -132,7 +132,8 @@ impl ServerMachine {
             }
         }
         let somewhere = !resume.scope.held.is_empty() || resume.scope.target.is_some();
-        let known = resume.epoch == self.meta.epoch && resume.watermark <= self.meta.head;
+        let log = self.meta.floor..=self.meta.head;
+        let known = resume.epoch == self.meta.epoch && log.contains(&resume.watermark);
         Ok(somewhere && known)
     }
 
