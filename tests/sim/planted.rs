@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tidegate::model::Edit;
 use tidegate::sync::{Commit, Operation, ReplicaBatch};
 
-use crate::memory::ReplicaFile;
-use crate::run;
+use crate::disk::ReplicaFile;
+use crate::fault::Fault;
 
 /// A bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,34 @@ pub(crate) enum Planted {
 }
 
 impl Planted {
+    pub(crate) const ALL: &[Self] = &[
+        Self::AcknowledgesBeforeCommit,
+        Self::AdmitsTwice,
+        Self::DropsDependents,
+        Self::KeepsDeletedBytes,
+        Self::KeepsErased,
+        Self::KeepsRetried,
+        Self::LeaksSections,
+        Self::LosesRefused,
+        Self::LosesValues,
+        Self::ReusesActors,
+        Self::SkipsTheGate,
+    ];
+
+    /// What must happen for it to show.
+    pub(crate) fn needs(self) -> &'static [Fault] {
+        match self {
+            Self::AcknowledgesBeforeCommit => &[Fault::ServerCrashes],
+            Self::AdmitsTwice => &[Fault::Cuts, Fault::DeviceCrashes],
+            Self::DropsDependents => &[Fault::PolicyChanges],
+            Self::KeepsDeletedBytes => &[Fault::PolicyChanges, Fault::OrganizationChanges],
+            Self::KeepsErased => &[Fault::Erasures],
+            Self::KeepsRetried | Self::LosesRefused => &[Fault::PolicyChanges],
+            Self::LeaksSections | Self::LosesValues | Self::SkipsTheGate => &[],
+            Self::ReusesActors => &[Fault::DeviceCrashes],
+        }
+    }
+
     /// What a device's store writes of a batch.
     pub(crate) fn spoil_batch(self, file: &ReplicaFile, mut batch: ReplicaBatch) -> ReplicaBatch {
         match self {
@@ -74,71 +102,10 @@ fn lose_a_value(edit: &mut Edit) {
     }
 }
 
-/// The planted bug is found within so many seeds, by an oracle that says `symptom`.
-#[track_caller]
-fn assert_found(planted: Planted, seeds_max: u64, symptom: &str) {
-    let problems: Vec<_> =
-        (1..=seeds_max).filter_map(|seed| run(seed, Some(planted)).0.err()).collect();
-    let found = problems.iter().any(|problem| problem.contains(symptom));
-    assert!(found, "{planted:?} is not found within {seeds_max} seeds: {problems:#?}");
-}
-
-#[test]
-fn a_store_that_acknowledges_before_it_writes_is_found() {
-    assert_found(Planted::AcknowledgesBeforeCommit, 60, "was acknowledged at");
-}
-
-#[test]
-fn a_server_that_skips_the_gate_is_found() {
-    assert_found(Planted::SkipsTheGate, 60, "not allowed");
-}
-
-#[test]
-fn a_server_that_skips_the_gate_is_found_by_what_it_sends() {
-    assert_found(Planted::SkipsTheGate, 20, "is sent");
-}
-
-#[test]
-fn a_store_that_keeps_what_was_deleted_is_found() {
-    assert_found(Planted::KeepsDeletedBytes, 60, "has bytes of");
-}
-
-#[test]
-fn a_store_that_keeps_what_was_erased_is_found() {
-    assert_found(Planted::KeepsErased, 60, "of the log is");
-}
-
-#[test]
-fn a_device_that_reuses_its_actor_is_found() {
-    assert_found(Planted::ReusesActors, 240, "one actor and number");
-}
-
-#[test]
-fn a_server_that_sends_what_is_secured_is_found() {
-    assert_found(Planted::LeaksSections, 20, "is sent");
-}
-
-#[test]
-fn a_server_that_admits_an_edit_twice_is_found() {
-    assert_found(Planted::AdmitsTwice, 60, "it is in the log already");
-}
-
-#[test]
-fn a_device_that_loses_what_is_refused_is_found() {
-    assert_found(Planted::LosesRefused, 20, "left quarantine");
-}
-
-#[test]
-fn a_device_that_loses_what_was_built_on_a_refused_edit_is_found() {
-    assert_found(Planted::DropsDependents, 60, "is lost");
-}
-
-#[test]
-fn a_device_that_tries_again_and_keeps_what_it_tried_is_found() {
-    assert_found(Planted::KeepsRetried, 20, "is in quarantine still");
-}
-
-#[test]
-fn a_generation_that_lacks_a_value_is_found() {
-    assert_found(Planted::LosesValues, 20, "a new generation has other values");
+impl std::str::FromStr for Planted {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().copied().find(|it| format!("{it:?}") == text);
+        found.ok_or_else(|| format!("`{text}` is no planted bug"))
+    }
 }

@@ -9,7 +9,7 @@ use tidegate::model::{
 };
 
 use crate::merge::Naive;
-use crate::people::{People, SECURED, name};
+use crate::people::{People, name};
 
 /// What privileges on a record depend on.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -142,6 +142,10 @@ impl People {
             .collect()
     }
 
+    pub(crate) fn may_administer(&self, user: &UserId) -> bool {
+        !self.organization.users[user].disabled && self.is_administrator(user)
+    }
+
     fn is_administrator(&self, user: &UserId) -> bool {
         let is_admin = |role: &RoleId| role.as_str() == SYSTEM_ADMINISTRATOR;
         self.organization.users[user].roles.iter().any(is_admin)
@@ -153,6 +157,10 @@ impl People {
             return ColumnPermissions { read: true, create: true, update: true };
         }
         let mut all = ColumnPermissions { read: false, create: false, update: false };
+        if !self.is_secured(table, column) {
+            // What was in its own section is still nobody's: only the values are everyone's.
+            return all;
+        }
         for security in self.policy.column_security.values() {
             let by_team = self.organization.teams.iter();
             let by_team = by_team
@@ -358,7 +366,7 @@ impl People {
         given: ColumnPermissions,
     ) -> Result<(), String> {
         let (table, facts) = (old.table.as_str(), old.facts());
-        let is_secured = table == "order" && SECURED.contains(&column.as_str());
+        let is_secured = self.is_secured(table, column.as_str());
         need(is_secured && !given.create, "such a column share")?;
         need(given.is_empty() || self.is_there(to), "a column share with nobody")?;
         for right in [Right::Share, Right::Read] {

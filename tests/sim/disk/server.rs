@@ -1,0 +1,227 @@
+//! What a server keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use tidegate::codec::{Digest, PublicKey, ScanPlace};
+use tidegate::gate::{Confirmed, Versions};
+use tidegate::model::{
+    DeviceNumber, Edit, EditId, Organization, Policy, RecordId, Sequence, TableName,
+};
+use tidegate::sync::{
+    Commit, DeviceRow, Erased, LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore,
+    StoreError,
+};
+
+use super::{DiskFaults, damaged};
+use crate::planted::Planted;
+
+/// What a server keeps.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServerDisk {
+    pub(crate) file: ServerFile,
+    pub(crate) faults: DiskFaults,
+    pub(crate) planted: Option<Planted>,
+    before_last: Option<Box<ServerFile>>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServerFile {
+    pub(crate) meta: ServerMeta,
+    pub(crate) records: BTreeMap<ScanPlace, (Versions, Edit)>,
+    pub(crate) tables: BTreeMap<RecordId, TableName>,
+    pub(crate) log: Vec<LogEntry>,
+    /// The log as it would be if nothing were ever erased, for the oracles alone.
+    pub(crate) history: Vec<LogEntry>,
+    pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
+    codes: BTreeMap<[u8; 8], PublicKey>,
+    standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
+    pub(crate) refused: Vec<RefusedEdit>,
+    pub(crate) erased: BTreeMap<RecordId, Erased>,
+    pub(crate) rules: Option<(Policy, Organization)>,
+}
+
+impl ServerFile {
+    pub(crate) fn confirmed(&self) -> impl Iterator<Item = Confirmed> {
+        let records = self.records.values();
+        records.map(|(versions, edit)| Confirmed::from_stored(versions.clone(), edit).unwrap())
+    }
+
+    fn write(&mut self, commit: Commit) {
+        self.meta = commit.meta;
+        for operation in commit.operations {
+            match operation {
+                Operation::Append { entry, record } => {
+                    let place = ScanPlace { table: record.table().clone(), record: record.id() };
+                    self.tables.insert(place.record, place.table.clone());
+                    let confirmed = record.into_confirmed();
+                    let versions = confirmed.versions().clone();
+                    self.records.insert(place, (versions, confirmed.to_edit()));
+                    self.history.push((*entry).clone());
+                    self.log.push(*entry);
+                }
+                Operation::Erase(entry) => {
+                    let (table, record) = (entry.edit.table.clone(), entry.edit.record);
+                    let of_log = self.log.iter_mut().map(|entry| &mut entry.edit);
+                    let all = of_log.chain(self.refused.iter_mut().map(|it| &mut it.edit));
+                    let mut authors = BTreeSet::new();
+                    for edit in all.filter(|edit| edit.record == record) {
+                        edit.changes.clear();
+                        authors.insert(edit.id.device);
+                    }
+                    authors.remove(&DeviceNumber(0));
+                    self.refused.retain(|refused| refused.edit.record != record);
+                    self.tables.remove(&record);
+                    self.records.remove(&ScanPlace { table: table.clone(), record });
+                    let (sequence, authors) = (entry.sequence, authors.into_iter().collect());
+                    self.erased.insert(record, Erased { table, record, sequence, authors });
+                    self.history.push((*entry).clone());
+                    self.log.push(*entry);
+                }
+                Operation::Refuse(refused) => self.refused.push(*refused),
+                Operation::ForgetRefused { before, limit } => {
+                    let old = self.refused.iter().take(limit).take_while(|it| it.at < before);
+                    let count = old.count();
+                    self.refused.drain(..count);
+                }
+                Operation::PutDevice(device) => {
+                    self.devices.insert(device.number, device);
+                }
+                Operation::UseCode { nonce, key } => {
+                    self.codes.insert(nonce, key);
+                }
+                Operation::SetPolicy(policy) => {
+                    self.rules.get_or_insert_default().0 = *policy;
+                }
+                Operation::SetOrganization(rows) => {
+                    let (_, organization) = self.rules.get_or_insert_default();
+                    for row in rows {
+                        organization.set(row);
+                    }
+                }
+                Operation::PutStanding { device, digest, standing } => {
+                    self.standings.insert((device, digest), standing);
+                }
+            }
+        }
+    }
+}
+
+impl ServerDisk {
+    /// The machine is gone, with what was never written.
+    pub(crate) fn crash(&mut self) {
+        if let Some(file) = self.before_last.take() {
+            self.file = *file;
+        }
+    }
+}
+
+impl ServerStore for ServerDisk {
+    fn meta(&self) -> Result<ServerMeta, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.meta.clone())
+    }
+
+    fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError> {
+        self.faults.read()?;
+        let Some(table) = self.file.tables.get(&record).cloned() else { return Ok(None) };
+        let found = self.file.records.get(&ScanPlace { table, record });
+        found
+            .map(|(versions, edit)| Confirmed::from_stored(versions.clone(), edit))
+            .transpose()
+            .map_err(damaged)
+    }
+
+    fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
+        self.faults.read()?;
+        let found = self.file.log.iter().find(|entry| entry.edit.id == edit);
+        let found = found.filter(|_| self.planted != Some(Planted::AdmitsTwice));
+        Ok(found.map(|entry| entry.sequence))
+    }
+
+    fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.erased.get(&record).cloned())
+    }
+
+    fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.erased.values().cloned().collect())
+    }
+
+    fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.faults.read()?;
+        let later = self.file.log.iter().filter(|entry| entry.sequence > after);
+        Ok(later.take(limit).cloned().collect())
+    }
+
+    fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
+        self.faults.read()?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let found = self.file.records.range((from, Bound::Unbounded)).take(limit);
+        found
+            .map(|(_, (versions, edit))| Confirmed::from_stored(versions.clone(), edit))
+            .collect::<Result<_, _>>()
+            .map_err(damaged)
+    }
+
+    fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.devices.get(&number).cloned())
+    }
+
+    fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.rules.clone())
+    }
+
+    fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.devices.values().cloned().collect())
+    }
+
+    fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.devices.values().find(|device| device.key == *key).cloned())
+    }
+
+    fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.codes.get(&nonce).copied())
+    }
+
+    fn standing(
+        &self,
+        device: DeviceNumber,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.standings.get(&(device, digest)).cloned())
+    }
+
+    fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.refused.iter().take(limit).cloned().collect())
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
+        let (is_written, result) = self.faults.commit();
+        if self.file.meta != commit.expected {
+            return Err(StoreError::Conflict);
+        }
+        if is_written {
+            if self.planted == Some(Planted::AcknowledgesBeforeCommit) {
+                self.before_last = Some(Box::new(self.file.clone()));
+            }
+            let commit = match self.planted {
+                Some(planted) => planted.spoil_commit(commit),
+                None => commit,
+            };
+            self.file.write(commit);
+            if self.planted == Some(Planted::KeepsErased) {
+                self.file.log.clone_from(&self.file.history);
+            }
+        }
+        result
+    }
+}

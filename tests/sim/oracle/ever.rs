@@ -1,0 +1,67 @@
+//! What was so at any time: logs of lives that a restore ended are gone from the server, and
+//! devices have seen them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidegate::model::{Change, ChangeRef, RecordId, Section};
+use tidegate::sync::LogEntry;
+
+use crate::disk::Key;
+use crate::people::People;
+use crate::world::{Check, World};
+
+#[derive(Default)]
+pub(crate) struct Ever {
+    /// All rules that were in force.
+    pub(crate) truths: Vec<People>,
+    /// All entries that were in a log.
+    pub(crate) log: Vec<LogEntry>,
+    /// Records that were erased.
+    pub(crate) erased: BTreeSet<RecordId>,
+    /// Entries of the present log that are in `log`.
+    followed: usize,
+    changes: BTreeMap<(RecordId, Section, ChangeRef), Arc<Change>>,
+}
+
+impl Ever {
+    /// The server was restored: so many entries of its log are left.
+    pub(crate) fn go_back(&mut self, left: usize) {
+        self.followed = self.followed.min(left);
+    }
+}
+
+impl World {
+    /// No two changes that ever counted have one actor and number in a section.
+    pub(crate) fn follow_log(&mut self) -> Check {
+        let new = self.disk.file.history.get(self.ever.followed..).unwrap_or_default();
+        for entry in new {
+            for change in &entry.edit.changes {
+                let key = (entry.edit.record, change.section.clone(), change.id);
+                let known = self.ever.changes.entry(key).or_insert_with(|| Arc::clone(change));
+                if known != change {
+                    let id = entry.edit.id;
+                    return Err(format!("{id} has another change of one actor and number"));
+                }
+            }
+            self.ever.log.push(entry.clone());
+        }
+        self.ever.followed = self.disk.file.history.len();
+        Ok(())
+    }
+
+    /// What a device takes for confirmed is what the server admitted, change by change.
+    pub(crate) fn check_confirmed(&self, at: usize, key: &Key) -> Check {
+        let Some((_, edit)) = self.devices[at].disk.file.confirmed.get(key) else { return Ok(()) };
+        for change in &edit.changes {
+            let place = (edit.record, change.section.clone(), change.id);
+            if self.ever.changes.get(&place) != Some(change) {
+                let (table, id) = key;
+                return Err(format!(
+                    "device {at} takes for confirmed what never counted: {table} {id} {change:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What the server says: verdicts that are those it keeps, and no more at a time than it may.
+
+use tidegate::codec::{Page, ToDevice};
+use tidegate::limits::{FRAME_BYTES_MAX, PAGE_EDITS_MAX};
+use tidegate::model::{EditId, Verdict};
+
+use crate::links::End;
+use crate::world::{Check, World};
+
+impl World {
+    pub(crate) fn check_message(&self, id: u64, message: &ToDevice) -> Check {
+        let Some(link) = self.links.get(&id) else { return Ok(()) };
+        match message {
+            ToDevice::Verdicts(verdicts) => {
+                for (edit, verdict) in verdicts {
+                    self.check_verdict(*edit, verdict)?;
+                }
+                Ok(())
+            }
+            ToDevice::Page(page) => {
+                if link.pages > 0 {
+                    return Err(format!("{id} is sent a page while another is on its way"));
+                }
+                self.check_size(page)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a device is told of an edit is what the server keeps.
+    fn check_verdict(&self, edit: EditId, verdict: &Verdict) -> Check {
+        let file = &self.disk.file;
+        let logged = file.history.iter().find(|entry| entry.edit.id == edit);
+        let mut denials = file.refused.iter().filter(|refused| refused.edit.id == edit);
+        let is_kept = match verdict {
+            Verdict::Admitted(sequence) => logged.is_some_and(|it| it.sequence == *sequence),
+            Verdict::Denied { denial, epoch } => {
+                logged.is_none() && denials.any(|it| it.denial == *denial && it.epoch == *epoch)
+            }
+            Verdict::Split { columns, .. } => {
+                let kept: Vec<_> = denials.map(|refused| &refused.denial).collect();
+                logged.is_none() && columns.iter().all(|denial| kept.contains(&denial))
+            }
+            Verdict::Reauthor => logged.is_none(),
+            Verdict::Erased => true,
+        };
+        if is_kept {
+            Ok(())
+        } else {
+            Err(format!("of {edit} is told {verdict:?}, which is not kept"))
+        }
+    }
+
+    /// A page keeps to its bounds, but for the last thing in it and what counts together with it.
+    fn check_size(&self, page: &Page) -> Check {
+        if page.entries.len() > PAGE_EDITS_MAX {
+            return Err(format!("a page of {} entries", page.entries.len()));
+        }
+        Ok(())
+    }
+
+    /// Nothing that is sent is larger than a frame, and no queue grows without end.
+    pub(crate) fn check_queues(&self) -> Check {
+        for (id, link) in &self.links {
+            let bytes = |queue: &std::collections::VecDeque<Vec<u8>>| {
+                queue.iter().map(Vec::len).max().unwrap_or(0)
+            };
+            if bytes(&link.down) > FRAME_BYTES_MAX {
+                return Err(format!("{id} has a message larger than a frame"));
+            }
+            if link.down.len() > QUEUE_MAX
+                || (link.end != End::Byzantine && link.up.len() > QUEUE_MAX)
+            {
+                let (up, down) = (link.up.len(), link.down.len());
+                return Err(format!("{id} has {up} messages on their way up, and {down} down"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A server to which nobody is connected keeps nothing of those who were.
+    pub(crate) fn check_idle(&self) -> Check {
+        let text = self.server.as_ref().map(|server| format!("{server:?}")).unwrap_or_default();
+        for left in ["connections: {}", "queue: []", "outputs: []"] {
+            if self.server.is_some() && !text.contains(left) {
+                return Err(format!("nobody is connected, and the server has not `{left}`"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Messages that are on their way in one direction at the most, in worlds of this size.
+const QUEUE_MAX: usize = 400;
