@@ -412,7 +412,13 @@ impl World {
     pub(crate) fn follow_reconsidered(&mut self, at: usize, before: Vec<Quarantined>) -> Check {
         // Some may have been there for a moment only.
         let passed = std::mem::take(&mut self.devices[at].passed);
-        let before = before.into_iter().chain(passed);
+        let mut before: Vec<_> = before.into_iter().chain(passed).collect();
+        // Where the power went nobody was told of them.
+        for entry in std::mem::take(&mut self.devices[at].disk.refused) {
+            if !before.contains(&entry) {
+                before.push(entry);
+            }
+        }
         let file = &self.devices[at].disk.file;
         let mut after = file.quarantine.clone();
         let mut left = Vec::new();

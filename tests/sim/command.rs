@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     let Options { from, count, faults, planted, json } = options;
     let began = Instant::now();
     let sum = Mutex::new(Sum::default());
-    let plan = Plan { seed: from, faults, planted };
+    let plan = Plan { faults, planted, ..Plan::of(from) };
     run_all(from, count, plan, &|seed, found: &Found| {
         let mut sum = sum.lock().unwrap();
         sum.seeds += 1;

@@ -30,6 +30,8 @@ pub(crate) struct Link {
     pub(crate) at_server: bool,
     /// Whether the server waits until the last page is on its way.
     pub(crate) pages: u32,
+    /// What the device asked for, each of which is answered by a page of its own.
+    pub(crate) asked: u32,
     /// What the last page said of what the device holds.
     pub(crate) scope: Option<Scope>,
     /// Nothing arrives before this time.
@@ -44,7 +46,7 @@ impl Link {
     pub(crate) fn new(end: End) -> Self {
         let (up, down, said) = Default::default();
         let (up_ends, down_ends, at_server) = (false, false, true);
-        let (pages, scope, held_until, silent) = (0, None, 0, None);
+        let (pages, asked, scope, held_until, silent) = (0, 0, None, 0, None);
         Self {
             end,
             up,
@@ -53,6 +55,7 @@ impl Link {
             down_ends,
             at_server,
             pages,
+            asked,
             scope,
             held_until,
             silent,
@@ -185,6 +188,11 @@ impl World {
                 return self.server_closes(id, Refusal::Protocol(error.to_string()));
             }
         };
+        let asks = matches!(
+            message,
+            ToServer::Fetch { .. } | ToServer::Hello(_) | ToServer::Enroll { .. }
+        );
+        link.asked += u32::from(asks);
         self.figures.messages += 1;
         self.note(|| format!("{id} up {}", up_text(&message)));
         self.digest(&bytes);
@@ -217,6 +225,7 @@ impl World {
         let device = &mut self.devices[at];
         let Some(machine) = &mut device.machine else { return Ok(()) };
         let refused = device.disk.file.quarantine.clone();
+        device.disk.refused.clear();
         // An error is told as the last output as well.
         let _ = machine.received(&mut device.disk, time, message);
         self.drain_device(at)?;

@@ -20,6 +20,7 @@ mod device;
 mod disk;
 mod fault;
 mod figures;
+mod findings;
 mod hunt;
 mod judge;
 mod links;

@@ -21,7 +21,7 @@ pub(crate) type Check<T = ()> = Result<T, String>;
 
 /// 2026-01-01.
 pub(crate) const START_MILLIS: i64 = 1_767_225_600_000;
-const STEPS: usize = 400;
+const STEPS: usize = 500;
 
 /// What goes on where nothing goes wrong: so often, with so many faults beside it.
 const CALM: [(Act, usize); 8] = [

@@ -49,9 +49,15 @@ impl ServerMachine {
         {
             return self.admit(store, now, id, row, Resume::default());
         }
+        // Its answer was lost as well, and it was given another code: it is who it was.
+        let known_as = store.device_by_key(&key)?;
         let known = self.resolve(code.user())?.standing.is_ok();
         let refusal = if used_by.is_some() {
             Some(Refusal::UsedCode)
+        } else if known_as.as_ref().is_some_and(|row| row.revoked) {
+            Some(Refusal::RevokedDevice)
+        } else if known_as.as_ref().is_some_and(|row| row.user != *code.user()) {
+            Some(Refusal::Protocol("this device is enrolled for another user".into()))
         } else if code.is_expired(now) {
             Some(Refusal::ExpiredCode(code.expires()))
         } else if !known {
@@ -64,10 +70,11 @@ impl ServerMachine {
             return Ok(());
         }
         let mut meta = self.meta.clone();
-        meta.devices += 1;
-        let number = DeviceNumber(meta.devices);
-        let user = code.user().clone();
-        let row = DeviceRow { number, key, user, name, revoked: false, purged: None };
+        let row = known_as.unwrap_or_else(|| {
+            meta.devices += 1;
+            let (number, user) = (DeviceNumber(meta.devices), code.user().clone());
+            DeviceRow { number, key, user, name, revoked: false, purged: None }
+        });
         let use_code = Operation::UseCode { nonce: code.nonce(), key };
         let operations = vec![Operation::PutDevice(row.clone()), use_code];
         self.commit(store, meta, operations)?;

@@ -21,6 +21,8 @@ pub(crate) struct ReplicaDisk {
     /// Every change ever made here by (record, section, actor and number): it outlives the file,
     /// which may be rolled back.
     pub(crate) written: BTreeMap<(RecordId, Section, String), Change>,
+    /// What came into quarantine since the last message, and may have left it.
+    pub(crate) refused: Vec<Quarantined>,
     /// The records of the last commit.
     pub(crate) touched: BTreeSet<Key>,
     pub(crate) violation: Option<String>,
@@ -127,6 +129,7 @@ impl ReplicaDisk {
         file.pending.retain(|_, edit| !settled.contains(&edit.id));
         file.quarantine.retain(|entry| !released.contains(&entry.edit));
         file.quarantine.retain(|entry| !erased.contains(&entry.record));
+        self.refused.extend(quarantine.iter().cloned());
         file.quarantine.extend(quarantine);
         file.kept.retain(|_, kept| !erased.contains(&kept.edit.record));
         file.kept.retain(|at, _| forgotten.is_none_or(|up_to| *at > up_to));

@@ -72,7 +72,11 @@ impl World {
     fn check_version(&self, user: &UserId, record: &Edit, version: Sequence) -> Check {
         let log = self.disk.file.log.iter().rev();
         let is_in_it = |edit: &Edit| {
-            edit.changes.iter().any(|change| record.change(&change.section).is_some())
+            // What moved to a secured column is gone from where it was, which is seen.
+            edit.changes.iter().any(|change| match &change.section {
+                Section::Secured(_) => record.change(&change.section).is_some(),
+                _ => true,
+            })
         };
         let last = log
             .filter(|entry| entry.edit.record == record.record)
