@@ -33,7 +33,12 @@ impl World {
             return Ok(());
         }
         self.note(|| format!("device {at} edits {drafts:?}"));
-        let (time, atomic) = (self.device_time(at), self.rng.chance(40));
+        let atomic = self.rng.chance(40);
+        self.app_commits(at, drafts, atomic)
+    }
+
+    pub(crate) fn app_commits(&mut self, at: usize, drafts: Vec<Draft>, atomic: bool) -> Check {
+        let time = self.device_time(at);
         let device = &mut self.devices[at];
         let result =
             device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, atomic);

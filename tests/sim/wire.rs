@@ -19,7 +19,7 @@ impl World {
     pub(crate) fn drain_device(&mut self, at: usize) -> Check {
         self.check_actors(at)?;
         if self.lost_power(at)? {
-            return Ok(());
+            return self.follow_enrolment(at);
         }
         while let Some(output) =
             self.devices[at].machine.as_mut().and_then(ReplicaMachine::poll_output)

@@ -24,7 +24,10 @@ impl World {
         match event {
             Event::Admitted { edit, sequence } => {
                 self.figures.admitted += 1;
-                device.admitted.push((edit, sequence));
+                // In another life of the log, which ended meanwhile, places meant something else.
+                if device.disk.file.meta.epoch == self.disk.file.meta.epoch {
+                    device.admitted.push((edit, sequence));
+                }
             }
             Event::Denied(entry) => {
                 self.figures.denied += 1;

@@ -1,6 +1,6 @@
 //! What apps read.
 
-use tidegate::model::Edit;
+use tidegate::model::{Columns, Edit};
 use tidegate::sync::StoredRow;
 
 use crate::disk::Key;
@@ -36,6 +36,11 @@ impl World {
             }
             shown.add(edit);
         }
+        // Where a column is in two sections it is about to move, and the app may see either.
+        let moving = shown.in_two_sections();
+        let settled = |columns: Columns| -> Columns {
+            columns.into_iter().filter(|(column, _)| !moving.contains(column)).collect()
+        };
         let is_pending = !pending.is_empty();
         let version = confirmed.map(|(version, _)| *version).unwrap_or_default();
         let row = file.rows.get(key);
@@ -45,7 +50,7 @@ impl World {
                 shown.is_active()
                     && Facts::from(header) == shown.facts()
                     && header.state == shown.state()
-                    && parts(columns) == shown.columns()
+                    && settled(parts(columns)) == settled(shown.columns())
                     && *pending == is_pending
                     && *own == version
             }
