@@ -239,7 +239,7 @@ impl World {
     /// A copy of the file is made, or is put back.
     pub(crate) fn restore_device(&mut self, at: usize) -> Check {
         let device = &mut self.devices[at];
-        if device.disk.file.meta.enrolment.is_none() || device.frozen.is_some() {
+        if !device.disk.file.is_at_home() || device.frozen.is_some() {
             return Ok(());
         }
         let Some((copy, made)) = device.copy.take() else {
@@ -268,8 +268,8 @@ impl World {
     /// A copy of the file is used beside it.
     pub(crate) fn clone_device(&mut self, at: usize) -> Check {
         let twin = &self.devices[at];
-        let is_one = twin.disk.file.meta.enrolment.is_none() || twin.frozen.is_some();
-        if is_one || self.devices.iter().filter(|device| device.is_copied).count() > 1 {
+        let is_alone = !twin.disk.file.is_at_home() || twin.frozen.is_some();
+        if is_alone || self.devices.iter().filter(|device| device.is_copied).count() > 1 {
             return Ok(());
         }
         self.note(|| format!("device {at} is copied"));

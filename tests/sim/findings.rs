@@ -4,6 +4,7 @@ use tidegate::sync::replica::{Draft, Intent};
 
 use crate::fault::Faults;
 use crate::people::{People, name};
+use crate::rng::Rng;
 use crate::world::{Check, Plan, World};
 
 fn quiet(seed: u64) -> World {
@@ -41,19 +42,40 @@ fn a_device_that_enrols_again_with_another_code_is_the_one_it_was() {
 #[test]
 fn a_new_record_is_written_anew_where_its_columns_have_moved() {
     let mut world = quiet(2);
+    let all_may = |people: &mut People, _: &mut Rng| {
+        *people = people.permissive();
+        "all may do all"
+    };
+    world.change_rules(all_may).unwrap();
     world.settle().unwrap();
     world.part_all();
-    while world.devices[0].disk.file.pending.is_empty() {
-        let (owner, columns) = (None, [(name("title"), world.value())].into());
-        let draft = Draft {
-            table: name("order"),
-            record: world.random_id(),
-            intent: Intent::Create { owner, columns },
-        };
-        world.app_commits(0, vec![draft], false).unwrap();
-    }
-    while !world.people.is_secured("order", "title") {
-        world.change_rules(People::change_schema).unwrap();
-    }
+    let columns = [(name("title"), world.value())].into();
+    let intent = Intent::Create { owner: None, columns };
+    let draft = Draft { table: name("order"), record: world.random_id(), intent };
+    world.app_commits(0, vec![draft], false).unwrap();
+    assert_eq!(world.devices[0].disk.file.pending.len(), 1);
+    let secures = |people: &mut People, _: &mut Rng| {
+        people.of_order("title").secured = true;
+        "a column is secured"
+    };
+    world.change_rules(secures).unwrap();
     assert_eq!(world.ends_well(), Ok(()));
+    assert_eq!(world.figures.admitted, 1);
+}
+
+/// A backup was made before the first device enrolled. The server that was restored from it gave the
+/// same number again, to another device: edit ids of the two were the same.
+#[test]
+fn a_restored_server_gives_no_number_again_although_its_backup_holds_no_device() {
+    let mut world = quiet(3);
+    world.back_up().unwrap();
+    world.settle().unwrap();
+    let before: Vec<_> = world.disk.file.devices.keys().copied().collect();
+    world.restore_server().unwrap();
+    let mut late = world.new_device();
+    late.user = world.devices[0].user.clone();
+    world.devices.push(late);
+    world.settle().unwrap();
+    let after: Vec<_> = world.disk.file.devices.keys().copied().collect();
+    assert!(!after.is_empty() && after.iter().all(|number| !before.contains(number)));
 }

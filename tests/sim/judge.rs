@@ -221,7 +221,10 @@ impl Judge {
                 let before = earlier.change(&change.section).unwrap().id;
                 let is_there = record.holds(&change.section, before);
                 if is_there && !record.knows(&change.section, change.id, before) {
-                    return Err(format!("{} does not know {}", edit.id, earlier.id));
+                    return Err(format!(
+                        "{} does not know {}: {edit:?}, {earlier:?}",
+                        edit.id, earlier.id
+                    ));
                 }
                 // Numbers follow the order in which edits were made.
                 if earlier.id > edit.id {

@@ -37,7 +37,9 @@ mod trouble;
 mod wire;
 mod world;
 
-use hunt::{Found, run};
+use std::sync::Mutex;
+
+use hunt::{run, run_all};
 use world::Plan;
 
 const SEEDS: u64 = 500;
@@ -50,16 +52,18 @@ fn number(variable: &str, default: u64) -> u64 {
 fn all_seeds_hold() {
     let from = number("TIDEGATE_SIM_FROM", 1);
     let count = number("TIDEGATE_SIM_COUNT", SEEDS);
-    let (mut all, mut failed) = (figures::Figures::default(), Vec::new());
-    for seed in from..from + count {
-        let Found { problem, figures, .. } = run(Plan::of(seed));
-        all.add(&figures);
-        if let Some(problem) = problem {
-            println!("seed {seed}: {problem}");
+    let sum = Mutex::new((figures::Figures::default(), Vec::new()));
+    run_all(from, count, Plan::of(from), &|seed, found| {
+        let (all, failed) = &mut *sum.lock().unwrap();
+        all.add(&found.figures);
+        if let Some(problem) = &found.problem {
+            println!("seed {seed}, {}: {problem}", found.faults);
             failed.push(seed);
         }
-    }
-    println!("{count} seeds: {all:?}");
+    });
+    let (all, failed) = sum.into_inner().unwrap();
+    let (hours, minutes) = (all.device_hours(), all.simulated().as_secs() / 60);
+    println!("{count} seeds, {hours} device-hours, {minutes} minutes: {:?}", all.counts());
     assert!(failed.is_empty(), "{} seeds fail: {failed:?}", failed.len());
 }
 

@@ -193,18 +193,21 @@ impl People {
         }
     }
 
+    pub(crate) fn of_order(&mut self, id: &str) -> &mut Column {
+        let order = self.schema.tables.get_mut(&name::<TableName>("order")).unwrap();
+        order.columns.iter_mut().find(|column| column.id.as_str() == id).unwrap()
+    }
+
     /// One column comes, is secured or not any more, or changes groups.
     pub(crate) fn change_schema(&mut self, rng: &mut Rng) -> &'static str {
-        let order = &mut self.schema.tables.get_mut(&name::<TableName>("order")).unwrap().columns;
         match rng.weighted(&[40, 30, 30]) {
             0 => {
-                let id = *rng.pick(&SECURED).unwrap();
-                let column = order.iter_mut().find(|column| column.id.as_str() == id).unwrap();
+                let column = self.of_order(rng.pick(&SECURED).unwrap());
                 column.secured = !column.secured;
                 "a column is secured or not any more"
             }
             1 => {
-                let column = order.iter_mut().find(|it| it.id.as_str() == "note").unwrap();
+                let column = self.of_order("note");
                 let group = column.group.take();
                 column.group = group.is_none().then(|| name("remarks"));
                 "a column changes groups"

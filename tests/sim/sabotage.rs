@@ -1,6 +1,7 @@
 //! Each planted bug is found.
 
-use crate::hunt::run;
+use crate::fault::Fault;
+use crate::hunt::{minimized, run};
 use crate::planted::Planted;
 use crate::world::Plan;
 
@@ -76,4 +77,16 @@ fn a_device_that_tries_again_and_keeps_what_it_tried_is_found() {
 #[test]
 fn a_generation_that_lacks_a_value_is_found() {
     assert_found(Planted::LosesValues, 20, "a new generation has other values");
+}
+
+#[test]
+fn a_failure_is_told_with_the_faults_that_it_needs() {
+    let planted = Some(Planted::AcknowledgesBeforeCommit);
+    let fails = |seed: &u64| run(Plan { planted, ..Plan::of(*seed) }).problem.is_some();
+    let seed = (1..60).find(fails).unwrap();
+    let plan = Plan { planted, ..Plan::of(seed) };
+    let least = minimized(plan, run(plan).faults);
+    let crashes = [Fault::ServerCrashes, Fault::PowerCuts, Fault::NewLives, Fault::KeyChanges];
+    assert!(crashes.into_iter().any(|fault| least.has(fault)), "{least}");
+    assert!(least.iter().count() <= 3, "{least}");
 }

@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    fn back_up(&mut self) -> Check {
+    pub(crate) fn back_up(&mut self) -> Check {
         let Some(server) = &mut self.server else { return Ok(()) };
         let mut copy = self.disk.file.clone();
         let head = copy.meta.head;
@@ -139,7 +139,7 @@ impl World {
         self.server_result(result)
     }
 
-    fn restore_server(&mut self) -> Check {
+    pub(crate) fn restore_server(&mut self) -> Check {
         let Some(backup) = self.backup.clone() else { return Ok(()) };
         self.stop_server();
         let ServerMeta { head, policy_epoch, .. } = backup.meta;

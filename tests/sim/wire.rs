@@ -74,6 +74,8 @@ impl World {
         self.note(|| format!("{id} is closed: {refusal}"));
         let end = self.links.get(&id).map(|link| link.end);
         match &refusal {
+            Refusal::Protocol(_) if matches!(end, Some(End::Device(at)) if self.is_unknown(at)) => {
+            }
             Refusal::Protocol(text) if matches!(end, Some(End::Device(_))) => {
                 return Err(format!("the server does not understand a device: {text}"));
             }
@@ -107,7 +109,7 @@ impl World {
                             .get_mut(&id)
                             .and_then(|link| link.scope.replace(page.scope.clone()));
                         if page.entries.is_empty() && before.as_ref() == Some(&page.scope) {
-                            return Err(format!("{end:?} is sent a page of nothing"));
+                            return Err(format!("{end:?} is sent a page of nothing: {page:?}"));
                         }
                     }
                     let bytes = encode_message(&message).map_err(|e| e.to_string())?;
@@ -140,7 +142,12 @@ impl World {
                 Ok(())
             }
             SessionError::Refused(Refusal::RevokedDevice) if self.is_revoked(at) => Ok(()),
-            SessionError::Refused(Refusal::UnknownDevice) if self.is_unknown(at) => Ok(()),
+            // Its key may have been enrolled once more, by an old message on a restored server.
+            SessionError::Refused(Refusal::UnknownDevice) | SessionError::Grant(_)
+                if self.is_unknown(at) =>
+            {
+                Ok(())
+            }
             SessionError::Store(StoreError::Damaged(_)) => Err(format!("device {at}: {error}")),
             SessionError::Store(_) if !self.calm => {
                 if self.rng.chance(50) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate::gate::Confirmed;
-use tidegate::model::{Change, Edit, EditId, RecordId, Section, Sequence, TableName};
+use tidegate::model::{Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName};
 use tidegate::sync::{
     Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, StoredRow,
     Turn,
@@ -49,6 +49,12 @@ impl ReplicaFile {
         let mut copy = self.clone();
         copy.meta.copied = true;
         copy
+    }
+
+    /// Whether it is enrolled, and all that was made before is the user's.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.meta.grant.is_some()
+            && self.pending.values().all(|edit| edit.id.device != DeviceNumber(0))
     }
 
     /// Whether an edit, or a part of it, is not settled.

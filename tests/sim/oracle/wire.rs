@@ -44,8 +44,8 @@ impl World {
                 let kept: Vec<_> = denials.map(|refused| &refused.denial).collect();
                 is_out && columns.iter().all(|denial| kept.contains(&denial))
             }
-            Verdict::Reauthor => is_out,
-            Verdict::Erased => true,
+            // What was sent anew may have been admitted since, in the same round.
+            Verdict::Reauthor | Verdict::Erased => true,
         };
         if is_kept {
             Ok(())
