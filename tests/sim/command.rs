@@ -27,6 +27,7 @@ mod planted;
 mod privileges;
 mod rng;
 mod server;
+mod tamper;
 mod trouble;
 mod wire;
 mod world;

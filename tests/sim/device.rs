@@ -56,6 +56,10 @@ pub(crate) struct Device {
     copy: Option<(ReplicaFile, BTreeSet<EditId>)>,
     /// Whether another file has its key, or had: edits of the two do not know each other.
     pub(crate) is_copied: bool,
+    /// The highest serial of a certificate that it has seen.
+    pub(crate) seen_serial: u64,
+    /// Planted: the first privileges that it was given.
+    pub(crate) first_grant: Option<Vec<u8>>,
     /// Planted: the entropy of every life, and a copy of the file.
     frozen: Option<([u8; 32], ReplicaFile)>,
 }
@@ -88,6 +92,8 @@ impl World {
             passed: Vec::new(),
             copy: None,
             is_copied: false,
+            seen_serial: 0,
+            first_grant: None,
             frozen,
         }
     }
@@ -131,7 +137,7 @@ impl World {
         self.drop_link(at);
         let device = &mut self.devices[at];
         device.machine = None;
-        device.disk.faults.restart();
+        device.disk.crash();
     }
 
     /// Whether its power went; then it is gone.
@@ -209,7 +215,7 @@ impl World {
         let time = self.device_time(at);
         let shown = ServerCertificate::from_bytes(&impostor.certificate).unwrap().serial();
         let device = &mut self.devices[at];
-        let knows_better = device.disk.file.meta.serial > shown;
+        let knows_better = device.seen_serial > shown;
         let machine = device.machine.as_mut().unwrap();
         machine.connected(Purpose::Sync, impostor.tls).map_err(|e| e.to_string())?;
         let greeting =
@@ -252,6 +258,7 @@ impl World {
         self.stop_device(at);
         let device = &mut self.devices[at];
         device.disk.file = copy;
+        device.seen_serial = device.disk.file.meta.serial;
         device.is_copied = true;
         device.passed.clear();
         for (id, edit) in &mut device.made {
@@ -277,6 +284,7 @@ impl World {
         let mut twin = self.new_device();
         let device = &mut self.devices[at];
         twin.disk.file = device.disk.file.copy();
+        twin.seen_serial = twin.disk.file.meta.serial;
         twin.disk.written.clone_from(&device.disk.written);
         (twin.user, twin.key) = (device.user.clone(), device.key.clone());
         (twin.is_copied, device.is_copied) = (true, true);

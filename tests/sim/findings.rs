@@ -1,5 +1,6 @@
 //! What worlds found in the code, each as the shortest story that shows it.
 
+use tidegate::model::Value;
 use tidegate::sync::replica::{Draft, Intent};
 
 use crate::fault::Faults;
@@ -9,6 +10,11 @@ use crate::world::{Check, Plan, World};
 
 fn quiet(seed: u64) -> World {
     World::new(Plan { faults: Some(Faults::default()), ..Plan::of(seed) }).unwrap()
+}
+
+fn all_may(people: &mut People, _: &mut Rng) -> &'static str {
+    *people = people.permissive();
+    "all may do all"
 }
 
 impl World {
@@ -42,10 +48,6 @@ fn a_device_that_enrols_again_with_another_code_is_the_one_it_was() {
 #[test]
 fn a_new_record_is_written_anew_where_its_columns_have_moved() {
     let mut world = quiet(2);
-    let all_may = |people: &mut People, _: &mut Rng| {
-        *people = people.permissive();
-        "all may do all"
-    };
     world.change_rules(all_may).unwrap();
     world.settle().unwrap();
     world.part_all();
@@ -78,4 +80,34 @@ fn a_restored_server_gives_no_number_again_although_its_backup_holds_no_device()
     world.settle().unwrap();
     let after: Vec<_> = world.disk.file.devices.keys().copied().collect();
     assert!(!after.is_empty() && after.iter().all(|number| !before.contains(number)));
+}
+
+/// A column of a new record moved to another section, and the user wrote it again there before the
+/// server had the first value. That was written anew beside the second one, and could win over it.
+#[test]
+fn what_is_written_over_stays_so_when_its_column_has_moved() {
+    for seed in 1..20 {
+        let mut world = quiet(seed);
+        world.change_rules(all_may).unwrap();
+        world.settle().unwrap();
+        world.part_all();
+        let record = world.random_id();
+        let set = |value: &str| [(name("note"), Value::Text(value.into()))].into();
+        let intent = Intent::Create { owner: None, columns: set("first") };
+        let create = Draft { table: name("order"), record, intent };
+        world.app_commits(0, vec![create], false).unwrap();
+        let moves = |people: &mut People, _: &mut Rng| {
+            people.of_order("note").group = None;
+            "a column changes groups"
+        };
+        world.change_rules(moves).unwrap();
+        world.connect(0).unwrap();
+        while world.devices[0].disk.file.meta.schema != world.people.schema {
+            world.deliver_up_somewhere().unwrap();
+            world.deliver_down_somewhere().unwrap();
+        }
+        let change = Draft { table: name("order"), record, intent: Intent::Set(set("second")) };
+        world.app_commits(0, vec![change], false).unwrap();
+        assert_eq!(world.ends_well(), Ok(()), "seed {seed}");
+    }
 }

@@ -193,9 +193,13 @@ impl World {
             ToServer::Fetch { .. } | ToServer::Hello(_) | ToServer::Enroll { .. }
         );
         link.asked += u32::from(asks);
+        if let (End::Echo(_) | End::Byzantine, ToServer::Push(set)) = (end, &message) {
+            self.note_carried(set);
+        }
         self.figures.messages += 1;
         self.note(|| format!("{id} up {}", up_text(&message)));
         self.digest(&bytes);
+        let message = self.tampered_up(message);
         let server = self.server.as_mut().unwrap();
         let result = server.received(&mut self.disk, time, ConnectionId(id), message);
         self.server_result(result)
@@ -222,6 +226,7 @@ impl World {
         self.figures.messages += 1;
         self.note(|| format!("{id} down to {at} {}", down_text(&message)));
         self.digest(&bytes);
+        let message = self.tampered_down(at, message);
         let device = &mut self.devices[at];
         let Some(machine) = &mut device.machine else { return Ok(()) };
         let refused = device.disk.file.quarantine.clone();

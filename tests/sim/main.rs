@@ -33,6 +33,7 @@ mod privileges;
 mod rng;
 mod sabotage;
 mod server;
+mod tamper;
 mod trouble;
 mod wire;
 mod world;

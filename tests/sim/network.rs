@@ -1,7 +1,9 @@
 //! What goes wrong with connections.
 
+use tidegate::codec::SignedChangeSet;
 use tidegate::sync::server::ConnectionId;
 
+use crate::device::Once;
 use crate::links::{End, Link};
 use crate::world::{Check, World};
 
@@ -82,6 +84,19 @@ impl World {
         self.links.insert(id, link);
         self.note(|| format!("what device {at} said once arrives again, as {id}"));
         self.drain_server()
+    }
+
+    /// What was refused once, and came again with a carrier, may count although its author has it in
+    /// quarantine, or threw it away.
+    pub(crate) fn note_carried(&mut self, set: &SignedChangeSet) {
+        for device in &mut self.devices {
+            let Ok(set) = set.open(&device.key.public()) else { continue };
+            for edit in &set.edits {
+                if let Some(made) = device.made.get_mut(&edit.id) {
+                    made.once = made.once.max(Once::AtLeast);
+                }
+            }
+        }
     }
 
     /// Nothing is held up any more, and who is gone is known to be.

@@ -1,81 +1,125 @@
-//! Bugs put into worlds from outside (the stores, the rules, the entropy): an oracle that finds
-//! nothing here would prove nothing elsewhere.
+//! Bugs put into worlds from outside (the stores, the rules, the entropy, the messages on their way):
+//! an oracle that finds nothing here would prove nothing elsewhere.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use tidegate::model::Edit;
-use tidegate::sync::{Commit, Operation, ReplicaBatch};
+use tidegate::sync::{Commit, Operation, Purge, ReplicaBatch};
 
 use crate::disk::ReplicaFile;
 use crate::fault::Fault;
 
-/// A bug.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Planted {
+macro_rules! planted {
+    ($($(#[$doc:meta])* $name:ident [$($needs:ident),*])*) => {
+        /// A bug.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Planted {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Planted {
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// What must happen for it to show.
+            pub(crate) fn needs(self) -> &'static [Fault] {
+                match self {
+                    $(Self::$name => &[$(Fault::$needs),*],)*
+                }
+            }
+        }
+    };
+}
+
+planted! {
     /// The server's store says that it wrote, and loses the last commit in a crash.
-    AcknowledgesBeforeCommit,
+    AcknowledgesBeforeCommit [ServerCrashes]
     /// The server's store does not find edits that it admitted.
-    AdmitsTwice,
+    AdmitsTwice [Cuts, DeviceCrashes]
+    /// Devices' stores make each operation of what is tried again twice.
+    DoublesRetried [PolicyChanges, OrganizationChanges]
     /// Devices' stores lose what was built on an edit that is refused.
-    DropsDependents,
+    DropsDependents [PolicyChanges]
+    /// Devices' stores forget that bytes are to be purged.
+    ForgetsPurges [PolicyChanges, OrganizationChanges]
+    /// The server's store keeps no refused edit.
+    ForgetsRefusals [PolicyChanges]
+    /// Devices' stores forget which certificates they have seen.
+    ForgetsSerials [KeyChanges]
+    /// The server goes on by the rules before each change.
+    IgnoresRuleChanges [PolicyChanges, OrganizationChanges]
     /// Devices' stores say that they were written anew, and were not.
-    KeepsDeletedBytes,
+    KeepsDeletedBytes [PolicyChanges, OrganizationChanges]
     /// The server's store leaves what was erased in the log.
-    KeepsErased,
+    KeepsErased [Erasures]
+    /// Devices' stores keep what their users may not read any more.
+    KeepsGone [PolicyChanges, OrganizationChanges]
     /// Devices' stores keep in quarantine what is tried again.
-    KeepsRetried,
+    KeepsRetried [PolicyChanges]
     /// The server lets everyone read all columns.
-    LeaksSections,
+    LeaksSections []
+    /// Devices' stores keep no edit for a server that is restored.
+    LosesKept [ServerRestores]
+    /// Devices' stores say that they wrote, and lose the last commit in a crash.
+    LosesLastCommit [DeviceCrashes]
     /// Devices' stores lose what is refused.
-    LosesRefused,
+    LosesRefused [PolicyChanges]
     /// New generations lack a value.
-    LosesValues,
+    LosesValues []
+    /// Devices take what was refused for admitted, past the gate.
+    MergesRefused [PolicyChanges, OrganizationChanges]
+    /// A server is restored from a backup and takes itself for the one that it was.
+    RestoresOldLives [ServerRestores]
     /// A device is put back to a copy of its file, and draws the same entropy again.
-    ReusesActors,
+    ReusesActors [DeviceCrashes]
+    /// Devices' stores do not write all rows anew.
+    ShowsOldRows []
     /// The server lets everyone do everything.
-    SkipsTheGate,
+    SkipsTheGate []
+    /// The server's store leaves out entries when the log is read.
+    SkipsLogEntries []
+    /// The server does not look who signed.
+    SkipsSignatures [ForgedAuthors]
+    /// Devices are given privileges of a while ago.
+    StaleGrants [PolicyChanges, OrganizationChanges]
+    /// The server believes a device that it has seen more of the log than it has.
+    TrustsWatermarks [Cuts]
+    /// The server's store forgets that a device was revoked.
+    WelcomesRevoked [Revocations, Cuts]
 }
 
 impl Planted {
-    pub(crate) const ALL: &[Self] = &[
-        Self::AcknowledgesBeforeCommit,
-        Self::AdmitsTwice,
-        Self::DropsDependents,
-        Self::KeepsDeletedBytes,
-        Self::KeepsErased,
-        Self::KeepsRetried,
-        Self::LeaksSections,
-        Self::LosesRefused,
-        Self::LosesValues,
-        Self::ReusesActors,
-        Self::SkipsTheGate,
-    ];
-
-    /// What must happen for it to show.
-    pub(crate) fn needs(self) -> &'static [Fault] {
-        match self {
-            Self::AcknowledgesBeforeCommit => &[Fault::ServerCrashes],
-            Self::AdmitsTwice => &[Fault::Cuts, Fault::DeviceCrashes],
-            Self::DropsDependents => &[Fault::PolicyChanges],
-            Self::KeepsDeletedBytes => &[Fault::PolicyChanges, Fault::OrganizationChanges],
-            Self::KeepsErased => &[Fault::Erasures],
-            Self::KeepsRetried | Self::LosesRefused => &[Fault::PolicyChanges],
-            Self::LeaksSections | Self::LosesValues | Self::SkipsTheGate => &[],
-            Self::ReusesActors => &[Fault::DeviceCrashes],
-        }
-    }
-
     /// What a device's store writes of a batch.
     pub(crate) fn spoil_batch(self, file: &ReplicaFile, mut batch: ReplicaBatch) -> ReplicaBatch {
         match self {
+            Self::DoublesRetried if !batch.released.is_empty() => {
+                for change in batch.pending.iter_mut().flat_map(|it| &mut it.edit.changes) {
+                    let ops = change.ops.clone();
+                    Arc::make_mut(change).ops.extend(ops);
+                }
+            }
             Self::DropsDependents => {
                 let refused: Vec<_> = batch.quarantine.iter().map(|entry| entry.record).collect();
                 batch.pending.retain(|it| !refused.contains(&it.edit.record));
                 let held = file.pending.values().filter(|it| refused.contains(&it.record));
                 batch.settled.extend(held.map(|edit| edit.id));
             }
+            Self::ForgetsPurges => {
+                if let Some(meta) = &mut batch.meta {
+                    meta.purge = Purge::Nothing;
+                }
+            }
+            Self::ForgetsSerials => {
+                if let Some(meta) = &mut batch.meta {
+                    meta.serial = 0;
+                }
+            }
+            Self::KeepsGone => batch.gone.clear(),
             Self::KeepsRetried => batch.released.clear(),
+            Self::LosesKept => batch.kept.clear(),
             Self::LosesRefused => batch.quarantine.clear(),
+            // Of what arrives, not of what the user does.
+            Self::ShowsOldRows if batch.pending.is_empty() => drop(batch.rows.pop()),
             _ => {}
         }
         batch
@@ -83,12 +127,18 @@ impl Planted {
 
     /// What the server's store writes of a commit.
     pub(crate) fn spoil_commit(self, mut commit: Commit) -> Commit {
-        if self == Self::LosesValues {
-            for operation in &mut commit.operations {
-                if let Operation::Append { entry, .. } = operation {
-                    lose_a_value(&mut entry.edit);
+        match self {
+            Self::ForgetsRefusals => {
+                commit.operations.retain(|operation| !matches!(operation, Operation::Refuse(_)));
+            }
+            Self::LosesValues => {
+                for operation in &mut commit.operations {
+                    if let Operation::Append { entry, .. } = operation {
+                        lose_a_value(&mut entry.edit);
+                    }
                 }
             }
+            _ => {}
         }
         commit
     }
@@ -102,7 +152,7 @@ fn lose_a_value(edit: &mut Edit) {
     }
 }
 
-impl std::str::FromStr for Planted {
+impl FromStr for Planted {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.iter().copied().find(|it| format!("{it:?}") == text);

@@ -48,6 +48,23 @@ impl People {
         by_share || self.may_new(user, right, table, facts)
     }
 
+    /// Whether the user has the right on any table, at any depth.
+    pub(crate) fn holds_anywhere(&self, user: &UserId, right: Right) -> bool {
+        let person = &self.organization.users[user];
+        let gives = |role: &RoleId| {
+            let role = self.policy.roles.get(role);
+            role.is_some_and(|role| {
+                role.rights
+                    .values()
+                    .any(|rights| rights.get(&right).is_some_and(|depth| *depth != Depth::None))
+            })
+        };
+        !person.disabled
+            && (self.is_administrator(user)
+                || person.roles.iter().any(gives)
+                || self.owner_teams_of(user).iter().any(|(.., roles)| roles.iter().any(gives)))
+    }
+
     /// Whether what is given to `to` reaches the user.
     fn gets(&self, user: &UserId, to: &Principal) -> bool {
         match to {

@@ -80,6 +80,86 @@ fn a_generation_that_lacks_a_value_is_found() {
 }
 
 #[test]
+fn a_device_that_does_what_is_tried_again_twice_is_found() {
+    assert_found(Planted::DoublesRetried, 120, "was not refused");
+}
+
+#[test]
+fn a_device_that_forgets_a_purge_is_found() {
+    assert_found(Planted::ForgetsPurges, 60, "has bytes of");
+}
+
+#[test]
+fn a_server_that_forgets_what_it_refused_is_found() {
+    assert_found(Planted::ForgetsRefusals, 20, "which is not kept");
+}
+
+#[test]
+fn a_device_that_forgets_certificates_is_found() {
+    assert_found(Planted::ForgetsSerials, 60, "speaks to one who has the old keys");
+}
+
+#[test]
+fn a_server_that_ignores_a_change_of_rules_is_found() {
+    assert_found(Planted::IgnoresRuleChanges, 20, "not allowed");
+}
+
+#[test]
+fn a_device_that_keeps_what_is_out_of_reach_is_found() {
+    assert_found(Planted::KeepsGone, 60, "may not read");
+}
+
+#[test]
+fn a_device_that_keeps_nothing_for_a_restored_server_is_found() {
+    assert_found(Planted::LosesKept, 60, "is lost");
+}
+
+#[test]
+fn a_device_that_acknowledges_before_it_writes_is_found() {
+    assert_found(Planted::LosesLastCommit, 60, "is lost");
+}
+
+#[test]
+fn a_device_that_merges_past_the_gate_is_found() {
+    assert_found(Planted::MergesRefused, 60, "takes for confirmed what never counted");
+}
+
+#[test]
+fn a_restored_server_that_begins_no_new_life_is_found() {
+    assert_found(Planted::RestoresOldLives, 240, "device");
+}
+
+#[test]
+fn a_device_that_shows_old_rows_is_found() {
+    assert_found(Planted::ShowsOldRows, 20, "shows");
+}
+
+#[test]
+fn a_server_that_leaves_out_entries_is_found() {
+    assert_found(Planted::SkipsLogEntries, 20, "device");
+}
+
+#[test]
+fn a_server_that_does_not_look_who_signed_is_found() {
+    assert_found(Planted::SkipsSignatures, 120, "was made by nobody");
+}
+
+#[test]
+fn a_grant_of_a_while_ago_is_found() {
+    assert_found(Planted::StaleGrants, 60, "takes it that");
+}
+
+#[test]
+fn a_server_that_trusts_what_a_device_claims_is_found() {
+    assert_found(Planted::TrustsWatermarks, 60, "device");
+}
+
+#[test]
+fn a_server_that_forgets_a_revocation_is_found() {
+    assert_found(Planted::WelcomesRevoked, 120, "is welcome");
+}
+
+#[test]
 fn a_failure_is_told_with_the_faults_that_it_needs() {
     let planted = Some(Planted::AcknowledgesBeforeCommit);
     let fails = |seed: &u64| run(Plan { planted, ..Plan::of(*seed) }).problem.is_some();

@@ -19,6 +19,7 @@ impl World {
         match self.planted {
             Some(Planted::SkipsTheGate) => people.permissive(),
             Some(Planted::LeaksSections) => people.open_columns(),
+            Some(Planted::IgnoresRuleChanges) => self.people.clone(),
             _ => people.clone(),
         }
     }
@@ -114,6 +115,8 @@ impl World {
         self.stop_server();
         self.note(|| "a new life of the log".into());
         self.disk.file.meta.end_life();
+        // It is the newest backup now.
+        self.backup = Some(self.disk.file.clone());
         self.figures.log_epochs += 1;
         self.open_server()
     }
@@ -146,9 +149,15 @@ impl World {
         self.note(|| format!("the server is restored, up to {head}"));
         self.figures.restores += 1;
         self.figures.log_epochs += 1;
+        let life = self.disk.file.meta.epoch;
         self.disk.file = backup;
+        if self.planted == Some(Planted::RestoresOldLives) {
+            self.disk.file.meta.epoch = life;
+        }
         self.truths.retain(|epoch, _| *epoch <= policy_epoch.0);
         self.last_epoch = policy_epoch.0;
+        self.revoked
+            .retain(|number| self.disk.file.devices.get(number).is_some_and(|row| row.revoked));
         self.ever.go_back(self.disk.file.history.len());
         for device in &mut self.devices {
             // What it was told of came after.
@@ -237,6 +246,9 @@ impl World {
         let result = server.revoke(&mut self.disk, number);
         self.note(|| format!("device number {number} is revoked: {result:?}"));
         self.figures.revocations += 1;
+        if result == Ok(true) {
+            self.revoked.insert(number);
+        }
         self.server_result(result.map(drop))
     }
 

@@ -114,6 +114,10 @@ impl World {
                     }
                     let bytes = encode_message(&message).map_err(|e| e.to_string())?;
                     if let Some(link) = self.links.get_mut(&id) {
+                        if matches!(message, ToDevice::Grant(_)) {
+                            // What the rows answer to may have changed there and back.
+                            link.scope = None;
+                        }
                         link.pages += u32::from(matches!(message, ToDevice::Page(_)));
                         if !link.down_ends {
                             link.down.push_back(bytes);

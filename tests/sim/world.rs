@@ -1,9 +1,9 @@
 //! A world: one server, several devices, and everything that happens to them, from one seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::codec::{PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{Op, Timestamp};
+use tidegate::model::{DeviceNumber, Op, Timestamp};
 use tidegate::sync::server::{Identity, PageBounds, ServerMachine};
 
 use crate::byzantine::Byzantine;
@@ -88,6 +88,8 @@ pub(crate) struct World {
     pub(crate) serial: u64,
     pub(crate) impostor: Option<Impostor>,
     pub(crate) devices: Vec<Device>,
+    /// Those that were revoked, for good unless the server is restored.
+    pub(crate) revoked: BTreeSet<DeviceNumber>,
     pub(crate) byzantine: Option<Byzantine>,
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) next_link: u64,
@@ -139,6 +141,7 @@ impl World {
             serial: 1,
             impostor: None,
             devices: Vec::new(),
+            revoked: BTreeSet::new(),
             byzantine: None,
             links: BTreeMap::new(),
             next_link: 0,

@@ -27,6 +27,8 @@ pub(crate) struct ReplicaDisk {
     pub(crate) touched: BTreeSet<Key>,
     pub(crate) violation: Option<String>,
     pub(crate) planted: Option<Planted>,
+    /// Planted: the file before the last commit.
+    pub(crate) before_last: Option<Box<ReplicaFile>>,
 }
 
 /// The part that a copy of the file holds.
@@ -75,6 +77,14 @@ impl ReplicaFile {
 }
 
 impl ReplicaDisk {
+    /// The machine is gone, with what was never written, and the power is back.
+    pub(crate) fn crash(&mut self) {
+        self.faults.restart();
+        if let Some(file) = self.before_last.take() {
+            self.file = *file;
+        }
+    }
+
     fn note(&mut self, edit: &Edit) {
         for change in &edit.changes {
             let name = format!("{:?}", change.id);
@@ -207,6 +217,9 @@ impl ReplicaStore for ReplicaDisk {
     fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {
         let (is_written, result) = self.faults.commit();
         if is_written {
+            if self.planted == Some(Planted::LosesLastCommit) {
+                self.before_last = Some(Box::new(self.file.clone()));
+            }
             let batch = match self.planted {
                 Some(planted) => planted.spoil_batch(&self.file, batch),
                 None => batch,

@@ -152,7 +152,11 @@ impl ServerStore for ServerDisk {
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.faults.read()?;
         let later = self.file.log.iter().filter(|entry| entry.sequence > after);
-        Ok(later.take(limit).cloned().collect())
+        let mut found: Vec<_> = later.take(limit).cloned().collect();
+        if self.planted == Some(Planted::SkipsLogEntries) && found.len() > 1 {
+            found.remove(0);
+        }
+        Ok(found)
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
@@ -182,7 +186,11 @@ impl ServerStore for ServerDisk {
 
     fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
         self.faults.read()?;
-        Ok(self.file.devices.values().find(|device| device.key == *key).cloned())
+        let mut found = self.file.devices.values().find(|device| device.key == *key).cloned();
+        if self.planted == Some(Planted::WelcomesRevoked) {
+            found.iter_mut().for_each(|device| device.revoked = false);
+        }
+        Ok(found)
     }
 
     fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError> {

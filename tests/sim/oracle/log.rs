@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tidegate::gate::Confirmed;
 use tidegate::model::{DeviceNumber, Edit, Sequence};
 
+use crate::device::Device;
 use crate::judge::Judge;
 use crate::merge::parts;
 use crate::privileges::Facts;
@@ -32,7 +33,14 @@ impl World {
                 continue;
             }
             let device = self.disk.file.devices.get(&entry.edit.id.device);
-            let user = &device.ok_or("an edit of no device")?.user;
+            let device = device.ok_or("an edit of no device")?;
+            let user = &device.user;
+            let of_key = |it: &&Device| it.key.public() == device.key;
+            let mut authors = self.devices.iter().filter(of_key).peekable();
+            // The device that means harm makes what it likes.
+            if authors.peek().is_some() && !authors.any(|it| it.made.contains_key(&entry.edit.id)) {
+                return Err(format!("log {place}: {} was made by nobody", entry.edit.id));
+            }
             judge
                 .admit(truth, user, entry.sequence, &entry.edit)
                 .map_err(|e| format!("log {place}, edit {} of {user}: {e}", entry.edit.id))?;

@@ -9,12 +9,15 @@ use crate::world::{Check, World};
 impl World {
     /// Each operation that was made is in the log, in quarantine, or was thrown away.
     pub(crate) fn check_nothing_lost(&self, at: usize) -> Check {
-        let is_out = !self.may_connect(at);
+        let (is_out, is_unknown) = (!self.may_connect(at), self.is_unknown(at));
         let device = &self.devices[at];
         for (id, made) in &device.made {
-            let logged = self.disk.file.history.iter().find(|entry| entry.edit.id == *id);
+            let mut log = self.disk.file.history.iter();
+            // Its number may be another's by now.
+            let logged = log.find(|entry| entry.edit.id == *id && !is_unknown);
             let quarantined = quarantined_ops(&device.disk.file.quarantine, *id);
             let mut left = made.ops.clone();
+            let log_has = logged.is_some();
             let logged = logged.into_iter().flat_map(|entry| entry.edit.ops());
             // A device that could not enrol keeps what it has.
             let pending = device.disk.file.pending.values().filter(|edit| edit.id == *id);
@@ -32,6 +35,10 @@ impl World {
             }
             // Of a record that others created under the same key the header is theirs.
             left.retain(|op| !made.creates || op.column().is_some());
+            if once == Once::AtLeast && log_has {
+                // Of an edit that was split the other copy was told what was refused.
+                left.clear();
+            }
             if self.ever.erased.contains(&made.record) || once == Once::Perhaps {
                 left.clear();
             }

@@ -29,6 +29,7 @@ impl World {
                     device.admitted.push((edit, sequence));
                 }
             }
+            Event::Open => device.seen_serial = self.serial,
             Event::Denied(entry) => {
                 self.figures.denied += 1;
                 if !device.disk.file.quarantine.contains(&entry) {
@@ -122,6 +123,7 @@ impl World {
         for at in 0..self.devices.len() {
             if self.may_connect(at) {
                 self.check_convergence(at)?;
+                self.check_grant(at)?;
             }
             self.check_nothing_lost(at).map_err(|e| format!("device {at}: {e}"))?;
             for key in self.devices[at].disk.file.rows.keys().cloned().collect::<Vec<_>>() {

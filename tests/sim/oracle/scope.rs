@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tidegate::gate::Confirmed;
-use tidegate::model::{Columns, Section};
+use tidegate::model::{Columns, Right, Section};
 use tidegate::sync::Purge;
 
 use crate::privileges::Facts;
@@ -46,6 +46,24 @@ impl World {
         }
         if let Some(key) = held.keys().next() {
             return Err(format!("device {at} holds {key:?}, which is nowhere"));
+        }
+        Ok(())
+    }
+
+    /// The device judges by what its user may do now.
+    pub(super) fn check_grant(&self, at: usize) -> Check {
+        let device = &self.devices[at];
+        let Some(machine) = &device.machine else { return Ok(()) };
+        if device.disk.file.meta.enrolment.is_none() {
+            return Ok(());
+        }
+        for right in Right::ALL {
+            let granted = machine.standing().is_some_and(|it| it.holds_anywhere(right));
+            let holds = self.people.holds_anywhere(&device.user, right);
+            if granted != holds {
+                let user = &device.user;
+                return Err(format!("device {at} takes it that {user} holds {right:?}: {granted}"));
+            }
         }
         Ok(())
     }

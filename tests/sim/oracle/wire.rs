@@ -17,6 +17,9 @@ impl World {
                 }
                 Ok(())
             }
+            ToDevice::Welcome { device, .. } if self.revoked.contains(device) => {
+                Err(format!("device number {device} was revoked, and is welcome"))
+            }
             ToDevice::Page(page) => {
                 // Beside what was asked for there is one at a time.
                 if link.pages > link.asked {
