@@ -205,7 +205,7 @@ impl World {
         let id = self.next_link;
         device.link = Some(id);
         server.connected(ConnectionId(id), device.key.public());
-        self.links.insert(id, Link::new(End::Device(at)));
+        self.links.insert(id, Link { serial: self.serial, ..Link::new(End::Device(at)) });
         self.note(|| format!("device {at} connects as {id}"));
         self.drain_server()
     }

@@ -29,6 +29,8 @@ figures! {
     steps
     /// Messages that arrived.
     messages
+    /// Sessions that the server opened.
+    welcomes
     edits
     /// Edits that the device itself did not make.
     refused_here

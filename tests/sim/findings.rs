@@ -111,3 +111,28 @@ fn what_is_written_over_stays_so_when_its_column_has_moved() {
         assert_eq!(world.ends_well(), Ok(()), "seed {seed}");
     }
 }
+
+/// It showed the code with which it had enrolled, and the server took it for one whose answer had been
+/// lost.
+#[test]
+fn a_revoked_device_is_not_let_in_by_the_code_that_it_used() {
+    let mut world = quiet(4);
+    world.settle().unwrap();
+    world.part_all();
+    // A session is open to it, by the code that it used; and then no more.
+    world.old_sessions.retain(|(at, _)| *at == 0);
+    assert_eq!(world.old_sessions.len(), 1);
+    world.replay_somewhere().unwrap();
+    let before = world.figures.welcomes;
+    world.deliver_all().unwrap();
+    let welcomes = world.figures.welcomes;
+    assert_eq!(welcomes, before + 1);
+    let number = world.devices[0].disk.file.meta.enrolment.as_ref().unwrap().device;
+    let server = world.server.as_mut().unwrap();
+    assert_eq!(server.revoke(&mut world.disk, number), Ok(true));
+    world.revoked.insert(number);
+    world.replay_somewhere().unwrap();
+    world.deliver_all().unwrap();
+    assert_eq!(world.figures.welcomes, welcomes);
+    assert_eq!(world.ends_well(), Ok(()));
+}

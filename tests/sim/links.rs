@@ -40,6 +40,8 @@ pub(crate) struct Link {
     pub(crate) silent: Option<(bool, i64)>,
     /// All that the device said.
     pub(crate) said: Vec<Vec<u8>>,
+    /// Of the server's certificate.
+    pub(crate) serial: u64,
 }
 
 impl Link {
@@ -60,6 +62,7 @@ impl Link {
             held_until,
             silent,
             said,
+            serial: 0,
         }
     }
 

@@ -41,7 +41,7 @@ planted! {
     /// Devices' stores lose what was built on an edit that is refused.
     DropsDependents [PolicyChanges]
     /// Devices' stores forget that bytes are to be purged.
-    ForgetsPurges [PolicyChanges, OrganizationChanges]
+    ForgetsPurges [PolicyChanges, OrganizationChanges, DeviceCrashes]
     /// The server's store keeps no refused edit.
     ForgetsRefusals [PolicyChanges]
     /// Devices' stores forget which certificates they have seen.
@@ -89,6 +89,11 @@ planted! {
 }
 
 impl Planted {
+    /// Whether the server is given other rules than the true ones.
+    pub(crate) fn changes_rules(self) -> bool {
+        matches!(self, Self::SkipsTheGate | Self::LeaksSections | Self::IgnoresRuleChanges)
+    }
+
     /// What a device's store writes of a batch.
     pub(crate) fn spoil_batch(self, file: &ReplicaFile, mut batch: ReplicaBatch) -> ReplicaBatch {
         match self {

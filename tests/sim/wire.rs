@@ -102,6 +102,8 @@ impl World {
                 ServerOutput::Send(ConnectionId(id), message) => {
                     let end = self.links.get(&id).map(|link| link.end);
                     self.check_message(id, &message)?;
+                    let is_welcome = matches!(message, ToDevice::Welcome { .. });
+                    self.figures.welcomes += u64::from(is_welcome);
                     if let (ToDevice::Page(page), Some(end)) = (&message, end) {
                         self.check_page(end, page)?;
                         let before = self

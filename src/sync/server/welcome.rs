@@ -42,20 +42,21 @@ impl ServerMachine {
                 return Ok(());
             }
         };
+        // Its answer may have been lost, and it may have been given another code: it is who it was.
+        let known_as = store.device_by_key(&key)?;
+        if known_as.as_ref().is_some_and(|row| row.revoked) {
+            self.refuse(id, Refusal::RevokedDevice);
+            return Ok(());
+        }
         let used_by = store.code_used_by(code.nonce())?;
-        // The same device again: its answer was lost on the way.
         if used_by == Some(key)
-            && let Some(row) = store.device_by_key(&key)?
+            && let Some(row) = known_as
         {
             return self.admit(store, now, id, row, Resume::default());
         }
-        // Its answer was lost as well, and it was given another code: it is who it was.
-        let known_as = store.device_by_key(&key)?;
         let known = self.resolve(code.user())?.standing.is_ok();
         let refusal = if used_by.is_some() {
             Some(Refusal::UsedCode)
-        } else if known_as.as_ref().is_some_and(|row| row.revoked) {
-            Some(Refusal::RevokedDevice)
         } else if known_as.as_ref().is_some_and(|row| row.user != *code.user()) {
             Some(Refusal::Protocol("this device is enrolled for another user".into()))
         } else if code.is_expired(now) {

@@ -29,7 +29,10 @@ impl World {
                     device.admitted.push((edit, sequence));
                 }
             }
-            Event::Open => device.seen_serial = self.serial,
+            Event::Open => {
+                let link = device.link.and_then(|id| self.links.get(&id));
+                device.seen_serial = link.map_or(device.seen_serial, |link| link.serial);
+            }
             Event::Denied(entry) => {
                 self.figures.denied += 1;
                 if !device.disk.file.quarantine.contains(&entry) {
