@@ -1,6 +1,6 @@
 //! What worlds found in the code, each as the shortest story that shows it.
 
-use tidegate::model::Value;
+use tidegate::model::{Columns, Value};
 use tidegate::sync::replica::{Draft, Intent};
 
 use crate::fault::Faults;
@@ -63,6 +63,64 @@ fn a_new_record_is_written_anew_where_its_columns_have_moved() {
     world.change_rules(secures).unwrap();
     assert_eq!(world.ends_well(), Ok(()));
     assert_eq!(world.figures.admitted, 1);
+}
+
+/// A backup was made before the first device enrolled. The server that was restored from it gave the
+/// same number again, to another device: edit ids of the two were the same.
+#[test]
+fn a_restored_server_gives_no_number_again_although_its_backup_holds_no_device() {
+    let mut world = quiet(3);
+    world.back_up().unwrap();
+    world.settle().unwrap();
+    let before: Vec<_> = world.disk.file.devices.keys().copied().collect();
+    world.restore_server().unwrap();
+    let mut late = world.new_device();
+    late.user = world.devices[0].user.clone();
+    world.devices.push(late);
+    world.settle().unwrap();
+    let after: Vec<_> = world.disk.file.devices.keys().copied().collect();
+    assert!(!after.is_empty() && after.iter().all(|number| !before.contains(number)));
+}
+
+/// A column moved to another section, and the user wrote it again there before the server had the
+/// first value. That was written anew beside the second one, or behind it, and could win over it.
+#[test]
+fn what_is_written_over_stays_so_when_its_column_has_moved() {
+    for seed in 1..10 {
+        write_over_a_column_that_moves(seed, true);
+        write_over_a_column_that_moves(seed, false);
+    }
+}
+
+fn write_over_a_column_that_moves(seed: u64, is_new: bool) {
+    let mut world = quiet(seed);
+    world.change_rules(all_may).unwrap();
+    world.settle().unwrap();
+    world.part_all();
+    let record = world.random_id();
+    let draft = |intent| vec![Draft { table: name("order"), record, intent }];
+    let set = |value: &str| [(name("note"), Value::Text(value.into()))].into();
+    let columns = if is_new { set("first") } else { Columns::new() };
+    world.app_commits(0, draft(Intent::Create { owner: None, columns }), false).unwrap();
+    if !is_new {
+        world.settle().unwrap();
+        world.part_all();
+        world.app_commits(0, draft(Intent::Set(set("first"))), false).unwrap();
+    }
+    let moves = |people: &mut People, _: &mut Rng| {
+        people.of_order("note").group = None;
+        "a column changes groups"
+    };
+    world.change_rules(moves).unwrap();
+    world.connect(0).unwrap();
+    while world.devices[0].disk.file.meta.schema != world.people.schema {
+        world.deliver_up_somewhere().unwrap();
+        world.deliver_down_somewhere().unwrap();
+    }
+    world.app_commits(0, draft(Intent::Set(set("second"))), false).unwrap();
+    assert_eq!(world.ends_well(), Ok(()), "seed {seed}");
+    let held = world.disk.file.confirmed().find(|it| it.record().id() == record).unwrap();
+    assert_eq!(*held.record().columns(), set("second"), "seed {seed}");
 }
 
 /// A backup was made before the first device enrolled. The server that was restored from it gave the
