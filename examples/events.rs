@@ -43,7 +43,7 @@ async fn main() -> Outcome<()> {
     let (dana, theo) = (office.device("dana", "dana").await?, office.device("theo", "theo").await?);
     let table = "note".parse()?;
     let text = |text: &str| -> Outcome<Columns> {
-        Ok([("text".parse()?, Value::Text(text.to_owned()))].into())
+        Ok([("text".parse()?, Value::Text(text.into()))].into())
     };
 
     let mut seen = dana.events();

@@ -55,7 +55,7 @@ pub mod server;
 pub mod store;
 pub mod sync;
 
-pub use model::{Columns, RecordId, Schema, Secured, TableName, Timestamp, Value};
+pub use model::{Columns, RecordId, Schema, Secured, TableName, Text, Timestamp, Value};
 pub use policy::read_schema;
 #[cfg(feature = "client")]
 pub use replica::{EditError, Event, Receipt, Replica, Row, SyncGuard, SyncOptions, TypedTable};

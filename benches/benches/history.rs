@@ -104,7 +104,10 @@ fn column(name: &str) -> Outcome<ColumnName> {
 /// The edit of this number: a title, some letters in the middle of the text, or one more.
 fn draft(number: usize, record: RecordId) -> Outcome<Draft> {
     let op = match number % 3 {
-        0 => Op::Put { column: column("title")?, value: Value::Text(format!("title {number}")) },
+        0 => Op::Put {
+            column: column("title")?,
+            value: Value::Text(format!("title {number}").into()),
+        },
         1 => {
             // As much goes as comes.
             let at = u32::try_from(number % (LETTERS - 10))?;

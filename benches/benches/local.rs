@@ -76,10 +76,10 @@ fn id(n: u32) -> RecordId {
 fn columns(order: &Order) -> Outcome<Columns> {
     Ok([
         ("number".parse()?, Value::Integer(order.number)),
-        ("title".parse()?, Value::Text(order.title.clone())),
-        ("status".parse()?, Value::Text(order.status.to_owned())),
-        ("city".parse()?, Value::Text(order.city.clone())),
-        ("note".parse()?, Value::Text(order.note.clone())),
+        ("title".parse()?, Value::Text(order.title.as_str().into())),
+        ("status".parse()?, Value::Text(order.status.into())),
+        ("city".parse()?, Value::Text(order.city.as_str().into())),
+        ("note".parse()?, Value::Text(order.note.as_str().into())),
     ]
     .into())
 }
@@ -306,7 +306,7 @@ fn bulk_insert(filled: &Filled) -> Outcome<Line> {
 fn edit(filled: &Filled) -> Outcome<Line> {
     let Filled { tidegate, replica, db, .. } = filled;
     let ours = |turn: u32| {
-        let set = Columns::from([("city".parse()?, Value::Text(format!("city {turn}")))]);
+        let set = Columns::from([("city".parse()?, Value::Text(format!("city {turn}").into()))]);
         let draft = Draft {
             table: tidegate.table.clone(),
             record: id(turn * 31),

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::limits::{ANSWERS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
-    BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
-    TableName, Timestamp, UserId, Verdict,
+    ActorId, BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema,
+    Sequence, TableName, Timestamp, UserId, Verdict,
 };
 
 /// The version of the messages. Both sides send it first in each message.
@@ -223,6 +223,18 @@ pub enum Entry {
         /// All its changes, as if one edit had made them.
         record: Edit,
     },
+    /// Owners moved to other business units: the device carries it out on these records, all of which
+    /// its user could read before and can read after.
+    Moved {
+        /// Its place in the log.
+        sequence: Sequence,
+        /// Who writes the change by which a record follows.
+        actor: ActorId,
+        /// When, by the server's clock.
+        at: Timestamp,
+        /// The records.
+        legs: Vec<MovedLeg>,
+    },
     /// The record is out of reach.
     Gone {
         /// Entries of the record up to here are settled by this.
@@ -241,6 +253,20 @@ pub enum Entry {
         /// The record.
         record: RecordId,
     },
+}
+
+/// Records of one table that follow one owner.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MovedLeg {
+    /// Who moved.
+    pub owner: Owner,
+    /// Where to.
+    pub business_unit: BusinessUnitId,
+    /// The table of the records.
+    pub table: TableName,
+    /// The records.
+    #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
+    pub records: Vec<RecordId>,
 }
 
 /// Digest of an edit, by meaning.
@@ -327,8 +353,8 @@ mod entries {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
     use super::{
-        Digest, Edit, EditId, Entry, PAGE_EDITS_MAX, RecordId, Sequence, TableName, at_most,
-        decode_records_up_to, encode_edits,
+        ActorId, Digest, Edit, EditId, Entry, MovedLeg, PAGE_EDITS_MAX, RecordId, Sequence,
+        TableName, Timestamp, at_most, decode_records_up_to, encode_edits,
     };
 
     #[derive(Serialize, Deserialize)]
@@ -338,7 +364,12 @@ mod entries {
         Whole(Sequence),
         Gone(Sequence, TableName, RecordId),
         Erased(Sequence, TableName, RecordId),
+        Moved(Sequence, ActorId, Timestamp, Legs),
     }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Legs(#[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")] Vec<MovedLeg>);
 
     #[derive(Deserialize)]
     struct Entries {
@@ -369,6 +400,9 @@ mod entries {
                 Entry::Erased { sequence, table, record } => {
                     Wire::Erased(*sequence, table.clone(), *record)
                 }
+                Entry::Moved { sequence, actor, at, legs } => {
+                    Wire::Moved(*sequence, *actor, *at, Legs(legs.clone()))
+                }
             })
             .collect();
         (wire, encode_edits(&edits).map_err(ser::Error::custom)?).serialize(to)
@@ -391,6 +425,9 @@ mod entries {
                     Wire::Gone(sequence, table, record) => Entry::Gone { sequence, table, record },
                     Wire::Erased(sequence, table, record) => {
                         Entry::Erased { sequence, table, record }
+                    }
+                    Wire::Moved(sequence, actor, at, Legs(legs)) => {
+                        Entry::Moved { sequence, actor, at, legs }
                     }
                 })
             })
@@ -453,5 +490,27 @@ mod tests {
         let page = Page { entries, watermark: Sequence(9), scope: Scope::default(), authors };
         let bytes = encode_message(&ToDevice::Page(page.clone())).unwrap();
         assert_eq!(decode_message::<ToDevice>(&bytes), Ok(ToDevice::Page(page)));
+    }
+
+    #[test]
+    fn a_page_moves_so_many_records_and_no_more() {
+        let page = |count: usize| {
+            let leg = MovedLeg {
+                owner: "user:ann".parse().unwrap(),
+                business_unit: "north".parse().unwrap(),
+                table: TableName::new("order").unwrap(),
+                records: vec![RecordId::from_bytes([1; 16]); count],
+            };
+            let actor = ActorId { device: DeviceNumber::SERVER, incarnation: 7 };
+            let (sequence, at) = (Sequence(9), Timestamp::default());
+            let entries = vec![Entry::Moved { sequence, actor, at, legs: vec![leg] }];
+            ToDevice::Page(Page { entries, ..Page::default() })
+        };
+        let read = |count| {
+            let bytes = encode_message(&page(count)).unwrap();
+            decode_message::<ToDevice>(&bytes)
+        };
+        assert_eq!(read(PAGE_EDITS_MAX), Ok(page(PAGE_EDITS_MAX)));
+        assert!(read(PAGE_EDITS_MAX + 1).is_err());
     }
 }

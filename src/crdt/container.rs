@@ -152,7 +152,7 @@ pub(super) fn read(doc: &impl ReadDoc, key: &str) -> Result<(ColumnName, Value),
         }
         Kind::Json => {
             let leaf = |it: automerge::iter::MapRangeItem<'_>| match item(it.value)? {
-                Value::Text(leaf) => Ok((it.key.into_owned(), leaf)),
+                Value::Text(leaf) => Ok((it.key.into_owned(), leaf.into())),
                 _ => Err(foreign()),
             };
             let leaves = doc.map_range(&id, ..).map(leaf).collect::<Result<_, CrdtError>>()?;

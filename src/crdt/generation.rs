@@ -1,14 +1,59 @@
 //! New generations: a section written anew as one change that says all that it holds, in place of
 //! its history. What was overwritten or taken out is in it no more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CrdtError, History, Record};
-use crate::limits::{CHANGE_OPS_MAX, COUNTER_STEP_MAX, EDIT_BYTES_MAX};
+use crate::limits::{CHANGE_OPS_MAX, CHANGE_PLACES_MAX, EDIT_BYTES_MAX};
 use crate::model::{
-    ActorId, Change, ChangeRef, Column, ColumnName, Op, Section, Table, Timestamp, Value,
-    check_extent,
+    ActorId, Change, ChangeRef, Column, ColumnName, Op, Section, Table, Timestamp, Value, extent,
 };
+
+/// Why a section cannot be written anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a section of it holds {found} {what}, {own} of these in column `{column}`; no more than {max} can \
+     be written anew"
+)]
+pub struct OversizeError {
+    /// What there is too much of.
+    pub what: &'static str,
+    /// So much is there.
+    pub found: usize,
+    /// So much may be.
+    pub max: usize,
+    /// The column that has most of it.
+    pub column: ColumnName,
+    /// So much.
+    pub own: usize,
+}
+
+/// What is counted, how much of it there may be, and how much an operation has.
+type Measure = (&'static str, usize, fn(&Op) -> usize);
+
+impl OversizeError {
+    fn check(ops: &[Op]) -> Result<(), Self> {
+        let measures: [Measure; 3] = [
+            ("bytes of values", EDIT_BYTES_MAX, Op::size),
+            ("characters and items in texts and lists", CHANGE_PLACES_MAX, extent),
+            ("operations", CHANGE_OPS_MAX, |_| 1),
+        ];
+        for (what, max, measure) in measures {
+            let found: usize = ops.iter().map(measure).sum();
+            let mut columns: BTreeMap<&ColumnName, usize> = BTreeMap::new();
+            for op in ops.iter().filter(|_| found > max) {
+                op.column()
+                    .into_iter()
+                    .for_each(|it| *columns.entry(it).or_default() += measure(op));
+            }
+            let largest = columns.into_iter().max_by_key(|(_, own)| *own);
+            if let Some((column, own)) = largest {
+                return Err(Self { what, found, max, column: column.clone(), own });
+            }
+        }
+        Ok(())
+    }
+}
 
 /// So many bytes of values are sent again at the most for each change that is forgotten.
 const BYTES_PER_CHANGE: usize = 64;
@@ -99,23 +144,22 @@ impl Record {
 
     /// The change with which `actor`, who writes nothing else, begins a new generation of a section:
     /// with the columns that the schema has in it; see [`Change::begins_generation`]. Of values side
-    /// by side the one that counts stays. `None`: it would be more than one change may say.
-    #[must_use]
+    /// by side the one that counts stays.
+    ///
+    /// # Errors
+    /// It would be more than one change may say.
     pub fn new_generation(
         &self,
         table: &Table,
         section: &Section,
         actor: ActorId,
         time: Timestamp,
-    ) -> Option<Change> {
+    ) -> Result<Change, OversizeError> {
+        let from_nothing = |(column, value)| Op::from_nothing(column, value);
         let ops: Vec<Op> = self.held(table, section).flat_map(from_nothing).collect();
-        let bytes: usize = ops.iter().map(Op::size).sum();
-        let fits = ops.len() <= CHANGE_OPS_MAX && bytes <= EDIT_BYTES_MAX;
-        if !fits || check_extent(&ops).is_err() {
-            return None;
-        }
+        OversizeError::check(&ops)?;
         let id = ChangeRef { actor, seq: 1 };
-        Some(Change { section: section.clone(), id, time, deps: Vec::new(), ops })
+        Ok(Change { section: section.clone(), id, time, deps: Vec::new(), ops })
     }
 
     /// The columns that belong to a section, with what they hold.
@@ -146,17 +190,5 @@ impl Record {
 
     fn column_histories(&self) -> impl Iterator<Item = (&Section, &History)> {
         self.sections().filter(|(section, _)| **section != Section::Header)
-    }
-}
-
-/// The operations that make this value where there is none.
-fn from_nothing((column, value): (&ColumnName, &Value)) -> Vec<Op> {
-    match value {
-        // To put it would undo what others add to a column in which they saw nothing yet.
-        Value::Counter(by) if by.unsigned_abs() <= COUNTER_STEP_MAX => {
-            vec![Op::Increment { column: column.clone(), by: *by }]
-        }
-        Value::Null => vec![Op::Put { column: column.clone(), value: Value::Null }],
-        value => Op::difference(column, &Value::Null, value),
     }
 }

@@ -61,6 +61,7 @@ mod write;
 pub use document::{ChangeHash, Document};
 pub use documents::Documents;
 pub use error::CrdtError;
+pub use generation::OversizeError;
 pub use history::History;
 pub use rebase::{Fate, Rebase, Translated};
 pub use record::{Conflict, Record};

@@ -51,7 +51,7 @@ pub(super) fn from_value(value: &Value) -> Option<ScalarValue> {
 pub(super) fn to_value(scalar: &ScalarValue) -> Option<Value> {
     Some(match scalar {
         ScalarValue::Null => Value::Null,
-        ScalarValue::Str(text) => Value::Text(text.to_string()),
+        ScalarValue::Str(text) => Value::Text(text.as_str().into()),
         ScalarValue::Int(number) => Value::Integer(*number),
         ScalarValue::Counter(counter) => Value::Counter(counter.into()),
         ScalarValue::F64(number) => Value::Float(*number),
@@ -67,7 +67,7 @@ pub(super) fn to_value(scalar: &ScalarValue) -> Option<Value> {
             (&DATE, rest) => {
                 Value::Date(Date::from_days(i32::from_be_bytes(rest.try_into().ok()?))?)
             }
-            (&CHOICE, rest) => Value::Choice(String::from_utf8(rest.to_vec()).ok()?),
+            (&CHOICE, rest) => Value::Choice(std::str::from_utf8(rest).ok()?.into()),
             (&BYTES, rest) => Value::Bytes(rest.to_vec()),
             (&LOOKUP, rest) => Value::Lookup(RecordId::from_bytes(rest.try_into().ok()?)),
             _ => return None,

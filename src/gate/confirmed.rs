@@ -174,25 +174,15 @@ impl Applied {
 /// # Errors
 /// A change of the edit does not fit the record.
 pub fn apply(confirmed: Option<Confirmed>, admitted: &Admitted) -> Result<Applied, CrdtError> {
-    add(confirmed, &admitted.edit, admitted.sequence).map(Applied)
+    replay(confirmed, &admitted.edit, admitted.sequence).map(Applied)
 }
 
-/// What these edits, which were admitted once, make of one record; `None`: there are none. For
-/// checking what a store holds: only [`apply`] makes what a store may write.
+/// What an edit that was admitted once makes of a record (`None`: there is none yet). For checking
+/// what a store holds: only [`apply`] makes what a store may write.
 ///
 /// # Errors
-/// They do not fit each other.
+/// A change of the edit does not fit the record.
 pub fn replay(
-    edits: impl IntoIterator<Item = (Sequence, Edit)>,
-) -> Result<Option<Confirmed>, CrdtError> {
-    let mut made: Option<Confirmed> = None;
-    for (sequence, edit) in edits {
-        made = Some(add(made, &edit, sequence)?);
-    }
-    Ok(made)
-}
-
-fn add(
     confirmed: Option<Confirmed>,
     edit: &Edit,
     sequence: Sequence,

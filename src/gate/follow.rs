@@ -5,7 +5,48 @@ use std::sync::Arc;
 use super::ruling::Admissible;
 use super::{Directory, Knowledge};
 use crate::crdt::Record;
-use crate::model::{Change, Edit, Op, Section};
+use crate::model::{
+    ActorId, BusinessUnitId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, Owner, Section,
+    Timestamp,
+};
+
+/// How records follow an owner who moved to another business unit. With a record's header it says all
+/// of the edit by which that one follows, so that the edit itself need not be kept or sent: who has
+/// the same header makes the same, to the bit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follow {
+    /// Who moved.
+    pub owner: Owner,
+    /// Where to.
+    pub business_unit: BusinessUnitId,
+    /// Who writes the change. It writes one of each record, and nothing else.
+    pub actor: ActorId,
+    /// When, by the server's clock.
+    pub at: Timestamp,
+}
+
+impl Follow {
+    /// The edit by which a record follows. `None`: it is not the owner's, or it is there already.
+    #[must_use]
+    pub fn edit(&self, record: &Record) -> Option<Edit> {
+        let Self { owner, business_unit, actor, at } = self;
+        let (held, unit) = record.header().owner.as_ref()?;
+        if held != owner || unit == business_unit {
+            return None;
+        }
+        let change = Change {
+            section: Section::Header,
+            id: ChangeRef { actor: *actor, seq: 1 },
+            time: *at,
+            deps: record.heads(&Section::Header).to_vec(),
+            ops: vec![Op::Own { owner: owner.clone(), business_unit: business_unit.clone() }],
+        };
+        // What is not sent needs no name.
+        let id = EditId { device: DeviceNumber::SERVER, counter: 0, part: 0 };
+        let (table, record) = (record.table().clone(), record.id());
+        Some(Edit { id, table, record, atomic: 0, changes: vec![Arc::new(change)] })
+    }
+}
 
 /// Admits that a record follows its owner, who moved to another business unit: nobody's edit, and
 /// so nobody's privileges are asked. `None`: the edit does anything else, or builds on another

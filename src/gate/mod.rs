@@ -66,7 +66,7 @@ pub use explain::{
     Explanation, Finding, Held, Remedy, Requirement, Step, Way, explain, explain_in_full,
 };
 pub use facts::RecordFacts;
-pub use follow::{follow_owner, renew};
+pub use follow::{Follow, follow_owner, renew};
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
 pub use roster::Roster;
 pub(crate) use ruling::absent;

@@ -74,9 +74,7 @@ impl Column {
                 }
             },
             // The empty text is a value in JSON, where null says nothing.
-            (Json::String(text), ColumnType::Text) if text.is_empty() => {
-                Ok(Value::Text(String::new()))
-            }
+            (Json::String(text), ColumnType::Text) if text.is_empty() => Ok(Value::Text("".into())),
             (Json::String(text), ColumnType::RichText) if text.is_empty() => {
                 Ok(Value::RichText(String::new()))
             }
@@ -90,8 +88,8 @@ impl Column {
 
     fn read(&self, schema: &Schema, text: &str) -> Option<Value> {
         Some(match self.column_type {
-            ColumnType::Text => Value::Text(text.to_owned()),
-            ColumnType::Choice => Value::Choice(text.to_owned()),
+            ColumnType::Text => Value::Text(text.into()),
+            ColumnType::Choice => Value::Choice(text.into()),
             ColumnType::Integer => Value::Integer(text.parse().ok()?),
             ColumnType::Decimal => Value::Decimal(Decimal::from_str_exact(text).ok()?),
             ColumnType::Float => {
@@ -204,7 +202,7 @@ impl Value {
         Some(match json {
             Json::Null => Value::Null,
             Json::Bool(truth) => Value::Boolean(*truth),
-            Json::String(text) => Value::Text(text.clone()),
+            Json::String(text) => Value::Text(text.as_str().into()),
             Json::Number(number) => match number.as_i64() {
                 Some(whole) => Value::Integer(whole),
                 None => Value::Float(number.as_f64().filter(|_| number.is_f64())?),

@@ -170,19 +170,22 @@ pub(crate) fn check_splice(
 pub(crate) fn check_extent(ops: &[Op]) -> Result<(), MisfitOpError> {
     let mut places = 0_usize;
     for op in ops {
-        let (column, more) = match op {
-            Op::Splice { column, delete, insert, .. } => {
-                (column, index(*delete).saturating_add(insert.chars().count()))
-            }
-            Op::ListInsert { column, values, .. } => (column, values.len()),
-            Op::ListRemove { column, count, .. } => (column, index(*count)),
-            _ => continue,
-        };
-        places = places.saturating_add(more);
+        let Some(column) = op.column() else { continue };
+        places = places.saturating_add(extent(op));
         let what = "characters and items are put in or taken out at once";
         MisfitOpError::bound(column, what, places, CHANGE_PLACES_MAX)?;
     }
     Ok(())
+}
+
+/// How many characters and items an operation puts into a text or list or takes out of it.
+pub(crate) fn extent(op: &Op) -> usize {
+    match op {
+        Op::Splice { delete, insert, .. } => index(*delete).saturating_add(insert.chars().count()),
+        Op::ListInsert { values, .. } => values.len(),
+        Op::ListRemove { count, .. } => index(*count),
+        _ => 0,
+    }
 }
 
 /// What a rich text is bounded by.

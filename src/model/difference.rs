@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ColumnName, Json, Op, Value};
+use crate::limits::COUNTER_STEP_MAX;
 
 impl Op {
     /// The operations after which a column that holds `old` holds `new`; none where it does
@@ -45,6 +46,19 @@ impl Op {
                 vec![Op::Put { column: column.clone(), value: Value::Counter(0) }]
             }
             _ => vec![Op::Put { column: column.clone(), value: new.clone() }],
+        }
+    }
+
+    /// The operations that make this value where nothing was ever written.
+    #[must_use]
+    pub fn from_nothing(column: &ColumnName, value: &Value) -> Vec<Op> {
+        match value {
+            // To put it would undo what others add to a column in which they saw nothing yet.
+            Value::Counter(by) if by.unsigned_abs() <= COUNTER_STEP_MAX => {
+                vec![Op::Increment { column: column.clone(), by: *by }]
+            }
+            Value::Null => vec![Op::Put { column: column.clone(), value: Value::Null }],
+            value => Op::difference(column, &Value::Null, value),
         }
     }
 }

@@ -6,6 +6,7 @@ mod column_edit;
 mod columns;
 mod difference;
 mod edit_kind;
+mod flat;
 mod id;
 mod json;
 pub mod name;
@@ -18,16 +19,18 @@ mod right;
 mod schema;
 pub(crate) mod secured;
 mod table_facts;
+mod text;
 mod time;
 mod value;
 mod verdict;
 
 pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};
-pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, index};
+pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, extent, index};
 pub use column_edit::{ColumnEdit, MisfitOpError};
 pub use columns::Columns;
 pub use edit_kind::EditKind;
+pub use flat::Flat;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
@@ -50,6 +53,7 @@ pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
 pub use secured::Secured;
 pub use table_facts::TableFacts;
+pub use text::Text;
 pub use time::{TimeRangeError, Timestamp};
 pub use value::{ColumnType, Date, Value};
 pub use verdict::{Denial, Rule, Verdict};

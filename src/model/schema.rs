@@ -109,11 +109,13 @@ impl Column {
             return Err(MisfitError::Type { column, expected, found });
         }
         match value {
-            Value::Choice(value) if !self.choices.contains(value) => Err(MisfitError::Choice {
-                column: self.id.clone(),
-                value: value.clone(),
-                choices: self.choices.join(", "),
-            }),
+            Value::Choice(value) if !self.choices.iter().any(|it| *value == **it) => {
+                Err(MisfitError::Choice {
+                    column: self.id.clone(),
+                    value: value.to_string(),
+                    choices: self.choices.join(", "),
+                })
+            }
             Value::Text(text) if text.len() > crate::limits::TEXT_BYTES_MAX => {
                 Err(MisfitError::TextTooLong { column: self.id.clone(), bytes: text.len() })
             }

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::time::TimeRangeError;
-use super::{Json, RecordId, Timestamp};
+use super::{Json, RecordId, Text, Timestamp};
 
 /// A calendar date: days since 1970-01-01.
 #[derive(
@@ -140,7 +140,7 @@ pub enum Value {
     #[default]
     Null,
     /// See [`ColumnType::Text`].
-    Text(String),
+    Text(Text),
     /// See [`ColumnType::Integer`].
     Integer(i64),
     /// See [`ColumnType::Decimal`].
@@ -154,7 +154,7 @@ pub enum Value {
     /// See [`ColumnType::Date`].
     Date(Date),
     /// See [`ColumnType::Choice`].
-    Choice(String),
+    Choice(Text),
     /// See [`ColumnType::Lookup`].
     Lookup(RecordId),
     /// See [`ColumnType::Bytes`].
@@ -229,7 +229,8 @@ impl Value {
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
-            Self::Text(text) | Self::Choice(text) | Self::RichText(text) => 16 + text.len(),
+            Self::Text(text) | Self::Choice(text) => 16 + text.len(),
+            Self::RichText(text) => 16 + text.len(),
             Self::Bytes(bytes) => 16 + bytes.len(),
             Self::List(items) => 16 + items.iter().map(Self::size).sum::<usize>(),
             Self::Map(entries) => {
@@ -246,7 +247,8 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => Ok(()),
-            Self::Text(text) | Self::Choice(text) | Self::RichText(text) => f.write_str(text),
+            Self::Text(text) | Self::Choice(text) => f.write_str(text),
+            Self::RichText(text) => f.write_str(text),
             Self::Integer(number) | Self::Counter(number) => number.fmt(f),
             Self::Decimal(number) => number.fmt(f),
             Self::Float(number) => number.fmt(f),
@@ -284,7 +286,7 @@ mod item {
     use rust_decimal::Decimal;
     use serde::{Deserialize, Deserializer};
 
-    use super::{Date, Timestamp, Value};
+    use super::{Date, Text, Timestamp, Value};
     use crate::model::RecordId;
 
     /// The first variants of [`Value`], in its order.
@@ -292,14 +294,14 @@ mod item {
     #[serde(rename = "Value")]
     enum Item {
         Null,
-        Text(String),
+        Text(Text),
         Integer(i64),
         Decimal(#[serde(with = "super::decimal_parts")] Decimal),
         Float(f64),
         Boolean(bool),
         Timestamp(Timestamp),
         Date(Date),
-        Choice(String),
+        Choice(Text),
         Lookup(RecordId),
         Bytes(Vec<u8>),
     }

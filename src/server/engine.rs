@@ -10,7 +10,7 @@ use super::outbound::Outbound;
 use crate::codec::{PublicKey, Refusal, ToDevice, ToServer};
 use crate::model::{EditId, Sequence, Timestamp, Verdict};
 use crate::net::system;
-use crate::sync::server::{ConnectionId, Output, Rules, ServerMachine};
+use crate::sync::server::{ConnectionId, Output, Rules, RulesError, ServerMachine};
 use crate::sync::{RefusedEdit, ServerMeta, ServerStore, StoreError};
 
 /// Events taken before what was pushed is judged and written.
@@ -23,7 +23,7 @@ pub(super) enum Event {
     Invalid { id: ConnectionId, reason: String },
     Writable { id: ConnectionId },
     Disconnected { id: ConnectionId },
-    SetRules { rules: Box<Rules>, done: oneshot::Sender<Result<(), StoreError>> },
+    SetRules { rules: Box<Rules>, done: oneshot::Sender<Result<(), RulesError>> },
     SetBackedUp { backed_up: Option<Sequence>, done: oneshot::Sender<Result<(), StoreError>> },
     ForgetRefused { before: Timestamp, done: oneshot::Sender<Result<bool, StoreError>> },
     Ask(Question),

@@ -51,7 +51,7 @@ use crate::limits::ENGINE_EVENTS_MAX;
 use crate::model::{Organization, Policy};
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
 use crate::store::{OpenError, RedbServer, ServerReader};
-use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, ServerMachine};
+use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, RulesError, ServerMachine};
 use crate::sync::{RefusedEdit, ServerStore as _, StoreError};
 
 use engine::{Engine, Event, Question};
@@ -93,6 +93,9 @@ pub enum ServerError {
         "{} is a backup of another organization than the server in {}", .0.display(), .1.display()
     )]
     OtherOrganization(std::path::PathBuf, std::path::PathBuf),
+    /// Other rules cannot be put in force.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// The tables that it is given do not fit the policy in force.
     #[error("the policy in force does not fit the schema: {0}")]
     Schema(crate::policy::Mistake),
@@ -199,7 +202,8 @@ impl Server {
     /// From now on judges by other rules.
     ///
     /// # Errors
-    /// The rules cannot be noted durably; the old ones stay in force.
+    /// The rules cannot be noted durably, or a record cannot follow the schema; the old ones stay in
+    /// force.
     pub async fn set_rules(&self, rules: Rules) -> Result<(), ServerError> {
         let (done, result) = oneshot::channel();
         self.tell(Event::SetRules { rules: Box::new(rules), done }).await?;

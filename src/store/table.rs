@@ -322,6 +322,13 @@ where
         self.inner.retain_in(..=end.as_slice(), |_, _| false).map_err(fence::storage)
     }
 
+    /// Removes an entry and gives back its value.
+    pub(super) fn take(&mut self, key: &K) -> Result<Option<V>, StoreError> {
+        let key = key.to_bytes();
+        let old = self.inner.remove(key.as_slice()).map_err(fence::storage)?;
+        old.map(|old| self.table.decode(&key, old.value())).transpose()
+    }
+
     /// Removes an entry; tells whether there was one.
     pub(super) fn delete(&mut self, key: &K) -> Result<bool, StoreError> {
         let old = self.inner.remove(key.to_bytes().as_slice()).map_err(fence::storage)?;

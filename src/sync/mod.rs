@@ -6,14 +6,16 @@
 
 mod entropy;
 mod grant;
+mod log;
 pub mod replica;
 pub mod server;
 mod storage;
 
 pub use entropy::Entropy;
 pub use grant::{Grant, GrantError};
+pub use log::{EntryKind, Follower, Leg, LogEntry, Move};
 pub use storage::{
-    Commit, DeviceRow, Enrolment, Erased, Held, Kept, KeptSize, LogEntry, Operation, Pending,
-    Purge, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
-    ServerStore, StoreError, StoredRow, Turn,
+    Commit, DeviceRow, Enrolment, Erased, Held, Kept, KeptSize, Operation, Pending, Purge,
+    Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore,
+    StoreError, StoredRow, Turn,
 };

@@ -12,6 +12,7 @@ use crate::model::{
     Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema, Sequence,
     TableName, Timestamp, UserId,
 };
+use crate::sync::LogEntry;
 
 /// Why a store could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -364,24 +365,6 @@ pub struct DeviceRow {
     pub purged: Option<SignedPurgeReceipt>,
 }
 
-/// One admitted edit in the log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogEntry {
-    /// Its place.
-    pub sequence: Sequence,
-    /// The edit.
-    pub edit: Edit,
-    /// The record's header before, where the edit changed it; `None` where it did not.
-    /// A record that the edit created had none: `Some(None)`.
-    pub before: Option<Option<Header>>,
-    /// The record's header after.
-    pub after: Header,
-    /// When it was admitted, by the server's clock.
-    pub at: Timestamp,
-    /// The policy it was admitted under.
-    pub epoch: PolicyEpoch,
-}
-
 /// A refused edit as the server keeps it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefusedEdit {
@@ -454,12 +437,12 @@ impl ServerMeta {
 /// One write of a commit.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    /// Adds an entry to the log, and writes the record as it is after it.
+    /// Adds an entry to the log, and writes the records that it changed as they are after it.
     Append {
         /// The entry.
         entry: Box<LogEntry>,
-        /// The record after it.
-        record: Box<Applied>,
+        /// The records after it: one, but for a move.
+        records: Vec<Applied>,
     },
     /// Adds an entry to the log that says that its record is erased; removes the record, what its
     /// earlier entries in the log did, and the refused edits of it, to the last byte as soon as the
@@ -544,7 +527,8 @@ pub trait ServerStore {
     /// The store cannot be read.
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError>;
 
-    /// Up to `limit` entries of the log after `after`.
+    /// Up to `limit` entries of the log after `after`; a store may give fewer, but for none, where
+    /// there are moves of many records among them.
     ///
     /// # Errors
     /// The store cannot be read.

@@ -154,5 +154,5 @@ pub(crate) fn columns<const N: usize>(pairs: [(&str, Value); N]) -> Columns {
 }
 
 pub(crate) fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+    Value::Text(text.into())
 }

@@ -329,3 +329,51 @@ fn a_log_filter_that_says_nothing_is_named() {
         assert!(outcome.stderr.contains(word), "{word}: {outcome:?}");
     }
 }
+
+#[test]
+fn a_schema_that_a_record_cannot_follow_is_refused_and_the_one_of_before_goes_on() {
+    let world = World::new();
+    world.init("acme", &[]);
+    let more = "{ id = \"city\", type = \"text\" },\n  { id = \"note\", type = \"text\" },\n  \
+                { id = \"phone\", type = \"text\" },";
+    let schema = "acme/schema.toml";
+    world.replace(schema, "{ id = \"city\", type = \"text\" },", more);
+    let head = "id = \"customer\"\nownership = \"organization_owned\"\n";
+    world.replace(schema, head, &format!("{head}key = [\"name\"]\n"));
+    let server = world.serve("acme");
+    world.enroll("acme", "admin", "office");
+    let long = "x".repeat(400_000);
+    for (file, csv) in [
+        ("one.csv", format!("name,city,phone\nAnna,{long},123\n")),
+        ("two.csv", format!("name,note\nAnna,{long}\n")),
+    ] {
+        world.write(file, csv);
+        world.device("office", &["import", "customer", file, "--json"]).json();
+        world.sync("office");
+    }
+    let id = world.rows("office", "customer").into_keys().next().unwrap();
+    drop(server);
+    let good = world.read(schema);
+    let phone = "{ id = \"phone\", type = \"text\" }";
+    world.replace(schema, phone, "{ id = \"phone\", type = \"text\", secured = true }");
+    let words = [
+        "`customer`",
+        &format!("record {id} cannot follow"),
+        "800100 bytes of values",
+        "400032 of these in column `note`",
+        "no more than 786432",
+        "Under the schema of before, shorten the column or erase the record",
+    ];
+    check(&world, &[("too large", &["serve", "acme"], 1, &words)]);
+    // As it was: it serves. Shortened, the record follows.
+    let secured = world.read(schema);
+    world.write(schema, good);
+    let server = world.serve("acme");
+    world.edit("office", "customer", &id, &["note=short"]);
+    world.sync("office");
+    drop(server);
+    world.write(schema, secured);
+    let _server = world.serve("acme");
+    world.sync("office");
+    assert_eq!(world.rows("office", "customer")[&id]["columns"]["phone"], "123");
+}

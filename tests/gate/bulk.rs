@@ -127,7 +127,7 @@ fn settle(rows: u32, lost: &BTreeSet<u32>) -> (Session, BTreeSet<EditId>, BTreeS
     for row in 0..rows {
         let name = if lost.contains(&row) { "before".into() } else { format!("after {row}") };
         let held = net.row(ann, &account(), id(row));
-        assert_eq!(held["name"], Value::Text(name), "{row}");
+        assert_eq!(held["name"], Value::Text(name.into()), "{row}");
     }
     for confirmed in net.store.scan(None, usize::MAX).unwrap() {
         let here = device.store.confirmed(&account(), confirmed.record().id()).unwrap();

@@ -62,7 +62,7 @@ pub(crate) fn misfits() -> Vec<Op> {
         insert(0, vec![Value::Choice("x".into())]),
         insert(0, vec![Value::Float(f64::NAN)]),
         insert(0, vec![Value::Null; LIST_ITEMS_MAX + 1]),
-        insert(0, vec![Value::Text("x".repeat(ITEM_BYTES_MAX + 1))]),
+        insert(0, vec![Value::Text("x".repeat(ITEM_BYTES_MAX + 1).into())]),
         Op::ListSet { column: column("tags"), at: 0, value: Value::Null },
         Op::ListSet { column: column("tags"), at: u32::MAX, value: Value::Null },
         Op::ListRemove { column: column("tags"), at: 0, count: u32::MAX },

@@ -14,6 +14,8 @@ mod heavy;
 #[path = "../store/memory.rs"]
 #[allow(dead_code, reason = "the stores' own tests use the rest")]
 mod memory;
+#[path = "../common/mutant.rs"]
+mod mutant;
 mod mutants;
 #[path = "../merge/replicas.rs"]
 #[allow(dead_code, reason = "the tests of merging use the rest")]

@@ -4,6 +4,7 @@ use tidegate::codec::{SignedChangeSet, decode_edits, encode_edits};
 use tidegate::limits::{CHANGE_OPS_MAX, CHANGE_SET_OPS_MAX};
 use tidegate::model::{Edit, EditId, Op, RecordState, Section, Verdict};
 
+use crate::mutant::mutant;
 use crate::replicas::{Replica, Rng, column, table};
 use crate::server::{Answer, Server, body_of, signed};
 
@@ -26,39 +27,6 @@ fn honest(rng: &mut Rng) -> Vec<Edit> {
         write(&mut device, vec![op]);
     }
     edits
-}
-
-fn mutant(rng: &mut Rng, bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for _ in 0..=rng.below(3) {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = rng.below(bytes.len());
-        let end = (at + rng.below(24)).min(bytes.len());
-        match rng.below(6) {
-            0 => bytes[at] ^= 1 << rng.below(8),
-            1 => bytes[at] = u8::try_from(rng.below(256)).unwrap(),
-            2 => bytes.truncate(at),
-            3 => drop(bytes.drain(at..end)),
-            4 => {
-                let piece = bytes[at..end].to_vec();
-                let to = rng.below(bytes.len());
-                bytes.splice(to..to, piece);
-            }
-            // A length or a number that lies.
-            _ => {
-                let lies: [&[u8]; 4] = [
-                    &[0xff, 0xff, 0xff, 0xff, 0x0f],
-                    &[0x80, 0x80, 0x40],
-                    &[0xff; 9],
-                    &[0xff, 0x7f],
-                ];
-                bytes.splice(at..=at, lies[rng.below(4)].iter().copied());
-            }
-        }
-    }
-    bytes
 }
 
 #[cfg_attr(test, test)]

@@ -14,12 +14,13 @@ use crate::rebase::{Letters, same_order, splice};
 use crate::replicas::{Replica, Rng, column, table};
 
 /// A new generation of all sections of columns.
-fn generation(record: &Record, number: u64) -> Edit {
+pub(crate) fn generation(record: &Record, number: u64) -> Edit {
     let actor = ActorId { device: DeviceNumber::SERVER, incarnation: number };
     let time = Timestamp::from_millis(1_700_000_000_000).unwrap();
     let mut changes = Vec::new();
     for section in record.sections().map(|it| it.0).filter(|it| **it != Section::Header) {
-        changes.extend(record.new_generation(&table(), section, actor, time).map(Arc::new));
+        let change = record.new_generation(&table(), section, actor, time).unwrap();
+        changes.push(Arc::new(change));
     }
     let id = EditId { device: DeviceNumber::SERVER, counter: number, part: 0 };
     Edit { id, table: record.table().clone(), record: record.id(), atomic: 0, changes }

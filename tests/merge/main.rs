@@ -10,10 +10,12 @@
 )]
 
 mod conflicts;
+mod flat;
 mod generations;
 #[path = "../store/memory.rs"]
 #[expect(dead_code, reason = "the store's tests compare more")]
 mod memory;
+#[allow(dead_code, reason = "the fuzz targets do more")]
 mod network;
 mod rebase;
 mod replicas;

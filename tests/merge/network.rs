@@ -39,6 +39,8 @@ pub(crate) struct Network {
     connections: u64,
     /// Bytes of messages to the server, and from it.
     pub(crate) wire: (usize, usize),
+    /// Someone means harm: a session may end, and a device may be refused an edit.
+    hostile: bool,
 }
 
 fn now() -> Timestamp {
@@ -102,7 +104,8 @@ impl Network {
         let mut server =
             ServerMachine::open(&mut store, identity, rules(), now(), [4; 32]).unwrap();
         server.set_backed_up(&mut store, None).unwrap();
-        let mut net = Self { server, store, tls, devices, connections: 0, wire: (0, 0) };
+        let mut net =
+            Self { server, store, tls, devices, connections: 0, wire: (0, 0), hostile: false };
         for at in 0..net.devices.len() {
             net.connect(at);
             net.settle();
@@ -132,7 +135,8 @@ impl Network {
     fn commit(&mut self, at: usize, intent: Intent) {
         let Device { machine, store, .. } = &mut self.devices[at];
         let draft = Draft { table: table().id, record: record(), intent };
-        machine.commit(store, now(), vec![draft], false).unwrap();
+        let made = machine.commit(store, now(), vec![draft], false);
+        assert!(self.hostile || made.is_ok(), "{made:?}");
         self.drain(at);
     }
 
@@ -168,12 +172,17 @@ impl Network {
 
     fn drain(&mut self, at: usize) {
         let device = &mut self.devices[at];
+        let mut closes = false;
         while let Some(output) = device.machine.poll_output() {
             match output {
                 Output::Send(message) => device.up.push_back(encode_message(&message).unwrap()),
+                Output::Close(_) if self.hostile => closes = true,
                 Output::Close(error) => panic!("device {at}: {error}"),
                 Output::Event(_) | Output::Answer(..) => {}
             }
+        }
+        if closes {
+            self.part(at);
         }
     }
 
@@ -182,20 +191,46 @@ impl Network {
             match output {
                 ServerOutput::Send(id, message) => {
                     let to = self.devices.iter_mut().find(|it| it.connection == Some(id));
-                    to.unwrap().down.push_back(encode_message(&message).unwrap());
+                    match to {
+                        Some(to) => to.down.push_back(encode_message(&message).unwrap()),
+                        None => assert!(self.hostile, "nobody is at {id:?}"),
+                    }
                 }
                 ServerOutput::LookOn(id) => self.server.writable(&self.store, id).unwrap(),
+                ServerOutput::Close(id, _) if self.hostile => {
+                    self.server.disconnected(id);
+                    let of = self.devices.iter_mut().find(|it| it.connection == Some(id));
+                    if let Some(of) = of {
+                        (of.connection, of.up, of.down) = Default::default();
+                        of.machine.disconnected();
+                    }
+                }
                 ServerOutput::Close(_, refusal) => panic!("{refusal}"),
             }
         }
     }
 
+    /// From now on anyone may send anything.
+    pub(crate) fn let_harm_in(&mut self) {
+        self.hostile = true;
+    }
+
+    /// What is on its way to the server from a device, or to it.
+    pub(crate) fn on_the_way(&mut self, at: usize, up: bool) -> &mut VecDeque<Vec<u8>> {
+        let device = &mut self.devices[at];
+        if up { &mut device.up } else { &mut device.down }
+    }
+
     /// Everything that a device sent arrives, and is judged.
-    fn deliver_up(&mut self, at: usize) {
+    pub(crate) fn deliver_up(&mut self, at: usize) {
         while let Some(bytes) = self.devices[at].up.pop_front() {
             self.wire.0 += bytes.len();
-            let message: ToServer = decode_message(&bytes).unwrap();
-            let id = self.devices[at].connection.unwrap();
+            let message = decode_message::<ToServer>(&bytes);
+            let (Some(id), Ok(message)) = (self.devices[at].connection, message) else {
+                assert!(self.hostile, "an honest device sends what is no message");
+                self.part(at);
+                break;
+            };
             self.server.received(&mut self.store, now(), id, message).unwrap();
         }
         self.server.rule(&mut self.store, now()).unwrap();
@@ -203,16 +238,20 @@ impl Network {
     }
 
     /// One message arrives at a device; whether there was one, and whether it was a page.
-    fn deliver_down(&mut self, at: usize) -> (bool, bool) {
+    pub(crate) fn deliver_down(&mut self, at: usize) -> (bool, bool) {
         let Some(bytes) = self.devices[at].down.pop_front() else { return (false, false) };
         self.wire.1 += bytes.len();
-        let message: ToDevice = decode_message(&bytes).unwrap();
+        let Ok(message) = decode_message::<ToDevice>(&bytes) else {
+            assert!(self.hostile, "an honest server sends what is no message");
+            self.part(at);
+            return (true, false);
+        };
         let is_page = matches!(message, ToDevice::Page(_));
         let Device { machine, store, .. } = &mut self.devices[at];
-        machine.received(store, now(), message).unwrap();
+        let taken = machine.received(store, now(), message);
+        assert!(self.hostile || taken.is_ok(), "{taken:?}");
         self.drain(at);
-        if is_page {
-            let id = self.devices[at].connection.unwrap();
+        if let Some(id) = self.devices[at].connection.filter(|_| is_page) {
             self.server.writable(&self.store, id).unwrap();
             self.drain_server();
         }
@@ -264,6 +303,12 @@ impl Network {
     /// The record as it is confirmed on a device.
     pub(crate) fn on_device(&self, at: usize) -> Record {
         self.devices[at].store.confirmed(&table().id, record()).unwrap().unwrap().record().clone()
+    }
+
+    /// All that a device shows of the record.
+    pub(crate) fn columns(&self, at: usize) -> Columns {
+        let row = self.devices[at].store.row(&table().id, record()).unwrap();
+        row.map(|row| row.columns).unwrap_or_default()
     }
 
     /// What a device shows of a column.

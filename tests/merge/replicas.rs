@@ -71,7 +71,7 @@ impl Rng {
     pub(crate) fn item(&mut self) -> Value {
         match self.below(4) {
             0 => Value::Integer(i64::from(self.place(9))),
-            1 => Value::Text(self.text(3)),
+            1 => Value::Text(self.text(3).into()),
             2 => Value::Null,
             _ => Value::Boolean(true),
         }
@@ -129,7 +129,7 @@ pub(crate) fn random_op(
     let now = columns.get(column);
     let column = column.clone();
     match column_type {
-        ColumnType::Text => Op::Put { column, value: Value::Text(rng.text(4)) },
+        ColumnType::Text => Op::Put { column, value: Value::Text(rng.text(4).into()) },
         ColumnType::Bytes => {
             Op::Put { column, value: Value::Bytes(rng.next().to_le_bytes().to_vec()) }
         }

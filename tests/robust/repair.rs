@@ -27,8 +27,14 @@ async fn world() -> (World, Replica) {
     (world, bob)
 }
 
+/// Damages the last entry of a table; of the rows, the first, which was sent.
 fn damage(path: &Path, table: &str) {
-    let (key, mut value) = dump(path)[table].last().cloned().unwrap();
+    let last = dump(path)[table].len() - 1;
+    damage_at(path, table, if table == "row-1" { 0 } else { last });
+}
+
+fn damage_at(path: &Path, table: &str, at: usize) {
+    let (key, mut value) = dump(path)[table][at].clone();
     value[0] ^= 0x80;
     write_raw(path, table, &key, Some(&value));
 }
@@ -65,8 +71,29 @@ async fn heal(table: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_replica_heals_and_keeps_what_was_not_sent() {
-    for table in ["row-1", "history-2", "row-count-1", "pending-record-1", "tidegate"] {
+    for table in ["row-1", "history-3", "row-count-1", "pending-record-1", "tidegate"] {
         heal(table).await;
+    }
+}
+
+/// What an unsent edit says is in the file once: in the row that it made, or in the edit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_unsent_edits_only_the_damaged_one_is_lost_and_it_is_told() {
+    for (table, at) in [("row-1", 6), ("pending-2", 1)] {
+        let (world, bob) = world().await;
+        let path = world.path("alice.redb");
+        damage_at(&path, table, at);
+        let done = repair(&path, &mut |_, _| {}).unwrap();
+        assert_eq!((done.pending, done.quarantined), (1, 1), "{table}");
+        let mut found = done.verification.findings.iter();
+        assert!(found.any(|it| it.table == "pending-2"), "{table}: {:?}", done.verification);
+
+        let alice = world.open("alice.redb");
+        assert_eq!(titles(&alice), ["pending one"], "{table}");
+        alice.sync().await.unwrap();
+        bob.sync().await.unwrap();
+        assert_eq!(rows(&bob).len(), 6, "{table}");
+        assert_equal(&alice, &bob);
     }
 }
 
@@ -121,7 +148,7 @@ async fn what_needs_no_repair_or_cannot_have_one_is_left_as_it_is() {
 
     world.stop_server().await;
     let path = world.home.data_file();
-    damage(&path, "log-1");
+    damage(&path, "log-2");
     let error = repair(&path, &mut |_, _| {}).unwrap_err();
     assert!(matches!(error, RepairError::Server(_)), "{error}");
     assert!(error.to_string().contains("restored from a backup"), "{error}");

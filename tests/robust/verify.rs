@@ -125,9 +125,9 @@ async fn what_does_not_fit_together_is_found() {
     };
     for (table, told) in [
         ("row-1", "it is not there, though its history and pending edits make it"),
-        ("history-2", "nothing confirmed or pending makes it"),
+        ("history-3", "nothing confirmed or pending makes it"),
         ("row-count-1", "it says no rows, there are 20"),
-        ("pending-1", "it leads to no such pending edit"),
+        ("pending-2", "it leads to no such pending edit"),
         ("pending-record-1", "it is not found by its record"),
         ("quarantine-2", "it leads to no such refused edit"),
         ("quarantine-edit-1", "it is not found by its edit id"),
@@ -138,7 +138,7 @@ async fn what_does_not_fit_together_is_found() {
     }
     for (table, told) in [
         ("meta-1", "it is empty"),
-        ("log-1", "the entries 1 to 1 are missing"),
+        ("log-2", "the entries 1 to 1 are missing"),
         ("record-2", "it is not there, though the log has entries of it"),
         ("place-1", "it is not found in the order of its table"),
         ("count-1", "it says no records, there are 19"),
@@ -153,7 +153,7 @@ async fn what_does_not_fit_together_is_found() {
 
     // A pending edit that is said to be elsewhere.
     let whole = fs::read(&replica).unwrap();
-    let (turn, _) = dump(&replica)["pending-1"].first().cloned().unwrap();
+    let (turn, _) = dump(&replica)["pending-2"].first().cloned().unwrap();
     let key = [&1_u32.to_be_bytes(), turn.as_slice()].concat();
     let value = sealed("pending-moved-1", &key, &[77, 0]);
     write_raw(&replica, "pending-moved-1", &key, Some(&value));
@@ -170,11 +170,11 @@ async fn what_does_not_fit_together_is_found() {
     assert_eq!(found[0].problem, "it is not what its history and pending edits make");
 
     let records = dump(&server)["record-2"].clone();
-    let log = dump(&server)["log-1"].clone();
+    let log = dump(&server)["log-2"].clone();
     let value = sealed("record-2", &records[0].0, &records[1].1[4..]);
     write_raw(&server, "record-2", &records[0].0, Some(&value));
-    let value = sealed("log-1", &log[3].0, &log[4].1[4..]);
-    write_raw(&server, "log-1", &log[3].0, Some(&value));
+    let value = sealed("log-2", &log[3].0, &log[4].1[4..]);
+    write_raw(&server, "log-2", &log[3].0, Some(&value));
     let found: Vec<_> = look(&server).findings.iter().map(ToString::to_string).collect();
     assert!(
         found.iter().any(|it| it.contains("not what its entries in the log make")),

@@ -9,6 +9,7 @@
 )]
 
 mod cases;
+mod followers;
 mod hints;
 mod moved;
 mod needles;

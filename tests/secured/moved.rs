@@ -3,9 +3,9 @@
 
 use std::fs;
 
-use tidegate::model::{ColumnPermissions, Principal, TableName, Value};
-use tidegate::sync::ReplicaStore as _;
+use tidegate::model::{ColumnPermissions, Op, Principal, Schema, TableName, Value};
 use tidegate::sync::replica::{Draft, Intent};
+use tidegate::sync::{ReplicaStore as _, ServerStore as _};
 
 use crate::cases::{Case, generated, person, record};
 use crate::needles::Needles;
@@ -22,11 +22,13 @@ fn needle(of: &str) -> Needles {
 }
 
 fn secure(net: &mut Net, secured: bool) {
-    net.change_rules(|_, schema| {
-        let table = schema.tables.get_mut(&person()).unwrap();
-        let column = table.columns.iter_mut().find(|it| it.id.as_str() == "grade").unwrap();
-        column.secured = secured;
-    });
+    net.change_rules(|_, schema| set_secured(schema, secured));
+}
+
+fn set_secured(schema: &mut Schema, secured: bool) {
+    let table = schema.tables.get_mut(&person()).unwrap();
+    let column = table.columns.iter_mut().find(|it| it.id.as_str() == "grade").unwrap();
+    column.secured = secured;
 }
 
 fn grade(net: &Net, at: usize, table: &TableName) -> Option<Value> {
@@ -174,22 +176,72 @@ fn a_column_that_moves_to_a_group_and_out_of_it_stays_where_it_is_read() {
     }
 }
 
-/// Nothing is moved by halves: a copy in its new section would hide that the old one still has it.
+fn is_secured(net: &Net, at: usize, table: &TableName) -> bool {
+    sections(net, at, table, record(0)).iter().any(|column| column.as_str() == "grade")
+}
+
+/// That the schema is refused as a whole, by this record and this much of a column.
+#[track_caller]
+fn assert_refused(net: &mut Net, told: &str) {
+    let before = net.store.meta().unwrap();
+    let live = net.try_schema(|schema| set_secured(schema, true)).unwrap_err();
+    let text = live.to_string();
+    let whole = format!(
+        "columns of `person` in other sections than before (`secured` or `group`), and record {} cannot follow: {told}",
+        record(0)
+    );
+    assert!(text.contains(&whole), "{text}");
+    assert_eq!(net.store.meta().unwrap(), before);
+    assert_eq!(net.try_restart(|schema| set_secured(schema, true)), Err(live));
+    assert_eq!(net.store.meta().unwrap(), before);
+    net.restart_server();
+    (0..net.devices.len()).for_each(|at| net.connect(at));
+    net.settle();
+}
+
+/// Nothing is moved by halves, and nothing seems to have moved: who secures a column would take for
+/// hidden what is not.
 #[test]
-fn a_record_that_is_too_large_to_move_stays_as_it_is() {
-    for (length, moves) in [(1_000, true), (400_000, false)] {
-        let mut case = graded();
-        let Case { net, table, writer, other, .. } = &mut case;
-        for name in ["name", "note", "grade"] {
-            let long = text(&"x".repeat(length));
-            net.set(*writer, table, record(0), columns([(name, long)]));
-            net.settle();
-        }
-        secure(net, true);
+fn a_schema_that_a_record_is_too_large_to_follow_is_refused() {
+    const LONG: usize = 400_000;
+    let mut case = graded();
+    let Case { net, table, writer, other, .. } = &mut case;
+    let long = text(&"x".repeat(LONG));
+    for name in ["name", "note", "grade"] {
+        net.set(*writer, table, record(0), columns([(name, long.clone())]));
         net.settle();
-        let held = sections(net, *writer, table, record(0));
-        assert_eq!(held.iter().any(|column| column.as_str() == "grade"), moves, "{length}");
-        assert_eq!(grade(net, *writer, table), Some(text(&"x".repeat(length))));
-        assert_eq!(net.row(*other, table, record(0)).get("note"), Some(&text(&"x".repeat(length))));
     }
+    let of = "holds 800064 bytes of values, 400032 of these in column `note`; no more than 786432";
+    assert_refused(net, &format!("a section of it {of}"));
+    // All goes on under the schema of before.
+    assert_eq!(grade(net, *other, table), Some(long.clone()));
+    assert!(!is_secured(net, *writer, table));
+    net.set(*other, table, record(0), columns([("note", text("short"))]));
+    net.settle();
+    // Now it can follow.
+    secure(net, true);
+    net.settle();
+    assert_eq!(grade(net, *writer, table), Some(long));
+    assert!(is_secured(net, *writer, table));
+    assert_eq!(grade(net, *other, table), None);
+}
+
+#[test]
+fn a_schema_that_a_long_text_cannot_follow_is_refused_until_its_record_is_erased() {
+    let mut case = graded();
+    let Case { net, table, writer, other, .. } = &mut case;
+    for _ in 0..2 {
+        let insert = "x".repeat(100_000);
+        let ops = vec![Op::Splice { column: "story".parse().unwrap(), at: 0, delete: 0, insert }];
+        let intent = Intent::Ops(ops);
+        net.commit(*writer, vec![Draft { table: table.clone(), record: record(0), intent }], false);
+        net.settle();
+    }
+    let of = "200000 characters and items in texts and lists, 200000 of these in column `story`";
+    assert_refused(net, &format!("a section of it holds {of}; no more than 131072"));
+    net.erase(table, record(0));
+    net.settle();
+    secure(net, true);
+    net.settle();
+    assert_eq!(net.row(*other, table, record(1)).get("grade"), None);
 }

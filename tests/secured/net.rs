@@ -10,14 +10,15 @@ use tidegate::codec::{
 };
 use tidegate::gate::Roster;
 use tidegate::model::{
-    ChangeRef, ColumnName, ColumnSecurityId, Columns, DeviceNumber, Edit, EditId, Policy, RecordId,
-    Schema, TableName, Timestamp, UserId, Value,
+    ChangeRef, ColumnName, ColumnSecurityId, Columns, DeviceNumber, Edit, EditId, Organization,
+    Policy, RecordId, Schema, TableName, Timestamp, UserId, Value,
 };
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
-    ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, ServerMachine,
+    ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, RulesError,
+    ServerMachine,
 };
 use tidegate::sync::{Purge, ReplicaStore as _, ServerStore as _};
 
@@ -60,7 +61,7 @@ pub(crate) fn columns<const N: usize>(pairs: [(&str, Value); N]) -> Columns {
 }
 
 pub(crate) fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+    Value::Text(text.into())
 }
 
 impl Net {
@@ -97,6 +98,14 @@ impl Net {
 
     /// A device of `user` that is enrolled and connected; its place among the devices.
     pub(crate) fn enroll(&mut self, user: &str) -> usize {
+        let at = self.add_device(user);
+        self.connect(at);
+        self.settle();
+        at
+    }
+
+    /// A device of `user` that is not enrolled yet.
+    pub(crate) fn add_device(&mut self, user: &str) -> usize {
         let at = self.devices.len();
         let number = u8::try_from(at).unwrap();
         let folder = self.path(&format!("device-{at}"));
@@ -123,8 +132,6 @@ impl Net {
             events,
             caught,
         });
-        self.connect(at);
-        self.settle();
         at
     }
 
@@ -230,18 +237,56 @@ impl Net {
         self.change_rules(|policy, _| change(policy));
     }
 
+    /// Tries to put a schema in force.
+    pub(crate) fn try_schema(
+        &mut self,
+        change: impl FnOnce(&mut Schema),
+    ) -> Result<(), RulesError> {
+        let rules = self.changed(|_, _, schema| change(schema));
+        let result = self.server.set_rules(&mut self.store, now(), rules);
+        self.drain_server();
+        result
+    }
+
+    /// The server's process ends, and one begins that is given another schema.
+    pub(crate) fn try_restart(
+        &mut self,
+        change: impl FnOnce(&mut Schema),
+    ) -> Result<(), RulesError> {
+        let rules = self.changed(|_, _, schema| change(schema));
+        (0..self.devices.len()).for_each(|at| self.part(at));
+        let identity = self.home.identity();
+        self.server = ServerMachine::open(&mut self.store, identity, rules, self.clock, [5; 32])?;
+        Ok(())
+    }
+
     /// Puts a policy and a schema in force.
     pub(crate) fn change_rules(&mut self, change: impl FnOnce(&mut Policy, &mut Schema)) {
-        let (mut policy, organization, mut schema) = {
+        self.change_all(|policy, _, schema| change(policy, schema));
+    }
+
+    /// A user belongs to this business unit from now on.
+    pub(crate) fn move_user(&mut self, user: &str, unit: &str) {
+        self.change_all(|_, people, _| {
+            people.users.get_mut(user).unwrap().business_unit = unit.parse().unwrap();
+        });
+    }
+
+    fn change_all(&mut self, change: impl FnOnce(&mut Policy, &mut Organization, &mut Schema)) {
+        let rules = self.changed(change);
+        self.server.set_rules(&mut self.store, now(), rules).unwrap();
+        self.drain_server();
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Policy, &mut Organization, &mut Schema)) -> Rules {
+        let (mut policy, mut organization, mut schema) = {
             let rules = self.server.rules();
             let roster = rules.roster();
             (roster.policy().clone(), roster.organization().clone(), rules.schema().clone())
         };
-        change(&mut policy, &mut schema);
+        change(&mut policy, &mut organization, &mut schema);
         let roster = Roster::new(Arc::new(policy), Arc::new(organization));
-        let rules = Rules::new(schema, roster).unwrap();
-        self.server.set_rules(&mut self.store, now(), rules).unwrap();
-        self.drain_server();
+        Rules::new(schema, roster).unwrap()
     }
 
     /// Gives or takes away a profile of column security.
@@ -306,6 +351,31 @@ impl Net {
             self.drain_server();
         }
         true
+    }
+
+    /// Delivers what the device sent, and this many messages to it at the most.
+    pub(crate) fn deliver(&mut self, at: usize, messages: usize) {
+        self.deliver_up(at);
+        let _ = (0..messages).take_while(|_| self.deliver_down(at)).count();
+    }
+
+    /// The device's process ends and begins anew.
+    pub(crate) fn restart(&mut self, at: usize) {
+        self.part(at);
+        let device = &mut self.devices[at];
+        device.machine =
+            ReplicaMachine::open(&device.store, device.key.clone(), [201; 32]).unwrap();
+    }
+
+    /// The server's process ends and begins anew: all connections with it.
+    pub(crate) fn restart_server(&mut self) {
+        self.try_restart(|_| {}).unwrap();
+    }
+
+    /// An administrator erases a record.
+    pub(crate) fn erase(&mut self, table: &TableName, record: RecordId) {
+        assert!(self.server.erase(&mut self.store, self.clock, table, record).unwrap());
+        self.drain_server();
     }
 
     /// Delivers until nothing is under way.
@@ -383,6 +453,10 @@ pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
         Entry::Whole { record, .. } => Entry::Whole { version: zero, record: placeless(record) },
         Entry::Gone { table, record, .. } => Entry::Gone { sequence: zero, table, record },
         Entry::Erased { table, record, .. } => Entry::Erased { sequence: zero, table, record },
+        Entry::Moved { mut actor, at, legs, .. } => {
+            actor.incarnation = 0;
+            Entry::Moved { sequence: zero, actor, at, legs }
+        }
     };
     match decode_message(bytes).unwrap() {
         ToDevice::Page(Page { entries, scope, authors, .. }) => {

@@ -283,7 +283,7 @@ impl World {
                 _ => 0,
             };
             let at = u32::try_from(self.rng.below(length + 1)).unwrap();
-            let values = vec![Value::Text(self.letter().into())];
+            let values = vec![Value::Text(self.letter().to_string().into())];
             ops.push(Op::ListInsert { column: name("tags"), at, values });
         }
         if ops.is_empty() || self.rng.chance(40) {
@@ -338,7 +338,7 @@ impl World {
             1 => Value::Text("same".into()),
             _ => {
                 self.values += 1;
-                Value::Text(format!("v{}", self.values))
+                Value::Text(format!("v{}", self.values).into())
             }
         }
     }

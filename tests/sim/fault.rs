@@ -70,6 +70,8 @@ faults! {
     PolicyChanges 350
     /// People move, come into teams and roles, are disabled and enabled.
     OrganizationChanges 350
+    /// People and teams move to other business units, and what they own with them.
+    Relocations 800
     /// Columns are added, are secured or not any more, and change groups.
     SchemaChanges 150
     /// The server's keys are replaced. Whoever has the old ones waits for devices.

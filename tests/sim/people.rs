@@ -84,7 +84,7 @@ pub(crate) fn schema() -> Schema {
 }
 
 /// Schema, policy and organization: what is true, whatever a server believes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct People {
     pub(crate) schema: Schema,
     pub(crate) policy: Policy,
@@ -225,10 +225,34 @@ impl People {
         }
     }
 
+    /// Someone moves to another business unit, or a team does.
+    pub(crate) fn relocate(&mut self, rng: &mut Rng) -> &'static str {
+        let to = unit(rng);
+        if rng.chance(70) {
+            let user: UserId = name(rng.pick(&USERS).unwrap());
+            self.organization.users.get_mut(&user).unwrap().business_unit = to;
+            return "a user moves";
+        }
+        let id: TeamId = name(rng.pick(&TEAMS).unwrap());
+        if let Some(Team { kind: TeamKind::Owner { business_unit, .. }, .. }) =
+            self.organization.teams.get_mut(&id)
+        {
+            *business_unit = to;
+        }
+        "a team moves"
+    }
+
     pub(crate) fn rules(&self) -> Rules {
         let roster =
             Roster::new(Arc::new(self.policy_in_force()), Arc::new(self.organization.clone()));
         Rules::new(self.schema.clone(), roster).unwrap()
+    }
+
+    /// Whether the two say the same.
+    pub(crate) fn rules_as(&self, other: &Self) -> bool {
+        self.schema == other.schema
+            && self.organization == other.organization
+            && self.policy_in_force() == other.policy_in_force()
     }
 
     /// A policy says nothing of columns that are not secured.

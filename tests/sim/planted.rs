@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tidegate::model::Edit;
-use tidegate::sync::{Commit, Operation, Purge, ReplicaBatch};
+use tidegate::sync::{Commit, EntryKind, LogEntry, Operation, Purge, ReplicaBatch};
 
 use crate::disk::ReplicaFile;
 use crate::fault::Fault;
@@ -40,6 +40,8 @@ planted! {
     DoublesRetried [PolicyChanges, OrganizationChanges]
     /// Devices' stores lose what was built on an edit that is refused.
     DropsDependents [PolicyChanges]
+    /// The server's store leaves a record out of what a move took along.
+    ForgetsAFollower [Relocations]
     /// Devices' stores forget that bytes are to be purged.
     ForgetsPurges [PolicyChanges, OrganizationChanges, DeviceCrashes]
     /// The server's store keeps no refused edit.
@@ -137,9 +139,16 @@ impl Planted {
                 commit.operations.retain(|operation| !matches!(operation, Operation::Refuse(_)));
             }
             Self::LosesValues => {
-                for operation in &mut commit.operations {
-                    if let Operation::Append { entry, .. } = operation {
-                        lose_a_value(&mut entry.edit);
+                for entry in appended(&mut commit) {
+                    if let EntryKind::Edit { edit, .. } = &mut entry.kind {
+                        lose_a_value(edit);
+                    }
+                }
+            }
+            Self::ForgetsAFollower => {
+                for entry in appended(&mut commit) {
+                    if let EntryKind::Move(moved) = &mut entry.kind {
+                        moved.legs.last_mut().unwrap().followers.pop();
                     }
                 }
             }
@@ -147,6 +156,13 @@ impl Planted {
         }
         commit
     }
+}
+
+fn appended(commit: &mut Commit) -> impl Iterator<Item = &mut LogEntry> {
+    commit.operations.iter_mut().filter_map(|operation| match operation {
+        Operation::Append { entry, .. } => Some(entry.as_mut()),
+        _ => None,
+    })
 }
 
 fn lose_a_value(edit: &mut Edit) {

@@ -85,6 +85,11 @@ fn a_device_that_does_what_is_tried_again_twice_is_found() {
 }
 
 #[test]
+fn a_move_that_forgets_a_record_is_found() {
+    assert_found(Planted::ForgetsAFollower, 60, ", not of ");
+}
+
+#[test]
 fn a_device_that_forgets_a_purge_is_found() {
     assert_found(Planted::ForgetsPurges, 240, "has bytes of");
 }

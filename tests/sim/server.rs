@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate::codec::{SecretKey, ServerCertificate};
 use tidegate::model::{DeviceNumber, Timestamp};
-use tidegate::sync::server::{ConnectionId, HistoryBounds, PageBounds, ServerMachine};
+use tidegate::sync::server::{ConnectionId, HistoryBounds, PageBounds, RulesError, ServerMachine};
 use tidegate::sync::{ServerMeta, StoreError};
 
 use crate::device::Impostor;
@@ -37,7 +37,7 @@ impl World {
         match self.truths.insert(epoch, self.people.clone()) {
             // A server that is given other rules counts otherwise.
             Some(_) if self.planted.is_some_and(Planted::changes_rules) => Ok(()),
-            Some(known) if known != self.people => {
+            Some(known) if !known.rules_as(&self.people) => {
                 Err(format!("policy epoch {epoch} stands for two policies"))
             }
             Some(_) => Ok(()),
@@ -52,7 +52,8 @@ impl World {
         let rules = self.rules_for(&self.people).rules();
         let (now, seed) = (self.time(), self.rng.seed());
         let identity = self.identity.clone();
-        match ServerMachine::open(&mut self.disk, identity, rules, now, seed) {
+        let opened = ServerMachine::open(&mut self.disk, identity, rules, now, seed);
+        match opened.map_err(of_store) {
             Ok(mut server) => {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
@@ -160,7 +161,7 @@ impl World {
         self.last_epoch = policy_epoch.0;
         self.revoked
             .retain(|number| self.disk.file.devices.get(number).is_some_and(|row| row.revoked));
-        self.ever.go_back(self.disk.file.history.len());
+        self.ever.go_back(self.disk.file.deeds.len());
         for device in &mut self.devices {
             // What it was told of came after.
             device.admitted.retain(|(_, sequence)| *sequence <= head);
@@ -214,7 +215,7 @@ impl World {
                 // Where the power went they may be in force all the same, until it is opened.
                 let written = self.disk.file.meta.policy_epoch.0;
                 self.truths.entry(written).or_insert(next);
-                self.server_result(Err(error))
+                self.server_result(Err(of_store(error)))
             }
         }
     }
@@ -264,5 +265,13 @@ impl World {
                 server.disconnected(ConnectionId(id));
             }
         }
+    }
+}
+
+/// Nothing is so large here that it could not follow.
+fn of_store(error: RulesError) -> StoreError {
+    match error {
+        RulesError::Store(error) => error,
+        other => StoreError::Damaged(other.to_string()),
     }
 }

@@ -116,10 +116,6 @@ impl World {
                     }
                     let bytes = encode_message(&message).map_err(|e| e.to_string())?;
                     if let Some(link) = self.links.get_mut(&id) {
-                        if matches!(message, ToDevice::Grant(_)) {
-                            // What the rows answer to may have changed there and back.
-                            link.scope = None;
-                        }
                         link.pages += u32::from(matches!(message, ToDevice::Page(_)));
                         if !link.down_ends {
                             link.down.push_back(bytes);
@@ -147,7 +143,8 @@ impl World {
             SessionError::Refused(Refusal::ExpiredCode(_) | Refusal::WrongCode) if !self.calm => {
                 Ok(())
             }
-            SessionError::Refused(Refusal::RevokedDevice) if self.is_revoked(at) => Ok(()),
+            // It may be on its way still when a backup of before is put back.
+            SessionError::Refused(Refusal::RevokedDevice) if self.figures.revocations > 0 => Ok(()),
             // Its key may have been enrolled once more, by an old message on a restored server.
             SessionError::Refused(Refusal::UnknownDevice) | SessionError::Grant(_)
                 if self.is_unknown(at) =>

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::codec::{PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{DeviceNumber, Op, Timestamp};
+use tidegate::model::{DeviceNumber, Edit, Op, Timestamp};
+use tidegate::sync::LogEntry;
 use tidegate::sync::server::{Identity, PageBounds, ServerMachine};
 
 use crate::byzantine::Byzantine;
@@ -187,9 +188,9 @@ impl World {
 
     fn count(&mut self) {
         let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
-        let shares = self.disk.file.history.iter().flat_map(|it| it.edit.ops()).filter(is_share);
+        let shares = self.disk.file.deeds.iter().flat_map(|it| it.edit.ops()).filter(is_share);
         self.figures.shares = shares.count() as u64;
-        let ops = self.disk.file.log.iter().flat_map(|it| it.edit.ops());
+        let ops = self.disk.file.log.iter().filter_map(LogEntry::edit).flat_map(Edit::ops);
         self.figures.parts = ops.filter(|op| op.merging_type().is_some()).count() as u64;
         self.figures.simulated_millis = u64::try_from(self.now - START_MILLIS).unwrap();
         self.figures.device_millis = self.figures.simulated_millis * self.devices.len() as u64;
@@ -279,6 +280,7 @@ impl World {
             Fault::DeviceClones => self.clone_device(device),
             Fault::PolicyChanges => self.change_rules(People::change_policy),
             Fault::OrganizationChanges => self.change_rules(People::change_organization),
+            Fault::Relocations => self.change_rules(People::relocate),
             Fault::SchemaChanges => self.change_rules(People::change_schema),
             Fault::KeyChanges => self.rotate_keys(),
             Fault::Erasures => self.erase_somewhere(),

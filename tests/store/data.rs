@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use tidegate::crdt::Record;
-use tidegate::gate::{Applied, Attestation, Confirmed, apply};
+use tidegate::gate::{Applied, Attestation, Confirmed, Follow, apply};
 use tidegate::model::{
     ActorId, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName, ColumnType,
     Columns, Date, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
@@ -14,8 +14,9 @@ use tidegate::model::{
     TeamKind, Timestamp, User, UserId, Value,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, Enrolment, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
-    ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoredRow, Turn,
+    Commit, DeviceRow, Enrolment, EntryKind, Follower, Kept, Leg, LogEntry, Move, Operation,
+    Pending, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
+    ServerStore, StoredRow, Turn,
 };
 
 /// SplitMix64.
@@ -101,13 +102,17 @@ fn value(rng: &mut Rng) -> Value {
         4 => Value::Date(Date::from_days(i32::from(rng.byte())).unwrap()),
         5 => Value::Lookup(id(rng.next() % 10)),
         6 => Value::Timestamp(time(rng.next().cast_signed() % 1_000_000)),
-        _ => Value::Text(text(rng)),
+        _ => Value::Text(text(rng).into()),
     }
 }
 
 fn columns(rng: &mut Rng) -> Columns {
     let names = ["name", "status", "due", "amount"];
     (0..=rng.below(3)).map(|_| (column(rng.pick(&names)), value(rng))).collect()
+}
+
+pub(crate) fn own(name: &str) -> Op {
+    Op::Own { owner: owner(name), business_unit: "north".parse().unwrap() }
 }
 
 fn header_ops(rng: &mut Rng, exists: bool) -> Vec<Op> {
@@ -263,12 +268,18 @@ pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
             held.as_ref().map_or_else(|| Record::new(table.clone(), id), |it| it.record().clone());
         let edit_id = edit_id(4, 1 + rng.next() % 40, 0);
         let edit = edit(rng, edit_id, &record);
+        // Often the row says what the edit says.
+        let shown = match (rng.one_in(2), Record::from_edit(&edit)) {
+            (true, Ok(made)) => made,
+            _ => record,
+        };
         match rng.below(5) {
             // Confirmed; where the same place comes twice, the later of two concurrent states.
             0 | 1 => batch.confirmed.push(admit(held, edit, rng.next() % 100)),
             2 => batch.gone.push((table.clone(), id)),
             _ => {
-                let turn = Turn { counter: 1 + rng.next() % 40, part: 0 };
+                let again = Turn { counter: 1 + rng.next() % 40, part: 0 };
+                let turn = if rng.one_in(2) { again } else { Turn::first(edit.id) };
                 let pending = Pending { turn, edit };
                 if rng.one_in(3) {
                     let sequence = Sequence(1 + rng.next() % 100);
@@ -277,7 +288,7 @@ pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
                 batch.pending.push(pending);
             }
         }
-        let row = (!rng.one_in(3)).then(|| row(&record, rng.one_in(2), rng.next() % 100));
+        let row = (!rng.one_in(3)).then(|| row(&shown, rng.one_in(2), rng.next() % 100));
         batch.rows.push((table, id, row));
     }
     for _ in 0..rng.below(3) {
@@ -311,15 +322,33 @@ fn append(
     let record = admit(held, edit.clone(), n);
     let after = record.confirmed().record().header().clone();
     let changed = *before.header() != after;
-    let entry = LogEntry {
-        sequence: Sequence(n),
-        edit,
-        before: changed.then(|| before.exists().then(|| before.header().clone())),
-        after,
-        at: time(i64::try_from(n).unwrap()),
-        epoch: PolicyEpoch(rng.next()),
-    };
-    Operation::Append { entry: Box::new(entry), record: Box::new(record) }
+    let before = changed.then(|| before.exists().then(|| before.header().clone()));
+    let kind = EntryKind::Edit { edit, before, after };
+    Operation::Append { entry: entry(rng, n, kind), records: vec![record] }
+}
+
+fn entry(rng: &mut Rng, n: u64, kind: EntryKind) -> Box<LogEntry> {
+    let (at, epoch) = (time(i64::try_from(n).unwrap()), PolicyEpoch(rng.next()));
+    Box::new(LogEntry { sequence: Sequence(n), kind, at, epoch })
+}
+
+/// Some of these records follow their owners.
+fn follow(rng: &mut Rng, held: Vec<Confirmed>, n: u64) -> Option<Operation> {
+    let actor = ActorId { device: DeviceNumber(0), incarnation: rng.next() };
+    let to: BusinessUnitId = rng.pick(&["east", "west"]).parse().unwrap();
+    let (mut legs, mut records) = (Vec::new(), Vec::new());
+    for confirmed in held {
+        let record = confirmed.record();
+        let Some((owner, from)) = record.header().owner.clone() else { continue };
+        let at = time(i64::try_from(n).unwrap());
+        let follow = Follow { owner: owner.clone(), business_unit: to.clone(), actor, at };
+        let Some(edit) = follow.edit(record).filter(|_| rng.one_in(2)) else { continue };
+        let followers = vec![Follower::new(record.id(), record.header())];
+        legs.push(Leg { owner, from, to: to.clone(), table: record.table().clone(), followers });
+        records.push(admit(Some(confirmed), edit, n));
+    }
+    let kind = EntryKind::Move(Move { actor, legs });
+    (!records.is_empty()).then(|| Operation::Append { entry: entry(rng, n, kind), records })
 }
 
 fn policy(rng: &mut Rng) -> Policy {
@@ -361,7 +390,18 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
     let mut operations = Vec::new();
     let mut now: BTreeMap<RecordId, Confirmed> = BTreeMap::new();
     for _ in 0..rng.below(6) {
-        match rng.below(11) {
+        match rng.below(12) {
+            11 => {
+                let mut held = store.scan(None, usize::MAX).unwrap();
+                held.retain(|it| !now.contains_key(&it.record().id()));
+                held.extend(now.values().cloned());
+                if let Some(operation) = follow(rng, held, meta.head.0 + 1) {
+                    meta.head.0 += 1;
+                    let Operation::Append { records, .. } = &operation else { unreachable!() };
+                    now.extend(records.iter().map(|it| (it.id(), it.confirmed().clone())));
+                    operations.push(operation);
+                }
+            }
             10 => {
                 let number = rng.next() % 12;
                 let (table, record) =
@@ -369,15 +409,9 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 meta.head.0 += 1;
                 let edit_id = edit_id(0, meta.head.0, 7);
                 let edit = Edit { id: edit_id, table, record, atomic: 0, changes: Vec::new() };
-                let entry = LogEntry {
-                    sequence: meta.head,
-                    edit,
-                    before: Some(now.get(&record).map(|it| it.record().header().clone())),
-                    after: Header::default(),
-                    at: time(1),
-                    epoch: PolicyEpoch(3),
-                };
-                operations.push(Operation::Erase(Box::new(entry)));
+                let before = Some(now.get(&record).map(|it| it.record().header().clone()));
+                let kind = EntryKind::Edit { edit, before, after: Header::default() };
+                operations.push(Operation::Erase(entry(rng, meta.head.0, kind)));
                 // Nothing more is done to it in this step.
                 break;
             }
@@ -420,8 +454,8 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 };
                 meta.head.0 += 1;
                 let operation = append(rng, held, place.clone(), meta.head.0);
-                if let Operation::Append { record, .. } = &operation {
-                    now.insert(place.1, record.confirmed().clone());
+                if let Operation::Append { records, .. } = &operation {
+                    now.insert(place.1, records[0].confirmed().clone());
                 }
                 operations.push(operation);
             }

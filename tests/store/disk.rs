@@ -66,6 +66,11 @@ impl Disk {
         state.once = true;
     }
 
+    /// Nothing fails any more.
+    pub(crate) fn heal(&self) {
+        self.state().cut = None;
+    }
+
     /// What is there when the power comes back: all that was synced, and of the rest some.
     pub(crate) fn after_cut(&self, rng: &mut Rng) -> Vec<u8> {
         let state = self.state();

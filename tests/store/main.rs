@@ -11,6 +11,7 @@
 
 mod damage;
 mod data;
+#[allow(dead_code, reason = "the fuzz targets do more")]
 mod disk;
 mod memory;
 mod open;

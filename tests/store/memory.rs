@@ -144,11 +144,19 @@ impl ServerStore for MemoryServer {
     }
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
-        Ok(self.log.iter().find(|entry| entry.edit.id == edit).map(|entry| entry.sequence))
+        let is_it = |entry: &&LogEntry| entry.edit().is_some_and(|it| it.id == edit);
+        Ok(self.log.iter().find(is_it).map(|entry| entry.sequence))
     }
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        Ok(self.log.iter().filter(|entry| entry.sequence > after).take(limit).cloned().collect())
+        let mut breadth = 0_usize;
+        let is_room = |entry: &&LogEntry| {
+            let is_room = breadth < limit;
+            breadth = breadth.saturating_add(entry.breadth());
+            is_room
+        };
+        let later = self.log.iter().filter(|entry| entry.sequence > after);
+        Ok(later.take_while(is_room).cloned().collect())
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
@@ -196,14 +204,17 @@ impl ServerStore for MemoryServer {
         self.meta = commit.meta;
         for operation in commit.operations {
             match operation {
-                Operation::Append { entry, record } => {
+                Operation::Append { entry, records } => {
                     self.log.push(*entry);
-                    let place = (record.table().clone(), record.id());
-                    self.records.insert(place, record.into_confirmed());
+                    for record in records {
+                        let place = (record.table().clone(), record.id());
+                        self.records.insert(place, record.into_confirmed());
+                    }
                 }
                 Operation::Erase(entry) => {
-                    let (table, record) = (entry.edit.table.clone(), entry.edit.record);
-                    let of_log = self.log.iter_mut().map(|entry| &mut entry.edit);
+                    let edit = entry.edit().unwrap();
+                    let (table, record) = (edit.table.clone(), edit.record);
+                    let of_log = self.log.iter_mut().filter_map(LogEntry::edit_mut);
                     let all = of_log.chain(self.refused.iter_mut().map(|it| &mut it.edit));
                     let mut authors = BTreeSet::new();
                     for edit in all.filter(|edit| edit.record == record) {
@@ -318,7 +329,8 @@ pub(crate) fn compare_server(
         same &= store.scan(Some(&place), 3)? == model.scan(Some(&place), 3)?;
     }
     for entry in &model.log {
-        same &= store.admitted(entry.edit.id)? == Some(entry.sequence);
+        let Some(edit) = entry.edit() else { continue };
+        same &= store.admitted(edit.id)? == Some(entry.sequence);
     }
     for device in model.devices.values() {
         same &= store.device(device.number)?.as_ref() == Some(device);

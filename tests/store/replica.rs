@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::thread;
 
 use tidegate::crdt::Record;
-use tidegate::model::{Columns, EditKind, Op, PolicyEpoch, RecordState, Section, Sequence, Value};
+use tidegate::model::{
+    ActorId, Columns, EditKind, Op, PolicyEpoch, RecordState, Section, Sequence, Value,
+};
 use tidegate::store::{RedbReplica, ReplicaReader, ReplicaSnapshot};
 use tidegate::sync::{
     Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoredRow, Turn,
 };
 
-use crate::data::{Rng, admit, column, denial, edit, edit_id, header, id, schema, table, time};
+use crate::data::{
+    Rng, admit, column, denial, edit, edit_id, header, id, own, schema, table, tables, time,
+};
 
 struct Fixture {
     _folder: tempfile::TempDir,
@@ -178,6 +182,73 @@ fn an_edit_made_again_takes_its_new_turn() {
     store.commit(ReplicaBatch { pending: again, settled, ..Default::default() }).unwrap();
     assert_eq!(store.pending(one.id).unwrap(), None);
     assert_eq!(turns(&store), [(2, 2)]);
+    store.check().unwrap();
+}
+
+/// How often these bytes are in the file of a store that was written anew.
+fn copies(store: &mut RedbReplica, folder: &tempfile::TempDir, bytes: &str) -> usize {
+    store.rewrite().unwrap();
+    let file = std::fs::read(folder.path().join("a.redb")).unwrap();
+    file.windows(bytes.len()).filter(|it| *it == bytes.as_bytes()).count()
+}
+
+/// A record of which nothing was written over is in the file once, whatever becomes of it: before
+/// and after another edit comes, goes, and is confirmed.
+#[test]
+fn what_a_row_says_is_kept_once() {
+    let Fixture { mut store, _folder: folder, .. } = fixture();
+    let (place, said) = ((table("t"), id(1)), "said by the row alone");
+    let changed = |record: &Record, counter, ops| {
+        let (edit_id, table) = (edit_id(4, counter, 0), &schema(0).tables[&tables()[0]].clone());
+        let actor = ActorId { device: edit_id.device, incarnation: counter };
+        record.author(table, edit_id, actor, time(7), ops)
+    };
+    let put = |text: &str| Op::Put { column: column("c"), value: Value::Text(text.into()) };
+    let made = changed(&Record::new(place.0.clone(), place.1), 1, vec![own("ann"), put(said)]);
+    let record = Record::from_edit(&made).unwrap();
+    let with_row = |record: &Record, pending: bool, batch: ReplicaBatch| {
+        let row = crate::data::row(record, pending, 0);
+        ReplicaBatch { rows: vec![(place.0.clone(), place.1, Some(row))], ..batch }
+    };
+
+    // Made here.
+    let first = Pending { turn: turn(1), edit: made.clone() };
+    let batch = ReplicaBatch { pending: vec![first.clone()], ..Default::default() };
+    store.commit(with_row(&record, true, batch)).unwrap();
+    assert_eq!(copies(&mut store, &folder, said), 1);
+    assert_eq!(store.pending_on(id(1)).unwrap(), std::slice::from_ref(&first));
+    assert_eq!(store.pending(made.id).unwrap(), Some(first.clone()));
+    assert_eq!(store.pending_after(turn(0), 9).unwrap(), std::slice::from_ref(&first));
+    store.check().unwrap();
+
+    // Changed before it was sent: now the row says something else.
+    let second = changed(&record, 2, vec![put("other")]);
+    let mut both = record.clone();
+    both.merge(&second).unwrap();
+    let second = Pending { turn: turn(2), edit: second };
+    let batch = ReplicaBatch { pending: vec![second.clone()], ..Default::default() };
+    store.commit(with_row(&both, true, batch)).unwrap();
+    assert_eq!(store.pending_on(id(1)).unwrap(), [first.clone(), second.clone()]);
+    store.check().unwrap();
+
+    // Confirmed, and the change was refused: the row says it all again.
+    let confirmed = vec![admit(None, made.clone(), 5)];
+    let settled = vec![made.id, second.edit.id];
+    let batch = ReplicaBatch { confirmed: confirmed.clone(), settled, ..Default::default() };
+    store.commit(with_row(&record, false, batch)).unwrap();
+    assert_eq!(copies(&mut store, &folder, said), 1);
+    let held = store.confirmed(&place.0, place.1).unwrap();
+    assert_eq!(held.as_ref(), Some(confirmed[0].confirmed()));
+    store.check().unwrap();
+
+    // Changed again, then deleted here: what is confirmed stays what it is.
+    let batch = ReplicaBatch { pending: vec![second], ..Default::default() };
+    store.commit(with_row(&both, true, batch)).unwrap();
+    assert_eq!(store.confirmed(&place.0, place.1).unwrap(), held);
+    store.check().unwrap();
+    let rows = vec![(place.0.clone(), place.1, None)];
+    store.commit(ReplicaBatch { rows, ..Default::default() }).unwrap();
+    assert_eq!(store.confirmed(&place.0, place.1).unwrap(), held);
     store.check().unwrap();
 }
 

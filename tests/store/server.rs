@@ -6,7 +6,7 @@ use tidegate::codec::PublicKey;
 use tidegate::crdt::Record;
 use tidegate::model::{DeviceNumber, Op, PolicyEpoch, RecordState, Section, Sequence};
 use tidegate::store::{RedbServer, ServerReader, ServerSnapshot};
-use tidegate::sync::{Commit, LogEntry, Operation, ServerStore, StoreError};
+use tidegate::sync::{Commit, EntryKind, LogEntry, Operation, ServerStore, StoreError};
 
 use crate::data::{
     Rng, admit, commit, device, digest, edit, edit_id, empty_commit, id, table, time,
@@ -117,11 +117,12 @@ fn records_that_are_there_are_counted() {
         let record = admit(held, edit.clone(), n);
         let after = record.confirmed().record().header().clone();
         let (sequence, at, epoch) = (Sequence(n), time(1), PolicyEpoch(1));
-        let entry = LogEntry { sequence, edit, before: None, after, at, epoch };
+        let kind = EntryKind::Edit { edit, before: None, after };
+        let entry = LogEntry { sequence, kind, at, epoch };
         let mut commit = empty_commit(store.meta().unwrap());
         commit.meta.head = sequence;
         commit.operations =
-            vec![Operation::Append { entry: Box::new(entry), record: Box::new(record) }];
+            vec![Operation::Append { entry: Box::new(entry), records: vec![record] }];
         store.commit(commit).unwrap();
         store.snapshot().unwrap().record_counts().unwrap().get(&table("order")).copied()
     };

@@ -16,7 +16,7 @@ use tidegate::sync::replica::{
 use tidegate::sync::server::{
     ConnectionId, Identity, Output as ServerOutput, Rules, ServerMachine,
 };
-use tidegate::sync::{Quarantined, ReplicaStore as _, ServerStore as _};
+use tidegate::sync::{LogEntry, Quarantined, ReplicaStore as _, ServerStore as _};
 
 use crate::data::{column, id};
 use crate::disk::Disk;
@@ -466,9 +466,10 @@ impl World {
         let log = self.server.log_after(Sequence(0), usize::MAX).unwrap();
         for (edit, sequence) in &self.told.admitted {
             let entry = log.iter().find(|entry| entry.sequence == *sequence);
-            assert_eq!(entry.map(|entry| entry.edit.id), Some(*edit), "told to be admitted");
+            let found = entry.and_then(LogEntry::edit).map(|edit| edit.id);
+            assert_eq!(found, Some(*edit), "told to be admitted");
         }
-        let logged: Vec<_> = log.iter().map(|entry| entry.edit.id).collect();
+        let logged: Vec<_> = log.iter().filter_map(LogEntry::edit).map(|edit| edit.id).collect();
         assert_eq!(logged.iter().collect::<BTreeSet<_>>().len(), logged.len(), "admitted twice");
         for (at, made) in &self.told.made {
             let store = &self.devices[*at];

@@ -47,6 +47,7 @@ const NOUNS: &[&str] = &[
     "Log",
     "Log epoch",
     "Machine",
+    "Move",
     "Notice",
     "Offline profile",
     "Organization key",
@@ -185,6 +186,7 @@ fn glossary_explains_every_noun() {
 fn threat_model_names_defence_and_test_of_every_attack() {
     let mut sources = files("src", ".rs");
     sources.extend(files("tests", ".rs"));
+    sources.extend(files("fuzz/src", ".rs"));
     assert_tidy(&threat_problems(&file("docs/threat-model.md"), &functions(&sources)));
 }
 

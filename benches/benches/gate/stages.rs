@@ -8,7 +8,7 @@ use tidegate::codec::{
 };
 use tidegate::gate::{Admissible, Court, LookedUp, Ruling, Standing, apply, rule};
 use tidegate::model::{Edit, Sequence};
-use tidegate::sync::{Commit, LogEntry, Operation, ServerStore as _};
+use tidegate::sync::{Commit, EntryKind, LogEntry, Operation, ServerStore as _};
 
 use crate::world::{Engine, World, now};
 use crate::{Outcome, timed};
@@ -133,9 +133,9 @@ fn merge(
             let applied = apply(Some(confirmed), &admissible.at(sequence))?;
             let after = applied.confirmed().record().header().clone();
             let edit = edit.clone();
-            let entry = LogEntry { sequence, edit, before: None, after, at, epoch };
-            let (entry, record) = (Box::new(entry), Box::new(applied));
-            operations.push(Operation::Append { entry, record });
+            let kind = EntryKind::Edit { edit, before: None, after };
+            let entry = Box::new(LogEntry { sequence, kind, at, epoch });
+            operations.push(Operation::Append { entry, records: vec![applied] });
         }
         Ok(operations)
     })

@@ -108,10 +108,10 @@ impl Device {
             let ops = vec![
                 Op::Own { owner: Owner::User(self.user.clone()), business_unit: "root".parse()? },
                 put("number", Value::Integer(it.number))?,
-                put("title", Value::Text(it.title))?,
-                put("status", Value::Text(it.status.to_owned()))?,
-                put("city", Value::Text(it.city))?,
-                put("note", Value::Text(it.note))?,
+                put("title", Value::Text(it.title.into()))?,
+                put("status", Value::Text(it.status.into()))?,
+                put("city", Value::Text(it.city.into()))?,
+                put("note", Value::Text(it.note.into()))?,
             ];
             let empty = Record::new(table.id.clone(), id);
             let edit = self.author(table, &empty, ops)?;
@@ -124,7 +124,7 @@ impl Device {
     /// One field of one record, changed: a small change set.
     pub(crate) fn change(&mut self, table: &Table, n: usize) -> Outcome<SignedChangeSet> {
         let record = self.records.get(n).ok_or("a record")?.clone();
-        let value = Value::Text(format!("city {n}"));
+        let value = Value::Text(format!("city {n}").into());
         let ops = vec![Op::Put { column: "city".parse()?, value }];
         let edit = self.author(table, &record, ops)?;
         if let Some(record) = self.records.get_mut(n) {

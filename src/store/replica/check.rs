@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::snapshot::{ReplicaSnapshot, rebuild};
+use super::snapshot::ReplicaSnapshot;
 use super::tables::{
     HISTORY, KEPT, MOVED, PENDING, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD,
     ROW,
@@ -14,9 +14,10 @@ pub(super) fn check(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
     snapshot.meta()?;
     fenced(|| {
         rows(snapshot)?;
+        let rows = ROW.read(snapshot.tx())?;
         for entry in HISTORY.read(snapshot.tx())?.all()? {
-            let ((table, record), history) = entry?;
-            rebuild(&table, record, &history)?;
+            let (place, history) = entry?;
+            history.confirmed(&place, &rows)?;
         }
         pending(snapshot)?;
         quarantine(snapshot)?;
@@ -35,13 +36,15 @@ fn rows(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
 fn pending(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
     let moved = MOVED.read(snapshot.tx())?;
     let by_record = PENDING_RECORD.read(snapshot.tx())?;
+    let rows = ROW.read(snapshot.tx())?;
     let (mut count, mut away) = (0, 0);
     for entry in PENDING.read(snapshot.tx())?.all()? {
         let (turn, edit) = entry?;
-        let is_away = turn != Turn::first(edit.0.id);
-        let noted = moved.get(&edit.0.id)?;
+        let edit = edit.edit(turn, &rows)?;
+        let is_away = turn != Turn::first(edit.id);
+        let noted = moved.get(&edit.id)?;
         agree(noted == is_away.then_some(turn), "the pending edits that were made again")?;
-        agree(by_record.get(&(edit.0.record, turn))?.is_some(), "the pending edits by record")?;
+        agree(by_record.get(&(edit.record, turn))?.is_some(), "the pending edits by record")?;
         count += 1;
         away += usize::from(is_away);
     }

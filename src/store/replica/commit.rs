@@ -1,6 +1,7 @@
 //! How a batch is written.
 //!
-//! The order within a batch: what is gone before what is confirmed (a record may go and come back
+//! The order within a batch: rows, and what leans on what they held, before what may lean on what
+//! they hold now; what is gone before what is confirmed (a record may go and come back
 //! in one page), pending edits before those settled (one may be written anew and then settled),
 //! what the user dealt with, or was erased, before what is newly refused. A batch that is written twice leaves
 //! what it left the first time.
@@ -9,9 +10,10 @@ use std::collections::BTreeMap;
 
 use redb::WriteTransaction;
 
+use super::flat::{self, NewRows};
 use super::pending;
 use super::tables::{
-    HISTORY, History, KEPT, KeptEdit, META, Part, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD,
+    HISTORY, KEPT, KeptEdit, META, Part, Place, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD,
     ROW, ROW_COUNT,
 };
 use crate::gate::Applied;
@@ -35,9 +37,17 @@ pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), St
     if let Some(meta) = meta {
         write_meta(tx, meta)?;
     }
-    write_history(tx, gone, confirmed)?;
-    write_rows(tx, rows)?;
-    pending::write(tx, edits, settled)?;
+    let rows: Vec<(Place, _)> =
+        rows.into_iter().map(|(table, record, row)| ((table, record), row)).collect();
+    let replaced = write_rows(tx, &rows)?;
+    if !replaced.is_empty() {
+        let place = |applied: &Applied| (applied.table().clone(), applied.id());
+        let rewritten = gone.iter().cloned().chain(confirmed.iter().map(place)).collect();
+        flat::unflatten(tx, replaced, &rewritten, &settled)?;
+    }
+    let rows = NewRows::new(&rows);
+    write_history(tx, gone, confirmed, &rows)?;
+    pending::write(tx, edits, settled, &rows)?;
     for record in erased {
         erase(tx, record, &quarantine)?;
     }
@@ -55,47 +65,53 @@ fn write_meta(tx: &WriteTransaction, meta: ReplicaMeta) -> Result<(), StoreError
 
 fn write_history(
     tx: &WriteTransaction,
-    gone: Vec<(TableName, RecordId)>,
+    gone: Vec<Place>,
     confirmed: Vec<Applied>,
+    rows: &NewRows<'_>,
 ) -> Result<(), StoreError> {
     let mut history = HISTORY.write(tx)?;
     for key in gone {
         history.delete(&key)?;
     }
     for applied in confirmed {
-        let key = (applied.table().clone(), applied.id());
-        let confirmed = applied.into_confirmed();
-        let versions = confirmed.versions().clone();
-        let value = History { versions, changes: confirmed.to_edit() };
+        let (key, value) = flat::flatten(applied, rows);
         history.set(&key, &value)?;
     }
     Ok(())
 }
 
+/// Gives back the rows that were there and held other values.
 fn write_rows(
     tx: &WriteTransaction,
-    rows: Vec<(TableName, RecordId, Option<StoredRow>)>,
-) -> Result<(), StoreError> {
+    rows: &[(Place, Option<StoredRow>)],
+) -> Result<Vec<(Place, StoredRow)>, StoreError> {
     let mut table = ROW.write(tx)?;
-    let mut growth: BTreeMap<TableName, i64> = BTreeMap::new();
-    for (name, record, row) in rows {
-        let key = (name.clone(), record);
-        let (was, is) = match row {
-            Some(row) => (table.set(&key, &row)?, true),
-            None => (table.delete(&key)?, false),
+    let mut growth: BTreeMap<&TableName, i64> = BTreeMap::new();
+    let mut replaced = Vec::new();
+    for (place, row) in rows {
+        let was = match row {
+            Some(row) => table.put(place, row)?,
+            None => table.take(place)?,
         };
-        *growth.entry(name).or_default() += i64::from(is) - i64::from(was);
+        let (is, was_there) = (row.is_some(), was.is_some());
+        *growth.entry(&place.0).or_default() += i64::from(is) - i64::from(was_there);
+        let same = |old: &StoredRow, new: &StoredRow| {
+            old.header == new.header && old.columns == new.columns
+        };
+        if let Some(was) = was.filter(|was| !row.as_ref().is_some_and(|row| same(was, row))) {
+            replaced.push((place.clone(), was));
+        }
     }
     let mut counts = ROW_COUNT.write(tx)?;
     for (name, growth) in growth.into_iter().filter(|(_, growth)| *growth != 0) {
-        let count = counts.get(&name)?.unwrap_or(0).saturating_add_signed(growth);
+        let count = counts.get(name)?.unwrap_or(0).saturating_add_signed(growth);
         if count == 0 {
-            counts.delete(&name)?;
+            counts.delete(name)?;
         } else {
-            counts.set(&name, &count)?;
+            counts.set(name, &count)?;
         }
     }
-    Ok(())
+    Ok(replaced)
 }
 
 fn write_kept(

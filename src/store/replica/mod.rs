@@ -2,6 +2,7 @@
 
 mod check;
 mod commit;
+mod flat;
 mod pending;
 mod repair;
 mod row_reader;

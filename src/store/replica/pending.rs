@@ -5,10 +5,11 @@
 
 use redb::{ReadTransaction, WriteTransaction};
 
-use super::tables::{MOVED, PENDING, PENDING_RECORD, PendingEdit};
+use super::flat::NewRows;
+use super::tables::{MOVED, PENDING, PENDING_RECORD, PendingEdit, Place, ROW};
 use crate::model::{EditId, RecordId};
 use crate::store::table::{Reading, Writing};
-use crate::sync::{Pending, StoreError, Turn};
+use crate::sync::{Pending, StoreError, StoredRow, Turn};
 
 /// The tables while they are written.
 struct Writer<'t> {
@@ -25,17 +26,18 @@ impl Writer<'_> {
 
     /// Takes away what lies at a turn, if it is the edit.
     fn remove(&mut self, turn: Turn, id: EditId) -> Result<(), StoreError> {
-        if let Some(PendingEdit(edit)) = self.by_turn.get(&turn)?
-            && edit.id == id
+        if let Some(edit) = self.by_turn.get(&turn)?
+            && edit.id(turn) == id
         {
             self.by_turn.delete(&turn)?;
-            self.by_record.delete(&(edit.record, turn))?;
+            self.by_record.delete(&(edit.record(), turn))?;
         }
         Ok(())
     }
 
     /// An edit that is made again takes its new turn, and gives up the old one.
-    fn put(&mut self, Pending { turn, edit }: Pending) -> Result<(), StoreError> {
+    fn put(&mut self, pending: Pending, rows: &NewRows<'_>) -> Result<(), StoreError> {
+        let Pending { turn, edit } = pending;
         let (id, record) = (edit.id, edit.record);
         let old = self.turn_of(id)?;
         if old != turn {
@@ -46,12 +48,12 @@ impl Writer<'_> {
         } else if old != turn {
             self.moved.delete(&id)?;
         }
-        if let Some(PendingEdit(replaced)) = self.by_turn.put(&turn, &PendingEdit(edit))? {
-            if replaced.id != id {
-                self.moved.delete(&replaced.id)?;
+        if let Some(replaced) = self.by_turn.put(&turn, &PendingEdit::new(edit, turn, rows))? {
+            if replaced.id(turn) != id {
+                self.moved.delete(&replaced.id(turn))?;
             }
-            if replaced.record != record {
-                self.by_record.delete(&(replaced.record, turn))?;
+            if replaced.record() != record {
+                self.by_record.delete(&(replaced.record(), turn))?;
             }
         }
         self.by_record.set(&(record, turn), &())?;
@@ -71,37 +73,60 @@ pub(super) fn write(
     tx: &WriteTransaction,
     pending: Vec<Pending>,
     settled: Vec<EditId>,
+    rows: &NewRows<'_>,
 ) -> Result<(), StoreError> {
     if pending.is_empty() && settled.is_empty() {
         return Ok(());
     }
     let (by_turn, moved) = (PENDING.write(tx)?, MOVED.write(tx)?);
     let mut writer = Writer { by_turn, moved, by_record: PENDING_RECORD.write(tx)? };
-    pending.into_iter().try_for_each(|pending| writer.put(pending))?;
+    pending.into_iter().try_for_each(|pending| writer.put(pending, rows))?;
     settled.into_iter().try_for_each(|id| writer.settle(id))
 }
 
-/// A pending edit, wherever it is.
-pub(super) fn find(tx: &ReadTransaction, id: EditId) -> Result<Option<Pending>, StoreError> {
-    let edits = PENDING.read(tx)?;
-    if let Some(turn) = MOVED.read(tx)?.get(&id)? {
-        return Ok(Some(Pending { turn, edit: edits.expect(&turn)?.0 }));
-    }
-    let turn = Turn::first(id);
-    let edit = edits.get(&turn)?.map(|pending| pending.0).filter(|edit| edit.id == id);
-    Ok(edit.map(|edit| Pending { turn, edit }))
+/// The tables of a snapshot in which pending edits are.
+pub(super) struct Reader {
+    edits: Reading<Turn, PendingEdit>,
+    by_record: Reading<(RecordId, Turn), ()>,
+    rows: Reading<Place, StoredRow>,
 }
 
-/// What is pending on a record, in order.
-pub(super) fn on(
-    index: &Reading<(RecordId, Turn), ()>,
-    edits: &Reading<Turn, PendingEdit>,
-    record: RecordId,
-) -> Result<Vec<Pending>, StoreError> {
-    let turns = index.starting_with(&record)?;
-    let pending = |entry: Result<((RecordId, Turn), ()), StoreError>| {
-        let ((_, turn), ()) = entry?;
-        Ok(Pending { turn, edit: edits.expect(&turn)?.0 })
-    };
-    turns.map(pending).collect()
+impl Reader {
+    pub(super) fn new(tx: &ReadTransaction) -> Result<Self, StoreError> {
+        let (edits, by_record) = (PENDING.read(tx)?, PENDING_RECORD.read(tx)?);
+        Ok(Self { edits, by_record, rows: ROW.read(tx)? })
+    }
+
+    fn whole(&self, turn: Turn, edit: PendingEdit) -> Result<Pending, StoreError> {
+        Ok(Pending { turn, edit: edit.edit(turn, &self.rows)? })
+    }
+
+    /// A pending edit, wherever it is.
+    pub(super) fn find(
+        &self,
+        moved: &Reading<EditId, Turn>,
+        id: EditId,
+    ) -> Result<Option<Pending>, StoreError> {
+        if let Some(turn) = moved.get(&id)? {
+            return self.whole(turn, self.edits.expect(&turn)?).map(Some);
+        }
+        let turn = Turn::first(id);
+        let edit = self.edits.get(&turn)?.filter(|edit| edit.id(turn) == id);
+        edit.map(|edit| self.whole(turn, edit)).transpose()
+    }
+
+    /// What is pending on a record, in order.
+    pub(super) fn on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
+        let pending = |entry: Result<((RecordId, Turn), ()), StoreError>| {
+            let ((_, turn), ()) = entry?;
+            self.whole(turn, self.edits.expect(&turn)?)
+        };
+        self.by_record.starting_with(&record)?.map(pending).collect()
+    }
+
+    /// Up to `limit` pending edits after `after`, in order.
+    pub(super) fn after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError> {
+        let edits = self.edits.after(&after)?.take(limit);
+        edits.map(|entry| entry.and_then(|(turn, edit)| self.whole(turn, edit))).collect()
+    }
 }

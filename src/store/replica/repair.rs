@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
-use super::tables::{self, KEPT, KeptEdit, META, PENDING, Part, QUARANTINE};
+use super::tables::{self, KEPT, KeptEdit, META, PENDING, Part, QUARANTINE, ROW};
 use super::{commit, verify};
 use crate::model::{RecordId, Sequence, TableName};
 use crate::store::OpenError;
@@ -121,7 +121,9 @@ fn save(tx: &ReadTransaction) -> Saved {
     let mut survey = Survey::new(&mut ignore);
     let mut pending = BTreeMap::new();
     survey.each(&PENDING, tx, |_, turn, kept| {
-        pending.insert(turn, Pending { turn, edit: kept.0 });
+        if let Ok(edit) = fenced(|| kept.edit(turn, &ROW.read(tx)?)) {
+            pending.insert(turn, Pending { turn, edit });
+        }
     });
     // Where all is fetched anew, the server is asked again about what it admitted last.
     let sent: BTreeSet<_> = pending.values().map(|it: &Pending| it.edit.id).collect();

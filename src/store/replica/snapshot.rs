@@ -6,8 +6,8 @@ use redb::ReadTransaction;
 use super::pending;
 use super::row_reader::RowReader;
 use super::tables::{
-    HISTORY, History, KEPT, KeptEdit, META, PENDING, PENDING_RECORD, QUARANTINE, QUARANTINE_RECORD,
-    ROW, ROW_COUNT,
+    HISTORY, KEPT, KeptEdit, META, MOVED, PENDING, Place, QUARANTINE, QUARANTINE_RECORD, ROW,
+    ROW_COUNT,
 };
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, Sequence, TableName};
@@ -128,8 +128,11 @@ impl ReplicaSnapshot {
         table: &TableName,
         record: RecordId,
     ) -> Result<Option<Confirmed>, StoreError> {
-        let history = fenced(|| HISTORY.read(&self.tx)?.get(&(table.clone(), record)))?;
-        history.map(|history| rebuild(table, record, &history)).transpose()
+        fenced(|| {
+            let place = (table.clone(), record);
+            let Some(history) = HISTORY.read(&self.tx)?.get(&place)? else { return Ok(None) };
+            history.confirmed(&place, &ROW.read(&self.tx)?).map(Some)
+        })
     }
 
     /// All tables and ids of confirmed records.
@@ -145,10 +148,7 @@ impl ReplicaSnapshot {
     /// # Errors
     /// The store cannot be read.
     pub fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
-        fenced(|| {
-            let (index, edits) = (PENDING_RECORD.read(&self.tx)?, PENDING.read(&self.tx)?);
-            pending::on(&index, &edits, record)
-        })
+        fenced(|| pending::Reader::new(&self.tx)?.on(record))
     }
 
     /// What is held of each of these records.
@@ -157,15 +157,12 @@ impl ReplicaSnapshot {
     /// The store cannot be read.
     pub fn held(&self, places: &[(TableName, RecordId)]) -> Result<Vec<Held>, StoreError> {
         fenced(|| {
-            let history = HISTORY.read(&self.tx)?;
-            let (index, edits) = (PENDING_RECORD.read(&self.tx)?, PENDING.read(&self.tx)?);
-            let held = |place: &(TableName, RecordId)| {
-                let (table, record) = place;
+            let (history, rows) = (HISTORY.read(&self.tx)?, ROW.read(&self.tx)?);
+            let pending = pending::Reader::new(&self.tx)?;
+            let held = |place: &Place| {
                 let confirmed = history.get(place)?;
-                Ok(Held {
-                    confirmed: confirmed.map(|it| rebuild(table, *record, &it)).transpose()?,
-                    pending: pending::on(&index, &edits, *record)?,
-                })
+                let confirmed = confirmed.map(|it| it.confirmed(place, &rows)).transpose()?;
+                Ok(Held { confirmed, pending: pending.on(place.1)? })
             };
             places.iter().map(held).collect()
         })
@@ -176,11 +173,7 @@ impl ReplicaSnapshot {
     /// # Errors
     /// The store cannot be read.
     pub fn pending_after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError> {
-        fenced(|| {
-            let pending = PENDING.read(&self.tx)?;
-            let entries = pending.after(&after)?.take(limit);
-            entries.map(|entry| entry.map(|(turn, edit)| Pending { turn, edit: edit.0 })).collect()
-        })
+        fenced(|| pending::Reader::new(&self.tx)?.after(after, limit))
     }
 
     /// A pending edit.
@@ -188,7 +181,7 @@ impl ReplicaSnapshot {
     /// # Errors
     /// The store cannot be read.
     pub fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError> {
-        fenced(|| pending::find(&self.tx, edit))
+        fenced(|| pending::Reader::new(&self.tx)?.find(&MOVED.read(&self.tx)?, edit))
     }
 
     /// Up to `limit` kept edits after `after`, in the order of the log.
@@ -254,16 +247,6 @@ impl ReplicaSnapshot {
     pub fn quarantine_count(&self) -> Result<u64, StoreError> {
         fenced(|| QUARANTINE.read(&self.tx)?.len())
     }
-}
-
-pub(super) fn rebuild(
-    table: &TableName,
-    record: RecordId,
-    history: &History,
-) -> Result<Confirmed, StoreError> {
-    Confirmed::from_stored(history.versions.clone(), &history.changes).map_err(|error| {
-        StoreError::Damaged(format!("table `history-2`, key {table} {record}: {error}"))
-    })
 }
 
 /// Rows of a table as they are read. After an error there are no more.

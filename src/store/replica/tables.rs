@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
 use crate::model::{
-    BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema, Sequence,
+    BusinessUnitId, DeviceNumber, Edit, EditId, Flat, LogEpoch, Owner, RecordId, Schema, Sequence,
     TableName, UserId,
 };
 use crate::store::edit_bytes;
@@ -17,17 +17,20 @@ use crate::sync::{
     Enrolment, KeptSize, Purge, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn,
 };
 
+/// Where a record is: its table, and its id.
+pub(super) type Place = (TableName, RecordId);
+
 /// What the device knows of itself, in parts, so that a commit writes only what it changes:
 /// name of the part -> [`Part`].
 pub(super) static META: Table<String, Part> = Table::new("meta-2");
 /// Rows as the app reads them: (table, record id) -> row.
-pub(super) static ROW: Table<(TableName, RecordId), StoredRow> = Table::new("row-1");
+pub(super) static ROW: Table<Place, StoredRow> = Table::new("row-1");
 /// How many rows a table has: table -> number.
 pub(super) static ROW_COUNT: Table<TableName, u64> = Table::new("row-count-1");
 /// Confirmed records: (table, record id) -> all changes.
-pub(super) static HISTORY: Table<(TableName, RecordId), History> = Table::new("history-2");
+pub(super) static HISTORY: Table<Place, History> = Table::new("history-3");
 /// Pending edits in their order: turn -> edit.
-pub(super) static PENDING: Table<Turn, PendingEdit> = Table::new("pending-1");
+pub(super) static PENDING: Table<Turn, PendingEdit> = Table::new("pending-2");
 /// Where a pending edit is that has another turn than its number's: edit id -> turn.
 pub(super) static MOVED: Table<EditId, Turn> = Table::new("pending-moved-1");
 /// What is pending on a record: (record id, turn) -> nothing.
@@ -95,13 +98,30 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
 #[derive(Serialize, Deserialize)]
 pub(super) struct History {
     pub(super) versions: Versions,
-    #[serde(with = "edit_bytes")]
-    pub(super) changes: Edit,
+    pub(super) changes: Changes,
+}
+
+/// The changes of a confirmed record.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Changes {
+    Whole(#[serde(with = "edit_bytes")] Edit),
+    /// They say what its row says.
+    Flat(Flat),
 }
 
 /// A pending edit as it is kept.
 #[derive(Serialize, Deserialize)]
-pub(super) struct PendingEdit(#[serde(with = "edit_bytes")] pub(super) Edit);
+pub(super) enum PendingEdit {
+    Whole(#[serde(with = "edit_bytes")] Edit),
+    /// It made a record, and says what the record's row says. The rest of its id is its turn.
+    Flat {
+        device: DeviceNumber,
+        table: TableName,
+        record: RecordId,
+        atomic: u32,
+        changes: Flat,
+    },
+}
 
 /// A kept edit.
 #[derive(Serialize, Deserialize)]

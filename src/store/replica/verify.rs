@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redb::ReadTransaction;
 
-use super::snapshot::rebuild;
 use super::tables::{
-    HISTORY, KEPT, META, MOVED, PENDING, PENDING_RECORD, Part, QUARANTINE, QUARANTINE_EDIT,
+    HISTORY, KEPT, META, MOVED, PENDING, PENDING_RECORD, Part, Place, QUARANTINE, QUARANTINE_EDIT,
     QUARANTINE_RECORD, ROW, ROW_COUNT,
 };
 use crate::gate::Confirmed;
@@ -15,8 +14,6 @@ use crate::store::fence::fenced;
 use crate::store::survey::Survey;
 use crate::sync::replica::replay;
 use crate::sync::{Grant, Pending, Turn};
-
-type Place = (TableName, RecordId);
 
 /// What is pending, as its own table has it: the indexes are compared with this.
 #[derive(Default)]
@@ -63,7 +60,10 @@ fn meta(tx: &ReadTransaction, survey: &mut Survey<'_>) {
 fn pending(tx: &ReadTransaction, survey: &mut Survey<'_>) -> PendingEdits {
     let mut found = PendingEdits::default();
     survey.each(&PENDING, tx, |survey, turn, pending| {
-        let edit = pending.0;
+        let edit = match fenced(|| pending.edit(turn, &ROW.read(tx)?)) {
+            Ok(edit) => edit,
+            Err(error) => return survey.misfit(&PENDING, &turn, error.to_string()),
+        };
         if found.turns.insert(edit.id, (turn, edit.record)).is_some() {
             survey.misfit(&PENDING, &turn, format!("edit {} is pending twice", edit.id));
         }
@@ -103,8 +103,7 @@ fn history(
 ) -> BTreeSet<Place> {
     let mut held = BTreeSet::new();
     survey.each(&HISTORY, tx, |survey, place, history| {
-        let (table, record) = &place;
-        match fenced(|| rebuild(table, *record, &history)) {
+        match fenced(|| history.confirmed(&place, &ROW.read(tx)?)) {
             Ok(confirmed) => row(tx, survey, &place, Some(&confirmed), pending),
             Err(error) => survey.misfit(&HISTORY, &place, error.to_string()),
         }

@@ -27,12 +27,12 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
     let mut log = None;
     for operation in operations {
         match operation {
-            Operation::Append { entry, record } => {
+            Operation::Append { entry, records } => {
                 if log.is_none() {
                     log = Some(Log::open(tx)?);
                 }
                 if let Some(log) = &mut log {
-                    log.append(*entry, *record)?;
+                    log.append(*entry, records)?;
                 }
             }
             Operation::Erase(entry) => {
@@ -134,11 +134,13 @@ impl<'t> Log<'t> {
         })
     }
 
-    fn append(&mut self, entry: LogEntry, record: Applied) -> Result<(), StoreError> {
-        let (edit, (sequence, logged)) = (entry.edit.id, Logged::of(entry));
+    fn append(&mut self, entry: LogEntry, records: Vec<Applied>) -> Result<(), StoreError> {
+        if let Some(edit) = entry.edit() {
+            self.admitted.set(&edit.id, &entry.sequence)?;
+        }
+        let (sequence, logged) = Logged::of(entry);
         self.entries.set(&sequence, &logged)?;
-        self.admitted.set(&edit, &sequence)?;
-        self.after.insert(record.id(), record);
+        self.after.extend(records.into_iter().map(|record| (record.id(), record)));
         Ok(())
     }
 

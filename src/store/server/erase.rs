@@ -1,25 +1,28 @@
-//! How a record is erased: its place in the log stays, and what it held goes.
+//! How a record is erased: its places in the log stay, and what it held goes. (Of a record that a move
+//! took along the log holds nothing that would have to go.)
 
 use std::collections::BTreeSet;
 
 use redb::WriteTransaction;
 
 use super::tables::{ADMITTED, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, set_purge_due};
-use crate::model::DeviceNumber;
+use crate::model::{DeviceNumber, Edit};
 use crate::sync::{Erased, LogEntry, RefusedEdit, StoreError};
 
 /// Goes over the whole log: records are erased so rarely that no index is worth its place.
 pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreError> {
-    let (record, table) = (entry.edit.record, entry.edit.table.clone());
+    let Some(Edit { id: edit, record, table, .. }) = entry.edit().cloned() else {
+        return Err(StoreError::Io("an entry that erases names no record".into()));
+    };
     let mut authors = BTreeSet::new();
     let mut log = LOG.write(tx)?;
     let mut emptied = Vec::new();
     for logged in log.all()? {
         let (sequence, logged) = logged?;
         let mut earlier = logged.at(sequence);
-        if earlier.edit.record == record {
-            authors.insert(earlier.edit.id.device);
-            earlier.edit.changes.clear();
+        if let Some(edit) = earlier.edit_mut().filter(|edit| edit.record == record) {
+            authors.insert(edit.id.device);
+            edit.changes.clear();
             emptied.push(earlier);
         }
     }
@@ -41,7 +44,7 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
         refused.delete(&number)?;
     }
     authors.remove(&DeviceNumber::SERVER);
-    let (edit, (sequence, logged)) = (entry.edit.id, Logged::of(entry));
+    let (sequence, logged) = Logged::of(entry);
     log.set(&sequence, &logged)?;
     ADMITTED.write(tx)?.set(&edit, &sequence)?;
     RECORD.write(tx)?.delete(&record)?;

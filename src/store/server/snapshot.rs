@@ -103,15 +103,25 @@ impl ServerSnapshot {
         fenced(|| ADMITTED.read(&self.tx)?.get(&edit))
     }
 
-    /// Up to `limit` entries of the log after `after`.
+    /// Up to `limit` entries of the log after `after`, a move counted as the records that it takes
+    /// along.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         fenced(|| {
             let log = LOG.read(&self.tx)?;
-            let entries = log.after(&after)?.take(limit);
-            entries.map(|entry| entry.map(|(sequence, logged)| logged.at(sequence))).collect()
+            let (mut entries, mut breadth) = (Vec::new(), 0_usize);
+            for entry in log.after(&after)?.take(limit) {
+                let (sequence, logged) = entry?;
+                let entry = logged.at(sequence);
+                breadth = breadth.saturating_add(entry.breadth());
+                entries.push(entry);
+                if breadth >= limit {
+                    break;
+                }
+            }
+            Ok(entries)
         })
     }
 

@@ -11,12 +11,14 @@ use crate::model::{
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
-use crate::sync::{DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, StoreError};
+use crate::sync::{
+    DeviceRow, EntryKind, Erased, LogEntry, Move, RefusedEdit, ServerMeta, StoreError,
+};
 
 /// What the server knows of itself: [`META_KEY`] -> it.
 pub(super) static META: Table<String, ServerMeta> = Table::new("meta-1");
 /// The log: sequence -> entry.
-pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-1");
+pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-2");
 /// Records: record id -> all changes.
 pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-2");
 /// Records in the order of a scan: (table, record id) -> whether it is there, not deleted.
@@ -113,25 +115,42 @@ pub(super) struct Kept {
 /// An entry of the log as it is kept.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Logged {
-    #[serde(with = "edit_bytes")]
-    edit: Edit,
-    #[expect(clippy::option_option, reason = "as in LogEntry: unchanged, or none before")]
-    before: Option<Option<Header>>,
-    after: Header,
+    kind: LoggedKind,
     at: Timestamp,
     epoch: PolicyEpoch,
+}
+
+#[derive(Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "as of EntryKind")]
+enum LoggedKind {
+    Edit {
+        #[serde(with = "edit_bytes")]
+        edit: Edit,
+        #[expect(clippy::option_option, reason = "as in EntryKind: unchanged, or none before")]
+        before: Option<Option<Header>>,
+        after: Header,
+    },
+    Move(Move),
 }
 
 impl Logged {
     /// The place and what is kept there.
     pub(super) fn of(entry: LogEntry) -> (Sequence, Self) {
-        let LogEntry { sequence, edit, before, after, at, epoch } = entry;
-        (sequence, Self { edit, before, after, at, epoch })
+        let LogEntry { sequence, kind, at, epoch } = entry;
+        let kind = match kind {
+            EntryKind::Edit { edit, before, after } => LoggedKind::Edit { edit, before, after },
+            EntryKind::Move(moved) => LoggedKind::Move(moved),
+        };
+        (sequence, Self { kind, at, epoch })
     }
 
     pub(super) fn at(self, sequence: Sequence) -> LogEntry {
-        let Self { edit, before, after, at, epoch } = self;
-        LogEntry { sequence, edit, before, after, at, epoch }
+        let Self { kind, at, epoch } = self;
+        let kind = match kind {
+            LoggedKind::Edit { edit, before, after } => EntryKind::Edit { edit, before, after },
+            LoggedKind::Move(moved) => EntryKind::Move(moved),
+        };
+        LogEntry { sequence, kind, at, epoch }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether a server's file is what it should be, by meaning.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use redb::ReadTransaction;
 
@@ -9,14 +10,22 @@ use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION, PLACE,
     POLICY, PURGE, RECORD, REFUSED, STANDING,
 };
-use crate::gate::{Confirmed, replay};
-use crate::model::{RecordId, Sequence, TableName};
+use crate::gate::{Confirmed, Follow, replay};
+use crate::model::{Edit, RecordId, Sequence, TableName};
 use crate::store::fence::fenced;
 use crate::store::survey::Survey;
-use crate::sync::StoreError;
+use crate::sync::{EntryKind, StoreError};
 
-/// The places in the log of each record's edits.
-type Edits = BTreeMap<RecordId, Vec<Sequence>>;
+/// What the log did to each record, in its order.
+type Steps = BTreeMap<RecordId, Vec<(Sequence, Step)>>;
+
+/// What an entry of the log did to a record.
+enum Step {
+    /// The edit that is there.
+    Edit,
+    /// It followed its owner. The entry is as large as the records are many.
+    Follow(Rc<Follow>),
+}
 
 /// Goes over all tables. What cannot be read is told once, and not held against what refers to it
 /// more than that.
@@ -36,9 +45,9 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PURGE, tx);
     survey.expect(&POLICY, tx);
     survey.expect(&ORGANIZATION, tx);
-    let mut edits = log(tx, survey);
-    erased(tx, survey, &mut edits);
-    records(tx, survey, edits);
+    let mut steps = log(tx, survey);
+    erased(tx, survey, &mut steps);
+    records(tx, survey, steps);
     devices(tx, survey);
     survey.each(&REFUSED, tx, |_, _, _| {});
     survey.each(&PURGE, tx, |_, _, _| {});
@@ -51,10 +60,10 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     });
 }
 
-fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {
+fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Steps {
     let mut head = None;
     survey.each(&META, tx, |_, _, meta| head = Some(meta.head));
-    let mut edits = Edits::new();
+    let mut steps = Steps::new();
     let mut ids = BTreeMap::new();
     let mut next = Sequence(1);
     survey.each(&LOG, tx, |survey, sequence, logged| {
@@ -64,12 +73,25 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {
             survey.found(LOG.name(), None, format!("the entries {from} to {to} are missing"));
         }
         next = next.max(Sequence(sequence.0 + 1));
-        let edit = logged.at(sequence).edit;
-        if let Some(other) = ids.insert(edit.id, sequence) {
-            let problem = format!("edit {} is in the log at {other} already", edit.id);
-            survey.misfit(&LOG, &sequence, problem);
+        let entry = logged.at(sequence);
+        match entry.kind {
+            EntryKind::Edit { edit, .. } => {
+                if let Some(other) = ids.insert(edit.id, sequence) {
+                    let problem = format!("edit {} is in the log at {other} already", edit.id);
+                    survey.misfit(&LOG, &sequence, problem);
+                }
+                steps.entry(edit.record).or_default().push((sequence, Step::Edit));
+            }
+            EntryKind::Move(moved) => {
+                for leg in &moved.legs {
+                    let follow = Rc::new(moved.follow(leg, entry.at));
+                    for follower in &leg.followers {
+                        let step = Step::Follow(Rc::clone(&follow));
+                        steps.entry(follower.record).or_default().push((sequence, step));
+                    }
+                }
+            }
         }
-        edits.entry(edit.record).or_default().push(sequence);
     });
     let last = Sequence(next.0 - 1);
     match head {
@@ -88,24 +110,25 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>) -> Edits {
     for (edit, sequence) in ids {
         survey.misfit(&LOG, &sequence, format!("it is not found by its edit id {edit}"));
     }
-    for sequences in edits.values_mut() {
-        sequences.sort();
+    for steps in steps.values_mut() {
+        steps.sort_by_key(|(sequence, _)| *sequence);
     }
-    edits
+    steps
 }
 
 /// Takes the entries of erased records out of those that make others, and looks whether they are
 /// empty.
-fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, edits: &mut Edits) {
+fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, steps: &mut Steps) {
     survey.each(&ERASED, tx, |survey, record, erased| {
-        let logged = edits.remove(&record).unwrap_or_default();
-        if erased.record != record || logged.last() != Some(&erased.sequence) {
+        let logged = steps.remove(&record).unwrap_or_default();
+        let last = logged.last().map(|(sequence, _)| *sequence);
+        if erased.record != record || last != Some(erased.sequence) {
             let problem = format!("its last entry in the log is not at {}", erased.sequence);
             survey.misfit(&ERASED, &record, problem);
         }
-        for sequence in logged {
-            let entry = fenced(|| LOG.read(tx)?.expect(&sequence));
-            if entry.is_ok_and(|entry| !entry.at(sequence).edit.changes.is_empty()) {
+        for (sequence, _) in logged.into_iter().filter(|it| matches!(it.1, Step::Edit)) {
+            let edit = edit_at(tx, sequence);
+            if edit.is_ok_and(|edit| !edit.changes.is_empty()) {
                 survey.misfit(&LOG, &sequence, "it holds what was erased");
             }
         }
@@ -113,24 +136,24 @@ fn erased(tx: &ReadTransaction, survey: &mut Survey<'_>, edits: &mut Edits) {
 }
 
 /// Compares each record with what its entries in the log make.
-fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut edits: Edits) {
+fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut steps: Steps) {
     let mut places = BTreeMap::new();
     survey.each(&RECORD, tx, |survey, id, kept| {
-        let logged = edits.remove(&id).unwrap_or_default();
+        let logged = steps.remove(&id).unwrap_or_default();
         let confirmed = match fenced(|| rebuild(id, &kept)) {
             Ok(confirmed) => confirmed,
             Err(error) => return survey.misfit(&RECORD, &id, error.to_string()),
         };
         let record = confirmed.record();
         places.insert((record.table().clone(), id), record.is_active());
-        match replayed(tx, &logged) {
+        match replayed(tx, logged) {
             Ok(made) if made.as_ref() == Some(&confirmed) => {}
             Ok(_) => survey.misfit(&RECORD, &id, "it is not what its entries in the log make"),
             // Told where the log was gone over.
             Err(_) => {}
         }
     });
-    for id in edits.into_keys() {
+    for id in steps.into_keys() {
         survey.misfit(&RECORD, &id, "it is not there, though the log has entries of it");
     }
     let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
@@ -157,14 +180,33 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, mut edits: Edits) {
     }
 }
 
-/// What these entries of the log make.
-fn replayed(tx: &ReadTransaction, logged: &[Sequence]) -> Result<Option<Confirmed>, StoreError> {
-    let entries = fenced(|| {
-        let log = LOG.read(tx)?;
-        let read = |sequence: &Sequence| Ok((*sequence, log.expect(sequence)?.at(*sequence).edit));
-        logged.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
-    })?;
-    replay(entries).map_err(|error| StoreError::Damaged(error.to_string()))
+/// What these entries of the log make of a record.
+fn replayed(
+    tx: &ReadTransaction,
+    logged: Vec<(Sequence, Step)>,
+) -> Result<Option<Confirmed>, StoreError> {
+    let mut made: Option<Confirmed> = None;
+    for (sequence, step) in logged {
+        let edit = match (step, &made) {
+            (Step::Edit, _) => Some(edit_at(tx, sequence)?),
+            (Step::Follow(follow), Some(made)) => follow.edit(made.record()),
+            (Step::Follow(_), None) => None,
+        };
+        // A record that could not follow will not be what is there.
+        let Some(edit) = edit else { return Ok(None) };
+        let next = replay(made, &edit, sequence);
+        made = Some(next.map_err(|error| StoreError::Damaged(error.to_string()))?);
+    }
+    Ok(made)
+}
+
+/// The edit in this place of the log.
+fn edit_at(tx: &ReadTransaction, sequence: Sequence) -> Result<Edit, StoreError> {
+    let entry = fenced(|| LOG.read(tx)?.expect(&sequence))?.at(sequence);
+    match entry.kind {
+        EntryKind::Edit { edit, .. } => Ok(edit),
+        EntryKind::Move(_) => Err(StoreError::Damaged(format!("{sequence} of the log is a move"))),
+    }
 }
 
 fn devices(tx: &ReadTransaction, survey: &mut Survey<'_>) {

@@ -4,8 +4,8 @@ use super::desk::{Desk, Folder, Prepared, not_there};
 use super::quarantine::quarantined;
 use super::session::SessionError;
 use super::{Event, Output, ReplicaMachine};
-use crate::codec::{Digest, Entry, Page, PublicKey, ToDevice, ToServer, edit_digest};
-use crate::gate::{Attestation, RecordFacts, apply, can_read_column};
+use crate::codec::{Digest, Entry, MovedLeg, Page, PublicKey, ToDevice, ToServer, edit_digest};
+use crate::gate::{Attestation, Follow, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
     ActorId, Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Section, Sequence,
@@ -367,6 +367,12 @@ impl ReplicaMachine {
                 Ok(())
             }
             Entry::Erased { table, record, .. } => self.erase(store, desk, now, &table, record),
+            Entry::Moved { sequence, actor, at, legs } => {
+                for leg in legs {
+                    self.moved(desk, word, sequence, (actor, at), leg)?;
+                }
+                Ok(())
+            }
             Entry::Gone { sequence, table, record } => {
                 let folder = desk.folder(&table, record)?;
                 self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
@@ -476,6 +482,33 @@ impl ReplicaMachine {
             Err(error) => {
                 tracing::warn!(%record, %error, "an admitted edit does not fit; asking for the whole record");
                 self.want(table, record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets records follow their owner, who moved.
+    fn moved<S: ReplicaStore>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        word: &Attestation,
+        sequence: Sequence,
+        (actor, at): (ActorId, Timestamp),
+        leg: MovedLeg,
+    ) -> Result<(), StoreError> {
+        let MovedLeg { owner, business_unit, table, records } = leg;
+        desk.fetch(records.iter().map(|record| (table.clone(), *record)))?;
+        let follow = Follow { owner, business_unit, actor, at };
+        for record in records {
+            let folder = desk.folder(&table, record)?;
+            if folder.version().is_some_and(|held| held >= sequence) {
+                // It came whole, and has followed.
+                continue;
+            }
+            match folder.confirmed.as_ref().and_then(|held| follow.edit(held.record())) {
+                Some(edit) => self.confirm(desk, word, (&table, record), edit, sequence)?,
+                // It is not what it was on the server.
+                None => self.want(&table, record),
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConnectionId, Rules, ServerMachine};
+use super::{ConnectionId, Rules, RulesError, ServerMachine};
 use crate::codec::{
     AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo, PurgeReceipt,
     Refusal, ToDevice,
@@ -52,10 +52,13 @@ impl ServerMachine {
             },
             AdminRequest::Change { expected, policy, organization } => {
                 match self.changed_rules(expected, policy.map(|it| *it), organization)? {
-                    Ok(rules) => {
-                        self.set_rules(store, now, rules)?;
-                        AdminAnswer::Changed { epoch: self.meta.policy_epoch }
-                    }
+                    Ok(rules) => match self.set_rules(store, now, rules) {
+                        Ok(()) => AdminAnswer::Changed { epoch: self.meta.policy_epoch },
+                        Err(RulesError::Store(error)) => return Err(error),
+                        Err(error) => {
+                            AdminAnswer::Refused(AdminRefusal::Mistake(error.to_string()))
+                        }
+                    },
                     Err(refusal) => AdminAnswer::Refused(refusal),
                 }
             }

@@ -24,14 +24,16 @@ pub(super) struct Connection {
 pub(super) struct Device {
     pub(super) number: DeviceNumber,
     pub(super) user: UserId,
-    /// The device is told of all entries of the log up to here.
-    pub(super) seen: Sequence,
+    /// The device is told of all of the log up to here.
+    pub(super) seen: LogPlace,
     /// The page after that, where it is the turn of others before it is full.
     pub(super) begun: Option<Begun>,
     /// The record at which a scan under way is: the scope names the last one that was told.
     pub(super) looked: Option<ScanPlace>,
     /// What its rows answer to.
     pub(super) scope: Scope,
+    /// The same as the device was told last.
+    pub(super) told: Scope,
     /// The standings that the scope says it holds rows under.
     pub(super) held: Vec<Reader>,
     /// What it may read now.
@@ -43,13 +45,28 @@ pub(super) struct Device {
     pub(super) named: BTreeSet<DeviceNumber>,
 }
 
+/// A place in the log between two things of which devices are told one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LogPlace {
+    /// Behind this entry.
+    pub(super) sequence: Sequence,
+    /// And behind so many of the records that the next one moves.
+    pub(super) followers: usize,
+}
+
+impl LogPlace {
+    pub(super) fn behind(sequence: Sequence) -> Self {
+        Self { sequence, followers: 0 }
+    }
+}
+
 /// A page of the log that is not full yet.
 #[derive(Debug)]
 pub(super) struct Begun {
-    /// All entries up to here were looked at.
-    pub(super) far: Sequence,
-    /// Those that the device is to be told of; the first, of what counts together.
-    pub(super) told: Vec<Sequence>,
+    /// All up to here was looked at.
+    pub(super) far: LogPlace,
+    /// Behind these places is what the device is to be told of.
+    pub(super) told: Vec<LogPlace>,
 }
 
 impl Connection {
@@ -132,6 +149,11 @@ impl Device {
     /// Whether a scan is under way: the device has not all that it may read, or more.
     pub(super) fn is_turning(&self) -> bool {
         self.scope.target.is_some()
+    }
+
+    /// Whether a scan has ended, and with another scope than the device knows of.
+    pub(super) fn ends_elsewhere(&self) -> bool {
+        !self.is_turning() && self.scope != self.told
     }
 
     /// Whether the device may hold a record with this header. While a scan is under way, what it

@@ -1,16 +1,31 @@
 //! What a device is told: one stream of pages in the order of the log, its own admitted edits among
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
-use super::connection::{Begun, Device};
+use super::connection::{Begun, Device, LogPlace};
+use super::filling::Filling;
 use super::reading::Reading;
 use super::{ConnectionId, Output, PageBounds, ServerMachine};
-use crate::codec::{Entry, Page, ScanPlace, ToDevice, edit_digest};
-use crate::gate::Confirmed;
+use crate::codec::{Entry, MovedLeg, Page, ScanPlace, ToDevice, edit_digest};
+use crate::gate::{Confirmed, Follow};
 use crate::model::{
-    DeviceNumber, Edit, EditId, Header, Op, RecordId, Schema, Section, Sequence, TableName, UserId,
+    DeviceNumber, Edit, EditId, Header, RecordId, Schema, Section, Sequence, TableName, UserId,
     Verdict,
 };
-use crate::sync::{Erased, LogEntry, ServerStore, StoreError};
+use crate::sync::{EntryKind, Erased, Follower, Leg, LogEntry, ServerStore, StoreError};
+
+/// What an entry of the log did to one record.
+#[derive(Clone, Copy)]
+struct News<'a> {
+    sequence: Sequence,
+    table: &'a TableName,
+    record: RecordId,
+    /// The header before, where it changed; `Some(None)`: there was none.
+    #[expect(clippy::option_option, reason = "as in EntryKind: unchanged, or none before")]
+    before: Option<Option<&'a Header>>,
+    after: &'a Header,
+    /// Whether the device did it itself.
+    is_own: bool,
+}
 
 impl ServerMachine {
     /// Sends the device what is next, if there is room.
@@ -39,7 +54,7 @@ impl ServerMachine {
         if !connection.writable {
             return Ok(());
         }
-        if device.seen < head {
+        if device.seen < LogPlace::behind(head) {
             let entries = device.log_page(reading, bounds, head)?;
             if entries.as_ref().is_none_or(|entries| !entries.is_empty()) {
                 connection.writable = false;
@@ -51,7 +66,8 @@ impl ServerMachine {
         if device.is_turning() {
             connection.writable = false;
             let entries = device.scan_page(store, self.rules.schema(), bounds)?;
-            let is_news = !entries.is_empty() || !device.is_turning();
+            // Who turned away and back, and was told nothing in between, is where it was.
+            let is_news = !entries.is_empty() || device.ends_elsewhere();
             let page = if is_news { Some(device.page(store, entries)?) } else { None };
             self.send_page(id, page);
             return Ok(());
@@ -59,7 +75,7 @@ impl ServerMachine {
         // What was queued after the question is answered by the next one.
         if let Some(number) = connection.flush.filter(|_| !waits) {
             connection.flush = None;
-            let watermark = device.seen;
+            let watermark = device.seen.sequence;
             self.send(id, ToDevice::Flushed { number, watermark });
         }
         Ok(())
@@ -130,7 +146,9 @@ impl Device {
         entries: Vec<Entry>,
     ) -> Result<Page, StoreError> {
         let authors = self.authors(store, &entries)?;
-        Ok(Page { entries, watermark: self.seen, scope: self.scope.clone(), authors })
+        let watermark = self.seen.sequence;
+        self.told.clone_from(&self.scope);
+        Ok(Page { entries, watermark, scope: self.scope.clone(), authors })
     }
 
     /// Whose devices wrote the entries, where the session has not said so yet.
@@ -141,7 +159,9 @@ impl Device {
     ) -> Result<Vec<(DeviceNumber, UserId)>, StoreError> {
         let edits = entries.iter().filter_map(|entry| match entry {
             Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => Some(edit),
-            Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } => None,
+            Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } | Entry::Moved { .. } => {
+                None
+            }
         });
         let mut authors = Vec::new();
         for change in edits.flat_map(|edit| &edit.changes) {
@@ -181,90 +201,164 @@ impl Device {
         let begun = self.begun.take();
         let Begun { mut far, mut told } =
             begun.unwrap_or(Begun { far: self.seen, told: Vec::new() });
-        let mut page = Vec::new();
+        let mut page = Filling::default();
         // Anew, for something of it may have been taken back meanwhile.
-        for first in &told {
-            let before = Sequence(first.0.saturating_sub(1));
-            for entry in reading.log_groups(before, 1)?.iter() {
-                self.entry(reading, entry, &mut page)?;
-            }
+        for place in &told {
+            self.step(reading, &reading.log_groups(place.sequence, 1)?, *place, &mut page)?;
         }
-        let mut bytes = page.iter().map(entry_bytes).sum::<usize>();
         for _ in 0..bounds.rounds {
-            let entries = reading.log_groups(far, bounds.looks)?;
-            for group in entries.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
-                if bytes > bounds.bytes || page.len() >= bounds.looks {
-                    self.seen = far;
-                    return Ok(Some(page));
+            let entries = reading.log_groups(far.sequence, bounds.looks)?;
+            let mut looks = 0;
+            for group in entries.chunk_by(LogEntry::is_bound_to) {
+                let end = group.last().map_or(far, |last| LogPlace::behind(last.sequence));
+                while far < end && looks < bounds.looks {
+                    if page.is_full(bounds) {
+                        self.seen = far;
+                        return Ok(Some(page.into_entries()));
+                    }
+                    let before = page.told();
+                    let next = self.step(reading, group, far, &mut page)?;
+                    told.extend((page.told() > before).then_some(far));
+                    far = next;
+                    looks += 1;
                 }
-                let before = page.len();
-                for entry in group {
-                    far = entry.sequence;
-                    self.entry(reading, entry, &mut page)?;
-                }
-                let new = page.get(before..).unwrap_or_default();
-                bytes += new.iter().map(entry_bytes).sum::<usize>();
-                told.extend(group.first().filter(|_| !new.is_empty()).map(|it| it.sequence));
             }
-            if entries.is_empty() || far >= head {
+            if entries.is_empty() || far >= LogPlace::behind(head) {
                 self.seen = far;
-                return Ok(Some(page));
+                return Ok(Some(page.into_entries()));
             }
         }
         self.begun = Some(Begun { far, told });
         Ok(None)
     }
 
-    fn entry<S: ServerStore>(
+    /// Tells what is next behind a place, at the beginning of these entries: edits that count
+    /// together, or one record that is moved. Returns the place behind that.
+    fn step<S: ServerStore>(
         &self,
         reading: &Reading<'_, S>,
-        entry: &LogEntry,
-        page: &mut Vec<Entry>,
+        group: &[LogEntry],
+        from: LogPlace,
+        page: &mut Filling,
+    ) -> Result<LogPlace, StoreError> {
+        let mut place = from;
+        for entry in group {
+            let sequence = entry.sequence;
+            match &entry.kind {
+                EntryKind::Edit { edit, before, after } => {
+                    self.edit(reading, sequence, edit, (before.as_ref(), after), page)?;
+                }
+                EntryKind::Move(moved) => {
+                    if let Some((leg, follower)) = moved.follower(from.followers) {
+                        let follow = moved.follow(leg, entry.at);
+                        self.follower(reading, sequence, follow, (leg, follower), page)?;
+                    }
+                    let followers = from.followers + 1;
+                    if followers < moved.len() {
+                        return Ok(LogPlace { followers, ..from });
+                    }
+                }
+            }
+            place = LogPlace::behind(sequence);
+        }
+        Ok(place)
+    }
+
+    fn edit<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        sequence: Sequence,
+        edit: &Edit,
+        (before, after): (Option<&Option<Header>>, &Header),
+        page: &mut Filling,
     ) -> Result<(), StoreError> {
-        let LogEntry { sequence, edit, before, after, .. } = entry;
-        let (sequence, table, record) = (*sequence, edit.table.clone(), edit.record);
+        let (table, record) = (&edit.table, edit.record);
         let is_own = edit.id.device == self.number;
         if is_own {
             let readable = self.reader.readable(after, edit);
             let check = edit_digest(&readable).map_err(|e| StoreError::Damaged(e.to_string()))?;
             page.push(Entry::Own { sequence, id: edit.id, table: table.clone(), record, check });
         }
+        let before = before.map(Option::as_ref);
+        let news = News { sequence, table, record, before, after, is_own };
+        self.news(reading, &news, page, |current| {
+            // What was taken back meanwhile is not sent any more.
+            let part = self.reader.part_of(after, edit).filter(|_| !is_own)?;
+            let part = self.reader.part_of(current.record().header(), &part)?;
+            Some(Entry::Edit { sequence, edit: unnumbered(part) })
+        })
+    }
+
+    fn follower<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        sequence: Sequence,
+        follow: Follow,
+        (leg, follower): (&Leg, &Follower),
+        page: &mut Filling,
+    ) -> Result<(), StoreError> {
+        let (table, record) = (&leg.table, follower.record);
+        let (before, after) = (leg.before(follower), leg.after(follower));
+        if !self.is_turning()
+            && !self.reader.reads(table, &before)
+            && !self.reader.reads(table, &after)
+        {
+            // A move may concern very many records of which the device knows nothing.
+            return Ok(());
+        }
+        let before = Some(Some(&before));
+        let news = News { sequence, table, record, before, after: &after, is_own: false };
+        self.news(reading, &news, page, |_| {
+            let Follow { owner, business_unit, actor, at } = follow;
+            let (table, records) = (table.clone(), vec![record]);
+            let legs = vec![MovedLeg { owner, business_unit, table, records }];
+            Some(Entry::Moved { sequence, actor, at, legs })
+        })
+    }
+
+    /// What the device is told of a record that an entry of the log changed. `as_news` says it to who
+    /// had the record before, and has it still.
+    fn news<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        news: &News<'_>,
+        page: &mut Filling,
+        as_news: impl FnOnce(&Confirmed) -> Option<Entry>,
+    ) -> Result<(), StoreError> {
+        let News { sequence, table, record, before, after, is_own } = *news;
         let held_before = match before {
-            None => self.may_hold(&table, after),
-            Some(before) => before.as_ref().is_some_and(|it| self.may_hold(&table, it)),
+            None => self.may_hold(table, after),
+            Some(before) => before.is_some_and(|it| self.may_hold(table, it)),
         };
+        let seen = || held_before || is_own || self.reader.reads(table, after);
+        let gone = || Entry::Gone { sequence, table: table.clone(), record };
         let Some(current) = reading.record(record)? else {
             // It was erased, here or later.
             let Some(erased) = reading.store.erased(record)? else { return Ok(()) };
-            let seen = held_before || is_own || self.reader.reads(&table, after);
             if erased.sequence == sequence {
-                let told = seen || erased.authors.contains(&self.number);
+                let told = seen() || erased.authors.contains(&self.number);
                 page.extend(told.then(|| erased.into_entry()));
-            } else if seen && (before.is_some() || self.is_turning()) {
-                page.push(Entry::Gone { sequence, table, record });
+            } else if seen() && (before.is_some() || self.is_turning()) {
+                page.push(gone());
             }
             return Ok(());
         };
         let is_new = matches!(before, Some(None));
-        if !self.reader.reads(&table, current.record().header()) {
-            let seen = held_before || is_own || self.reader.reads(&table, after);
-            if seen && (before.is_some() || is_own || self.is_turning()) {
-                page.push(Entry::Gone { sequence, table, record });
+        if !self.reader.reads(table, current.record().header()) {
+            if seen() && (before.is_some() || is_own || self.is_turning()) {
+                page.push(gone());
             }
         } else if self.is_turning() {
             // An own change of the header may have changed what the device may see of the record.
             page.extend(self.whole(&current).filter(|_| !is_own || before.is_some()));
-        } else if !self.reader.reads(&table, after) {
+        } else if !self.reader.reads(table, after) {
             if held_before {
-                page.push(Entry::Gone { sequence, table, record });
+                page.push(gone());
             }
-        } else if held_before && self.has_turned(&table, before.as_ref(), after) {
+        } else if held_before && self.has_turned(table, before.flatten(), after) {
             page.extend(self.whole(&current));
         } else if held_before || is_new {
-            // What was taken back meanwhile is not sent any more.
-            let part = self.reader.part_of(after, edit).filter(|_| !is_own);
-            let part = part.and_then(|part| self.reader.part_of(current.record().header(), &part));
-            page.extend(part.map(|edit| Entry::Edit { sequence, edit: unnumbered(edit) }));
+            page.extend(as_news(&current));
         } else {
             page.extend(self.whole(&current));
         }
@@ -272,13 +366,7 @@ impl Device {
     }
 
     /// Whether a change of the header changed which columns of the record the device may see.
-    fn has_turned(
-        &self,
-        table: &TableName,
-        before: Option<&Option<Header>>,
-        after: &Header,
-    ) -> bool {
-        let before = before.and_then(Option::as_ref);
+    fn has_turned(&self, table: &TableName, before: Option<&Header>, after: &Header) -> bool {
         before.is_some_and(|before| self.reader.sees_others(table, before, after))
     }
 
@@ -289,8 +377,7 @@ impl Device {
         schema: &Schema,
         bounds: PageBounds,
     ) -> Result<Vec<Entry>, StoreError> {
-        let mut page = Vec::new();
-        let mut bytes = 0;
+        let mut page = Filling::default();
         for _ in 0..bounds.rounds {
             let records = store.scan(self.looked.as_ref(), bounds.looks)?;
             let is_last = records.len() < bounds.looks;
@@ -299,21 +386,20 @@ impl Device {
                 let place = ScanPlace { table, record };
                 self.looked = Some(place.clone());
                 let Some(entry) = self.scanned(schema, confirmed) else { continue };
-                bytes += entry_bytes(&entry);
                 page.push(entry);
                 // The device hears of no place but of one that it may know.
                 self.scope.advance(place);
-                if bytes > bounds.bytes || page.len() >= bounds.looks {
-                    return Ok(page);
+                if page.is_full(bounds) {
+                    return Ok(page.into_entries());
                 }
             }
             if is_last {
                 self.scope.finish();
                 self.looked = None;
-                return Ok(page);
+                break;
             }
         }
-        Ok(page)
+        Ok(page.into_entries())
     }
 
     fn scanned(&self, schema: &Schema, confirmed: &Confirmed) -> Option<Entry> {
@@ -329,18 +415,9 @@ impl Device {
             return if is_there { None } else { self.whole(confirmed) };
         }
         had.clone().next()?;
-        let (sequence, record) = (self.seen.max(confirmed.version()), confirmed.record().id());
+        let (sequence, record) =
+            (self.seen.sequence.max(confirmed.version()), confirmed.record().id());
         Some(Entry::Gone { sequence, table: table.clone(), record })
-    }
-}
-
-/// What an entry takes in a page, roughly.
-fn entry_bytes(entry: &Entry) -> usize {
-    match entry {
-        Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => {
-            32 + 16 * edit.changes.len() + edit.ops().map(Op::size).sum::<usize>()
-        }
-        Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } => 64,
     }
 }
 

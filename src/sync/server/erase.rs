@@ -5,7 +5,7 @@ use crate::codec::{Entry, ToDevice};
 use crate::crdt::Documents;
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{DeviceNumber, Edit, RecordId, Sequence, TableName, Timestamp};
-use crate::sync::{Erased, LogEntry, Operation, ServerMeta, ServerStore, StoreError};
+use crate::sync::{EntryKind, Erased, LogEntry, Operation, ServerMeta, ServerStore, StoreError};
 
 use super::{ConnectionId, ServerMachine, server_edit};
 
@@ -50,7 +50,8 @@ impl ServerMachine {
             };
             let after = header.clone().unwrap_or_default();
             let (before, at, epoch) = (Some(header), now, machine.meta.policy_epoch);
-            let entry = LogEntry { sequence, edit, before, after, at, epoch };
+            let kind = EntryKind::Edit { edit, before, after };
+            let entry = LogEntry { sequence, kind, at, epoch };
             let meta = ServerMeta { head: sequence, ..machine.meta.clone() };
             machine.commit(store, meta, vec![Operation::Erase(Box::new(entry))])
         })?;

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{ServerMachine, server_edit};
+use super::{RulesError, ServerMachine, server_edit};
 use crate::codec::ScanPlace;
 use crate::crdt::{CrdtError, Record};
-use crate::gate::{Admissible, Confirmed, apply, follow_owner, renew};
+use crate::gate::{Admissible, Confirmed, Follow, apply, follow_owner, renew};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
-    ActorId, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Op, Owner, PolicyEpoch, Section,
-    Sequence, Table, Timestamp,
+    ActorId, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Owner, PolicyEpoch, Section, Sequence,
+    Table, Timestamp,
 };
-use crate::sync::{LogEntry, Operation, ServerStore, StoreError};
+use crate::sync::{EntryKind, Follower, Leg, LogEntry, Move, Operation, ServerStore, StoreError};
 
 /// What records have to follow.
 pub(super) struct Following {
@@ -25,21 +25,27 @@ pub(super) struct Following {
 }
 
 impl Following {
-    /// The entries of the log behind `head` by which all records follow.
+    /// The entries of the log behind `head` by which all records follow: one for each that the schema
+    /// concerns, and then one for all whose owners moved.
+    ///
+    /// # Errors
+    /// The store cannot be read, or one of them cannot follow.
     pub(super) fn entries<S: ServerStore>(
         &self,
         machine: &ServerMachine,
         store: &S,
         head: Sequence,
-    ) -> Result<Vec<Operation>, StoreError> {
+    ) -> Result<Vec<Operation>, RulesError> {
         let mut operations = Vec::new();
         if self.moved.is_empty() && !self.columns_move {
             return Ok(operations);
         }
+        let next = |operations: &[Operation]| Sequence(head.0 + operations.len() as u64 + 1);
+        let mut movers = Vec::new();
         let mut place = None;
         loop {
             let records = store.scan(place.as_ref(), PAGE_LOOKS_MAX)?;
-            let Some(last) = records.last() else { return Ok(operations) };
+            let Some(last) = records.last() else { break };
             let (table, record) = (last.record().table().clone(), last.record().id());
             place = Some(ScanPlace { table, record });
             for mut confirmed in records {
@@ -47,57 +53,93 @@ impl Following {
                 else {
                     continue;
                 };
-                for step in [Self::follow_owner, Self::follow_schema] {
-                    let sequence = Sequence(head.0 + operations.len() as u64 + 1);
-                    if let Some(admitted) = step(self, machine, table, confirmed.record(), sequence)
-                    {
-                        let (operation, after) =
-                            append(confirmed, &admitted, sequence, self.now, self.epoch)?;
-                        operations.push(operation);
-                        confirmed = after;
-                    }
+                let sequence = next(&operations);
+                if let Some(admissible) =
+                    self.follow_schema(machine, table, confirmed.record(), sequence)?
+                {
+                    let (operation, after) =
+                        append(confirmed, &admissible, sequence, self.now, self.epoch)?;
+                    operations.push(operation);
+                    confirmed = after;
+                }
+                let owner = confirmed.record().header().owner.as_ref();
+                if owner.is_some_and(|(owner, _)| self.moved.contains_key(owner)) {
+                    movers.push(confirmed);
                 }
             }
         }
+        let moved = self.follow_owners(machine, movers, next(&operations))?;
+        operations.extend(moved);
+        Ok(operations)
     }
 
-    fn follow_owner(
+    /// The entry at this place of the log by which these records follow their owners; `None`: all are
+    /// there already.
+    fn follow_owners(
         &self,
         machine: &ServerMachine,
-        table: &Table,
-        record: &Record,
+        movers: Vec<Confirmed>,
         sequence: Sequence,
-    ) -> Option<Admissible> {
-        let (owner, _) = record.header().owner.as_ref()?;
-        let business_unit = self.moved.get(owner)?.clone();
-        let ops = vec![Op::Own { owner: owner.clone(), business_unit }];
-        let id = server_edit(machine.meta.epoch, sequence);
-        let edit = record.author(table, id, machine.actor, self.now, ops);
-        follow_owner(&machine.rules.roster, record, &edit)
+    ) -> Result<Option<Operation>, StoreError> {
+        let actor = only_here(machine.meta.epoch, sequence);
+        let (mut legs, mut records): (BTreeMap<_, Vec<Follower>>, _) =
+            (BTreeMap::new(), Vec::new());
+        for confirmed in movers {
+            let record = confirmed.record();
+            let Some((owner, from)) = record.header().owner.clone() else { continue };
+            let Some(business_unit) = self.moved.get(&owner).cloned() else { continue };
+            let follow = Follow { owner: owner.clone(), business_unit, actor, at: self.now };
+            let admissible =
+                follow.edit(record).and_then(|it| follow_owner(&machine.rules.roster, record, &it));
+            let Some(admissible) = admissible else { continue };
+            let leg = (owner, from, follow.business_unit, record.table().clone());
+            let follower = Follower::new(record.id(), record.header());
+            legs.entry(leg).or_default().push(follower);
+            records.push(apply(Some(confirmed), &admissible.at(sequence)).map_err(damaged)?);
+        }
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let leg = |((owner, from, to, table), followers)| Leg { owner, from, to, table, followers };
+        let kind = EntryKind::Move(Move { actor, legs: legs.into_iter().map(leg).collect() });
+        let entry = Box::new(LogEntry { sequence, kind, at: self.now, epoch: self.epoch });
+        Ok(Some(Operation::Append { entry, records }))
     }
 
+    /// The edit by which columns of a record move to the sections where the schema has them. `None`:
+    /// they are there.
     fn follow_schema(
         &self,
         machine: &ServerMachine,
         table: &Table,
         record: &Record,
         sequence: Sequence,
-    ) -> Option<Admissible> {
-        let sections = self.columns_move.then(|| record.misplaced(table))?;
-        let fits =
-            |section| record.new_generation(table, section, machine.actor, self.now).is_some();
-        if !sections.iter().all(fits) {
-            // Half of it moved would look as if all had.
-            let (table, record) = (&table.id, record.id());
-            tracing::warn!(%table, %record, "too large to move columns to other sections");
-            return None;
+    ) -> Result<Option<Admissible>, RulesError> {
+        if !self.columns_move {
+            return Ok(None);
         }
-        renewal(record, table, &sections, (machine.meta.epoch, sequence), self.now)
+        let sections = record.misplaced(table);
+        // Left as it is, or moved by halves, it would look as if it had moved.
+        let immovable = |why: String| {
+            let (table, record) = (table.id.clone(), record.id());
+            RulesError::Immovable { table, record, why }
+        };
+        for section in &sections {
+            let written = record.new_generation(table, section, machine.actor, self.now);
+            written.map_err(|oversize| immovable(oversize.to_string()))?;
+        }
+        let place = (machine.meta.epoch, sequence);
+        match renewal(record, table, &sections, place, self.now) {
+            None if !sections.is_empty() => {
+                Err(immovable("written anew it would hold other values".into()))
+            }
+            renewal => Ok(renewal),
+        }
     }
 }
 
-/// Who begins a generation at this place of the log: nobody else, and nowhere else.
-fn beginner(epoch: LogEpoch, sequence: Sequence) -> ActorId {
+/// Who writes what the server does at this place of the log: nobody else, and nowhere else.
+fn only_here(epoch: LogEpoch, sequence: Sequence) -> ActorId {
     let incarnation = epoch.0 ^ sequence.0.rotate_left(32);
     ActorId { device: DeviceNumber::SERVER, incarnation }
 }
@@ -111,9 +153,9 @@ pub(super) fn renewal(
     (epoch, sequence): (LogEpoch, Sequence),
     now: Timestamp,
 ) -> Option<Admissible> {
-    let actor = beginner(epoch, sequence);
+    let actor = only_here(epoch, sequence);
     let changes = sections.iter().map(|section| record.new_generation(table, section, actor, now));
-    let changes = changes.flatten().map(Arc::new).collect();
+    let changes = changes.filter_map(Result::ok).map(Arc::new).collect();
     let (table, id) = (record.table().clone(), server_edit(epoch, sequence));
     renew(record, &Edit { id, table, record: record.id(), atomic: 0, changes })
 }
@@ -126,7 +168,6 @@ pub(super) fn append(
     at: Timestamp,
     epoch: PolicyEpoch,
 ) -> Result<(Operation, Confirmed), StoreError> {
-    let damaged = |error: CrdtError| StoreError::Damaged(error.to_string());
     let header = confirmed.record().header().clone();
     let admitted = admissible.clone().at(sequence);
     let edit = admitted.edit().clone();
@@ -134,6 +175,11 @@ pub(super) fn append(
     let applied = apply(Some(confirmed), &admitted).map_err(damaged)?;
     let confirmed = applied.confirmed().clone();
     let after = confirmed.record().header().clone();
-    let entry = LogEntry { sequence, edit, before, after, at, epoch };
-    Ok((Operation::Append { entry: Box::new(entry), record: Box::new(applied) }, confirmed))
+    let entry = LogEntry { sequence, kind: EntryKind::Edit { edit, before, after }, at, epoch };
+    Ok((Operation::Append { entry: Box::new(entry), records: vec![applied] }, confirmed))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
+fn damaged(error: CrdtError) -> StoreError {
+    StoreError::Damaged(error.to_string())
 }

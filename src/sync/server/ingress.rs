@@ -18,7 +18,9 @@ use crate::model::{
     Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
 };
-use crate::sync::{LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore, StoreError};
+use crate::sync::{
+    EntryKind, LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore, StoreError,
+};
 
 impl ServerMachine {
     /// Judges all change sets that arrived and writes what came of them in one durable commit,
@@ -445,19 +447,17 @@ impl<'a, S: ServerStore> Session<'a, S> {
         match apply(confirmed, &admitted) {
             Ok(applied) => {
                 self.head = sequence;
-                let entry = LogEntry {
-                    sequence,
+                let kind = EntryKind::Edit {
                     edit: admitted.edit().clone(),
                     before: edit.change(&Section::Header).map(|_| before),
                     after: applied.confirmed().record().header().clone(),
-                    at: self.now,
-                    epoch: self.epoch,
                 };
+                let entry = LogEntry { sequence, kind, at: self.now, epoch: self.epoch };
                 self.records.insert(edit.record, Some(applied.confirmed().clone()));
                 self.admitted.insert(edit.id, sequence);
                 self.note_changed(edit);
-                let (entry, record) = (Box::new(entry), Box::new(applied));
-                self.operations.push(Operation::Append { entry, record });
+                let (entry, records) = (Box::new(entry), vec![applied]);
+                self.operations.push(Operation::Append { entry, records });
                 Ok(None)
             }
             Err(error) => {

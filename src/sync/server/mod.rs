@@ -4,6 +4,7 @@ mod admin;
 mod connection;
 mod downlink;
 mod erase;
+mod filling;
 mod following;
 mod generation;
 mod ingress;
@@ -25,7 +26,7 @@ use crate::sync::grant::standing_digest;
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
 pub use generation::HistoryBounds;
-pub use rules::Rules;
+pub use rules::{Rules, RulesError};
 
 use connection::Connection;
 use reading::Recent;
@@ -120,14 +121,14 @@ impl ServerMachine {
     /// Takes up what the store holds. Other rules than last time start a new policy epoch.
     ///
     /// # Errors
-    /// The store cannot be read or written.
+    /// The store cannot be read or written, or a record cannot follow the schema.
     pub fn open<S: ServerStore>(
         store: &mut S,
         identity: Identity,
         rules: Rules,
         now: Timestamp,
         seed: [u8; 32],
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, RulesError> {
         let mut entropy = Entropy::new(seed);
         let actor = ActorId { device: DeviceNumber::SERVER, incarnation: entropy.next_u64() };
         let mut machine = Self {
@@ -159,7 +160,7 @@ impl ServerMachine {
             }
             machine.commit(store, meta, Vec::new())
         })?;
-        machine.note_rules(store, now)?;
+        machine.put_in_force(store, now)?;
         Ok(machine)
     }
 

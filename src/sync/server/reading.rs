@@ -50,11 +50,10 @@ impl<'a, S: ServerStore> Reading<'a, S> {
             return Ok(Arc::clone(known));
         }
         let mut entries = self.store.log_after(after, looks)?;
-        if let Some(last) = entries.last().cloned()
-            && last.edit.atomic > 0
-        {
+        let bound = entries.last().filter(|last| last.edit().is_some_and(|edit| edit.atomic > 0));
+        if let Some(last) = bound.cloned() {
             let next = self.store.log_after(last.sequence, ATOMIC_PARTS_MAX)?;
-            entries.extend(next.into_iter().take_while(|it| it.edit.is_bound_to(&last.edit)));
+            entries.extend(next.into_iter().take_while(|it| it.is_bound_to(&last)));
         }
         let entries = Arc::new(entries);
         self.recent.borrow_mut().log.insert((after, looks), Arc::clone(&entries));

@@ -6,9 +6,35 @@ use super::following::Following;
 use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, Refusal};
 use crate::gate::Roster;
-use crate::model::{BusinessUnitId, Owner, PolicyEpoch, Schema, TeamKind, Timestamp};
+use crate::model::{
+    BusinessUnitId, Owner, PolicyEpoch, RecordId, Schema, TableName, TeamKind, Timestamp,
+};
 use crate::sync::grant::schema_digest;
 use crate::sync::{Operation, ServerStore, StoreError};
+
+/// Why rules are not put in force. What is in force stays, and nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RulesError {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// By the new schema columns belong to other sections, and a record cannot be written anew so.
+    /// Who is not to read a value any more would keep it.
+    #[error(
+        "the schema has columns of `{table}` in other sections than before (`secured` or `group`), and \
+         record {record} cannot follow: {why}. Under the schema of before, shorten the column or \
+         erase the record; then change the schema"
+    )]
+    Immovable {
+        /// The record's table.
+        table: TableName,
+        /// The record.
+        record: RecordId,
+        /// What is too large, and for what; or what else is in the way.
+        why: String,
+    },
+}
 
 /// The tables, the people and what these may do.
 #[derive(Debug)]
@@ -70,15 +96,16 @@ impl ServerMachine {
     /// devices learn what concerns them at once, or are sent away where that fails.
     ///
     /// # Errors
-    /// The store cannot be read or written; the old rules stay in force.
+    /// The store cannot be read or written, or a record cannot follow the schema; the old rules stay
+    /// in force.
     pub fn set_rules<S: ServerStore>(
         &mut self,
         store: &mut S,
         now: Timestamp,
         rules: Rules,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), RulesError> {
         let before = std::mem::replace(&mut self.rules, Arc::new(rules));
-        if let Err(error) = self.note_rules(store, now) {
+        if let Err(error) = self.put_in_force(store, now) {
             self.rules = before;
             return Err(error);
         }
@@ -92,14 +119,27 @@ impl ServerMachine {
         Ok(())
     }
 
-    /// Makes sure that the store holds the present rules, and that its policy epoch stands for
-    /// them. What was looked up after a doubtful write may be of rules that were never in force
-    /// here.
+    /// Makes sure that the store holds the present rules, which are in force here. What was looked up
+    /// after a doubtful write may be of rules that never were.
     pub(super) fn note_rules<S: ServerStore>(
         &mut self,
         store: &mut S,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.put_in_force(store, now).map_err(|error| match error {
+            RulesError::Store(error) => error,
+            // Another server had others meanwhile, and wrote by them.
+            immovable @ RulesError::Immovable { .. } => StoreError::Io(immovable.to_string()),
+        })
+    }
+
+    /// Makes sure that the store holds the present rules, and that its policy epoch stands for them.
+    pub(super) fn put_in_force<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+    ) -> Result<(), RulesError> {
+        let mut immovable = None;
         self.until_certain(|machine| {
             let mut meta = machine.meta.clone();
             if meta.rules == Some(machine.rules.digest) {
@@ -123,10 +163,18 @@ impl ServerMachine {
             let moved = held.moved_to(organization);
             let columns_move = std::mem::replace(&mut meta.schema, schema) != schema;
             let following = Following { moved, columns_move, now, epoch: meta.policy_epoch };
-            let entries = following.entries(machine, store, meta.head)?;
+            let entries = match following.entries(machine, store, meta.head) {
+                Ok(entries) => entries,
+                Err(RulesError::Store(error)) => return Err(error),
+                Err(error) => {
+                    immovable = Some(error);
+                    return Ok(());
+                }
+            };
             meta.head.0 += entries.len() as u64;
             operations.extend(entries);
             machine.commit(store, meta, operations)
-        })
+        })?;
+        immovable.map_or(Ok(()), Err)
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::connection::{Device, Reader};
+use super::connection::{Device, LogPlace, Reader};
 use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, EnrollCode, Refusal, Resume, Scope, ToDevice};
 use crate::gate::Standing;
@@ -101,9 +101,10 @@ impl ServerMachine {
         let device = Device {
             number: row.number,
             user: row.user.clone(),
-            seen: watermark,
+            seen: LogPlace::behind(watermark),
             begun: None,
             looked: None,
+            told: scope.clone(),
             scope,
             held: Vec::new(),
             reader,

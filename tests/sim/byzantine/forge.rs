@@ -174,7 +174,7 @@ impl World {
 
     /// The id of an edit that is in the log.
     fn some_id(&mut self, otherwise: EditId) -> EditId {
-        let ids: Vec<_> = self.disk.file.log.iter().map(|entry| entry.edit.id).collect();
+        let ids: Vec<_> = self.disk.file.deeds.iter().map(|entry| entry.edit.id).collect();
         self.rng.pick(&ids).copied().unwrap_or(otherwise)
     }
 
@@ -216,7 +216,7 @@ impl World {
 
     fn huge(&mut self, edit: Edit) -> Vec<Vec<u8>> {
         let device = edit.id.device;
-        let long = Value::Text("x".repeat(TEXT_BYTES_MAX + self.rng.below(2)));
+        let long = Value::Text("x".repeat(TEXT_BYTES_MAX + self.rng.below(2)).into());
         let ops = match self.rng.below(3) {
             0 => vec![Op::Put { column: name("note"), value: long }],
             1 => vec![Op::Increment { column: name("count"), by: 1 }; CHANGE_OPS_MAX + 1],
@@ -288,7 +288,7 @@ impl World {
                 ToServer::Fetch { table: place.table, record: place.record }
             }
             5 => {
-                let all = self.disk.file.log.iter().map(|it| (it.edit.id, it.edit.record));
+                let all = self.disk.file.deeds.iter().map(|it| (it.edit.id, it.edit.record));
                 ToServer::Ask(all.collect())
             }
             6 => {

@@ -11,7 +11,7 @@ use tidegate::model::{RecordId, TableName};
 use tidegate::sync::StoreError;
 
 pub(crate) use device::{ReplicaDisk, ReplicaFile};
-pub(crate) use server::{ServerDisk, ServerFile};
+pub(crate) use server::{Deed, ServerDisk, ServerFile};
 
 pub(crate) type Key = (TableName, RecordId);
 

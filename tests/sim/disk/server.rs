@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
-use tidegate::gate::{Confirmed, Versions};
+use tidegate::gate::{Applied, Confirmed, Versions};
 use tidegate::model::{
-    DeviceNumber, Edit, EditId, Organization, Policy, RecordId, Sequence, TableName,
+    DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId, Section,
+    Sequence, TableName,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, Erased, LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore,
-    StoreError,
+    Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, RefusedEdit, ServerMeta,
+    ServerStore, StoreError,
 };
 
 use super::{DiskFaults, damaged};
@@ -33,12 +34,51 @@ pub(crate) struct ServerFile {
     pub(crate) log: Vec<LogEntry>,
     /// The log as it would be if nothing were ever erased, for the oracles alone.
     pub(crate) history: Vec<LogEntry>,
+    /// What that did to each record, a move taken apart, for the oracles alone.
+    pub(crate) deeds: Vec<Deed>,
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
     codes: BTreeMap<[u8; 8], PublicKey>,
     standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
     pub(crate) refused: Vec<RefusedEdit>,
     pub(crate) erased: BTreeMap<RecordId, Erased>,
     pub(crate) rules: Option<(Policy, Organization)>,
+}
+
+/// What an entry of the log did to one record.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Deed {
+    pub(crate) sequence: Sequence,
+    pub(crate) edit: Edit,
+    pub(crate) after: Header,
+    pub(crate) epoch: PolicyEpoch,
+}
+
+impl Deed {
+    fn all_of(entry: &LogEntry, records: &[Applied]) -> Vec<Self> {
+        let LogEntry { sequence, epoch, .. } = *entry;
+        match &entry.kind {
+            EntryKind::Edit { edit, after, .. } => {
+                let (edit, after) = (edit.clone(), after.clone());
+                vec![Self { sequence, edit, after, epoch }]
+            }
+            EntryKind::Move(_) => {
+                // No device makes so many in one commit, enrolled or not.
+                let deed = |(part, applied): (u32, &Applied)| {
+                    let record = applied.confirmed().record();
+                    let changes = record.section(&Section::Header).unwrap().changes();
+                    let edit = Edit {
+                        id: EditId { device: DeviceNumber(0), counter: sequence.0, part },
+                        table: record.table().clone(),
+                        record: record.id(),
+                        atomic: 0,
+                        changes: changes.last().cloned().into_iter().collect(),
+                    };
+                    Self { sequence, edit, after: record.header().clone(), epoch }
+                };
+                (u32::MAX / 2..).zip(records).map(deed).collect()
+            }
+        }
+    }
 }
 
 impl ServerFile {
@@ -51,18 +91,24 @@ impl ServerFile {
         self.meta = commit.meta;
         for operation in commit.operations {
             match operation {
-                Operation::Append { entry, record } => {
-                    let place = ScanPlace { table: record.table().clone(), record: record.id() };
-                    self.tables.insert(place.record, place.table.clone());
-                    let confirmed = record.into_confirmed();
-                    let versions = confirmed.versions().clone();
-                    self.records.insert(place, (versions, confirmed.to_edit()));
+                Operation::Append { entry, records } => {
+                    self.deeds.extend(Deed::all_of(&entry, &records));
+                    for record in records {
+                        let (table, id) = (record.table().clone(), record.id());
+                        self.tables.insert(id, table.clone());
+                        let confirmed = record.into_confirmed();
+                        let versions = confirmed.versions().clone();
+                        let place = ScanPlace { table, record: id };
+                        self.records.insert(place, (versions, confirmed.to_edit()));
+                    }
                     self.history.push((*entry).clone());
                     self.log.push(*entry);
                 }
                 Operation::Erase(entry) => {
-                    let (table, record) = (entry.edit.table.clone(), entry.edit.record);
-                    let of_log = self.log.iter_mut().map(|entry| &mut entry.edit);
+                    self.deeds.extend(Deed::all_of(&entry, &[]));
+                    let edit = entry.edit().unwrap();
+                    let (table, record) = (edit.table.clone(), edit.record);
+                    let of_log = self.log.iter_mut().filter_map(LogEntry::edit_mut);
                     let all = of_log.chain(self.refused.iter_mut().map(|it| &mut it.edit));
                     let mut authors = BTreeSet::new();
                     for edit in all.filter(|edit| edit.record == record) {
@@ -134,7 +180,7 @@ impl ServerStore for ServerDisk {
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         self.faults.read()?;
-        let found = self.file.log.iter().find(|entry| entry.edit.id == edit);
+        let found = self.file.log.iter().find(|entry| entry.edit().is_some_and(|it| it.id == edit));
         let found = found.filter(|_| self.planted != Some(Planted::AdmitsTwice));
         Ok(found.map(|entry| entry.sequence))
     }

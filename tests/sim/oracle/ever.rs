@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidegate::model::{Change, ChangeRef, RecordId, Section};
-use tidegate::sync::LogEntry;
 
-use crate::disk::Key;
+use crate::disk::{Deed, Key};
 use crate::people::People;
 use crate::world::{Check, World};
 
@@ -15,11 +14,11 @@ use crate::world::{Check, World};
 pub(crate) struct Ever {
     /// All rules that were in force.
     pub(crate) truths: Vec<People>,
-    /// All entries that were in a log.
-    pub(crate) log: Vec<LogEntry>,
+    /// All that was in a log.
+    pub(crate) log: Vec<Deed>,
     /// Records that were erased.
     pub(crate) erased: BTreeSet<RecordId>,
-    /// Entries of the present log that are in `log`.
+    /// How much of the present log is in `log`.
     followed: usize,
     changes: BTreeMap<(RecordId, Section, ChangeRef), Arc<Change>>,
 }
@@ -34,7 +33,7 @@ impl Ever {
 impl World {
     /// No two changes that ever counted have one actor and number in a section.
     pub(crate) fn follow_log(&mut self) -> Check {
-        let new = self.disk.file.history.get(self.ever.followed..).unwrap_or_default();
+        let new = self.disk.file.deeds.get(self.ever.followed..).unwrap_or_default();
         for entry in new {
             for change in &entry.edit.changes {
                 let key = (entry.edit.record, change.section.clone(), change.id);
@@ -46,7 +45,7 @@ impl World {
             }
             self.ever.log.push(entry.clone());
         }
-        self.ever.followed = self.disk.file.history.len();
+        self.ever.followed = self.disk.file.deeds.len();
         Ok(())
     }
 

@@ -21,6 +21,9 @@ impl World {
             if entry.sequence != Sequence(place) {
                 return Err(format!("place {place} of the log holds {}", entry.sequence));
             }
+        }
+        for entry in &self.disk.file.deeds {
+            let place = entry.sequence;
             let epoch = entry.epoch.0;
             let truth = self.truths.get(&epoch);
             let truth = truth.ok_or_else(|| format!("{place}: no policy of epoch {epoch}"))?;
@@ -45,7 +48,7 @@ impl World {
                 .admit(truth, user, entry.sequence, &entry.edit)
                 .map_err(|e| format!("log {place}, edit {} of {user}: {e}", entry.edit.id))?;
         }
-        for group in self.disk.file.history.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
+        for group in self.disk.file.deeds.chunk_by(|a, b| a.edit.is_bound_to(&b.edit)) {
             let all = group[0].edit.atomic.max(1) as usize;
             let in_order = (0..).zip(group).all(|(part, entry)| entry.edit.id.part == part);
             if group[0].edit.atomic > 0 && (group.len() != all || !in_order) {
@@ -83,10 +86,11 @@ impl World {
             return Err("the log lost a place".into());
         }
         for (entry, was) in file.log.iter().zip(&file.history) {
-            let record = was.edit.record;
             let mut expected = was.clone();
-            if file.erased.contains_key(&record) {
-                expected.edit.changes.clear();
+            if let Some(edit) =
+                expected.edit_mut().filter(|edit| file.erased.contains_key(&edit.record))
+            {
+                edit.changes.clear();
             }
             if *entry != expected {
                 return Err(format!("{} of the log is {entry:?}", was.sequence));

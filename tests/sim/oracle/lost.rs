@@ -12,7 +12,7 @@ impl World {
         let (is_out, is_unknown) = (!self.may_connect(at), self.is_unknown(at));
         let device = &self.devices[at];
         for (id, made) in &device.made {
-            let mut log = self.disk.file.history.iter();
+            let mut log = self.disk.file.deeds.iter();
             // Its number may be another's by now.
             let logged = log.find(|entry| entry.edit.id == *id && !is_unknown);
             let quarantined = quarantined_ops(&device.disk.file.quarantine, *id);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate::codec::{Entry, Page};
+use tidegate::codec::{Entry, MovedLeg, Page};
 use tidegate::model::{DeviceNumber, Edit, RecordId, Section, Sequence, UserId};
 
 use crate::links::End;
@@ -25,7 +25,11 @@ impl World {
                 Entry::Edit { edit, .. } if edit.id.counter != 0 || edit.atomic != 0 => {
                     return Err(format!("{user} is told of which commit {} is", edit.id));
                 }
-                Entry::Edit { sequence, edit } => (edit, self.header_at(*sequence)),
+                Entry::Edit { sequence, edit } => (edit, self.header_at(*sequence, edit.record)),
+                Entry::Moved { sequence, legs, .. } => {
+                    self.check_moved(user, *sequence, legs)?;
+                    continue;
+                }
                 Entry::Whole { record, version } => {
                     self.check_version(user, record, *version)?;
                     (record, Some(Naive::of(record)))
@@ -52,7 +56,9 @@ impl World {
                 return Err(format!("{user} is sent {table} {}", edit.record));
             }
             // An edit of a while ago must not bring what was taken back since.
-            let now = self.header_at(self.head_of(edit.record)).ok_or("a record of no log")?;
+            let now = self
+                .header_at(self.head_of(edit.record), edit.record)
+                .ok_or("a record of no log")?;
             let reads = |column: &str| {
                 people.reads_column(user, table, column, &facts)
                     && people.reads_column(user, table, column, &now.facts())
@@ -68,9 +74,25 @@ impl World {
         Ok(())
     }
 
+    /// Records of which a move is told are told to who may read them after it.
+    fn check_moved(&self, user: &UserId, sequence: Sequence, legs: &[MovedLeg]) -> Check {
+        for leg in legs {
+            for record in &leg.records {
+                let after = self.header_at(sequence, *record).map(|record| record.facts());
+                let after = after.ok_or("a page of a move that is not in the log")?;
+                let owned = (leg.owner.clone(), leg.business_unit.clone());
+                let reads = self.people.reads(user, leg.table.as_str(), &after);
+                if !reads || after.owned != Some(owned) {
+                    return Err(format!("{user} is told that {} {record} moved", leg.table));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What a whole record is numbered by is the last edit of something in it.
     fn check_version(&self, user: &UserId, record: &Edit, version: Sequence) -> Check {
-        let log = self.disk.file.log.iter().rev();
+        let log = self.disk.file.deeds.iter().rev();
         let is_in_it = |edit: &Edit| {
             // What moved to a secured column is gone from where it was, which is seen.
             edit.changes.iter().any(|change| match &change.section {
@@ -89,20 +111,20 @@ impl World {
     }
 
     fn head_of(&self, record: RecordId) -> Sequence {
-        let mut own = self.disk.file.history.iter().filter(|it| it.edit.record == record);
+        let mut own = self.disk.file.deeds.iter().filter(|it| it.edit.record == record);
         own.next_back().map(|entry| entry.sequence).unwrap_or_default()
     }
 
-    /// The record as the log has it after this place.
-    fn header_at(&self, sequence: Sequence) -> Option<Naive> {
-        let log = &self.disk.file.history;
-        let entry = log.iter().find(|entry| entry.sequence == sequence)?;
-        let mut record = Naive::new(entry.edit.table.clone());
-        let own = log.iter().filter(|it| it.edit.record == entry.edit.record);
-        for entry in own.take_while(|entry| entry.sequence <= sequence) {
-            record.add(&entry.edit);
+    /// A record as the log has it after this place, which is about it.
+    fn header_at(&self, sequence: Sequence, record: RecordId) -> Option<Naive> {
+        let own = self.disk.file.deeds.iter().filter(|it| it.edit.record == record);
+        let own: Vec<_> = own.take_while(|deed| deed.sequence <= sequence).collect();
+        let last = own.last().filter(|last| last.sequence == sequence)?;
+        let mut made = Naive::new(last.edit.table.clone());
+        for deed in own {
+            made.add(&deed.edit);
         }
-        Some(record)
+        Some(made)
     }
 
     /// Whether the device asked for the record itself, or its user could read it once, as the

@@ -34,9 +34,11 @@ impl World {
     /// What a device is told of an edit is what the server keeps.
     fn check_verdict(&self, end: End, edit: EditId, verdict: &Verdict) -> Check {
         let file = &self.disk.file;
-        let logged = file.history.iter().find(|entry| entry.edit.id == edit);
-        // Whoever means harm gives an id to several things, also the id of another's edit.
-        let is_out = logged.is_none() || end == End::Byzantine;
+        let logged = file.deeds.iter().find(|entry| entry.edit.id == edit);
+        // Whoever means harm gives an id to several things, also the id of another's edit; and what a
+        // copy said may come to something else in the same round.
+        let is_single = matches!(end, End::Device(at) if !self.devices[at].is_copied);
+        let is_out = logged.is_none() || !is_single;
         let mut denials = file.refused.iter().filter(|refused| refused.edit.id == edit);
         let is_kept = match verdict {
             Verdict::Admitted(sequence) => logged.is_some_and(|it| it.sequence == *sequence),

@@ -1,0 +1,170 @@
+//! The log: what the server admitted, in its order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Follow;
+use crate::model::{
+    ActorId, BusinessUnitId, Edit, Header, Owner, PolicyEpoch, RecordId, Sequence, TableName,
+    Timestamp,
+};
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogEntry {
+    /// Its place.
+    pub sequence: Sequence,
+    /// What it did.
+    pub kind: EntryKind,
+    /// When, by the server's clock.
+    pub at: Timestamp,
+    /// The policy it was admitted under.
+    pub epoch: PolicyEpoch,
+}
+
+/// What an entry of the log did.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all entries are of the large kind")]
+pub enum EntryKind {
+    /// An edit of one record.
+    Edit {
+        /// The edit.
+        edit: Edit,
+        /// The record's header before, where the edit changed it; `None` where it did not.
+        /// A record that the edit created had none: `Some(None)`.
+        before: Option<Option<Header>>,
+        /// The record's header after.
+        after: Header,
+    },
+    /// Owners moved to other business units, and their records followed.
+    Move(Move),
+}
+
+/// Owners who moved to other business units, and the records that followed them. Each replica carries
+/// it out on those that it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// Who writes the change by which a record follows: nobody else, and nowhere else.
+    pub actor: ActorId,
+    /// What followed whom from where to where.
+    pub legs: Vec<Leg>,
+}
+
+/// The records of one table that followed one owner out of one business unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Who moved.
+    pub owner: Owner,
+    /// Out of here.
+    pub from: BusinessUnitId,
+    /// Here.
+    pub to: BusinessUnitId,
+    /// The table of the records.
+    pub table: TableName,
+    /// The records.
+    pub followers: Vec<Follower>,
+}
+
+/// A record that followed its owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follower {
+    /// Which.
+    pub record: RecordId,
+    /// Its header, but for the owner, whom the leg names.
+    header: Header,
+}
+
+impl LogEntry {
+    /// The edit; `None`: it is a move.
+    #[must_use]
+    pub fn edit(&self) -> Option<&Edit> {
+        match &self.kind {
+            EntryKind::Edit { edit, .. } => Some(edit),
+            EntryKind::Move(_) => None,
+        }
+    }
+
+    /// As [`Self::edit`].
+    pub fn edit_mut(&mut self) -> Option<&mut Edit> {
+        match &mut self.kind {
+            EntryKind::Edit { edit, .. } => Some(edit),
+            EntryKind::Move(_) => None,
+        }
+    }
+
+    /// Whether both are parts of one atomic commit.
+    #[must_use]
+    pub fn is_bound_to(&self, other: &Self) -> bool {
+        self.edit().zip(other.edit()).is_some_and(|(edit, other)| edit.is_bound_to(other))
+    }
+
+    /// How many records it may concern.
+    #[must_use]
+    pub fn breadth(&self) -> usize {
+        match &self.kind {
+            EntryKind::Edit { .. } => 1,
+            EntryKind::Move(moved) => moved.len(),
+        }
+    }
+}
+
+impl Move {
+    /// How many records followed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.legs.iter().map(|leg| leg.followers.len()).sum()
+    }
+
+    /// Whether none did.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The records, in their order.
+    pub fn followers(&self) -> impl Iterator<Item = (&Leg, &Follower)> {
+        self.legs.iter().flat_map(|leg| leg.followers.iter().map(move |follower| (leg, follower)))
+    }
+
+    /// The record in this place, from 0.
+    #[must_use]
+    pub fn follower(&self, mut place: usize) -> Option<(&Leg, &Follower)> {
+        for leg in &self.legs {
+            match leg.followers.get(place) {
+                Some(follower) => return Some((leg, follower)),
+                None => place -= leg.followers.len(),
+            }
+        }
+        None
+    }
+
+    /// How the records of one of the legs follow, where the entry was made at this time.
+    #[must_use]
+    pub fn follow(&self, leg: &Leg, at: Timestamp) -> Follow {
+        let (owner, business_unit) = (leg.owner.clone(), leg.to.clone());
+        Follow { owner, business_unit, actor: self.actor, at }
+    }
+}
+
+impl Leg {
+    /// The header of one of the records before.
+    #[must_use]
+    pub fn before(&self, follower: &Follower) -> Header {
+        let owner = Some((self.owner.clone(), self.from.clone()));
+        Header { owner, ..follower.header.clone() }
+    }
+
+    /// The header of one of the records after.
+    #[must_use]
+    pub fn after(&self, follower: &Follower) -> Header {
+        let owner = Some((self.owner.clone(), self.to.clone()));
+        Header { owner, ..follower.header.clone() }
+    }
+}
+
+impl Follower {
+    /// A record that had this header.
+    #[must_use]
+    pub fn new(record: RecordId, before: &Header) -> Self {
+        Self { record, header: Header { owner: None, ..before.clone() } }
+    }
+}
