@@ -79,6 +79,7 @@ struct Sum {
     failed: Vec<(u64, Faults, String)>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "it says how long it took")]
 fn main() -> ExitCode {
     let options = match Options::read(std::env::args().skip(1)) {
         Ok(options) => options,
@@ -108,9 +109,9 @@ fn main() -> ExitCode {
     let mut sum = sum.into_inner().unwrap();
     sum.failed.sort_by_key(|(seed, ..)| *seed);
     if json {
-        print_json(&sum, took)
+        print_json(&sum, took);
     } else {
-        print_table(&sum, took)
+        print_table(&sum, took);
     }
     // Each takes some dozens of runs.
     for (seed, faults, _) in sum.failed.iter().take(10) {

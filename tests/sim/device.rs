@@ -149,7 +149,7 @@ impl World {
         self.stop_device(at);
         self.note(|| format!("device {at} lost its power"));
         if self.rng.chance(70) {
-            self.open_device(at)?
+            self.open_device(at)?;
         }
         Ok(true)
     }

@@ -123,53 +123,6 @@ fn write_over_a_column_that_moves(seed: u64, is_new: bool) {
     assert_eq!(*held.record().columns(), set("second"), "seed {seed}");
 }
 
-/// A backup was made before the first device enrolled. The server that was restored from it gave the
-/// same number again, to another device: edit ids of the two were the same.
-#[test]
-fn a_restored_server_gives_no_number_again_although_its_backup_holds_no_device() {
-    let mut world = quiet(3);
-    world.back_up().unwrap();
-    world.settle().unwrap();
-    let before: Vec<_> = world.disk.file.devices.keys().copied().collect();
-    world.restore_server().unwrap();
-    let mut late = world.new_device();
-    late.user = world.devices[0].user.clone();
-    world.devices.push(late);
-    world.settle().unwrap();
-    let after: Vec<_> = world.disk.file.devices.keys().copied().collect();
-    assert!(!after.is_empty() && after.iter().all(|number| !before.contains(number)));
-}
-
-/// A column of a new record moved to another section, and the user wrote it again there before the
-/// server had the first value. That was written anew beside the second one, and could win over it.
-#[test]
-fn what_is_written_over_stays_so_when_its_column_has_moved() {
-    for seed in 1..20 {
-        let mut world = quiet(seed);
-        world.change_rules(all_may).unwrap();
-        world.settle().unwrap();
-        world.part_all();
-        let record = world.random_id();
-        let set = |value: &str| [(name("note"), Value::Text(value.into()))].into();
-        let intent = Intent::Create { owner: None, columns: set("first") };
-        let create = Draft { table: name("order"), record, intent };
-        world.app_commits(0, vec![create], false).unwrap();
-        let moves = |people: &mut People, _: &mut Rng| {
-            people.of_order("note").group = None;
-            "a column changes groups"
-        };
-        world.change_rules(moves).unwrap();
-        world.connect(0).unwrap();
-        while world.devices[0].disk.file.meta.schema != world.people.schema {
-            world.deliver_up_somewhere().unwrap();
-            world.deliver_down_somewhere().unwrap();
-        }
-        let change = Draft { table: name("order"), record, intent: Intent::Set(set("second")) };
-        world.app_commits(0, vec![change], false).unwrap();
-        assert_eq!(world.ends_well(), Ok(()), "seed {seed}");
-    }
-}
-
 /// It showed the code with which it had enrolled, and the server took it for one whose answer had been
 /// lost.
 #[test]

@@ -36,9 +36,9 @@ impl World {
             if let Some((up, _)) = link.silent.filter(|(_, until)| *until <= now) {
                 // Nothing of what was sent into the silence was heard.
                 if up {
-                    link.up.clear()
+                    link.up.clear();
                 } else {
-                    link.down.clear()
+                    link.down.clear();
                 }
                 link.silent = None;
                 (link.up_ends, link.down_ends) = (true, true);

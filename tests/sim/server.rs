@@ -9,6 +9,7 @@ use tidegate::sync::server::{ConnectionId, HistoryBounds, PageBounds, RulesError
 use tidegate::sync::{ServerMeta, StoreError};
 
 use crate::device::Impostor;
+use crate::links::End;
 use crate::people::People;
 use crate::planted::Planted;
 use crate::world::{Check, START_MILLIS, World};
@@ -260,7 +261,10 @@ impl World {
         for at in 0..self.devices.len() {
             self.drop_link(at);
         }
-        for id in std::mem::take(&mut self.links).into_keys() {
+        for (id, link) in std::mem::take(&mut self.links) {
+            if let End::Device(at) = link.end {
+                self.old_sessions.push((at, link.said));
+            }
             if let Some(server) = &mut self.server {
                 server.disconnected(ConnectionId(id));
             }

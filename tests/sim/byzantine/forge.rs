@@ -126,8 +126,7 @@ impl World {
             }
             _ => match table.id.as_str() {
                 "order" => {
-                    let column =
-                        name(*self.rng.pick(&["title", "note", "cost", "margin"]).unwrap());
+                    let column = name(self.rng.pick(&["title", "note", "cost", "margin"]).unwrap());
                     vec![Op::Put { column, value: self.value() }]
                 }
                 "sheet" => vec![Op::Increment { column: name("count"), by: 1 }],
@@ -143,7 +142,7 @@ impl World {
         let other = self.rng.pick(&known).copied().unwrap_or_default();
         let other = if self.rng.chance(20) { DeviceNumber::SERVER } else { other };
         let mut claimed = edit.id.device;
-        let ways = 1 + self.rng.below(7);
+        let ways = if self.rng.chance(50) { 7 } else { 1 + self.rng.below(7) };
         if ways & 1 != 0 {
             edit.id.device = other;
         }
@@ -278,7 +277,7 @@ impl World {
         let records: Vec<_> = self.disk.file.records.keys().cloned().collect();
         let place = self.rng.pick(&records).cloned();
         let message = match self.rng.below(9) {
-            0 => return vec![(0..self.rng.below(64)).map(|_| self.rng.next() as u8).collect()],
+            0 => return vec![self.rng.seed()[..self.rng.below(32)].to_vec()],
             1 => return vec![Vec::new()],
             2 => ToServer::Hello(Box::<Resume>::default()),
             3 => ToServer::Enroll { code: vec![7; 80], name: "again".into() },

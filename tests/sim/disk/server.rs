@@ -234,7 +234,7 @@ impl ServerStore for ServerDisk {
         self.faults.read()?;
         let mut found = self.file.devices.values().find(|device| device.key == *key).cloned();
         if self.planted == Some(Planted::WelcomesRevoked) {
-            found.iter_mut().for_each(|device| device.revoked = false);
+            found = found.map(|device| DeviceRow { revoked: false, ..device });
         }
         Ok(found)
     }

@@ -25,7 +25,7 @@ impl World {
                 if link.pages > link.asked {
                     return Err(format!("{id} is sent a page while another is on its way"));
                 }
-                self.check_size(page)
+                check_size(page)
             }
             _ => Ok(()),
         }
@@ -57,14 +57,6 @@ impl World {
         } else {
             Err(format!("of {edit} is told {verdict:?}, which is not kept"))
         }
-    }
-
-    /// A page keeps to its bounds, but for the last thing in it and what counts together with it.
-    fn check_size(&self, page: &Page) -> Check {
-        if page.entries.len() > PAGE_EDITS_MAX {
-            return Err(format!("a page of {} entries", page.entries.len()));
-        }
-        Ok(())
     }
 
     /// Nothing that is sent is larger than a frame, and no queue grows without end.
@@ -100,3 +92,9 @@ impl World {
 
 /// Messages that are on their way in one direction at the most, in worlds of this size.
 const QUEUE_MAX: usize = 400;
+
+/// A page names no more than it may.
+fn check_size(page: &Page) -> Check {
+    let entries = page.entries.len();
+    if entries > PAGE_EDITS_MAX { Err(format!("a page of {entries} entries")) } else { Ok(()) }
+}
