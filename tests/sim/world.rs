@@ -192,6 +192,10 @@ impl World {
         self.figures.shares = shares.count() as u64;
         let ops = self.disk.file.log.iter().filter_map(LogEntry::edit).flat_map(Edit::ops);
         self.figures.parts = ops.filter(|op| op.merging_type().is_some()).count() as u64;
+        let harmful = self.byzantine.as_ref().map(|it| it.number);
+        let deeds = self.disk.file.deeds.iter();
+        let admitted = deeds.filter(|deed| Some(deed.edit.id.device) == harmful).count();
+        self.figures.byzantine_admitted = admitted as u64;
         self.figures.simulated_millis = u64::try_from(self.now - START_MILLIS).unwrap();
         self.figures.device_millis = self.figures.simulated_millis * self.devices.len() as u64;
     }
