@@ -10,10 +10,11 @@ use tidegate::model::{
 use tidegate::sync::replica::{Draft, EditError, Intent};
 use tidegate::sync::{Quarantined, StoreError};
 
-use crate::memory::Key;
+use crate::device::{Made, Once};
+use crate::disk::Key;
 use crate::merge::Naive;
-use crate::people::{SECURED, TABLES, TEAMS, USERS, name};
-use crate::world::{Check, Made, World};
+use crate::people::{ADDED, SECURED, TABLES, TEAMS, USERS, name};
+use crate::world::{Check, World};
 
 const CODES: [&str; 4] = ["k0", "k1", "k2", "k3"];
 
@@ -32,7 +33,12 @@ impl World {
             return Ok(());
         }
         self.note(|| format!("device {at} edits {drafts:?}"));
-        let (time, atomic) = (self.device_time(at), self.rng.chance(40));
+        let atomic = self.rng.chance(40);
+        self.app_commits(at, drafts, atomic)
+    }
+
+    pub(crate) fn app_commits(&mut self, at: usize, drafts: Vec<Draft>, atomic: bool) -> Check {
+        let time = self.device_time(at);
         let device = &mut self.devices[at];
         let result =
             device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, atomic);
@@ -50,14 +56,15 @@ impl World {
     }
 
     /// Takes edits that are pending and were not known to be made.
-    fn adopt_new(&mut self, at: usize) -> Vec<EditId> {
+    pub(crate) fn adopt_new(&mut self, at: usize) -> Vec<EditId> {
         let device = &mut self.devices[at];
         let mut new = Vec::new();
         for edit in device.disk.file.pending.values() {
             if let Entry::Vacant(entry) = device.made.entry(edit.id) {
                 let ops = edit.ops().cloned().collect();
                 let (record, dealt_with) = (edit.record, Vec::new());
-                entry.insert(Made { ops, creates: creates(edit), record, dealt_with });
+                let (creates, once) = (creates(edit), Once::Exactly);
+                entry.insert(Made { ops, creates, record, dealt_with, once });
                 new.push(edit.id);
             }
         }
@@ -93,6 +100,11 @@ impl World {
 
     fn edit_refused(&mut self, at: usize, error: &EditError) -> Check {
         self.note(|| format!("not made: {error}"));
+        if self.devices[at].disk.faults.is_off.get() {
+            // It may have been written, and nobody was told.
+            self.adopt_new(at);
+            return self.lost_power(at).map(drop);
+        }
         match error {
             EditError::Store(StoreError::Damaged(_)) | EditError::Damaged(_) => {
                 Err(format!("device {at} cannot edit: {error}"))
@@ -156,6 +168,7 @@ impl World {
                         let ops = self.parts(at, &key);
                         return draft(key, Intent::Ops(ops));
                     }
+                    "customer" if self.rng.chance(30) => self.added(at, "customer"),
                     _ => Columns::from([(name("note"), self.value())]),
                 };
                 draft(key, Intent::Set(columns))
@@ -233,7 +246,7 @@ impl World {
         }
     }
 
-    fn random_id(&mut self) -> RecordId {
+    pub(crate) fn random_id(&mut self) -> RecordId {
         let mut random = [0; 10];
         random.copy_from_slice(&self.rng.seed()[..10]);
         RecordId::new(self.time(), random)
@@ -294,6 +307,9 @@ impl World {
                 columns.insert(name(column), self.value());
             }
         }
+        if self.rng.chance(30) {
+            columns.extend(self.added(at, "order"));
+        }
         if self.rng.chance(25) {
             let rows = self.devices[at].disk.file.rows.keys();
             let customers: Vec<_> =
@@ -304,8 +320,19 @@ impl World {
         columns
     }
 
+    /// A column that came with a later schema, where the device has that.
+    fn added(&mut self, at: usize, table: &str) -> Columns {
+        let schema = &self.devices[at].disk.file.meta.schema;
+        let known: Vec<_> = ADDED
+            .into_iter()
+            .filter(|id| schema.table(table).is_some_and(|table| table.column(id).is_some()))
+            .collect();
+        let found = self.rng.pick(&known).copied();
+        found.map(|id| (name(id), self.value())).into_iter().collect()
+    }
+
     /// Mostly one that nobody wrote before.
-    fn value(&mut self) -> Value {
+    pub(crate) fn value(&mut self) -> Value {
         match self.rng.below(10) {
             0 => Value::Null,
             1 => Value::Text("same".into()),
@@ -390,7 +417,13 @@ impl World {
     pub(crate) fn follow_reconsidered(&mut self, at: usize, before: Vec<Quarantined>) -> Check {
         // Some may have been there for a moment only.
         let passed = std::mem::take(&mut self.devices[at].passed);
-        let before = before.into_iter().chain(passed);
+        let mut before: Vec<_> = before.into_iter().chain(passed).collect();
+        // Where the power went nobody was told of them.
+        for entry in std::mem::take(&mut self.devices[at].disk.refused) {
+            if !before.contains(&entry) {
+                before.push(entry);
+            }
+        }
         let file = &self.devices[at].disk.file;
         let mut after = file.quarantine.clone();
         let mut left = Vec::new();
@@ -421,7 +454,7 @@ impl World {
             }
         }
         // What was erased is gone from quarantine too.
-        went.retain(|record, _| !self.disk.file.erased.contains_key(record));
+        went.retain(|record, _| !self.ever.erased.contains(record));
         // Of a create of a record that is there by now only values count, where they are others.
         went.retain(|record, ops| !ops.is_empty() && !created.contains(record));
         if went.is_empty() { Ok(()) } else { Err(format!("device {at}: {went:?} left quarantine")) }

@@ -1,7 +1,7 @@
 //! Judges the log after the fact: was each edit allowed at its place, under the policy then in
 //! force? And did edits of one device on one record keep their order?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
     Columns, DeviceNumber, Edit, EditId, Op, Organization, RecordId, RecordState, Section,
@@ -10,7 +10,7 @@ use tidegate::model::{
 
 use crate::app::put;
 use crate::merge::{Naive, add_part};
-use crate::people::{People, SECURED};
+use crate::people::People;
 use crate::world::Check;
 
 #[derive(Default)]
@@ -162,7 +162,7 @@ impl Judge {
             .filter(|(_, value)| matches!(value, Value::Lookup(_)))
             .map(|(_, value)| self.target(value))
             .collect();
-        people.may_create(user, new, &secured(edit), &looked_up)
+        people.may_create(user, new, &secured(people, edit), &looked_up)
     }
 
     fn changed(&self, people: &People, user: &UserId, edit: &Edit, old: &Naive) -> Check {
@@ -185,7 +185,7 @@ impl Judge {
                     .filter(|value| matches!(value, Value::Lookup(_)))
                     .map(|value| self.target(value))
                     .collect();
-                people.may_write(user, old, &secured(edit), !changed.is_empty(), &looked_up)
+                people.may_write(user, old, &secured(people, edit), !changed.is_empty(), &looked_up)
             }
             [Op::State(RecordState::Deleted)] => people.may_delete(user, old),
             [Op::Own { owner, business_unit }] => {
@@ -206,10 +206,11 @@ impl Judge {
 
     /// Of two edits of one device on one section of a record, the later knows the earlier: what
     /// someone writes over their own value is never undone by it. (Not so for secured columns,
-    /// which may be written without being read.)
-    pub(crate) fn check_order(&self) -> Check {
+    /// which may be written without being read.) Devices that were copied, or mean harm, are not
+    /// held to it.
+    pub(crate) fn check_order(&self, careless: &BTreeSet<DeviceNumber>) -> Check {
         let mut last: BTreeMap<(DeviceNumber, RecordId, Section), &Edit> = BTreeMap::new();
-        for edit in &self.edits {
+        for edit in self.edits.iter().filter(|edit| !careless.contains(&edit.id.device)) {
             for change in
                 edit.changes.iter().filter(|it| !matches!(it.section, Section::Secured(_)))
             {
@@ -220,7 +221,10 @@ impl Judge {
                 let before = earlier.change(&change.section).unwrap().id;
                 let is_there = record.holds(&change.section, before);
                 if is_there && !record.knows(&change.section, change.id, before) {
-                    return Err(format!("{} does not know {}", edit.id, earlier.id));
+                    return Err(format!(
+                        "{} does not know {}: {edit:?}, {earlier:?}",
+                        edit.id, earlier.id
+                    ));
                 }
                 // Numbers follow the order in which edits were made.
                 if earlier.id > edit.id {
@@ -236,8 +240,7 @@ fn is_lookup(edit: &Edit, column: &str) -> bool {
     edit.table.as_str() == "order" && column == "customer"
 }
 
-fn secured(edit: &Edit) -> Vec<String> {
+fn secured(people: &People, edit: &Edit) -> Vec<String> {
     let columns = edit.ops().filter_map(put).map(|(column, _)| column.to_string());
-    let order = edit.table.as_str() == "order";
-    columns.filter(|column| order && SECURED.contains(&column.as_str())).collect()
+    columns.filter(|column| people.is_secured(edit.table.as_str(), column)).collect()
 }

@@ -3,34 +3,87 @@
 
 use std::collections::VecDeque;
 
-use tidegate::codec::{Refusal, Scope, ToDevice, ToServer, decode_message, encode_message};
-use tidegate::sync::StoreError;
-use tidegate::sync::replica::{Output, ReplicaMachine, SessionError};
-use tidegate::sync::server::{ConnectionId, Output as ServerOutput, ServerMachine};
+use tidegate::codec::{Refusal, Scope, ToDevice, ToServer, decode_message};
+use tidegate::sync::server::ConnectionId;
 
 use crate::rng::Rng;
 use crate::world::{Check, World};
 
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Device(usize),
+    /// Nobody: what this device said once is said again.
+    Echo(usize),
+    /// The device that means harm.
+    Byzantine,
+}
+
 pub(crate) struct Link {
-    device: usize,
-    up: VecDeque<Vec<u8>>,
-    down: VecDeque<Vec<u8>>,
+    pub(crate) end: End,
+    pub(crate) up: VecDeque<Vec<u8>>,
+    pub(crate) down: VecDeque<Vec<u8>>,
     /// Nothing more can be sent to the server, which will see the end after what is on its way.
-    up_ends: bool,
-    down_ends: bool,
+    pub(crate) up_ends: bool,
+    pub(crate) down_ends: bool,
     /// Whether the server knows of the connection.
-    at_server: bool,
-    /// Pages that the server waits for.
-    pages: u32,
+    pub(crate) at_server: bool,
+    /// Whether the server waits until the last page is on its way.
+    pub(crate) pages: u32,
+    /// What the device asked for, each of which is answered by a page of its own.
+    pub(crate) asked: u32,
     /// What the last page said of what the device holds.
-    scope: Option<Scope>,
+    pub(crate) scope: Option<Scope>,
+    /// Nothing arrives before this time.
+    pub(crate) held_until: i64,
+    /// The direction that is silent, up or down, and until when the other is not.
+    pub(crate) silent: Option<(bool, i64)>,
+    /// All that the device said.
+    pub(crate) said: Vec<Vec<u8>>,
+    /// Of the server's certificate.
+    pub(crate) serial: u64,
 }
 
 impl Link {
-    pub(crate) fn new(device: usize) -> Self {
-        let (up, down) = Default::default();
+    pub(crate) fn new(end: End) -> Self {
+        let (up, down, said) = Default::default();
         let (up_ends, down_ends, at_server) = (false, false, true);
-        Self { device, up, down, up_ends, down_ends, at_server, pages: 0, scope: None }
+        let (pages, asked, scope, held_until, silent) = (0, 0, None, 0, None);
+        Self {
+            end,
+            up,
+            down,
+            up_ends,
+            down_ends,
+            at_server,
+            pages,
+            asked,
+            scope,
+            held_until,
+            silent,
+            said,
+            serial: 0,
+        }
+    }
+
+    /// Ends it on both sides; of what is on its way only the beginning arrives.
+    pub(crate) fn cut(&mut self, rng: &mut Rng) {
+        self.up.truncate(rng.below(self.up.len() + 1));
+        self.down.truncate(rng.below(self.down.len() + 1));
+        (self.up_ends, self.down_ends) = (true, true);
+    }
+
+    fn brings_up(&self, now: i64) -> bool {
+        let moves = !self.up.is_empty() || self.up_ends;
+        self.at_server && moves && self.is_open(now, true)
+    }
+
+    fn brings_down(&self, now: i64) -> bool {
+        (!self.down.is_empty() || self.down_ends) && self.is_open(now, false)
+    }
+
+    fn is_open(&self, now: i64, up: bool) -> bool {
+        self.held_until <= now && self.silent.is_none_or(|(silent, _)| silent != up)
     }
 
     pub(crate) fn server_is_gone(&mut self, rng: &mut Rng) {
@@ -40,28 +93,26 @@ impl Link {
         self.down.truncate(rng.below(self.down.len() + 1));
         self.down_ends = true;
     }
-
-    fn is_over(&self, held: bool) -> bool {
-        !self.at_server && !held
-    }
 }
 
 impl World {
-    fn link_with(&mut self, found: impl Fn(&Link) -> bool) -> Option<u64> {
+    pub(crate) fn link_with(&mut self, found: impl Fn(&Link) -> bool) -> Option<u64> {
         let ids: Vec<_> =
             self.links.iter().filter(|(_, link)| found(link)).map(|(id, _)| *id).collect();
         self.rng.pick(&ids).copied()
     }
 
     pub(crate) fn deliver_up_somewhere(&mut self) -> Check {
-        match self.link_with(|link| link.at_server && (!link.up.is_empty() || link.up_ends)) {
+        let now = self.now;
+        match self.link_with(|link| link.brings_up(now)) {
             Some(id) => self.deliver_up(id),
             None => Ok(()),
         }
     }
 
     pub(crate) fn deliver_down_somewhere(&mut self) -> Check {
-        match self.link_with(|link| !link.down.is_empty() || link.down_ends) {
+        let now = self.now;
+        match self.link_with(|link| link.brings_down(now)) {
             Some(id) => self.deliver_down(id),
             None => Ok(()),
         }
@@ -71,17 +122,6 @@ impl World {
         match self.link_with(|link| link.at_server && link.pages > 0) {
             Some(id) => self.writable(id),
             None => Ok(()),
-        }
-    }
-
-    pub(crate) fn cut_somewhere(&mut self) {
-        if let Some(id) = self.link_with(|link| !link.up_ends || !link.down_ends) {
-            self.note(|| format!("link {id} is cut"));
-            self.figures.cuts += 1;
-            let link = self.links.get_mut(&id).unwrap();
-            link.up.truncate(self.rng.below(link.up.len() + 1));
-            link.down.truncate(self.rng.below(link.down.len() + 1));
-            (link.up_ends, link.down_ends) = (true, true);
         }
     }
 
@@ -140,10 +180,29 @@ impl World {
             self.forget_links();
             return Ok(());
         };
-        let message: ToServer = decode_message(&bytes).map_err(|e| format!("to server: {e}"))?;
+        let (end, message) = (link.end, decode_message::<ToServer>(&bytes));
+        let message = match message {
+            Ok(message) => message,
+            Err(error) if matches!(end, End::Device(_)) => {
+                return Err(format!("to server: {error}"));
+            }
+            // As the shell does.
+            Err(error) => {
+                return self.server_closes(id, Refusal::Protocol(error.to_string()));
+            }
+        };
+        let asks = matches!(
+            message,
+            ToServer::Fetch { .. } | ToServer::Hello(_) | ToServer::Enroll { .. }
+        );
+        link.asked += u32::from(asks);
+        if let (End::Echo(_) | End::Byzantine, ToServer::Push(set)) = (end, &message) {
+            self.note_carried(set);
+        }
         self.figures.messages += 1;
         self.note(|| format!("{id} up {}", up_text(&message)));
         self.digest(&bytes);
+        let message = self.tampered_up(message);
         let server = self.server.as_mut().unwrap();
         let result = server.received(&mut self.disk, time, ConnectionId(id), message);
         self.server_result(result)
@@ -151,46 +210,34 @@ impl World {
 
     fn deliver_down(&mut self, id: u64) -> Check {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        let at = link.device;
-        let time = self.device_time(at);
-        let is_current = self.devices[at].link == Some(id);
-        let link = self.links.get_mut(&id).unwrap();
-        let Some(bytes) = link.down.pop_front().filter(|_| is_current) else {
-            link.down.clear();
-            if is_current {
-                self.drop_link(at);
+        let at = match link.end {
+            End::Device(at) if self.devices[at].link == Some(id) => at,
+            End::Byzantine => return self.deliver_to_byzantine(id),
+            End::Device(_) | End::Echo(_) => {
+                link.down.clear();
+                link.down_ends = false;
+                self.forget_links();
+                return Ok(());
             }
-            self.forget_links();
+        };
+        let Some(bytes) = link.down.pop_front() else {
+            self.drop_link(at);
             return Ok(());
         };
+        let time = self.device_time(at);
         let message: ToDevice = decode_message(&bytes).map_err(|e| format!("to device: {e}"))?;
         self.figures.messages += 1;
         self.note(|| format!("{id} down to {at} {}", down_text(&message)));
         self.digest(&bytes);
+        let message = self.tampered_down(at, message);
         let device = &mut self.devices[at];
         let Some(machine) = &mut device.machine else { return Ok(()) };
         let refused = device.disk.file.quarantine.clone();
+        device.disk.refused.clear();
         // An error is told as the last output as well.
         let _ = machine.received(&mut device.disk, time, message);
         self.drain_device(at)?;
         self.follow_reconsidered(at, refused)
-    }
-
-    fn session_error(&mut self, at: usize, error: &SessionError) -> Check {
-        self.note(|| format!("device {at} ends its session: {error}"));
-        match error {
-            // In calm it is one that was on its way.
-            SessionError::Refused(Refusal::Trouble(_) | Refusal::NoSuchUser(_)) => Ok(()),
-            SessionError::Store(StoreError::Damaged(_)) => Err(format!("device {at}: {error}")),
-            SessionError::Store(_) if !self.calm => {
-                if self.rng.chance(50) {
-                    self.crash_device(at)
-                } else {
-                    Ok(())
-                }
-            }
-            _ => Err(format!("device {at}: its session ends: {error}")),
-        }
     }
 
     /// The device's side of its connection is gone.
@@ -206,117 +253,46 @@ impl World {
         self.forget_links();
     }
 
-    fn forget_links(&mut self) {
-        let devices = &self.devices;
-        self.links.retain(|id, link| !link.is_over(devices[link.device].link == Some(*id)));
+    /// The device gave its connection up, and the server does not know.
+    pub(crate) fn abandon_link(&mut self, at: usize) {
+        let device = &mut self.devices[at];
+        if let Some(machine) = &mut device.machine {
+            machine.disconnected();
+        }
+        if let Some(link) = device.link.take().and_then(|id| self.links.get_mut(&id)) {
+            link.down.clear();
+        }
+        self.forget_links();
     }
 
-    /// No two changes of a section have one actor and number.
-    pub(crate) fn check_actors(&mut self, at: usize) -> Check {
-        let violation = self.devices[at].disk.violation.take();
-        violation.map_or(Ok(()), |text| Err(format!("device {at}: {text}")))
-    }
-
-    /// Takes what the device wants sent and told.
-    pub(crate) fn drain_device(&mut self, at: usize) -> Check {
-        self.check_actors(at)?;
-        while let Some(output) =
-            self.devices[at].machine.as_mut().and_then(ReplicaMachine::poll_output)
-        {
-            match output {
-                Output::Send(message) => {
-                    let bytes = encode_message(&message).map_err(|e| e.to_string())?;
-                    let id = self.devices[at].link;
-                    if let Some(link) = id.and_then(|id| self.links.get_mut(&id))
-                        && !link.up_ends
-                    {
-                        link.up.push_back(bytes);
-                    }
-                }
-                Output::Close(error) => {
-                    self.drop_link(at);
-                    self.session_error(at, &error)?;
-                }
-                Output::Event(event) => self.event(at, event)?,
-                Output::Answer(..) => return Err("an answer to nothing".into()),
+    pub(crate) fn forget_links(&mut self) {
+        let over: Vec<u64> = self
+            .links
+            .iter()
+            .filter(|(id, link)| !link.at_server && !self.is_held(**id, link.end))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in over {
+            if let Some(Link { end: End::Device(at), said, .. }) = self.links.remove(&id) {
+                self.old_sessions.push((at, said));
             }
         }
-        self.check_touched(at)?;
-        self.follow_enrolment(at)
+        // The latest are enough.
+        let surplus = self.old_sessions.len().saturating_sub(6);
+        self.old_sessions.drain(..surplus);
     }
 
-    /// As the shell does: after a failure of the store all devices are sent away.
-    pub(crate) fn server_result(&mut self, result: Result<(), StoreError>) -> Check {
-        self.follow_epoch()?;
-        self.drain_server()?;
-        let Err(error) = result else { return Ok(()) };
-        self.note(|| format!("server: {error}"));
-        if self.calm || matches!(error, StoreError::Damaged(_)) {
-            return Err(format!("the server fails: {error}"));
+    /// Whether somebody at the other end still reads what comes.
+    pub(crate) fn is_held(&self, id: u64, end: End) -> bool {
+        match end {
+            End::Device(at) => self.devices[at].link == Some(id),
+            End::Echo(_) => false,
+            End::Byzantine => self.byzantine.as_ref().is_some_and(|it| it.link == Some(id)),
         }
-        let ids: Vec<_> =
-            self.links.iter().filter(|(_, link)| link.at_server).map(|(id, _)| *id).collect();
-        for id in ids {
-            self.server_closes(id, Refusal::Trouble(error.to_string()))?;
-        }
-        if self.rng.chance(30) { self.crash_server() } else { Ok(()) }
-    }
-
-    fn server_closes(&mut self, id: u64, refusal: Refusal) -> Check {
-        if let Some(server) = &mut self.server {
-            server.disconnected(ConnectionId(id));
-        }
-        if let Refusal::Protocol(text) = &refusal {
-            return Err(format!("the server does not understand a device: {text}"));
-        }
-        if let Some(link) = self.links.get_mut(&id) {
-            link.at_server = false;
-            link.up_ends = true;
-            if !link.down_ends {
-                link.down_ends = true;
-                link.down.push_back(encode_message(&ToDevice::Refused(refusal)).unwrap());
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes what the server wants sent.
-    pub(crate) fn drain_server(&mut self) -> Check {
-        while let Some(output) = self.server.as_mut().and_then(ServerMachine::poll_output) {
-            match output {
-                ServerOutput::Send(ConnectionId(id), message) => {
-                    let at = self.links.get(&id).map(|link| link.device);
-                    if let (ToDevice::Page(page), Some(at)) = (&message, at) {
-                        self.check_page(at, page)?;
-                        let before = self
-                            .links
-                            .get_mut(&id)
-                            .and_then(|link| link.scope.replace(page.scope.clone()));
-                        if page.entries.is_empty() && before.as_ref() == Some(&page.scope) {
-                            return Err(format!("device {at} is sent a page of nothing"));
-                        }
-                    }
-                    let bytes = encode_message(&message).map_err(|e| e.to_string())?;
-                    if let Some(link) = self.links.get_mut(&id) {
-                        link.pages += u32::from(matches!(message, ToDevice::Page(_)));
-                        if !link.down_ends {
-                            link.down.push_back(bytes);
-                        }
-                    }
-                }
-                ServerOutput::LookOn(ConnectionId(id)) => {
-                    if let Some(link) = self.links.get_mut(&id) {
-                        link.pages += 1;
-                    }
-                }
-                ServerOutput::Close(id, refusal) => self.server_closes(id.0, refusal)?,
-            }
-        }
-        Ok(())
     }
 }
 
-fn up_text(message: &ToServer) -> String {
+pub(crate) fn up_text(message: &ToServer) -> String {
     match message {
         ToServer::Hello(resume) => format!("Hello {resume:?}"),
         ToServer::Enroll { .. } => "Enroll".into(),

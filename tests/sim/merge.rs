@@ -151,6 +151,21 @@ impl Naive {
         columns
     }
 
+    /// Columns of which more than one section says something.
+    pub(crate) fn in_two_sections(&self) -> BTreeSet<ColumnName> {
+        let (mut once, mut twice) = (BTreeSet::new(), BTreeSet::new());
+        for changes in self.sections.values() {
+            let ops = changes.iter().flat_map(|change| &change.ops);
+            let columns: BTreeSet<_> = ops.filter_map(Op::column).collect();
+            for column in columns {
+                if !once.insert(column.clone()) {
+                    twice.insert(column.clone());
+                }
+            }
+        }
+        twice
+    }
+
     fn cells(&self, section: &Section) -> Option<BTreeMap<String, Cell>> {
         let changes = self.sections.get(section)?;
         let mut done: BTreeMap<ChangeRef, Done> = BTreeMap::new();

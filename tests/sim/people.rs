@@ -19,8 +19,10 @@ pub(crate) const UNITS: [(&str, Option<&str>); 4] =
 pub(crate) const ROLES: [&str; 4] = ["worker", "lead", "clerk", "crew"];
 pub(crate) const TEAMS: [&str; 2] = ["gold", "iron"];
 pub(crate) const TABLES: [&str; 4] = ["customer", "order", "place", "sheet"];
-/// The secured columns of `order`.
-pub(crate) const SECURED: [&str; 2] = ["cost", "margin"];
+/// Columns of `order` that may be secured: the last one begins open.
+pub(crate) const SECURED: [&str; 3] = ["cost", "margin", "title"];
+/// Columns that `order` and `customer` may get.
+pub(crate) const ADDED: [&str; 3] = ["size", "color", "place"];
 
 pub(crate) fn name<T: std::str::FromStr>(text: &str) -> T
 where
@@ -81,9 +83,10 @@ pub(crate) fn schema() -> Schema {
     }
 }
 
-/// Policy and organization: what is true, whatever a server believes.
-#[derive(Debug, Clone, PartialEq)]
+/// Schema, policy and organization: what is true, whatever a server believes.
+#[derive(Debug, Clone)]
 pub(crate) struct People {
+    pub(crate) schema: Schema,
     pub(crate) policy: Policy,
     pub(crate) organization: Organization,
 }
@@ -109,7 +112,7 @@ impl People {
             users,
             teams,
         };
-        let mut people = Self { policy: Policy::default(), organization };
+        let mut people = Self { schema: schema(), policy: Policy::default(), organization };
         for id in ROLES {
             people.policy.roles.insert(name(id), role(id, rng));
         }
@@ -117,18 +120,25 @@ impl People {
             let security = security(rng);
             people.policy.column_security.insert(name::<ColumnSecurityId>(id), security);
         }
-        for _ in 0..3 {
-            people.change(rng);
+        for _ in 0..2 {
+            people.change_policy(rng);
+            people.change_organization(rng);
         }
         people
     }
 
-    /// One thing is administered otherwise.
-    pub(crate) fn change(&mut self, rng: &mut Rng) -> &'static str {
-        let user: UserId = name(rng.pick(&USERS).unwrap());
-        let user = self.organization.users.get_mut(&user).unwrap();
+    pub(crate) fn is_secured(&self, table: &str, column: &str) -> bool {
+        let column = self
+            .schema
+            .table(table)
+            .and_then(|table| table.columns.iter().find(|declared| declared.id.as_str() == column));
+        column.is_some_and(|column| column.secured)
+    }
+
+    /// One thing is allowed otherwise.
+    pub(crate) fn change_policy(&mut self, rng: &mut Rng) -> &'static str {
         let role_name = *rng.pick(&ROLES).unwrap();
-        match rng.weighted(&[20, 15, 8, 15, 15, 15, 10, 3]) {
+        match rng.weighted(&[20, 15, 10]) {
             0 => {
                 let role = self.policy.roles.get_mut(&name::<RoleId>(role_name)).unwrap();
                 let table = *rng.pick(&TABLES).unwrap();
@@ -137,39 +147,80 @@ impl People {
                 "a depth"
             }
             1 => {
+                let id = *rng.pick(&["payroll", "sales"]).unwrap();
+                self.policy.column_security.insert(name(id), security(rng));
+                "column security"
+            }
+            _ => {
+                let role = role(role_name, rng);
+                self.policy.roles.insert(name(role_name), role);
+                "a role"
+            }
+        }
+    }
+
+    /// One person or team is administered otherwise.
+    pub(crate) fn change_organization(&mut self, rng: &mut Rng) -> &'static str {
+        let user: UserId = name(rng.pick(&USERS).unwrap());
+        let user = self.organization.users.get_mut(&user).unwrap();
+        let role_name = *rng.pick(&ROLES).unwrap();
+        match rng.weighted(&[15, 8, 15, 15, 3]) {
+            0 => {
                 user.business_unit = unit(rng);
                 "a user moves"
             }
-            2 => {
+            1 => {
                 user.disabled = !user.disabled;
                 "a user is disabled or enabled"
             }
-            3 => {
+            2 => {
                 if !user.roles.remove(&name::<RoleId>(role_name)) {
                     user.roles.insert(name(role_name));
                 }
                 "a role is given or taken"
             }
-            4 => {
+            3 => {
                 let id: TeamId = name(rng.pick(&TEAMS).unwrap());
                 self.organization.teams.insert(id, team(rng));
                 "a team"
-            }
-            5 => {
-                let id = *rng.pick(&["payroll", "sales"]).unwrap();
-                self.policy.column_security.insert(name(id), security(rng));
-                "column security"
-            }
-            6 => {
-                let role = role(role_name, rng);
-                self.policy.roles.insert(name(role_name), role);
-                "a role"
             }
             _ => {
                 if !user.roles.remove(&name::<RoleId>(SYSTEM_ADMINISTRATOR)) {
                     user.roles.insert(name(SYSTEM_ADMINISTRATOR));
                 }
                 "an administrator comes or goes"
+            }
+        }
+    }
+
+    pub(crate) fn of_order(&mut self, id: &str) -> &mut Column {
+        let order = self.schema.tables.get_mut(&name::<TableName>("order")).unwrap();
+        order.columns.iter_mut().find(|column| column.id.as_str() == id).unwrap()
+    }
+
+    /// One column comes, is secured or not any more, or changes groups.
+    pub(crate) fn change_schema(&mut self, rng: &mut Rng) -> &'static str {
+        match rng.weighted(&[40, 30, 30]) {
+            0 => {
+                let column = self.of_order(rng.pick(&SECURED).unwrap());
+                column.secured = !column.secured;
+                "a column is secured or not any more"
+            }
+            1 => {
+                let column = self.of_order("note");
+                let group = column.group.take();
+                column.group = group.is_none().then(|| name("remarks"));
+                "a column changes groups"
+            }
+            _ => {
+                let table = *rng.pick(&["order", "customer"]).unwrap();
+                let columns =
+                    &mut self.schema.tables.get_mut(&name::<TableName>(table)).unwrap().columns;
+                let id = *rng.pick(&ADDED).unwrap();
+                if columns.iter().all(|column| column.id.as_str() != id) {
+                    columns.push(column(id, ColumnType::Text));
+                }
+                "a column is added"
             }
         }
     }
@@ -193,8 +244,26 @@ impl People {
 
     pub(crate) fn rules(&self) -> Rules {
         let roster =
-            Roster::new(Arc::new(self.policy.clone()), Arc::new(self.organization.clone()));
-        Rules::new(schema(), roster).unwrap()
+            Roster::new(Arc::new(self.policy_in_force()), Arc::new(self.organization.clone()));
+        Rules::new(self.schema.clone(), roster).unwrap()
+    }
+
+    /// Whether the two say the same.
+    pub(crate) fn rules_as(&self, other: &Self) -> bool {
+        self.schema == other.schema
+            && self.organization == other.organization
+            && self.policy_in_force() == other.policy_in_force()
+    }
+
+    /// A policy says nothing of columns that are not secured.
+    fn policy_in_force(&self) -> Policy {
+        let mut policy = self.policy.clone();
+        for security in policy.column_security.values_mut() {
+            for (table, columns) in &mut security.columns {
+                columns.retain(|column, _| self.is_secured(table.as_str(), column.as_str()));
+            }
+        }
+        policy
     }
 
     /// The same people, all of whom may do everything: the rules of a server with a planted bug.

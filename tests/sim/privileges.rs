@@ -9,7 +9,7 @@ use tidegate::model::{
 };
 
 use crate::merge::Naive;
-use crate::people::{People, SECURED, name};
+use crate::people::{People, name};
 
 /// What privileges on a record depend on.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,6 +46,23 @@ impl People {
                 .iter()
                 .any(|(to, rights)| rights.contains(right) && self.gets(user, to));
         by_share || self.may_new(user, right, table, facts)
+    }
+
+    /// Whether the user has the right on any table, at any depth.
+    pub(crate) fn holds_anywhere(&self, user: &UserId, right: Right) -> bool {
+        let person = &self.organization.users[user];
+        let gives = |role: &RoleId| {
+            let role = self.policy.roles.get(role);
+            role.is_some_and(|role| {
+                role.rights
+                    .values()
+                    .any(|rights| rights.get(&right).is_some_and(|depth| *depth != Depth::None))
+            })
+        };
+        !person.disabled
+            && (self.is_administrator(user)
+                || person.roles.iter().any(gives)
+                || self.owner_teams_of(user).iter().any(|(.., roles)| roles.iter().any(gives)))
     }
 
     /// Whether what is given to `to` reaches the user.
@@ -142,6 +159,10 @@ impl People {
             .collect()
     }
 
+    pub(crate) fn may_administer(&self, user: &UserId) -> bool {
+        !self.organization.users[user].disabled && self.is_administrator(user)
+    }
+
     fn is_administrator(&self, user: &UserId) -> bool {
         let is_admin = |role: &RoleId| role.as_str() == SYSTEM_ADMINISTRATOR;
         self.organization.users[user].roles.iter().any(is_admin)
@@ -153,6 +174,10 @@ impl People {
             return ColumnPermissions { read: true, create: true, update: true };
         }
         let mut all = ColumnPermissions { read: false, create: false, update: false };
+        if !self.is_secured(table, column) {
+            // What was in its own section is still nobody's: only the values are everyone's.
+            return all;
+        }
         for security in self.policy.column_security.values() {
             let by_team = self.organization.teams.iter();
             let by_team = by_team
@@ -358,7 +383,7 @@ impl People {
         given: ColumnPermissions,
     ) -> Result<(), String> {
         let (table, facts) = (old.table.as_str(), old.facts());
-        let is_secured = table == "order" && SECURED.contains(&column.as_str());
+        let is_secured = self.is_secured(table, column.as_str());
         need(is_secured && !given.create, "such a column share")?;
         need(given.is_empty() || self.is_there(to), "a column share with nobody")?;
         for right in [Right::Share, Right::Read] {

@@ -1,139 +1,113 @@
 //! A world: one server, several devices, and everything that happens to them, from one seed.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{Edit, EditId, Op, RecordId, Sequence, Timestamp, UserId};
-use tidegate::sync::replica::{Purpose, ReplicaMachine};
-use tidegate::sync::server::{
-    ConnectionId, HistoryBounds, Identity, LogBounds, PageBounds, RulesError, ServerMachine,
-};
-use tidegate::sync::{LogEntry, Purge, Quarantined, ReplicaStore as _, StoreError};
+use tidegate::codec::{PublicKey, SecretKey, ServerCertificate};
+use tidegate::model::{DeviceNumber, Edit, Op, Timestamp};
+use tidegate::sync::LogEntry;
+use tidegate::sync::server::{Identity, PageBounds, ServerMachine};
 
+use crate::byzantine::Byzantine;
+use crate::device::{Device, Impostor};
+use crate::disk::{ServerDisk, ServerFile};
+use crate::fault::{BYZANTINE, Fault, Faults};
+use crate::figures::Figures;
 use crate::links::Link;
-use crate::memory::{Fault, ReplicaDisk, ReplicaFile, ServerDisk};
-use crate::people::{People, USERS, name, schema};
+use crate::oracle::Ever;
+use crate::people::People;
 use crate::planted::Planted;
 use crate::rng::Rng;
 
 pub(crate) type Check<T = ()> = Result<T, String>;
 
 /// 2026-01-01.
-const START_MILLIS: i64 = 1_767_225_600_000;
-const STEPS: usize = 350;
+pub(crate) const START_MILLIS: i64 = 1_767_225_600_000;
+const STEPS: usize = 500;
 
-/// What a world went through.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Figures {
-    pub(crate) steps: u64,
-    pub(crate) messages: u64,
-    pub(crate) edits: u64,
-    pub(crate) refused_here: u64,
-    /// Shares of records and columns, and ends of such, that were admitted.
-    pub(crate) shares: u64,
-    /// What was put into texts and lists and onto counters, and admitted.
-    pub(crate) parts: u64,
-    pub(crate) admitted: u64,
-    pub(crate) denied: u64,
-    pub(crate) retried: u64,
-    /// Refused edits that were pending again by themselves, as new ones.
-    pub(crate) reconsidered: u64,
-    pub(crate) cuts: u64,
-    pub(crate) crashes: u64,
-    pub(crate) store_faults: u64,
-    pub(crate) rule_changes: u64,
-    pub(crate) erased: u64,
-    /// Times that entries of the log were dropped, or had been.
-    pub(crate) trims: u64,
-    /// Receipts that the server holds.
-    pub(crate) purges: u64,
-    pub(crate) log_epochs: u64,
-    pub(crate) simulated_millis: u64,
+/// What goes on where nothing goes wrong: so often, with so many faults beside it.
+const CALM: [(Act, usize); 8] = [
+    (Act::DeliverUp, 9_000),
+    (Act::DeliverDown, 9_000),
+    (Act::Edit, 6_000),
+    (Act::Rule, 4_500),
+    (Act::Writable, 3_500),
+    (Act::Connect, 2_500),
+    (Act::Quarantine, 1_500),
+    (Act::Rules, 200),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    DeliverUp,
+    DeliverDown,
+    Edit,
+    Rule,
+    Writable,
+    Connect,
+    Quarantine,
+    Rules,
 }
 
-impl Figures {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.steps += other.steps;
-        self.messages += other.messages;
-        self.edits += other.edits;
-        self.refused_here += other.refused_here;
-        self.shares += other.shares;
-        self.parts += other.parts;
-        self.admitted += other.admitted;
-        self.denied += other.denied;
-        self.retried += other.retried;
-        self.reconsidered += other.reconsidered;
-        self.cuts += other.cuts;
-        self.crashes += other.crashes;
-        self.store_faults += other.store_faults;
-        self.rule_changes += other.rule_changes;
-        self.erased += other.erased;
-        self.trims += other.trims;
-        self.purges += other.purges;
-        self.log_epochs += other.log_epochs;
-        self.simulated_millis += other.simulated_millis;
+/// What a world is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    /// What may go wrong; `None`: the seed says so.
+    pub(crate) faults: Option<Faults>,
+    pub(crate) planted: Option<Planted>,
+}
+
+impl Plan {
+    /// As the seed has it.
+    pub(crate) fn of(seed: u64) -> Self {
+        Self { seed, faults: None, planted: None }
     }
 }
 
-/// An edit that an app made, and where its operations must be found in the end.
-#[derive(Debug, Clone)]
-pub(crate) struct Made {
-    pub(crate) ops: Vec<Op>,
-    pub(crate) creates: bool,
-    pub(crate) record: RecordId,
-    /// Operations that the user threw away, or tried again under another id.
-    pub(crate) dealt_with: Vec<Op>,
-}
-
-pub(crate) struct Device {
-    pub(crate) user: UserId,
-    pub(crate) key: SecretKey,
-    code: EnrollCode,
-    /// Whether it works before it is enrolled.
-    starts_alone: bool,
-    /// How far its clock is off.
-    skew: i64,
-    pub(crate) disk: ReplicaDisk,
-    pub(crate) machine: Option<ReplicaMachine>,
-    pub(crate) link: Option<u64>,
-    pub(crate) made: BTreeMap<EditId, Made>,
-    pub(crate) admitted: Vec<(EditId, Sequence)>,
-    /// Entries of which it told, and that are not in quarantine: to be accounted for.
-    pub(crate) passed: Vec<Quarantined>,
-    /// Planted: the entropy of every life, and a copy of the file.
-    frozen: Option<([u8; 32], ReplicaFile)>,
-}
-
 pub(crate) struct World {
+    /// Of the step under way: how much one draws does not change the others.
     pub(crate) rng: Rng,
+    steps: Rng,
+    /// What may go wrong.
+    pub(crate) faults: Faults,
     pub(crate) now: i64,
+    /// How far the server's clock is off.
+    pub(crate) skew: i64,
     pub(crate) people: People,
     /// What was true under each policy epoch.
     pub(crate) truths: BTreeMap<u64, People>,
-    last_epoch: u64,
+    pub(crate) last_epoch: u64,
+    /// What was so at any time.
+    pub(crate) ever: Ever,
     pub(crate) server: Option<ServerMachine>,
+    pub(crate) bounds: PageBounds,
     pub(crate) disk: ServerDisk,
-    identity: Identity,
+    pub(crate) backup: Option<ServerFile>,
+    pub(crate) organization: SecretKey,
+    pub(crate) identity: Identity,
     pub(crate) tls: PublicKey,
+    pub(crate) serial: u64,
+    pub(crate) impostor: Option<Impostor>,
     pub(crate) devices: Vec<Device>,
+    /// Those that were revoked, for good unless the server is restored.
+    pub(crate) revoked: BTreeSet<DeviceNumber>,
+    pub(crate) byzantine: Option<Byzantine>,
     pub(crate) links: BTreeMap<u64, Link>,
-    next_link: u64,
+    pub(crate) next_link: u64,
+    /// What devices said in sessions that are over.
+    pub(crate) old_sessions: Vec<(usize, Vec<Vec<u8>>)>,
     trace: blake3::Hasher,
     prints: bool,
     pub(crate) figures: Figures,
-    planted: Option<Planted>,
+    pub(crate) planted: Option<Planted>,
     /// No more faults: all is to settle.
     pub(crate) calm: bool,
     pub(crate) values: u64,
-    /// How often what goes wrong goes wrong, in percent of the usual.
-    wildness: usize,
-    /// Whether owners move all the time: in the worlds of odd seeds.
-    is_restless: bool,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, planted: Option<Planted>) -> Check<Self> {
+    pub(crate) fn new(plan: Plan) -> Check<Self> {
+        let Plan { seed, faults, planted } = plan;
         let mut rng = Rng::new(seed);
         let organization = SecretKey::from_seed(rng.seed());
         let key = SecretKey::from_seed(rng.seed());
@@ -143,29 +117,42 @@ impl World {
             ServerCertificate::issue(&organization, key.public(), tls, 1, start).to_bytes();
         let identity = Identity { organization: organization.public(), key, certificate };
         let people = People::draw(&mut rng);
-        let drawn = [0, 20, 50, 100][rng.below(4)];
-        let wildness = if planted.is_some() { 100 } else { drawn };
+        let mut drawn = Faults::draw(&mut rng);
+        for fault in planted.iter().flat_map(|planted| planted.needs()) {
+            drawn = drawn.with(*fault);
+        }
+        let steps = Rng::new(rng.next());
         let mut world = Self {
             rng,
+            steps,
+            faults: faults.unwrap_or(drawn),
             now: START_MILLIS,
+            skew: 0,
             people,
             truths: BTreeMap::new(),
             last_epoch: 0,
+            ever: Ever::default(),
             server: None,
+            bounds: PageBounds::default(),
             disk: ServerDisk::default(),
+            backup: None,
+            organization,
             identity,
             tls,
+            serial: 1,
+            impostor: None,
             devices: Vec::new(),
+            revoked: BTreeSet::new(),
+            byzantine: None,
             links: BTreeMap::new(),
             next_link: 0,
+            old_sessions: Vec::new(),
             trace: blake3::Hasher::new(),
             prints: std::env::var_os("TIDEGATE_SIM_TRACE").is_some(),
             figures: Figures::default(),
             planted,
             calm: false,
             values: 0,
-            wildness,
-            is_restless: seed % 2 == 1,
         };
         world.disk.planted = planted;
         for _ in 0..2 + world.rng.below(3) {
@@ -173,41 +160,17 @@ impl World {
             world.devices.push(device);
         }
         world.open_server()?;
-        Ok(world)
-    }
-
-    fn new_device(&mut self) -> Device {
-        let user: UserId = name(self.rng.pick(&USERS[..3]).unwrap());
-        let mut nonce = [0; 8];
-        nonce.copy_from_slice(&self.rng.next().to_le_bytes());
-        let terms = EnrollTerms {
-            addresses: vec!["server.example:4433".into()],
-            organization: self.identity.organization,
-            user: user.clone(),
-            nonce,
-            expires: Timestamp::from_millis(START_MILLIS * 2).unwrap(),
-        };
-        let frozen = (self.planted == Some(Planted::ReusesActors))
-            .then(|| (self.rng.seed(), ReplicaFile::default()));
-        Device {
-            user,
-            key: SecretKey::from_seed(self.rng.seed()),
-            code: EnrollCode::mint(&self.identity.key, terms).unwrap(),
-            starts_alone: self.rng.chance(30),
-            skew: i64::try_from(self.rng.below(7_200_000)).unwrap() - 3_600_000,
-            disk: ReplicaDisk { planted: self.planted, ..ReplicaDisk::default() },
-            machine: None,
-            link: None,
-            made: BTreeMap::new(),
-            admitted: Vec::new(),
-            passed: Vec::new(),
-            frozen,
+        if BYZANTINE.iter().any(|fault| world.faults.has(*fault)) {
+            world.enrol_byzantine()?;
         }
+        Ok(world)
     }
 
     /// Runs the world, lets it settle, and looks at what came of it.
     pub(crate) fn run(&mut self) -> Check {
+        self.note(|| format!("faults: {}", self.faults));
         for _ in 0..STEPS {
+            self.rng = Rng::new(self.steps.next());
             self.step()?;
             self.figures.steps += 1;
         }
@@ -215,17 +178,26 @@ impl World {
         self.check_all()?;
         // What settled stays as it is when everyone comes back.
         self.part_all();
+        self.check_idle()?;
         self.settle()?;
         self.check_all()?;
         self.check_purged()?;
+        self.count();
+        Ok(())
+    }
+
+    fn count(&mut self) {
         let is_share = |op: &&Op| matches!(op, Op::Share { .. } | Op::ShareColumn { .. });
         let shares = self.disk.file.deeds.iter().flat_map(|it| it.edit.ops()).filter(is_share);
         self.figures.shares = shares.count() as u64;
-        let edits = self.disk.file.log.iter().filter_map(LogEntry::edit);
-        let ops = edits.flat_map(Edit::ops);
+        let ops = self.disk.file.log.iter().filter_map(LogEntry::edit).flat_map(Edit::ops);
         self.figures.parts = ops.filter(|op| op.merging_type().is_some()).count() as u64;
+        let harmful = self.byzantine.as_ref().map(|it| it.number);
+        let deeds = self.disk.file.deeds.iter();
+        let admitted = deeds.filter(|deed| Some(deed.edit.id.device) == harmful).count();
+        self.figures.byzantine_admitted = admitted as u64;
         self.figures.simulated_millis = u64::try_from(self.now - START_MILLIS).unwrap();
-        Ok(())
+        self.figures.device_millis = self.figures.simulated_millis * self.devices.len() as u64;
     }
 
     pub(crate) fn trace(&self) -> String {
@@ -245,278 +217,80 @@ impl World {
         self.trace.update(bytes);
     }
 
+    /// By the server's clock.
     pub(crate) fn time(&self) -> Timestamp {
-        Timestamp::from_millis(self.now).unwrap()
+        Timestamp::from_millis(self.now).unwrap().plus_millis(self.skew)
     }
 
     pub(crate) fn device_time(&self, device: usize) -> Timestamp {
-        self.time().plus_millis(self.devices[device].skew)
+        Timestamp::from_millis(self.now).unwrap().plus_millis(self.devices[device].skew)
     }
 
     fn step(&mut self) -> Check {
         self.now += i64::try_from(self.rng.below(2_000)).unwrap();
-        if self.is_restless && self.rng.chance(6) {
-            return self.change_rules(People::relocate);
-        }
+        self.end_silences()?;
+        let faults = Fault::ALL.iter().map(|fault| fault.weight());
+        let weights: Vec<_> = CALM.iter().map(|(_, weight)| *weight).chain(faults).collect();
+        let drawn = self.rng.weighted(&weights);
+        let result = match CALM.get(drawn) {
+            Some((act, _)) => self.act(*act),
+            // Kinds that are switched off are drawn, too: the others happen as they would.
+            None => match Fault::ALL[drawn - CALM.len()] {
+                fault if self.faults.has(fault) => self.strike(fault),
+                _ => Ok(()),
+            },
+        };
+        result?;
+        self.check_queues()?;
+        self.follow_log()
+    }
+
+    fn act(&mut self, act: Act) -> Check {
         let device = self.rng.below(self.devices.len());
-        let wild = |weight: usize| weight * self.wildness;
-        let (cuts, devices, server, restores) = (wild(7), wild(5), wild(3), wild(1));
-        let (rules, faults) = (wild(4) + 200, wild(8));
-        // Too many would leave nothing to look at.
-        let (erasures, trims) = (60, 500);
-        let calm = [9_000, 9_000, 6_000, 4_500, 3_500, 2_500].into_iter();
-        let weights: Vec<_> = calm
-            .chain([cuts, devices, server, rules, 1_500, faults, erasures, trims, restores])
-            .collect();
-        match self.rng.weighted(&weights) {
-            0 => self.deliver_up_somewhere(),
-            1 => self.deliver_down_somewhere(),
-            2 => self.app_edits(device),
-            3 => self.rule(),
-            4 => self.writable_somewhere(),
-            5 => self.connect(device),
-            6 => {
-                self.cut_somewhere();
-                Ok(())
-            }
-            7 => self.crash_device(device),
-            8 => self.crash_server(),
-            9 => self.change_rules(People::change),
-            10 => self.app_deals_with_quarantine(device),
-            11 => {
-                self.arm_fault(device);
-                Ok(())
-            }
-            12 => self.erase_somewhere(),
-            13 => self.trim_log(),
-            _ => self.restore_server(),
+        match act {
+            Act::DeliverUp => self.deliver_up_somewhere(),
+            Act::DeliverDown => self.deliver_down_somewhere(),
+            Act::Edit => self.app_edits(device),
+            Act::Rule if self.server.is_none() && self.rng.chance(20) => self.open_server(),
+            Act::Rule => self.rule(),
+            Act::Writable => self.writable_somewhere(),
+            Act::Connect => self.connect(device),
+            Act::Quarantine => self.app_deals_with_quarantine(device),
+            Act::Rules if self.rng.chance(50) => self.change_rules(People::change_policy),
+            Act::Rules => self.change_rules(People::change_organization),
         }
     }
 
-    fn arm_fault(&mut self, device: usize) {
-        let faults = [Fault::Io, Fault::AmbiguousMade, Fault::AmbiguousLost];
-        let fault = *self.rng.pick(&faults).unwrap();
-        let reads = u32::try_from(1 + self.rng.below(20)).unwrap();
-        match self.rng.below(5) {
-            0 => self.devices[device].disk.faults.commit = Some(fault),
-            1 => self.devices[device].disk.faults.read.set(reads),
-            2 => self.disk.faults.commit = Some(fault),
-            3 => self.disk.faults.commit = Some(Fault::Conflict),
-            _ => self.disk.faults.read.set(reads),
+    fn strike(&mut self, fault: Fault) -> Check {
+        let device = self.rng.below(self.devices.len());
+        match fault {
+            Fault::Cuts => self.cut_somewhere(),
+            Fault::OneWayCuts => self.silence_somewhere(),
+            Fault::Delays => self.delay_somewhere(),
+            Fault::AddressChanges => self.change_address(device),
+            Fault::Replays => self.replay_somewhere(),
+            Fault::DeviceCrashes => self.crash_device(device),
+            Fault::ServerCrashes => self.crash_server(),
+            Fault::PowerCuts => self.arm_power_cut(device),
+            Fault::FullDisks => self.fill_disk(device),
+            Fault::IoErrors => self.arm_io_error(device),
+            Fault::AmbiguousCommits => self.arm_ambiguous(device),
+            Fault::Conflicts => self.arm_conflict(),
+            Fault::SkewedClocks => Ok(()),
+            Fault::ClockJumps => self.set_clock(device),
+            Fault::NewLives => self.begin_new_life(),
+            Fault::ServerRestores => self.back_up_or_restore(),
+            Fault::DeviceRestores => self.restore_device(device),
+            Fault::DeviceClones => self.clone_device(device),
+            Fault::PolicyChanges => self.change_rules(People::change_policy),
+            Fault::OrganizationChanges => self.change_rules(People::change_organization),
+            Fault::Relocations => self.change_rules(People::relocate),
+            Fault::SchemaChanges => self.change_rules(People::change_schema),
+            Fault::KeyChanges => self.rotate_keys(),
+            Fault::Trims => self.trim_log(),
+            Fault::Erasures => self.erase_somewhere(),
+            Fault::Revocations => self.revoke_somewhere(),
+            harm => self.harm(harm),
         }
-        self.figures.store_faults += 1;
-    }
-
-    pub(crate) fn disarm_faults(&mut self) {
-        self.disk.faults = crate::memory::Faults::default();
-        for device in &mut self.devices {
-            device.disk.faults = crate::memory::Faults::default();
-        }
-    }
-
-    /// The rules that the server is given; the true ones unless a bug is planted.
-    fn rules_for(&self, people: &People) -> People {
-        match self.planted {
-            Some(Planted::SkipsTheGate) => people.permissive(),
-            Some(Planted::LeaksSections) => people.open_columns(),
-            _ => people.clone(),
-        }
-    }
-
-    /// The server may have found that another policy epoch stands for its rules.
-    pub(crate) fn follow_epoch(&mut self) -> Check {
-        let epoch = self.server.as_ref().map(|server| server.meta().policy_epoch.0);
-        if epoch.is_none_or(|epoch| epoch == self.last_epoch) { Ok(()) } else { self.note_truth() }
-    }
-
-    fn note_truth(&mut self) -> Check {
-        let Some(server) = &self.server else { return Ok(()) };
-        let epoch = server.meta().policy_epoch.0;
-        self.last_epoch = epoch;
-        match self.truths.insert(epoch, self.people.clone()) {
-            Some(known) if known != self.people => {
-                Err(format!("policy epoch {epoch} stands for two policies"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(crate) fn open_server(&mut self) -> Check {
-        let rules = self.rules_for(&self.people).rules();
-        let (now, seed) = (self.time(), self.rng.seed());
-        let opened = ServerMachine::open(&mut self.disk, self.identity.clone(), rules, now, seed);
-        match opened.map_err(of_store) {
-            Ok(mut server) => {
-                // Scans and logs of several pages, although the worlds are small.
-                let looks = [1, 2, 4, 512][self.rng.below(4)];
-                let (rounds, bytes) = (1 << self.rng.below(6), 100 << self.rng.below(8));
-                server.set_page_bounds(PageBounds { looks, rounds, bytes });
-                // Sections of a few changes begin new generations, in some worlds.
-                server.set_history_bounds(HistoryBounds {
-                    changes: [1, 2, 4, 512][self.rng.below(4)],
-                    age: [
-                        Duration::from_secs(60),
-                        Duration::from_secs(600),
-                        HistoryBounds::default().age,
-                    ][self.rng.below(3)],
-                });
-                self.note(|| format!("server opens at {:?}", server.meta()));
-                self.server = Some(server);
-                self.note_truth()
-            }
-            Err(StoreError::Damaged(text)) => Err(format!("the server's file is damaged: {text}")),
-            Err(_) => Ok(()),
-        }
-    }
-
-    pub(crate) fn crash_server(&mut self) -> Check {
-        self.note(|| "server crashes".into());
-        self.figures.crashes += 1;
-        self.server = None;
-        self.disk.crash();
-        for link in self.links.values_mut() {
-            link.server_is_gone(&mut self.rng);
-        }
-        if self.rng.chance(80) { self.open_server() } else { Ok(()) }
-    }
-
-    /// The server is restored from a copy that happens to be up to date: a new life of the log.
-    fn restore_server(&mut self) -> Check {
-        self.crash_server()?;
-        self.server = None;
-        self.disk.file.meta.end_life();
-        self.figures.log_epochs += 1;
-        self.open_server()
-    }
-
-    fn change_rules(&mut self, change: fn(&mut People, &mut Rng) -> &'static str) -> Check {
-        let mut next = self.people.clone();
-        let what = change(&mut next, &mut self.rng);
-        self.note(|| format!("rules: {what}"));
-        self.figures.rule_changes += 1;
-        let (time, given) = (self.time(), self.rules_for(&next));
-        let Some(server) = &mut self.server else {
-            self.people = next;
-            return Ok(());
-        };
-        match server.set_rules(&mut self.disk, time, given.rules()) {
-            Ok(()) => {
-                self.people = next;
-                self.note_truth()?;
-                self.drain_server()
-            }
-            Err(error) => self.server_result(Err(of_store(error))),
-        }
-    }
-
-    /// An administrator erases a record, or what was refused of one that was never made.
-    fn erase_somewhere(&mut self) -> Check {
-        let records = self.disk.file.tables.iter().map(|(record, table)| (table.clone(), *record));
-        let refused = self.disk.file.refused.iter();
-        let refused = refused.map(|refused| (refused.edit.table.clone(), refused.edit.record));
-        let all: Vec<_> = records.chain(refused).collect();
-        let Some((table, record)) = self.rng.pick(&all).cloned() else { return Ok(()) };
-        let time = self.time();
-        let Some(server) = &mut self.server else { return Ok(()) };
-        let result = server.erase(&mut self.disk, time, &table, record);
-        self.note(|| format!("{table} {record} is erased: {result:?}"));
-        self.figures.erased += u64::from(result == Ok(true));
-        self.server_result(result.map(drop))
-    }
-
-    /// The server drops entries of the log, those that were made before a moment of this life.
-    fn trim_log(&mut self) -> Check {
-        let span = usize::try_from(self.now - START_MILLIS).unwrap() + 2;
-        let age = i64::try_from(self.rng.below(span)).unwrap();
-        let before = self.time().plus_millis(-age);
-        let entries = 1 << self.rng.below(9);
-        let Some(server) = &mut self.server else { return Ok(()) };
-        let result = server.trim_log(&mut self.disk, LogBounds { before, entries });
-        let floor = server.meta().floor;
-        self.note(|| format!("the log is trimmed to {floor}: {result:?}"));
-        self.figures.trims += u64::from(result == Ok(false) && floor > Sequence(0));
-        self.server_result(result.map(drop))
-    }
-
-    pub(crate) fn crash_device(&mut self, at: usize) -> Check {
-        self.note(|| format!("device {at} crashes"));
-        self.figures.crashes += 1;
-        self.drop_link(at);
-        let device = &mut self.devices[at];
-        device.machine = None;
-        if let Some((_, copy)) = &mut device.frozen {
-            std::mem::swap(copy, &mut device.disk.file);
-        }
-        if self.rng.chance(70) { self.open_device(at) } else { Ok(()) }
-    }
-
-    pub(crate) fn open_device(&mut self, at: usize) -> Check {
-        let drawn = self.rng.seed();
-        let device = &mut self.devices[at];
-        if device.machine.is_some() {
-            return Ok(());
-        }
-        // As a file that is opened does.
-        if device.disk.file.meta.purge == Purge::Due && device.disk.rewrite().is_err() {
-            return Ok(());
-        }
-        let seed = device.frozen.as_ref().map_or(drawn, |(seed, _)| *seed);
-        match ReplicaMachine::open(&device.disk, device.key.clone(), seed) {
-            Ok(mut machine) => {
-                machine.set_push_window([1, 3, 1_000][self.rng.below(3)]);
-                if device.starts_alone && machine.meta().enrolment.is_none() {
-                    // Where it cannot be written it is given again at the next start.
-                    let _ = machine.set_local_schema(&mut device.disk, schema());
-                }
-                device.machine = Some(machine);
-            }
-            Err(StoreError::Damaged(text)) => return Err(format!("device {at}: damaged: {text}")),
-            Err(_) => {}
-        }
-        Ok(())
-    }
-
-    pub(crate) fn connect(&mut self, at: usize) -> Check {
-        self.open_device(at)?;
-        let device = &mut self.devices[at];
-        let (Some(server), Some(machine)) = (&mut self.server, &mut device.machine) else {
-            return Ok(());
-        };
-        if device.link.is_some() {
-            return Ok(());
-        }
-        let purpose = if machine.meta().enrolment.is_some() {
-            Purpose::Sync
-        } else {
-            Purpose::Enroll { code: Box::new(device.code.clone()), name: format!("device {at}") }
-        };
-        machine.connected(purpose, self.tls).map_err(|e| format!("device {at}: {e}"))?;
-        self.next_link += 1;
-        let id = self.next_link;
-        device.link = Some(id);
-        server.connected(ConnectionId(id), device.key.public());
-        self.links.insert(id, Link::new(at));
-        self.note(|| format!("device {at} connects as {id}"));
-        self.drain_server()
-    }
-
-    /// All connections end, in good order.
-    fn part_all(&mut self) {
-        for at in 0..self.devices.len() {
-            self.drop_link(at);
-        }
-        for id in std::mem::take(&mut self.links).into_keys() {
-            if let Some(server) = &mut self.server {
-                server.disconnected(ConnectionId(id));
-            }
-        }
-    }
-}
-
-/// Nothing is so large here that it could not follow.
-fn of_store(error: RulesError) -> StoreError {
-    match error {
-        RulesError::Store(error) => error,
-        other => StoreError::Damaged(other.to_string()),
     }
 }

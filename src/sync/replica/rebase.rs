@@ -63,24 +63,30 @@ impl Folder {
         };
         let replaced = std::mem::take(&mut self.replaced);
         let mut places = Places::new(&self.past, &self.pending, &replaced, &record, actor);
+        // Sections into which earlier edits have moved, with their columns: later ones follow.
+        let mut entered = BTreeSet::new();
         for Pending { turn, edit } in std::mem::take(&mut self.pending) {
-            if !asked.contains(&edit.id) && stands(&mut record, &edit) {
+            let follows = edit.changes.iter().any(|change| entered.contains(&change.section));
+            if !asked.contains(&edit.id) && !follows && stands(&mut record, &edit) {
                 places.stay(&edit);
                 self.pending.push(Pending { turn, edit });
                 continue;
             }
             // What was made later must know what was made before.
-            let follows = !rebased.open.is_empty();
-            if !answered && (follows || builds_on_hidden(&record, &edit, &self.past)) {
+            let waits = !rebased.open.is_empty();
+            if !answered && (waits || builds_on_hidden(&record, &edit, &self.past)) {
                 rebased.open.push(edit.id);
                 self.pending.push(Pending { turn, edit });
                 continue;
             }
             self.unwritten.note_edit(&edit);
             match places.write_anew(&mut record, table, &edit, &mut rebased.parts) {
-                Anew::Written(edit) => {
-                    rebased.again.push(edit.id);
-                    self.pending.push(Pending { turn, edit });
+                Anew::Written(anew) => {
+                    let sections = anew.changes.iter().map(|change| &change.section);
+                    let new = sections.filter(|section| edit.change(section).is_none());
+                    entered.extend(new.cloned());
+                    rebased.again.push(anew.id);
+                    self.pending.push(Pending { turn, edit: anew });
                 }
                 Anew::Void => rebased.void.push(edit.id),
                 Anew::Impossible(denial) => rebased.impossible.push((edit, denial)),

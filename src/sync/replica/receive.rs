@@ -585,7 +585,9 @@ impl ReplicaMachine {
         }
         for (table, record) in records {
             let folder = desk.folder(&table, record)?;
-            if folder.exists() {
+            // A new record needs nothing that is not here: its columns may belong elsewhere by now.
+            let is_new = |it: &Pending| asked.contains(&it.edit.id) && it.edit.is_create();
+            if folder.exists() || folder.pending.iter().any(is_new) {
                 self.rebase(&mut desk, now, &table, record, asked)?;
             } else {
                 let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();

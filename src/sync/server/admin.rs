@@ -67,7 +67,13 @@ impl ServerMachine {
                 let infos: Result<_, _> = devices.map(|row| self.info(row)).collect();
                 AdminAnswer::Devices(infos?)
             }
-            AdminRequest::Revoke(device) => self.revoke(store, device)?,
+            AdminRequest::Revoke(device) => {
+                if self.revoke(store, device)? {
+                    AdminAnswer::Revoked
+                } else {
+                    AdminAnswer::Refused(AdminRefusal::NoSuchDevice(device))
+                }
+            }
             AdminRequest::Erase { table, record } => {
                 if self.erase(store, now, &table, record)? {
                     AdminAnswer::Erased
@@ -117,14 +123,17 @@ impl ServerMachine {
         Rules::new(schema.clone(), roster).map(Ok)
     }
 
-    fn revoke<S: ServerStore>(
+    /// Ends the sessions of a device, and opens none for it any more. Returns whether there is such a
+    /// device.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn revoke<S: ServerStore>(
         &mut self,
         store: &mut S,
         number: DeviceNumber,
-    ) -> Result<AdminAnswer, StoreError> {
-        let Some(row) = store.device(number)? else {
-            return Ok(AdminAnswer::Refused(AdminRefusal::NoSuchDevice(number)));
-        };
+    ) -> Result<bool, StoreError> {
+        let Some(row) = store.device(number)? else { return Ok(false) };
         let key = row.key;
         self.until_certain(|machine| {
             let put = Operation::PutDevice(DeviceRow { revoked: true, ..row.clone() });
@@ -134,7 +143,7 @@ impl ServerMachine {
         for id in open.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.refuse(id, Refusal::RevokedDevice);
         }
-        Ok(AdminAnswer::Revoked)
+        Ok(true)
     }
 
     fn info(&mut self, row: DeviceRow) -> Result<DeviceInfo, StoreError> {

@@ -1,8 +1,8 @@
 //! From bytes of a device to the log: verify, rebuild, rule, one commit.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::generation::Changed;
@@ -208,16 +208,35 @@ impl<'a, S: ServerStore> Session<'a, S> {
         resolved: &Resolved,
     ) -> Result<Vec<(EditId, Verdict)>, StoreError> {
         let mut verdicts = Vec::new();
+        // What comes behind an edit that is to be written anew would come before it.
+        let mut open = BTreeSet::new();
         for group in set.edits.chunk_by(Edit::is_bound_to) {
-            match group {
+            let judged = match group {
+                _ if self.waits_for(&open, group)? => {
+                    group.iter().map(|edit| (edit.id, Verdict::Reauthor)).collect()
+                }
                 [edit] if edit.atomic == 0 => {
                     let verdict = self.edit(set.device, edit, user, resolved)?;
-                    verdicts.extend(verdict.map(|verdict| (edit.id, verdict)));
+                    verdict.map(|verdict| (edit.id, verdict)).into_iter().collect()
                 }
-                parts => verdicts.extend(self.whole(set.device, parts, user, resolved)?),
-            }
+                parts => self.whole(set.device, parts, user, resolved)?,
+            };
+            let anew = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Reauthor);
+            let records = anew.filter_map(|(id, _)| group.iter().find(|edit| edit.id == *id));
+            open.extend(records.map(|edit| edit.record));
+            verdicts.extend(judged);
         }
         Ok(verdicts)
+    }
+
+    /// Whether an earlier edit of one of these records is to be written anew first.
+    fn waits_for(&self, open: &BTreeSet<RecordId>, group: &[Edit]) -> Result<bool, StoreError> {
+        for edit in group.iter().filter(|edit| open.contains(&edit.record)) {
+            if self.admitted(edit.id)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Judges edits that count together: where one does not, none does, and all is as before.

@@ -158,11 +158,12 @@ impl ServerMachine {
                 return Ok(());
             }
             meta.epoch = LogEpoch(entropy.next_u64() | 1);
-            match meta.devices {
+            if meta.ended.is_empty() {
                 // New: who runs it has to say that no backups are made.
-                0 => meta.backed_up = Some(Sequence(0)),
+                meta.backed_up = Some(Sequence(0));
+            } else {
                 // A backup: devices that enrolled after it was made have the next numbers.
-                given => meta.devices = given.saturating_add(RESTORED_DEVICES_LEAP),
+                meta.devices = meta.devices.saturating_add(RESTORED_DEVICES_LEAP);
             }
             machine.commit(store, meta, Vec::new())
         })?;

@@ -42,16 +42,23 @@ impl ServerMachine {
                 return Ok(());
             }
         };
+        // Its answer may have been lost, and it may have been given another code: it is who it was.
+        let known_as = store.device_by_key(&key)?;
+        if known_as.as_ref().is_some_and(|row| row.revoked) {
+            self.refuse(id, Refusal::RevokedDevice);
+            return Ok(());
+        }
         let used_by = store.code_used_by(code.nonce())?;
-        // The same device again: its answer was lost on the way.
         if used_by == Some(key)
-            && let Some(row) = store.device_by_key(&key)?
+            && let Some(row) = known_as
         {
             return self.admit(store, now, id, row, Resume::default());
         }
         let known = self.resolve(code.user())?.standing.is_ok();
         let refusal = if used_by.is_some() {
             Some(Refusal::UsedCode)
+        } else if known_as.as_ref().is_some_and(|row| row.user != *code.user()) {
+            Some(Refusal::Protocol("this device is enrolled for another user".into()))
         } else if code.is_expired(now) {
             Some(Refusal::ExpiredCode(code.expires()))
         } else if !known {
@@ -64,10 +71,11 @@ impl ServerMachine {
             return Ok(());
         }
         let mut meta = self.meta.clone();
-        meta.devices += 1;
-        let number = DeviceNumber(meta.devices);
-        let user = code.user().clone();
-        let row = DeviceRow { number, key, user, name, revoked: false, purged: None };
+        let row = known_as.unwrap_or_else(|| {
+            meta.devices += 1;
+            let (number, user) = (DeviceNumber(meta.devices), code.user().clone());
+            DeviceRow { number, key, user, name, revoked: false, purged: None }
+        });
         let use_code = Operation::UseCode { nonce: code.nonce(), key };
         let operations = vec![Operation::PutDevice(row.clone()), use_code];
         self.commit(store, meta, operations)?;

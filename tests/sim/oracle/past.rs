@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidegate::model::{Change, ChangeRef, Edit, RecordId, Section, Sequence, UserId};
 
-use crate::memory::Deed;
+use crate::disk::Deed;
 use crate::people::SECURED;
 use crate::privileges::Facts;
 use crate::world::{Check, World};
@@ -63,15 +63,14 @@ impl World {
     ) -> Option<Sequence> {
         let reads = |epoch: u64, deed: &Deed| {
             let (table, facts) = (deed.edit.table.as_str(), Facts::from(&deed.after));
-            let sees = |column: &str| {
-                !SECURED.contains(&column)
-                    || self.truths[&epoch].reads_column(user, table, column, &facts)
-            };
-            self.truths[&epoch].reads(user, table, &facts)
-                && match section {
-                    Section::Secured(column) => sees(column.as_str()),
-                    _ => true,
+            let truth = self.truths.get(&epoch).filter(|truth| truth.reads(user, table, &facts));
+            truth.is_some_and(|truth| match section {
+                Section::Secured(column) => {
+                    !SECURED.contains(&column.as_str())
+                        || truth.reads_column(user, table, column.as_str(), &facts)
                 }
+                _ => true,
+            })
         };
         let by_deed = self.deeds_of(record).find(|deed| reads(deed.epoch.0, deed));
         let by_rules = self.truths.keys().filter_map(|epoch| {

@@ -1,270 +1,27 @@
-//! Stores in memory, with the faults of real ones: a commit happens as a whole or not at all, may
-//! fail, and may leave open whether it happened.
+//! What a server keeps.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Applied, Confirmed, Versions};
 use tidegate::model::{
-    Change, DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId,
-    Section, Sequence, TableName,
+    DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId, Section,
+    Sequence, TableName,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, EntryKind, Erased, Kept, LogEntry, Operation, Pending, Quarantined,
-    RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError,
-    StoredRow, Turn,
+    Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, RefusedEdit, ServerMeta,
+    ServerStore, StoreError,
 };
 
+use super::{DiskFaults, damaged};
 use crate::planted::Planted;
-
-pub(crate) type Key = (TableName, RecordId);
-
-/// What a commit may meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Nothing is written.
-    Io,
-    /// It is written, and nobody can say so.
-    AmbiguousMade,
-    /// It is not written, and nobody can say so.
-    AmbiguousLost,
-    /// Another writer was faster, or so it seems.
-    Conflict,
-}
-
-impl Fault {
-    fn error(self) -> StoreError {
-        match self {
-            Self::Io => StoreError::Io("injected".into()),
-            Self::AmbiguousMade | Self::AmbiguousLost => StoreError::Ambiguous("injected".into()),
-            Self::Conflict => StoreError::Conflict,
-        }
-    }
-}
-
-/// What is to go wrong next.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Faults {
-    /// The next commit.
-    pub(crate) commit: Option<Fault>,
-    /// This many reads from now; 0: none.
-    pub(crate) read: Cell<u32>,
-}
-
-impl Faults {
-    fn read(&self) -> Result<(), StoreError> {
-        let left = self.read.get();
-        self.read.set(left.saturating_sub(1));
-        if left == 1 { Err(Fault::Io.error()) } else { Ok(()) }
-    }
-}
-
-/// What a device keeps.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ReplicaDisk {
-    pub(crate) file: ReplicaFile,
-    pub(crate) faults: Faults,
-    /// Every change ever made here by (record, section, actor and number): it outlives the file,
-    /// which may be rolled back.
-    pub(crate) written: BTreeMap<(RecordId, Section, String), Change>,
-    /// The records of the last commit.
-    pub(crate) touched: BTreeSet<Key>,
-    pub(crate) violation: Option<String>,
-    pub(crate) planted: Option<Planted>,
-}
-
-/// The part that a copy of the file holds.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ReplicaFile {
-    pub(crate) meta: ReplicaMeta,
-    pub(crate) rows: BTreeMap<Key, StoredRow>,
-    /// As changes: what is read back went through `from_stored`, as with a real file.
-    pub(crate) confirmed: BTreeMap<Key, (Sequence, Edit)>,
-    pub(crate) pending: BTreeMap<Turn, Edit>,
-    pub(crate) quarantine: Vec<Quarantined>,
-    pub(crate) kept: BTreeMap<Sequence, Pending>,
-    /// The sections of which bytes may be in the file: what is deleted leaves its own behind.
-    pub(crate) bytes: BTreeSet<(Key, Section)>,
-}
-
-impl ReplicaFile {
-    /// Only what is confirmed is left. (What the user wrote is the user's own.)
-    fn rewrite(&mut self) {
-        let sections = |(key, (_, edit)): (&Key, &(Sequence, Edit))| {
-            let sections = edit.changes.iter().map(|change| change.section.clone());
-            sections.map(|section| (key.clone(), section)).collect::<Vec<_>>()
-        };
-        self.bytes = self.confirmed.iter().flat_map(sections).collect();
-        self.meta.purge = self.meta.purge.rewritten();
-    }
-}
-
-impl ReplicaDisk {
-    fn note(&mut self, edit: &Edit) {
-        for change in &edit.changes {
-            let name = format!("{:?}", change.id);
-            let key = (edit.record, change.section.clone(), name);
-            let known = self.written.entry(key.clone()).or_insert_with(|| change.as_ref().clone());
-            if *known != **change {
-                self.violation = Some(format!("two changes have one actor and number: {key:?}"));
-            }
-        }
-    }
-
-    fn write(&mut self, batch: ReplicaBatch) {
-        let ReplicaBatch {
-            meta,
-            confirmed,
-            rows,
-            gone,
-            pending,
-            settled,
-            quarantine,
-            released,
-            kept,
-            erased,
-            forgotten,
-        } = batch;
-        for Pending { edit, .. } in &pending {
-            self.note(edit);
-        }
-        self.touched = rows.iter().map(|(table, id, _)| (table.clone(), *id)).collect();
-        self.touched.extend(gone.iter().cloned());
-        self.touched.extend(pending.iter().map(|it| (it.edit.table.clone(), it.edit.record)));
-        let file = &mut self.file;
-        if let Some(meta) = meta {
-            file.meta = meta;
-        }
-        // The order that `store` keeps to: gone before confirmed, pending before settled.
-        for key in gone {
-            file.confirmed.remove(&key);
-        }
-        for applied in confirmed {
-            let key = (applied.table().clone(), applied.id());
-            self.touched.insert(key.clone());
-            let confirmed = applied.into_confirmed();
-            let sections = confirmed.record().sections().map(|(section, _)| section);
-            file.bytes.extend(sections.map(|section| (key.clone(), section.clone())));
-            file.confirmed.insert(key, (confirmed.version(), confirmed.to_edit()));
-        }
-        for (table, id, row) in rows {
-            match row {
-                Some(row) => file.rows.insert((table, id), row),
-                None => file.rows.remove(&(table, id)),
-            };
-        }
-        for Pending { turn, edit } in pending {
-            file.pending.retain(|at, old| old.id != edit.id || *at == turn);
-            file.pending.insert(turn, edit);
-        }
-        file.pending.retain(|_, edit| !settled.contains(&edit.id));
-        file.quarantine.retain(|entry| !released.contains(&entry.edit));
-        file.quarantine.retain(|entry| !erased.contains(&entry.record));
-        file.quarantine.extend(quarantine);
-        file.kept.retain(|_, kept| !erased.contains(&kept.edit.record));
-        file.kept.retain(|at, _| forgotten.is_none_or(|up_to| *at > up_to));
-        file.kept.extend(kept.into_iter().map(|kept| (kept.sequence, kept.pending)));
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
-fn damaged(error: impl ToString) -> StoreError {
-    StoreError::Damaged(error.to_string())
-}
-
-impl ReplicaStore for ReplicaDisk {
-    fn meta(&self) -> Result<ReplicaMeta, StoreError> {
-        self.faults.read()?;
-        Ok(self.file.meta.clone())
-    }
-
-    fn row(&self, table: &TableName, record: RecordId) -> Result<Option<StoredRow>, StoreError> {
-        self.faults.read()?;
-        Ok(self.file.rows.get(&(table.clone(), record)).cloned())
-    }
-
-    fn confirmed(
-        &self,
-        table: &TableName,
-        record: RecordId,
-    ) -> Result<Option<Confirmed>, StoreError> {
-        self.faults.read()?;
-        let found = self.file.confirmed.get(&(table.clone(), record));
-        found
-            .map(|(version, edit)| Confirmed::from_stored(*version, edit))
-            .transpose()
-            .map_err(damaged)
-    }
-
-    fn pending_on(&self, record: RecordId) -> Result<Vec<Pending>, StoreError> {
-        self.faults.read()?;
-        let own = self.file.pending.iter().filter(|(_, edit)| edit.record == record);
-        Ok(own.map(|(turn, edit)| Pending { turn: *turn, edit: edit.clone() }).collect())
-    }
-
-    fn pending_after(&self, after: Turn, limit: usize) -> Result<Vec<Pending>, StoreError> {
-        self.faults.read()?;
-        let later = self.file.pending.range((Bound::Excluded(after), Bound::Unbounded));
-        let later = later.map(|(turn, edit)| Pending { turn: *turn, edit: edit.clone() });
-        Ok(later.take(limit).collect())
-    }
-
-    fn pending(&self, edit: EditId) -> Result<Option<Pending>, StoreError> {
-        self.faults.read()?;
-        let found = self.file.pending.iter().find(|(_, pending)| pending.id == edit);
-        Ok(found.map(|(turn, edit)| Pending { turn: *turn, edit: edit.clone() }))
-    }
-
-    fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError> {
-        self.faults.read()?;
-        Ok(self.file.confirmed.keys().cloned().collect())
-    }
-
-    fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
-        self.faults.read()?;
-        Ok(self.file.quarantine.clone())
-    }
-
-    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
-        self.faults.read()?;
-        let behind = self.file.kept.range((Bound::Excluded(after), Bound::Unbounded));
-        let kept =
-            |(at, pending): (&Sequence, &Pending)| Kept { sequence: *at, pending: pending.clone() };
-        Ok(behind.take(limit).map(kept).collect())
-    }
-
-    fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError> {
-        let fault = self.faults.commit.take();
-        if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
-            let batch = match self.planted {
-                Some(planted) => planted.spoil_batch(&self.file, batch),
-                None => batch,
-            };
-            self.write(batch);
-        }
-        fault.map_or(Ok(()), |fault| Err(fault.error()))
-    }
-
-    fn rewrite(&mut self) -> Result<(), StoreError> {
-        let fault = self.faults.commit.take();
-        if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
-            let before = self.file.bytes.clone();
-            self.file.rewrite();
-            if self.planted == Some(Planted::KeepsDeletedBytes) {
-                self.file.bytes = before;
-            }
-        }
-        fault.map_or(Ok(()), |fault| Err(fault.error()))
-    }
-}
 
 /// What a server keeps.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServerDisk {
     pub(crate) file: ServerFile,
-    pub(crate) faults: Faults,
+    pub(crate) faults: DiskFaults,
     pub(crate) planted: Option<Planted>,
     before_last: Option<Box<ServerFile>>,
 }
@@ -451,7 +208,11 @@ impl ServerStore for ServerDisk {
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.faults.read()?;
         let later = self.file.log.iter().filter(|entry| entry.sequence > after);
-        Ok(later.take(limit).cloned().collect())
+        let mut found: Vec<_> = later.take(limit).cloned().collect();
+        if self.planted == Some(Planted::SkipsLogEntries) && found.len() > 1 {
+            found.remove(0);
+        }
+        Ok(found)
     }
 
     fn record_count(&self) -> Result<u64, StoreError> {
@@ -486,7 +247,11 @@ impl ServerStore for ServerDisk {
 
     fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
         self.faults.read()?;
-        Ok(self.file.devices.values().find(|device| device.key == *key).cloned())
+        let mut found = self.file.devices.values().find(|device| device.key == *key).cloned();
+        if self.planted == Some(Planted::WelcomesRevoked) {
+            found = found.map(|device| DeviceRow { revoked: false, ..device });
+        }
+        Ok(found)
     }
 
     fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError> {
@@ -509,11 +274,11 @@ impl ServerStore for ServerDisk {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
-        let fault = self.faults.commit.take();
+        let (is_written, result) = self.faults.commit();
         if self.file.meta != commit.expected {
             return Err(StoreError::Conflict);
         }
-        if fault.is_none_or(|fault| fault == Fault::AmbiguousMade) {
+        if is_written {
             if self.planted == Some(Planted::AcknowledgesBeforeCommit) {
                 self.before_last = Some(Box::new(self.file.clone()));
             }
@@ -528,6 +293,6 @@ impl ServerStore for ServerDisk {
                 self.file.log = kept.cloned().collect();
             }
         }
-        fault.map_or(Ok(()), |fault| Err(fault.error()))
+        result
     }
 }

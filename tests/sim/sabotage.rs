@@ -1,0 +1,177 @@
+//! Each planted bug is found.
+
+use crate::fault::Fault;
+use crate::hunt::{minimized, run};
+use crate::planted::Planted;
+use crate::world::Plan;
+
+/// The planted bug is found within so many seeds, by an oracle that says `symptom`.
+#[track_caller]
+fn assert_found(planted: Planted, seeds_max: u64, symptom: &str) {
+    let mut others = Vec::new();
+    for seed in 1..=seeds_max {
+        let plan = Plan { planted: Some(planted), ..Plan::of(seed) };
+        match run(plan).problem {
+            Some(problem) if problem.contains(symptom) => return,
+            other => others.extend(other),
+        }
+    }
+    panic!("{planted:?} is not found within {seeds_max} seeds: {others:#?}");
+}
+
+#[test]
+fn a_store_that_acknowledges_before_it_writes_is_found() {
+    assert_found(Planted::AcknowledgesBeforeCommit, 60, "was acknowledged at");
+}
+
+#[test]
+fn a_server_that_skips_the_gate_is_found() {
+    assert_found(Planted::SkipsTheGate, 60, "not allowed");
+}
+
+#[test]
+fn a_server_that_skips_the_gate_is_found_by_what_it_sends() {
+    assert_found(Planted::SkipsTheGate, 20, "is sent");
+}
+
+#[test]
+fn a_store_that_keeps_what_was_deleted_is_found() {
+    assert_found(Planted::KeepsDeletedBytes, 60, "has bytes of");
+}
+
+#[test]
+fn a_store_that_keeps_what_was_erased_is_found() {
+    assert_found(Planted::KeepsErased, 60, "of the log is");
+}
+
+#[test]
+fn a_device_that_reuses_its_actor_is_found() {
+    assert_found(Planted::ReusesActors, 240, "one actor and number");
+}
+
+#[test]
+fn a_server_that_sends_what_is_secured_is_found() {
+    assert_found(Planted::LeaksSections, 20, "is sent");
+}
+
+#[test]
+fn a_server_that_admits_an_edit_twice_is_found() {
+    assert_found(Planted::AdmitsTwice, 60, "it is in the log already");
+}
+
+#[test]
+fn a_device_that_loses_what_is_refused_is_found() {
+    assert_found(Planted::LosesRefused, 20, "left quarantine");
+}
+
+#[test]
+fn a_device_that_loses_what_was_built_on_a_refused_edit_is_found() {
+    assert_found(Planted::DropsDependents, 60, "is lost");
+}
+
+#[test]
+fn a_device_that_tries_again_and_keeps_what_it_tried_is_found() {
+    assert_found(Planted::KeepsRetried, 20, "is in quarantine still");
+}
+
+#[test]
+fn a_generation_that_lacks_a_value_is_found() {
+    assert_found(Planted::LosesValues, 20, "a new generation has other values");
+}
+
+#[test]
+fn a_device_that_does_what_is_tried_again_twice_is_found() {
+    assert_found(Planted::DoublesRetried, 120, "was not refused");
+}
+
+#[test]
+fn a_move_that_forgets_a_record_is_found() {
+    assert_found(Planted::ForgetsAFollower, 60, ", not of ");
+}
+
+#[test]
+fn a_device_that_forgets_a_purge_is_found() {
+    assert_found(Planted::ForgetsPurges, 240, "has bytes of");
+}
+
+#[test]
+fn a_server_that_forgets_what_it_refused_is_found() {
+    assert_found(Planted::ForgetsRefusals, 20, "which is not kept");
+}
+
+#[test]
+fn a_device_that_forgets_certificates_is_found() {
+    assert_found(Planted::ForgetsSerials, 60, "speaks to one who has the old keys");
+}
+
+#[test]
+fn a_server_that_ignores_a_change_of_rules_is_found() {
+    assert_found(Planted::IgnoresRuleChanges, 20, "is sent");
+}
+
+#[test]
+fn a_device_that_keeps_what_is_out_of_reach_is_found() {
+    assert_found(Planted::KeepsGone, 60, "shows");
+}
+
+#[test]
+fn a_device_that_keeps_nothing_for_a_restored_server_is_found() {
+    assert_found(Planted::LosesKept, 60, "is lost");
+}
+
+#[test]
+fn a_device_that_acknowledges_before_it_writes_is_found() {
+    assert_found(Planted::LosesLastCommit, 60, "is lost");
+}
+
+#[test]
+fn a_device_that_merges_past_the_gate_is_found() {
+    assert_found(Planted::MergesRefused, 60, "takes for confirmed what never counted");
+}
+
+#[test]
+fn a_restored_server_that_begins_no_new_life_is_found() {
+    assert_found(Planted::RestoresOldLives, 300, "another change of one actor and number");
+}
+
+#[test]
+fn a_device_that_shows_old_rows_is_found() {
+    assert_found(Planted::ShowsOldRows, 20, "shows");
+}
+
+#[test]
+fn a_server_that_leaves_out_entries_is_found() {
+    assert_found(Planted::SkipsLogEntries, 60, "stays pending");
+}
+
+#[test]
+fn a_server_that_does_not_look_who_signed_is_found() {
+    assert_found(Planted::SkipsSignatures, 120, "was made by nobody");
+}
+
+#[test]
+fn a_grant_of_a_while_ago_is_found() {
+    assert_found(Planted::StaleGrants, 60, "takes it that");
+}
+
+#[test]
+fn a_server_that_trusts_what_a_device_claims_is_found() {
+    assert_found(Planted::TrustsWatermarks, 120, "lacks");
+}
+
+#[test]
+fn a_server_that_forgets_a_revocation_is_found() {
+    assert_found(Planted::WelcomesRevoked, 120, "is welcome");
+}
+
+#[test]
+fn a_failure_is_told_with_the_faults_that_it_needs() {
+    let planted = Some(Planted::AcknowledgesBeforeCommit);
+    let fails = |seed: &u64| run(Plan { planted, ..Plan::of(*seed) }).problem.is_some();
+    let seed = (1..60).find(fails).unwrap();
+    let plan = Plan { planted, ..Plan::of(seed) };
+    let least = minimized(plan, run(plan).faults);
+    let crashes = [Fault::ServerCrashes, Fault::PowerCuts, Fault::NewLives, Fault::KeyChanges];
+    assert!(crashes.into_iter().any(|fault| least.has(fault)), "{least}");
+    assert!(least.iter().count() <= 6, "{least}");
+}
