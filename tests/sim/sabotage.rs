@@ -171,7 +171,13 @@ fn a_failure_is_told_with_the_faults_that_it_needs() {
     let seed = (1..60).find(fails).unwrap();
     let plan = Plan { planted, ..Plan::of(seed) };
     let least = minimized(plan, run(plan).faults);
-    let crashes = [Fault::ServerCrashes, Fault::PowerCuts, Fault::NewLives, Fault::KeyChanges];
+    let crashes = [
+        Fault::ServerCrashes,
+        Fault::ServerRestores,
+        Fault::PowerCuts,
+        Fault::NewLives,
+        Fault::KeyChanges,
+    ];
     assert!(crashes.into_iter().any(|fault| least.has(fault)), "{least}");
     assert!(least.iter().count() <= 6, "{least}");
 }
