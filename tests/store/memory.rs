@@ -178,7 +178,7 @@ impl ServerStore for MemoryServer {
     }
 
     fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
-        Ok(self.devices.values().find(|device| device.key == *key).cloned())
+        Ok(self.devices.values().rev().find(|device| device.key == *key).cloned())
     }
 
     fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError> {

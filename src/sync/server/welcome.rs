@@ -42,7 +42,6 @@ impl ServerMachine {
                 return Ok(());
             }
         };
-        // Its answer may have been lost, and it may have been given another code: it is who it was.
         let known_as = store.device_by_key(&key)?;
         if known_as.as_ref().is_some_and(|row| row.revoked) {
             self.refuse(id, Refusal::RevokedDevice);
@@ -57,8 +56,6 @@ impl ServerMachine {
         let known = self.resolve(code.user())?.standing.is_ok();
         let refusal = if used_by.is_some() {
             Some(Refusal::UsedCode)
-        } else if known_as.as_ref().is_some_and(|row| row.user != *code.user()) {
-            Some(Refusal::Protocol("this device is enrolled for another user".into()))
         } else if code.is_expired(now) {
             Some(Refusal::ExpiredCode(code.expires()))
         } else if !known {
@@ -71,11 +68,11 @@ impl ServerMachine {
             return Ok(());
         }
         let mut meta = self.meta.clone();
-        let row = known_as.unwrap_or_else(|| {
-            meta.devices += 1;
-            let (number, user) = (DeviceNumber(meta.devices), code.user().clone());
-            DeviceRow { number, key, user, name, revoked: false, purged: None }
-        });
+        meta.devices += 1;
+        // Another device from now on, also where the key is known: who signed out counts its edits
+        // from the beginning.
+        let (number, user) = (DeviceNumber(meta.devices), code.user().clone());
+        let row = DeviceRow { number, key, user, name, revoked: false, purged: None };
         let use_code = Operation::UseCode { nonce: code.nonce(), key };
         let operations = vec![Operation::PutDevice(row.clone()), use_code];
         self.commit(store, meta, operations)?;

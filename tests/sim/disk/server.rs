@@ -247,7 +247,9 @@ impl ServerStore for ServerDisk {
 
     fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
         self.faults.read()?;
-        let mut found = self.file.devices.values().find(|device| device.key == *key).cloned();
+        // The newest: who signs out and enrols again keeps the key.
+        let mut devices = self.file.devices.values().rev();
+        let mut found = devices.find(|device| device.key == *key).cloned();
         if self.planted == Some(Planted::WelcomesRevoked) {
             found = found.map(|device| DeviceRow { revoked: false, ..device });
         }
