@@ -164,6 +164,8 @@ fn the_drill_brings_everything_back() {
     assert_eq!(report["denied"], 0, "{report}");
     assert_eq!(world.status("alice")["pending"], 0);
     world.enroll("acme", "bob", "bob");
+    // For Bob the record began anew: he was not there before.
+    world.sync("alice");
     let (alice, bob) = (world.rows("alice", "work_order"), world.rows("bob", "work_order"));
     assert_eq!(alice.len(), 2);
     assert_eq!(alice, bob);

@@ -122,6 +122,8 @@ fn a_revoked_right_ends_in_quarantine_and_is_retried_or_discarded() {
     world.enroll("acme", "bob", "bob");
     let rows = world.rows("bob", "work_order");
     assert_eq!(rows[&order]["columns"]["status"], "done");
+    // For Bob the record began anew: he was not there before.
+    world.sync("alice");
     assert_eq!(rows, world.rows("alice", "work_order"));
 }
 
