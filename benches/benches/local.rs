@@ -73,20 +73,11 @@ fn id(n: u32) -> RecordId {
     RecordId::from_bytes(bytes)
 }
 
-fn columns(order: &Order) -> Outcome<Columns> {
-    Ok([
-        ("number".parse()?, Value::Integer(order.number)),
-        ("title".parse()?, Value::Text(order.title.as_str().into())),
-        ("status".parse()?, Value::Text(order.status.into())),
-        ("city".parse()?, Value::Text(order.city.as_str().into())),
-        ("note".parse()?, Value::Text(order.note.as_str().into())),
-    ]
-    .into())
-}
-
 struct Tidegate {
     runtime: tokio::runtime::Runtime,
     table: TableName,
+    /// A row without values.
+    names: Columns,
 }
 
 fn open(path: &Path) -> Outcome<Replica> {
@@ -95,12 +86,27 @@ fn open(path: &Path) -> Outcome<Replica> {
 }
 
 impl Tidegate {
+    /// A row's values. Its names are those of all rows, as a prepared statement's are.
+    fn columns(&self, order: Order) -> Columns {
+        let Order { number, title, status, city, note } = order;
+        let text = |text: String| Value::Text(text.into());
+        // In the order of the names.
+        let values = vec![
+            text(city),
+            text(note),
+            Value::Integer(number),
+            Value::Text(status.into()),
+            text(title),
+        ];
+        Columns::like(&self.names, values)
+    }
+
     fn insert(&self, replica: &Replica, orders: std::ops::Range<u32>) -> Outcome<()> {
-        let draft = |n| -> Outcome<Draft> {
-            let intent = Intent::Create { owner: None, columns: columns(&order(n))? };
-            Ok(Draft { table: self.table.clone(), record: id(n), intent })
+        let draft = |n| {
+            let intent = Intent::Create { owner: None, columns: self.columns(order(n)) };
+            Draft { table: self.table.clone(), record: id(n), intent }
         };
-        let drafts = orders.map(draft).collect::<Outcome<_>>()?;
+        let drafts = orders.map(draft).collect();
         self.runtime.block_on(replica.commit(drafts))?;
         Ok(())
     }
@@ -186,7 +192,10 @@ impl Filled {
     fn new() -> Outcome<Self> {
         let dir = tempfile::tempdir()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
-        let tidegate = Tidegate { runtime, table: "work_order".parse()? };
+        let names = ["city", "note", "number", "status", "title"];
+        let names = names.map(|name| Ok((name.parse()?, Value::Null)));
+        let names = names.into_iter().collect::<Outcome<Columns>>()?;
+        let tidegate = Tidegate { runtime, table: "work_order".parse()?, names };
         let mut db = sqlite_with_table(&dir.path().join("it.sqlite"))?;
         sqlite_insert(&mut db, 0..ROWS)?;
         let replica = open(&dir.path().join("it.redb"))?;
