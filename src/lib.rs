@@ -47,6 +47,7 @@ pub mod model;
 #[cfg(feature = "_shell")]
 pub mod net;
 pub mod policy;
+pub mod query;
 #[cfg(feature = "client")]
 pub mod replica;
 #[cfg(feature = "server")]
@@ -57,6 +58,7 @@ pub mod sync;
 
 pub use model::{Columns, RecordId, Schema, Secured, TableName, Text, Timestamp, Value};
 pub use policy::read_schema;
+pub use query::Direction;
 #[cfg(feature = "client")]
 pub use replica::{EditError, Event, Receipt, Replica, Row, SyncGuard, SyncOptions, TypedTable};
 #[cfg(feature = "server")]

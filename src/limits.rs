@@ -167,3 +167,19 @@ pub const LOG_ENTRIES_PER_RECORD: u64 = 4;
 pub const DROPPED_AT_ONCE_MAX: usize = 512;
 /// Refused edits that a server removes in one step when they are too old.
 pub const FORGOTTEN_AT_ONCE_MAX: usize = 256;
+/// Bytes in the text of a filter.
+pub const FILTER_BYTES_MAX: usize = 64 << 10;
+/// Parentheses in each other in a filter.
+pub const FILTER_DEPTH_MAX: usize = 24;
+/// Words and operators in a filter; what is listed behind `in` are mostly neither.
+pub const FILTER_WORDS_MAX: usize = 2_048;
+/// Values that a filter lists behind one `in`.
+pub const FILTER_LIST_MAX: usize = 4_096;
+/// Lookups that one query follows, all its columns taken together.
+pub const FILTER_LOOKUPS_MAX: usize = 32;
+/// Columns that a query orders by.
+pub const ORDER_COLUMNS_MAX: usize = 8;
+/// Bytes of a bookmark as text.
+pub const BOOKMARK_BYTES_MAX: usize = 8 << 20;
+/// Looked-up rows that a query remembers, so that rows which look up the same one read it once.
+pub const LOOKED_UP_KEPT_MAX: usize = 4_096;

@@ -99,13 +99,13 @@ impl Standing {
             organization.teams.get(*team).is_some_and(|team| team.business_unit().is_none())
         };
         standing.access_teams = roster.teams_of(user).iter().filter(is_access).cloned().collect();
+        standing.add_people_below(roster, &roster.policy().hierarchy);
         if standing.administrator {
-            // Nothing else can add to everything.
+            // Nothing else can add to everything; but queries ask for the units and people below.
             standing.tables.clear();
-            standing.subtrees.clear();
+            standing.subtrees.truncate(1);
         } else {
             standing.add_columns(roster);
-            standing.add_people_below(roster, &roster.policy().hierarchy);
         }
         Ok(standing)
     }
@@ -198,6 +198,18 @@ impl Standing {
     #[must_use]
     pub fn business_unit(&self) -> Option<&BusinessUnitId> {
         self.holders.first().map(|holder| &holder.business_unit)
+    }
+
+    /// The user's business unit and all below it, sorted.
+    #[must_use]
+    pub fn business_units(&self) -> &[BusinessUnitId] {
+        let own = self.holders.first().and_then(|own| self.subtrees.get(own.subtree as usize));
+        own.map_or(&[], Vec::as_slice)
+    }
+
+    /// The people below the user, as far as the hierarchy reaches.
+    pub fn reports(&self) -> impl Iterator<Item = &UserId> {
+        self.people_below.keys()
     }
 
     /// Whether the user may do everything.

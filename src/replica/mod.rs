@@ -11,6 +11,8 @@ mod file;
 mod import;
 mod listen;
 mod live;
+mod looked_up;
+mod query;
 mod read;
 mod receipt;
 mod session;
@@ -51,6 +53,7 @@ pub use file::{
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
 pub use listen::Subscription;
 pub use live::{SyncGuard, SyncOptions};
+pub use query::{Found, QueryError, RowQuery, TypedQuery};
 pub use read::{Row, RowState, Status};
 pub use receipt::{Receipt, Settled};
 pub use session::{SyncReport, Totals};

@@ -34,7 +34,7 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(id: RecordId, row: StoredRow, table: &TableName, sight: &Sight) -> Self {
+    pub(super) fn new(id: RecordId, row: StoredRow, table: &TableName, sight: &Sight) -> Self {
         let StoredRow { header, mut columns, pending, version } = row;
         let hidden = sight.hidden(table, &header);
         for column in &hidden {

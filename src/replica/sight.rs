@@ -11,7 +11,8 @@ use super::Row;
 use crate::codec::Digest;
 use crate::gate::{RecordFacts, Standing, can_read_column};
 use crate::model::secured::SECURED;
-use crate::model::{ColumnName, Header, TableName};
+use crate::model::{ColumnName, Header, TableName, Timestamp};
+use crate::query::Environment;
 use crate::sync::replica::ReplicaMachine;
 
 /// What the newest grant says of reading, apart from the machine: who reads does not wait for it.
@@ -43,6 +44,22 @@ impl Sight {
     /// Whether the machine says the same still.
     pub(super) fn is_of(&self, machine: &ReplicaMachine) -> bool {
         self.of == source(machine)
+    }
+
+    /// What queries can ask beside rows. Before enrolment nobody is known.
+    pub(super) fn environment(&self, now: Timestamp) -> Environment {
+        let Some(standing) = &self.standing else {
+            return Environment { now, ..Environment::default() };
+        };
+        let owner_teams = standing.owner_teams().map(|(team, _)| team);
+        Environment {
+            now,
+            user: Some(standing.user().clone()),
+            teams: owner_teams.chain(standing.access_teams()).cloned().collect(),
+            business_unit: standing.business_unit().cloned(),
+            business_units: standing.business_units().iter().cloned().collect(),
+            reports: standing.reports().cloned().collect(),
+        }
     }
 
     /// The secured columns of a table.

@@ -62,7 +62,7 @@ pub enum TableError {
 
 /// A table whose rows are read and written as `T`. Cheap to clone.
 pub struct TypedTable<T> {
-    replica: Replica,
+    pub(super) replica: Replica,
     name: TableName,
     /// Where the type has a fixed set of them.
     fields: Option<&'static [&'static str]>,
@@ -86,6 +86,14 @@ fn known<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
     names.into_iter().map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// The table of this name.
+pub(super) fn declared<'a>(schema: &'a Schema, name: &str) -> Result<&'a Table, TableError> {
+    schema.table(name).ok_or_else(|| {
+        let (table, known) = (name.to_owned(), known(schema.tables.keys()));
+        TableError::NoSuchTable { table, known }
+    })
+}
+
 impl Replica {
     /// A table whose rows are read and written as `T`: a struct whose fields are named like the
     /// table's columns. Fields for optional columns are `Option`s or have a serde default; those for
@@ -99,10 +107,7 @@ impl Replica {
         name: &str,
     ) -> Result<TypedTable<T>, TableError> {
         let schema = self.schema();
-        let Some(table) = schema.table(name) else {
-            let (table, known) = (name.to_owned(), known(schema.tables.keys()));
-            return Err(TableError::NoSuchTable { table, known });
-        };
+        let table = declared(&schema, name)?;
         // A type without fixed fields, such as a map, is checked value by value.
         let fields = fields_of::<T>();
         if let Some(fields) = fields {
@@ -346,7 +351,7 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
         self.replica.get_confirmed(&self.name, id)?.map(|row| self.read(&row)).transpose()
     }
 
-    fn read(&self, row: &Row) -> Result<T, TableError> {
+    pub(super) fn read(&self, row: &Row) -> Result<T, TableError> {
         let values = row_fields(row);
         let sight = self.replica.shared.sight();
         let secured = sight.secured(&self.name);

@@ -20,5 +20,6 @@ mod hidden;
 mod office;
 mod open;
 mod quarantine;
+mod query;
 mod rows;
 mod sharing;

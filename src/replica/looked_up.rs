@@ -1,0 +1,128 @@
+//! Rows as queries read them: with those that they look up.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::Row;
+use super::sight::Sight;
+use crate::limits::LOOKED_UP_KEPT_MAX;
+use crate::model::{ColumnName, RecordId, Secured, TableName, Value};
+use crate::query::{self, Cell, Field, Reference, Source};
+use crate::store::ReplicaSnapshot;
+use crate::sync::StoreError;
+
+/// The looked-up rows of one query, each read once as long as they are not too many.
+pub(super) struct LookedUp<'a> {
+    snapshot: &'a ReplicaSnapshot,
+    sight: &'a Sight,
+    sources: &'a [Source],
+    /// By source and id; `None`: there is none on this device.
+    kept: BTreeMap<(usize, RecordId), Option<Rc<Row>>>,
+}
+
+impl<'a> LookedUp<'a> {
+    pub(super) fn new(
+        snapshot: &'a ReplicaSnapshot,
+        sight: &'a Sight,
+        sources: &'a [Source],
+    ) -> Self {
+        Self { snapshot, sight, sources, kept: BTreeMap::new() }
+    }
+
+    fn find(
+        &mut self,
+        source: usize,
+        table: &TableName,
+        id: RecordId,
+    ) -> Result<Option<Rc<Row>>, StoreError> {
+        if let Some(known) = self.kept.get(&(source, id)) {
+            return Ok(known.clone());
+        }
+        if self.kept.len() >= LOOKED_UP_KEPT_MAX {
+            self.kept.clear();
+        }
+        let stored = self.snapshot.row(table, id)?;
+        let row = stored.map(|stored| Rc::new(Row::new(id, stored, table, self.sight)));
+        self.kept.insert((source, id), row.clone());
+        Ok(row)
+    }
+}
+
+/// A row of the table, with all that can be looked up from it.
+pub(super) struct JoinedRow<'a, 'b> {
+    pub(super) row: &'a Row,
+    pub(super) looked_up: &'a mut LookedUp<'b>,
+}
+
+/// What a lookup leads to.
+enum Reached {
+    Row(Rc<Row>),
+    /// The lookup is null.
+    Nothing,
+    /// The record is not on this device, or the lookup itself is of such a record.
+    Unknown,
+}
+
+impl JoinedRow<'_, '_> {
+    fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
+        let Some(Source { table, from: Some((from, column)) }) = self.looked_up.sources.get(source)
+        else {
+            return Ok(Reached::Unknown);
+        };
+        let id = if *from == 0 {
+            lookup(self.row, column)
+        } else {
+            match self.reach(*from)? {
+                Reached::Row(row) => lookup(&row, column),
+                other => return Ok(other),
+            }
+        };
+        let Some(id) = id else { return Ok(Reached::Unknown) };
+        let Some(id) = id else { return Ok(Reached::Nothing) };
+        let found = self.looked_up.find(source, table, id)?;
+        Ok(found.map_or(Reached::Unknown, Reached::Row))
+    }
+}
+
+/// What a column looks up, if anything; the outer `None`: that is hidden.
+#[expect(clippy::option_option, reason = "hidden is not null")]
+fn lookup(row: &Row, column: &ColumnName) -> Option<Option<RecordId>> {
+    match row.read(column.as_str()) {
+        Secured::Known(Value::Lookup(id)) => Some(Some(*id)),
+        Secured::Known(Value::Null) => Some(None),
+        Secured::Known(_) | Secured::Hidden => None,
+    }
+}
+
+impl query::Row for JoinedRow<'_, '_> {
+    type Error = StoreError;
+
+    fn cell(&mut self, reference: &Reference) -> Result<Cell<'_>, StoreError> {
+        if reference.source == 0 {
+            return Ok(cell(self.row, &reference.field));
+        }
+        Ok(match self.reach(reference.source)? {
+            Reached::Row(row) => cell(&row, &reference.field).into_owned(),
+            Reached::Nothing => Cell::Known(Cow::Owned(Value::Null)),
+            Reached::Unknown => Cell::Hidden,
+        })
+    }
+}
+
+fn cell<'r>(row: &'r Row, field: &Field) -> Cell<'r> {
+    let text = |text: Option<String>| text.map_or(Value::Null, |text| Value::Text(text.into()));
+    let owner = row.header.owner.as_ref();
+    let value = match field {
+        Field::Id => Value::Lookup(row.id),
+        Field::Owner => text(owner.map(|(owner, _)| owner.to_string())),
+        Field::BusinessUnit => text(owner.map(|(_, unit)| unit.to_string())),
+        Field::Column(column) => {
+            return match row.read(column.as_str()) {
+                Secured::Known(value) => Cell::Known(Cow::Borrowed(value)),
+                Secured::Hidden => Cell::Hidden,
+            };
+        }
+    };
+    Cell::Known(Cow::Owned(value))
+}

@@ -1,0 +1,406 @@
+//! Queries of the rows on this device: filter, order, limit, going on where the last one ended, count.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use super::looked_up::{JoinedRow, LookedUp};
+use super::sight::Sight;
+use super::{Replica, Row, TableError, TypedTable};
+use crate::model::{RecordId, TableName, Timestamp};
+use crate::net::system;
+use crate::query::{
+    Access, BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters,
+    Plan, Query, SortKey,
+};
+use crate::store::ReplicaSnapshot;
+use crate::sync::StoreError;
+
+/// Why a query gave no rows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The filter or the order is wrong.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// A parameter is missing, or does not fit.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A parameter's value is none that JSON could say.
+    #[error("`${name}`: {error}")]
+    Parameter {
+        /// The parameter.
+        name: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The bookmark is of another query.
+    #[error(transparent)]
+    Bookmark(#[from] BookmarkError),
+    /// There is no such table, or a row does not read as the type.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The file cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Rows that a query gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found<R> {
+    /// The rows, in the order asked for.
+    pub rows: Vec<R>,
+    /// Where to go on for more; `None`: these were all.
+    pub next: Option<Bookmark>,
+}
+
+/// A query of a table's rows. Nothing is checked or read before its last method.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is read before `rows`, `read` or `count`"]
+pub struct RowQuery {
+    replica: Replica,
+    table: TableName,
+    filter: Option<String>,
+    parameters: BTreeMap<String, Result<Json, String>>,
+    order: Vec<(String, Direction)>,
+    limit: Option<usize>,
+    after: Option<Bookmark>,
+    now: Option<Timestamp>,
+}
+
+impl Replica {
+    /// A query of a table's rows, with what is pending on them: all of them, in the order of their ids,
+    /// before it is told otherwise.
+    pub fn query(&self, table: &TableName) -> RowQuery {
+        RowQuery {
+            replica: self.clone(),
+            table: table.clone(),
+            filter: None,
+            parameters: BTreeMap::new(),
+            order: Vec::new(),
+            limit: None,
+            after: None,
+            now: None,
+        }
+    }
+}
+
+/// A query that was checked, with the state of the file that it reads.
+struct Run<'a> {
+    bound: &'a BoundQuery,
+    snapshot: &'a ReplicaSnapshot,
+    sight: &'a Sight,
+}
+
+impl RowQuery {
+    /// Only rows for which this is true, such as `status = 'open' and due < $when`. It replaces the
+    /// filter before. `docs/queries.md` has the language.
+    pub fn filter(mut self, filter: impl Into<String>) -> Self {
+        self.filter = Some(filter.into());
+        self
+    }
+
+    /// Gives `$name` a value: what serde makes a text, number, boolean or null of, or a list of these
+    /// for `in`.
+    pub fn bind(mut self, name: &str, value: impl Serialize) -> Self {
+        let json = serde_json::to_value(value).map_err(|error| error.to_string());
+        self.parameters.insert(name.to_owned(), json);
+        self
+    }
+
+    /// Orders by a column, or one of a looked-up record, behind those given before. What is equal in
+    /// all of them is in the order of the ids.
+    pub fn order_by(mut self, column: impl Into<String>, direction: Direction) -> Self {
+        self.order.push((column.into(), direction));
+        self
+    }
+
+    /// At most so many rows.
+    pub fn limit(mut self, rows: usize) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// Only rows behind those that gave this bookmark, whatever came or went meanwhile.
+    pub fn after(mut self, bookmark: &Bookmark) -> Self {
+        self.after = Some(bookmark.clone());
+        self
+    }
+
+    /// The time of `now()`; by default the device's.
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// The rows.
+    ///
+    /// # Errors
+    /// The query does not fit the table, or the file cannot be read.
+    pub fn rows(&self) -> Result<Vec<Row>, QueryError> {
+        Ok(self.read()?.rows)
+    }
+
+    /// The rows, and where to go on.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub fn read(&self) -> Result<Found<Row>, QueryError> {
+        let sight = self.replica.shared.sight();
+        let bound = self.bound(&sight)?;
+        if let Some(after) = &self.after {
+            bound.accept(after)?;
+        }
+        let limit = self.limit.unwrap_or(usize::MAX);
+        if limit == 0 {
+            return Ok(Found { rows: Vec::new(), next: None });
+        }
+        let snapshot = self.replica.shared.reader.snapshot()?;
+        let run = Run { bound: &bound, snapshot: &snapshot, sight: &sight };
+        let after = self.after.as_ref().map(Bookmark::key);
+        let mut found =
+            if bound.is_by_id() { run.by_id(after, limit)? } else { run.by_order(after, limit)? };
+        // One more than asked for says that there are more.
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|(key, _)| bound.bookmark(key.clone()));
+        Ok(Found { rows: found.into_iter().map(|(_, row)| row).collect(), next })
+    }
+
+    /// How many rows the filter is true for, whatever limit and bookmark say.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub fn count(&self) -> Result<u64, QueryError> {
+        let sight = self.replica.shared.sight();
+        let bound = self.bound(&sight)?;
+        let snapshot = self.replica.shared.reader.snapshot()?;
+        if self.filter.is_none() {
+            return Ok(snapshot.row_count(&self.table)?);
+        }
+        let mut rows = 0;
+        let run = Run { bound: &bound, snapshot: &snapshot, sight: &sight };
+        run.each(None, |_, _| {
+            rows += 1;
+            Ok(true)
+        })?;
+        Ok(rows)
+    }
+
+    /// How the rows would be found.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub fn plan(&self) -> Result<Plan, QueryError> {
+        let bound = self.bound(&self.replica.shared.sight())?;
+        let rows = self.replica.shared.reader.snapshot()?.row_count(&self.table)?;
+        Ok(bound.plan(rows, self.limit))
+    }
+
+    fn bound(&self, sight: &Sight) -> Result<BoundQuery, QueryError> {
+        let schema = self.replica.schema();
+        let table = super::table::declared(&schema, self.table.as_str())?;
+        let order: Vec<_> = self.order.iter().map(|(by, way)| (by.as_str(), *way)).collect();
+        let query = Query::new(&schema, table, self.filter.as_deref(), &order)?;
+        let mut parameters = Parameters::new();
+        for (name, value) in &self.parameters {
+            let wrong = |error: &String| {
+                let (name, error) = (name.clone(), error.clone());
+                QueryError::Parameter { name, error }
+            };
+            parameters.insert(name.clone(), value.as_ref().map_err(wrong)?.clone());
+        }
+        let now = self.now.unwrap_or_else(system::now);
+        Ok(query.bind(&parameters, &sight.environment(now))?)
+    }
+}
+
+impl Run<'_> {
+    /// Up to `limit` rows in the order of their ids, and one more.
+    fn by_id(
+        &self,
+        after: Option<&SortKey>,
+        limit: usize,
+    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
+        let mut found = Vec::new();
+        self.each(after.map(SortKey::id), |row, looked_up| {
+            let key = self.bound.sort_key(row.id, &mut JoinedRow { row: &row, looked_up })?;
+            found.push((key, row));
+            Ok(found.len() <= limit)
+        })?;
+        Ok(found)
+    }
+
+    /// The first `limit` rows in the query's order, and one more. No more than twice as many are held
+    /// at a time.
+    fn by_order(
+        &self,
+        after: Option<&SortKey>,
+        limit: usize,
+    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
+        let wanted = limit.saturating_add(1);
+        let mut found: Vec<(SortKey, Row)> = Vec::new();
+        let keep_first = |found: &mut Vec<(SortKey, Row)>| {
+            found.sort_unstable_by(|(a, _), (b, _)| self.bound.compare(a, b));
+            found.truncate(wanted);
+        };
+        self.each(None, |row, looked_up| {
+            let key = self.bound.sort_key(row.id, &mut JoinedRow { row: &row, looked_up })?;
+            let is_behind = |after: &SortKey| self.bound.compare(&key, after) == Ordering::Greater;
+            if after.is_none_or(is_behind) {
+                found.push((key, row));
+            }
+            if found.len() >= wanted.saturating_mul(2) {
+                keep_first(&mut found);
+            }
+            Ok(true)
+        })?;
+        keep_first(&mut found);
+        Ok(found)
+    }
+
+    /// Visits the rows that the filter is true for, in the order of their ids from behind `after` on,
+    /// as long as `visit` wants more.
+    fn each(
+        &self,
+        after: Option<RecordId>,
+        mut visit: impl FnMut(Row, &mut LookedUp<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut looked_up = LookedUp::new(self.snapshot, self.sight, self.bound.sources());
+        let table = self.bound.table();
+        let mut look = |id, stored| -> Result<bool, StoreError> {
+            let row = Row::new(id, stored, table, self.sight);
+            let mut joined = JoinedRow { row: &row, looked_up: &mut looked_up };
+            if self.bound.test(&mut joined)? == Some(true) {
+                visit(row, &mut looked_up)
+            } else {
+                Ok(true)
+            }
+        };
+        match self.bound.access() {
+            Access::Table => {
+                for entry in self.snapshot.rows(table, after)? {
+                    let (id, stored) = entry?;
+                    if !look(id, stored)? {
+                        break;
+                    }
+                }
+            }
+            Access::Ids(ids) => {
+                for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
+                    let Some(stored) = self.snapshot.row(table, id)? else { continue };
+                    if !look(id, stored)? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A query whose rows are read as `T`. As [`RowQuery`].
+pub struct TypedQuery<T> {
+    table: TypedTable<T>,
+    query: RowQuery,
+}
+
+impl<T> std::fmt::Debug for TypedQuery<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TypedQuery").field("query", &self.query).finish_non_exhaustive()
+    }
+}
+
+impl<T> Clone for TypedQuery<T> {
+    fn clone(&self) -> Self {
+        Self { table: self.table.clone(), query: self.query.clone() }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> TypedTable<T> {
+    /// A query of all rows; see [`Replica::query`].
+    #[must_use = "nothing is read before `rows`, `read` or `count`"]
+    pub fn query(&self) -> TypedQuery<T> {
+        TypedQuery { table: self.clone(), query: self.replica.query(self.name()) }
+    }
+
+    /// A query of the rows for which this is true; see [`RowQuery::filter`].
+    #[must_use = "nothing is read before `rows`, `read` or `count`"]
+    pub fn filter(&self, filter: impl Into<String>) -> TypedQuery<T> {
+        self.query().then(|query| query.filter(filter))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> TypedQuery<T> {
+    fn then(mut self, more: impl FnOnce(RowQuery) -> RowQuery) -> Self {
+        self.query = more(self.query);
+        self
+    }
+
+    /// See [`RowQuery::bind`].
+    #[must_use = "nothing is read before `rows`, `read` or `count`"]
+    pub fn bind(self, name: &str, value: impl Serialize) -> Self {
+        self.then(|query| query.bind(name, value))
+    }
+
+    /// See [`RowQuery::order_by`].
+    #[must_use = "nothing is read before `rows`, `read` or `count`"]
+    pub fn order_by(self, column: impl Into<String>, direction: Direction) -> Self {
+        self.then(|query| query.order_by(column, direction))
+    }
+
+    /// See [`RowQuery::limit`].
+    #[must_use = "nothing is read before `rows`, `read` or `count`"]
+    pub fn limit(self, rows: usize) -> Self {
+        self.then(|query| query.limit(rows))
+    }
+
+    /// See [`RowQuery::after`].
+    #[must_use = "nothing is read before `rows`, `read` or `count`"]
+    pub fn after(self, bookmark: &Bookmark) -> Self {
+        self.then(|query| query.after(bookmark))
+    }
+
+    /// See [`RowQuery::at`].
+    #[must_use = "nothing is read before `rows`, `read` or `count`"]
+    pub fn at(self, now: Timestamp) -> Self {
+        self.then(|query| query.at(now))
+    }
+
+    /// The rows, with their ids.
+    ///
+    /// # Errors
+    /// As [`RowQuery::rows`], and where a row does not read as the type.
+    pub fn rows(&self) -> Result<Vec<(RecordId, T)>, QueryError> {
+        Ok(self.read()?.rows)
+    }
+
+    /// The rows with their ids, and where to go on.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub fn read(&self) -> Result<Found<(RecordId, T)>, QueryError> {
+        let Found { rows, next } = self.query.read()?;
+        let rows = rows.iter().map(|row| Ok((row.id, self.table.read(row)?)));
+        Ok(Found { rows: rows.collect::<Result<_, TableError>>()?, next })
+    }
+
+    /// See [`RowQuery::count`].
+    ///
+    /// # Errors
+    /// As [`RowQuery::count`].
+    pub fn count(&self) -> Result<u64, QueryError> {
+        self.query.count()
+    }
+
+    /// See [`RowQuery::plan`].
+    ///
+    /// # Errors
+    /// As [`RowQuery::plan`].
+    pub fn plan(&self) -> Result<Plan, QueryError> {
+        self.query.plan()
+    }
+}
