@@ -11,6 +11,7 @@
 
 mod bookmarks;
 mod bounds;
+mod drawn;
 mod errors;
 mod hidden;
 mod logic;
@@ -18,3 +19,4 @@ mod memory;
 #[path = "../sim/rng.rs"]
 #[allow(dead_code, reason = "the simulated world draws more kinds of chance")]
 mod rng;
+mod sqlite;
