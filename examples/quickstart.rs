@@ -5,7 +5,7 @@
 //! `TIDEGATE_CODE=tide1-... cargo run --example quickstart`
 
 use serde::{Deserialize, Serialize};
-use tidegate::{Replica, SyncOptions, Value, read_schema};
+use tidegate::{Replica, SyncOptions, read_schema};
 
 const SCHEMA: &str = r#"
 [[table]]
@@ -52,8 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     pair.atomic().await?;
 
     // Reads are local: the same with and without a connection.
-    let open = [("status".parse()?, Value::Choice("open".into()))];
-    for (id, order) in orders.find(&open)? {
+    for (id, order) in orders.filter("status = 'open'").rows()? {
         println!("open: {id} {}", order.title);
     }
     println!("{} orders are on this device", orders.rows()?.len());

@@ -1,4 +1,4 @@
-//! `import`, `show`, `query`, `edit`.
+//! `import`, `export`, `show`, `edit`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -250,48 +250,6 @@ impl ShowCommand {
                     self.id, self.table
                 )));
             }
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct QueryCommand {
-    /// The table.
-    table: TableName,
-    /// Values that columns must have, as COLUMN=VALUE; all of them.
-    filter: Vec<String>,
-    /// How many rows at the most.
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
-    /// Only rows behind this one: the last of the page before.
-    #[arg(long, value_parser = record_id)]
-    after: Option<RecordId>,
-    #[command(flatten)]
-    replica: ReplicaArg,
-    /// Print JSON, an object a line.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-impl QueryCommand {
-    pub(super) fn run(&self) -> Result<(), CliError> {
-        let replica = self.replica.open_enrolled()?;
-        let schema = replica.schema();
-        let table = declared(&schema, &self.table)?;
-        let equal: Vec<_> = columns(&schema, table, &self.filter)?.into_iter().collect();
-        let rows = replica.find(&self.table, &equal, self.after, self.limit);
-        let rows = rows.map_err(CliError::run)?;
-        for row in &rows {
-            if self.json {
-                println!("{}", row_json(&self.table, row));
-            } else {
-                print_row(row);
-            }
-        }
-        if !self.json {
-            let all = replica.count(&self.table).map_err(CliError::run)?;
-            println!("{} of the table's {all} rows", rows.len());
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod gate;
 mod log;
 mod output;
 mod quarantine;
+mod query;
 mod rotate;
 mod server;
 mod sharing;
@@ -19,12 +20,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::admin::AdminCommand;
-use self::data::{EditCommand, ExportCommand, ImportCommand, QueryCommand, ShowCommand};
+use self::data::{EditCommand, ExportCommand, ImportCommand, ShowCommand};
 use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
 use self::file::{BackupCommand, RepairCommand, RestoreCommand, VerifyCommand};
 use self::gate::GateCommand;
 use self::quarantine::QuarantineCommand;
+use self::query::QueryCommand;
 use self::rotate::RotateKeyCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
 use crate::server::Log;
@@ -64,7 +66,7 @@ enum Command {
     Export(ExportCommand),
     /// Show a record.
     Show(ShowCommand),
-    /// List records, all or those with given values.
+    /// List records: all, or those that a filter says, in an order.
     Query(QueryCommand),
     /// Make, change, delete or assign a record; works without a connection.
     Edit(EditCommand),

@@ -108,18 +108,49 @@ fn a_mistake_in_an_edit_is_named_and_stores_nothing() {
             2,
             &["no record", ABSENT, "`work_order`"],
         ),
-        ("query: an unknown table", &["query", "orders"], 2, &["no table `orders`"]),
-        (
-            "query: an unknown column",
-            &["query", "work_order", "colour=red"],
-            2,
-            &["no column `colour`", "title"],
-        ),
-        ("query: a bad value", &["query", "work_order", "status=x"], 2, &["`x`", "`status`"]),
-        ("query: a bad place", &["query", "work_order", "--after", "1"], 2, &["expected a UUID"]),
         ("retry what is not there", &["quarantine", "retry", "1-9"], 2, &["1-9", "quarantine"]),
         ("discard what is not there", &["quarantine", "discard", "1-9"], 2, &["edit 1-9"]),
         ("no edit id", &["quarantine", "retry", "x"], 2, &["`x` is not an edit id", "3-17"]),
+    ];
+    check_harmless(&world, rows);
+}
+
+#[test]
+fn a_mistake_in_a_query_is_named_with_its_place() {
+    let world = device();
+    let rows: &[Mistake<'_>] = &[
+        ("query: an unknown table", &["query", "orders"], 2, &["no table `orders`"]),
+        (
+            "query: an unknown column",
+            &["query", "work_order", "colour = 'red'"],
+            2,
+            &["line 1, column 1", "no column `colour`", "title", "^"],
+        ),
+        (
+            "query: a bad value",
+            &["query", "work_order", "status = 'x'"],
+            2,
+            &["column 10", "`x`", "`status`"],
+        ),
+        (
+            "query: a parameter without a value",
+            &["query", "work_order", "status = $which"],
+            2,
+            &["`$which` has no value"],
+        ),
+        (
+            "query: a parameter of another form",
+            &["query", "work_order", "status = $which", "--bind", "which"],
+            2,
+            &["expected NAME=VALUE"],
+        ),
+        (
+            "query: a bad order",
+            &["query", "work_order", "--order", "title sideways"],
+            2,
+            &["column 7", "`sideways`"],
+        ),
+        ("query: a bad place", &["query", "work_order", "--after", "1"], 2, &["no bookmark"]),
     ];
     check_harmless(&world, rows);
 }

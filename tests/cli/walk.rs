@@ -55,8 +55,14 @@ fn two_devices_edit_offline_and_end_equal() {
     assert_eq!(alice[&order]["pending"], false);
 
     // What is printed for people names the same.
-    let text = world.device("bob", &["query", "work_order", "hours=2.5"]).done();
-    assert!(text.contains("Fix the pump") && text.contains("1 of the table's 1"), "{text}");
+    let text = world.device("bob", &["query", "work_order", "hours = 2.5"]).done();
+    assert!(text.contains("Fix the pump") && text.ends_with("1 row"), "{text}");
+    let open = ["query", "work_order", "hours > $least", "--bind", "least=2.5", "--count"];
+    assert_eq!(world.device("bob", &open).done(), "0 rows");
+    let plan = ["query", "work_order", "--order", "due desc", "--limit", "7", "--explain"];
+    let text = world.device("bob", &plan).done();
+    assert!(text.contains("go through the 1 rows of `work_order`"), "{text}");
+    assert!(text.contains("sort by due desc, id, and keep the first 7"), "{text}");
     let text = world.device("bob", &["status"]).done();
     assert!(text.contains("user bob") && text.contains("work_order: 1"), "{text}");
 
