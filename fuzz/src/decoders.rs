@@ -12,13 +12,16 @@ use tidegate::codec::{
 use tidegate::gate::{CaseJudge, Roster};
 use tidegate::model::{Edit, Schema};
 use tidegate::policy::{Format, read_policy_as};
+use tidegate::query::Bookmark;
 use tidegate::read_schema;
 use tidegate::sync::Grant;
+
+use crate::filters::filter;
 
 /// The first byte chooses the decoder.
 pub fn decode(bytes: &[u8]) {
     let Some((decoder, bytes)) = bytes.split_first() else { return };
-    match decoder % 16 {
+    match decoder % 18 {
         0 => edits(decode_edits(bytes)),
         1 => edits(decode_records_up_to(bytes, 100)),
         2 => message::<ToServer>(bytes),
@@ -34,7 +37,9 @@ pub fn decode(bytes: &[u8]) {
         12 => text(bytes, |text| drop(text.parse::<EnrollCode>())),
         13 => text(bytes, |text| drop(read_schema(text, "schema.toml"))),
         14 => text(bytes, policy),
-        _ => case(bytes),
+        15 => case(bytes),
+        16 => text(bytes, filter),
+        _ => text(bytes, bookmark),
     }
 }
 
@@ -130,4 +135,9 @@ fn case(line: &[u8]) {
     let document = read_policy_as(Format::Json, policy, "p.json", None, None).unwrap();
     let roster = Roster::new(document.policy.into(), document.organization.unwrap().into());
     let _ = CaseJudge::new(roster, document.tables).answer(line);
+}
+
+fn bookmark(text: &str) {
+    let Ok(bookmark) = text.parse::<Bookmark>() else { return };
+    assert_same(&bookmark.to_string().parse::<Bookmark>().unwrap(), &bookmark);
 }

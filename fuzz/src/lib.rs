@@ -19,6 +19,7 @@ mod data;
 mod decoders;
 #[path = "../../tests/store/disk.rs"]
 mod disk;
+mod filters;
 mod histories;
 mod judgments;
 #[path = "../../tests/store/memory.rs"]
