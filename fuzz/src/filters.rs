@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use tidegate::model::{Schema, Value};
 use tidegate::query::{BoundQuery, Cell, Environment, Query, Reference, Row};
@@ -32,7 +33,7 @@ impl Row for Alike {
 }
 
 pub(crate) fn filter(text: &str) {
-    let schema = tidegate::read_schema(SCHEMA, "schema.toml").unwrap();
+    let schema = Arc::new(tidegate::read_schema(SCHEMA, "schema.toml").unwrap());
     if let Ok(order) = Query::order(text) {
         let order: Vec<_> = order.iter().map(|(by, way)| (by.as_str(), *way)).collect();
         let _ = query(&schema, None, &order);
@@ -50,7 +51,7 @@ pub(crate) fn filter(text: &str) {
 
 /// What is read of a filter without parameters.
 fn query(
-    schema: &Schema,
+    schema: &Arc<Schema>,
     filter: Option<&str>,
     order: &[(&str, tidegate::Direction)],
 ) -> Option<BoundQuery> {

@@ -84,6 +84,9 @@ pub(super) fn of_number(
         }
         // The key of the record that is looked up.
         (Some(Kind::Id), _) => Ok(column.column.parse(schema, digits)?),
+        (Some(Kind::Time), _) => {
+            Err(incomparable(column, "a number: a time is a text, as '2026-11-20T09:30:00Z'"))
+        }
         (Some(_), _) => Err(incomparable(column, "a number")),
     }
 }

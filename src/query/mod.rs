@@ -9,6 +9,7 @@
 //! ```
 //! use std::borrow::Cow;
 //! use std::convert::Infallible;
+//! use std::sync::Arc;
 //! use tidegate::query::{Cell, Environment, Parameters, Query, Reference, Row};
 //!
 //! /// Rows of one column, in memory.
@@ -21,7 +22,7 @@
 //!     }
 //! }
 //!
-//! let schema = tidegate::read_schema(
+//! let schema = Arc::new(tidegate::read_schema(
 //!     r#"
 //!     [[table]]
 //!     id = "order"
@@ -29,7 +30,7 @@
 //!     columns = [{ id = "status", type = "text" }]
 //!     "#,
 //!     "schema.toml",
-//! )?;
+//! )?);
 //! let table = schema.table("order").ok_or("no such table")?;
 //! let query = Query::new(&schema, table, Some("status <> 'done'"), &[])?;
 //! let query = query.bind(&Parameters::new(), &Environment::default())?;

@@ -122,7 +122,7 @@ impl Query {
     /// # Errors
     /// The first thing wrong in one of the texts, with its place in it.
     pub fn new(
-        schema: &Schema,
+        schema: &Arc<Schema>,
         table: &Table,
         filter: Option<&str>,
         order: &[(&str, Direction)],
@@ -131,7 +131,7 @@ impl Query {
         let filter = filter.map(|text| checker.filter(text)).transpose()?;
         let order = checker.order(order)?;
         let sources = checker.into_sources();
-        let (schema, table) = (Arc::new(schema.clone()), table.id.clone());
+        let (schema, table) = (Arc::clone(schema), table.id.clone());
         Ok(Self { schema, table, sources, filter, order })
     }
 

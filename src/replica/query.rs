@@ -104,7 +104,7 @@ impl RowQuery {
     }
 
     /// Gives `$name` a value: what serde makes a text, number, boolean or null of, or a list of these
-    /// for `in`.
+    /// for `in`. A date or time is its text, as of `Timestamp::to_string`.
     pub fn bind(mut self, name: &str, value: impl Serialize) -> Self {
         let json = serde_json::to_value(value).map_err(|error| error.to_string());
         self.parameters.insert(name.to_owned(), json);
@@ -201,10 +201,11 @@ impl RowQuery {
     }
 
     fn bound(&self, sight: &Sight) -> Result<BoundQuery, QueryError> {
-        let schema = self.replica.schema();
-        let table = super::table::declared(&schema, self.table.as_str())?;
+        // Not the machine's, which waits for whoever writes.
+        let schema = sight.schema();
+        let table = super::table::declared(schema, self.table.as_str())?;
         let order: Vec<_> = self.order.iter().map(|(by, way)| (by.as_str(), *way)).collect();
-        let query = Query::new(&schema, table, self.filter.as_deref(), &order)?;
+        let query = Query::new(schema, table, self.filter.as_deref(), &order)?;
         let mut parameters = Parameters::new();
         for (name, value) in &self.parameters {
             let wrong = |error: &String| {

@@ -1,6 +1,7 @@
 //! Which columns of a row are hidden from the user, and how a type with fields reads such a row.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::de::value::MapDeserializer;
 use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
@@ -11,7 +12,7 @@ use super::Row;
 use crate::codec::Digest;
 use crate::gate::{RecordFacts, Standing, can_read_column};
 use crate::model::secured::SECURED;
-use crate::model::{ColumnName, Header, TableName, Timestamp};
+use crate::model::{ColumnName, Header, Schema, TableName, Timestamp};
 use crate::query::Environment;
 use crate::sync::replica::ReplicaMachine;
 
@@ -21,6 +22,7 @@ pub(super) struct Sight {
     /// Of which schema and grant it is, and whether the device is enrolled.
     of: (Option<Digest>, Option<Digest>, bool),
     standing: Option<Standing>,
+    schema: Arc<Schema>,
     /// The secured columns of the tables that have some.
     secured: BTreeMap<TableName, Vec<ColumnName>>,
 }
@@ -38,12 +40,18 @@ impl Sight {
                 secured.entry(table.id.clone()).or_default().push(column.id.clone());
             }
         }
-        Self { of: source(machine), standing: machine.standing().cloned(), secured }
+        let schema = Arc::new(machine.meta().schema.clone());
+        Self { of: source(machine), standing: machine.standing().cloned(), schema, secured }
     }
 
     /// Whether the machine says the same still.
     pub(super) fn is_of(&self, machine: &ReplicaMachine) -> bool {
         self.of == source(machine)
+    }
+
+    /// The tables, as the server sent them last.
+    pub(super) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
     }
 
     /// What queries can ask beside rows. Before enrolment nobody is known.

@@ -61,7 +61,7 @@ fn a_list_holds_so_many_values() {
 fn so_many_lookups_are_followed() {
     let text = "[[table]]\nid = \"t\"\nownership = \"organization_owned\"\ncolumns = [\
         { id = \"up\", type = \"lookup\", table = \"t\" }]";
-    let schema = read_schema(text, "schema.toml").unwrap();
+    let schema = std::sync::Arc::new(read_schema(text, "schema.toml").unwrap());
     let query = |lookups| {
         let filter = format!("{}id is null", "up.".repeat(lookups));
         Query::new(&schema, schema.table("t").unwrap(), Some(&filter), &[])

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value as Json, json};
 use tidegate::model::{RecordId, Schema, Value};
@@ -50,9 +50,9 @@ columns = [
 ]
 "#;
 
-pub(crate) fn schema() -> &'static Schema {
-    static SCHEMA: LazyLock<Schema> =
-        LazyLock::new(|| tidegate::read_schema(TEXT, "schema.toml").unwrap());
+pub(crate) fn schema() -> &'static Arc<Schema> {
+    static SCHEMA: LazyLock<Arc<Schema>> =
+        LazyLock::new(|| tidegate::read_schema(TEXT, "schema.toml").unwrap().into());
     &SCHEMA
 }
 
