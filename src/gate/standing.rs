@@ -27,7 +27,7 @@ pub struct Standing {
     pub(super) holders: Vec<Holder>,
     /// The user's access teams, sorted.
     pub(super) access_teams: Vec<TeamId>,
-    /// Business units with all below them, each set once and sorted.
+    /// Business units with all below them, each set once and sorted; the user's own first.
     pub(super) subtrees: Vec<Vec<BusinessUnitId>>,
     /// What the user holds, per table; a table without any holding may be absent.
     pub(super) tables: BTreeMap<TableName, TableStanding>,
@@ -104,6 +104,7 @@ impl Standing {
             // Nothing else can add to everything; but queries ask for the units and people below.
             standing.tables.clear();
             standing.subtrees.truncate(1);
+            standing.teams_below.clear();
         } else {
             standing.add_columns(roster);
         }

@@ -1,7 +1,11 @@
 //! Queries on a device: the language itself is tested in `tests/query`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use tidegate::model::{ColumnPermissions, Principal, RecordId, Right, Rights, Value};
+use tidegate::model::{
+    ColumnPermissions, Hierarchy, HierarchyModel, Principal, RecordId, Right, Rights, Value,
+};
 use tidegate::query::FilterFault;
 use tidegate::replica::{QueryError, Replica};
 use tidegate::{Direction, Secured};
@@ -95,6 +99,40 @@ async fn filters_know_who_asks() {
     assert_eq!(ask(&boss, "business_unit in my_business_units()"), ["anns", "bens"]);
     assert_eq!(ask(&boss, "owner = me()"), [""; 0]);
     assert_eq!(ask(&boss, "owner in my_teams()"), [""; 0]);
+}
+
+/// Also those below an administrator, to whom the hierarchy gives nothing more.
+#[tokio::test]
+async fn filters_know_who_is_below() {
+    let office = Office::open();
+    let (ann, ben) = (office.device("ann", "ann").await, office.device("ben", "ben").await);
+    let boss = office.device("boss", "boss").await;
+    accounts(&ann, &[("anns", None)]).await;
+    accounts(&ben, &[("bens", None)]).await;
+    let below = |replica: &Replica| {
+        let accounts = replica.table::<Account>("account").unwrap();
+        let below = accounts.filter("owner in my_reports()").order_by("name", Direction::Asc);
+        names(below.rows().unwrap())
+    };
+    for replica in [&ann, &ben, &ann, &boss] {
+        replica.sync().await.unwrap();
+    }
+    assert_eq!((below(&ann), below(&boss)), (vec![], vec![]));
+    office
+        .change_policy(|policy, organization| {
+            policy.hierarchy =
+                Hierarchy { model: HierarchyModel::Manager, depth: 2, exclude: BTreeSet::new() };
+            for (user, manager) in [("ben", "ann"), ("ann", "boss")] {
+                let user = organization.users.get_mut(user).unwrap();
+                user.manager = Some(manager.parse().unwrap());
+            }
+        })
+        .await;
+    for replica in [&ann, &ben, &boss] {
+        replica.sync().await.unwrap();
+    }
+    assert_eq!((below(&ann), below(&ben)), (vec!["bens".into()], vec![]));
+    assert_eq!(below(&boss), ["anns", "bens"]);
 }
 
 /// Before enrolment there is nobody, and everything else works.
