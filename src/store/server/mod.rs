@@ -260,6 +260,10 @@ impl ServerStore for RedbServer {
         self.snapshot()?.refused(limit)
     }
 
+    fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
+        self.snapshot()?.refusals(edit)
+    }
+
     fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
         let erases = commit.operations.iter().any(|it| matches!(it, Operation::Erase(_)));
         self.file.write(|tx| commit::write(tx, commit))?;
