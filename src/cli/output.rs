@@ -43,10 +43,10 @@ pub(super) fn print_row(row: &Row) {
         println!("  owner: {owner} in {unit}");
     }
     for (to, rights) in &row.header.shares {
-        println!("  shared with {to}: {}", rights);
+        println!("  shared with {to}: {rights}");
     }
     for ((column, to), given) in &row.header.column_shares {
-        println!("  {column} shared with {to}: {}", given);
+        println!("  {column} shared with {to}: {given}");
     }
     for (id, value) in &row.columns {
         println!("  {id}: {value}");
@@ -78,7 +78,7 @@ pub(super) fn print_quarantined(entry: &Quarantined) {
     let (table, record) = (&entry.table, entry.record);
     println!("{}  {} of {table} {record}  at {}", entry.edit, kind_text(entry.kind), entry.at);
     for op in &entry.ops {
-        println!("  {}", op);
+        println!("  {op}");
     }
     println!("  refused: {}", entry.denial);
 }
