@@ -94,7 +94,7 @@ use drive::{Driven, drive};
 
 /// What something that the app does, or an invariant, ends with. An
 /// [`EditError`](crate::EditError) by which the gate refuses, or which says that a record is not there,
-/// is no failure: the app tells its user. Every other error is one.
+/// is no failure: the app tells its user, and the report counts it. Every other error is one.
 pub type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 type Act = Box<dyn Fn(&Replica, &mut Chance, Option<usize>) -> Driven>;

@@ -15,6 +15,9 @@ pub struct Report {
     pub reactions: u64,
     /// Times that the app was told that its user may not, or that a record is not there.
     pub refused: u64,
+    /// Of these, edits that made no sense: since something is not there any more, or for a mistake of
+    /// the app's.
+    pub malformed: u64,
     /// Edits that the server admitted.
     pub admitted: u64,
     /// Edits, or parts of edits, that the server denied.
@@ -40,6 +43,7 @@ impl Report {
         self.interrupted += other.interrupted;
         self.reactions += other.reactions;
         self.refused += other.refused;
+        self.malformed += other.malformed;
         self.admitted += other.admitted;
         self.denied += other.denied;
         self.messages += other.messages;
@@ -56,7 +60,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "{} runs of {} hours: {} actions ({} interrupted), {} reactions; edits: {} refused at \
-             once, {} admitted, {} denied; {} messages, {} cuts, {} restarts, {} changes of rules; \
+             once ({} malformed), {} admitted, {} denied; {} messages, {} cuts, {} restarts, {} changes of rules; \
              {} checks",
             self.runs,
             self.millis / 3_600_000,
@@ -64,6 +68,7 @@ impl fmt::Display for Report {
             self.interrupted,
             self.reactions,
             self.refused,
+            self.malformed,
             self.admitted,
             self.denied,
             self.messages,

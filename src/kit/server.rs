@@ -6,9 +6,10 @@ use super::Chance;
 use super::Kit;
 use crate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate, ToServer};
 use crate::gate::Roster;
+use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{Timestamp, UserId};
 use crate::store::RedbServer;
-use crate::sync::server::{ConnectionId, Identity, Output, Rules, ServerMachine};
+use crate::sync::server::{ConnectionId, Identity, Output, PageBounds, Rules, ServerMachine};
 
 /// How long a code is good: longer than any run.
 const CODE_LASTS_MILLIS: i64 = 365 * 24 * 3_600_000;
@@ -18,7 +19,11 @@ pub(super) struct Server {
     store: RedbServer,
     identity: Identity,
     tls: PublicKey,
+    bounds: PageBounds,
 }
+
+/// So much is looked at for a page: few rows are to come in several, too.
+const LOOKS: [usize; 3] = [2, 8, PAGE_LOOKS_MAX];
 
 /// What it says of an error is all that is made of it: the library failed.
 type Failed = Box<dyn std::error::Error>;
@@ -43,7 +48,10 @@ impl Server {
             ServerMachine::open(&mut store, identity.clone(), rules, now, chance.seed())?;
         // No backups are made, so that devices keep nothing for them.
         machine.set_backed_up(&mut store, None)?;
-        Ok(Self { machine, store, identity, tls })
+        let looks = chance.pick(&LOOKS).copied().unwrap_or(PAGE_LOOKS_MAX);
+        let bounds = PageBounds { looks, ..PageBounds::default() };
+        machine.set_page_bounds(bounds);
+        Ok(Self { machine, store, identity, tls, bounds })
     }
 
     /// The key that it shows.
@@ -77,6 +85,7 @@ impl Server {
     ) -> Result<(), Failed> {
         let (rules, identity) = (rules(kit, which)?, self.identity.clone());
         self.machine = ServerMachine::open(&mut self.store, identity, rules, now, seed)?;
+        self.machine.set_page_bounds(self.bounds);
         Ok(())
     }
 
@@ -93,14 +102,18 @@ impl Server {
         self.machine.disconnected(id);
     }
 
-    /// A message arrived, and is judged.
+    /// A message arrived.
     pub(super) fn receive(
         &mut self,
         id: ConnectionId,
         now: Timestamp,
         message: ToServer,
     ) -> Result<(), Failed> {
-        self.machine.received(&mut self.store, now, id, message)?;
+        Ok(self.machine.received(&mut self.store, now, id, message)?)
+    }
+
+    /// Judges what has arrived, and sees to what those wait for who connected or looked on.
+    pub(super) fn rule(&mut self, now: Timestamp) -> Result<(), Failed> {
         Ok(self.machine.rule(&mut self.store, now)?)
     }
 

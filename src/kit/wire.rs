@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::Problem;
-use super::device::{Link, time};
+use super::device::{Device, Link};
 use super::failure::Trouble;
 use super::world::{Result, World};
 use crate::codec::{ToDevice, ToServer, decode_message, encode_message};
@@ -73,7 +73,7 @@ impl World<'_> {
     fn arrive_up(&mut self, at: usize, id: ConnectionId, bytes: &[u8]) -> Result {
         let failed = |error: &dyn std::fmt::Display| Trouble::library(at, error);
         let message = decode_message::<ToServer>(bytes).map_err(|error| failed(&error))?;
-        let now = time(&self.clock, 0);
+        let now = self.now();
         self.server.receive(id, now, message).map_err(|error| failed(&error))?;
         self.drain_server()
     }
@@ -115,29 +115,31 @@ impl World<'_> {
         Ok(())
     }
 
+    /// The server judges, and what it says is on its way.
     pub(super) fn drain_server(&mut self) -> Result {
-        while let Some(output) = self.server.output() {
-            let of = |id| {
-                let has = |link: &Link| link.id == id;
-                self.devices.iter().position(|device| device.link.as_ref().is_some_and(has))
-            };
-            match output {
-                ServerOutput::Send(id, message) => {
-                    let Some(at) = of(id) else { continue };
-                    let bytes = encode_message(&message);
-                    let bytes = bytes.map_err(|error| Trouble::library(at, error))?;
-                    let link = self.devices.get_mut(at).and_then(|it| it.link.as_mut());
-                    if let Some(link) = link {
-                        link.down.push_back(bytes);
+        let failed = |error: &dyn std::fmt::Display| Trouble::library(0, error);
+        let mut looks = true;
+        while std::mem::take(&mut looks) {
+            let now = self.now();
+            self.server.rule(now).map_err(|error| failed(&error))?;
+            while let Some(output) = self.server.output() {
+                match output {
+                    ServerOutput::Send(id, message) => {
+                        let bytes = encode_message(&message).map_err(|error| failed(&error))?;
+                        let links = self.devices.iter_mut().filter_map(|it| it.link.as_mut());
+                        if let Some(link) = links.into_iter().find(|link| link.id == id) {
+                            link.down.push_back(bytes);
+                        }
                     }
-                }
-                ServerOutput::LookOn(id) => {
-                    let looked = self.server.look_on(id);
-                    looked.map_err(|error| Trouble::library(0, error))?;
-                }
-                ServerOutput::Close(id, _) => {
-                    if let Some(at) = of(id) {
-                        self.cut(at);
+                    ServerOutput::LookOn(id) => {
+                        looks = true;
+                        self.server.look_on(id).map_err(|error| failed(&error))?;
+                    }
+                    ServerOutput::Close(id, _) => {
+                        let of = |it: &Device| it.link.as_ref().is_some_and(|link| link.id == id);
+                        if let Some(at) = self.devices.iter().position(of) {
+                            self.cut(at);
+                        }
                     }
                 }
             }
@@ -165,9 +167,21 @@ impl World<'_> {
                 self.react(at)?;
             }
             if !moved {
-                return Ok(());
+                return self.check_settled();
             }
         }
         Err(Trouble { problem: Problem::Restless, device: 0 })
+    }
+
+    /// Whoever is connected has all that it may read, and nothing waits for a verdict.
+    fn check_settled(&self) -> Result {
+        for (at, device) in self.devices.iter().enumerate().filter(|(_, it)| it.link.is_some()) {
+            let status = device.replica.status().map_err(|error| Trouble::library(at, error))?;
+            if !status.up_to_date || status.turning || status.pending > 0 {
+                let error = "nothing is on its way, and the device waits for something";
+                return Err(Trouble::library(at, error));
+            }
+        }
+        Ok(())
     }
 }

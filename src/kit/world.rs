@@ -258,7 +258,10 @@ impl<'a> World<'a> {
             Driven::Done(Err(error)) => match refusal(error.as_ref()) {
                 Some(refusal) => {
                     self.report.refused += 1;
-                    return Ok(Some(refusal));
+                    let senseless =
+                        matches!(refusal, EditError::Denied(it) if it.rule == Rule::Malformed);
+                    self.report.malformed += u64::from(senseless);
+                    return Ok(Some(refusal.to_string()));
                 }
                 None => Problem::Failed { action, error: error.to_string() },
             },
@@ -295,12 +298,14 @@ impl<'a> World<'a> {
 }
 
 /// What the app tells its user, and goes on after.
-fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a EditError> {
     let error = error.downcast_ref::<EditError>()?;
-    let is_refusal = match error {
-        EditError::Denied(denial) => denial.rule != Rule::Malformed,
-        EditError::NoSuchRecord(..) | EditError::Exists(..) | EditError::UnknownOwner(_) => true,
-        _ => false,
-    };
-    is_refusal.then(|| error.to_string())
+    let is_refusal = matches!(
+        error,
+        EditError::Denied(_)
+            | EditError::NoSuchRecord(..)
+            | EditError::Exists(..)
+            | EditError::UnknownOwner(_)
+    );
+    is_refusal.then_some(error)
 }

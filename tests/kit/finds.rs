@@ -136,17 +136,33 @@ fn devices_that_answer_each_other_without_end_are_found() {
 
 #[test]
 fn an_error_that_is_no_refusal_is_found() {
-    async fn write_nonsense(app: &Replica, _: &mut Chance) -> Outcome {
+    async fn read_nothing(app: &Replica, _: &mut Chance) -> Outcome {
+        app.table::<Order>("orders")?;
+        Ok(())
+    }
+    let failure = failure(&office().action("read", 1, read_nothing), 0..1);
+    let Problem::Failed { action, error } = &failure.problem else { panic!("{failure}") };
+    assert_eq!(action, "read");
+    assert!(error.contains("no table `orders`"), "{error}");
+    assert_eq!(failure.steps.len(), 1, "{failure}");
+}
+
+#[test]
+fn an_edit_that_makes_no_sense_counts() {
+    async fn set(app: &Replica, status: &str) -> Outcome {
         for (id, _) in orders(app).rows()? {
-            orders(app).edit(id).set("status", "lost").commit().await?;
+            orders(app).edit(id).set("status", status).commit().await?;
         }
         Ok(())
     }
-    let failure = failure(&office().action("lose", 1, write_nonsense), 0..1);
-    let Problem::Failed { action, error } = &failure.problem else { panic!("{failure}") };
-    assert_eq!(action, "lose");
-    assert!(error.contains("status"), "{error}");
-    assert_eq!(failure.steps.len(), 1, "{failure}");
+    let report = |status| {
+        let set = async move |app: &Replica, _: &mut Chance| set(app, status).await;
+        office().action("set", 1, set).run(0..2).unwrap()
+    };
+    let (nonsense, sense) = (report("lost"), report("open"));
+    assert_eq!(nonsense.malformed, nonsense.actions, "{nonsense}");
+    assert_eq!(nonsense.malformed, nonsense.refused, "{nonsense}");
+    assert_eq!(sense.malformed, 0, "{sense}");
 }
 
 #[test]

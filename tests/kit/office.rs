@@ -30,6 +30,8 @@ write = "organization"
 id = "reader"
 [role.rights.order]
 read = "organization"
+[[role]]
+id = "guest"
 [[user]]
 id = "ann"
 business_unit = "all"
@@ -40,10 +42,10 @@ business_unit = "all"
 roles = ["clerk"]
 "#;
 
-/// In which Ben may only read.
-pub(crate) fn policy_without_ben() -> String {
+/// In which Ben may only read, or has another role.
+pub(crate) fn policy_with_ben_as(role: &str) -> String {
     let (before, behind) = POLICY.rsplit_once("clerk").unwrap();
-    [before, "reader", behind].concat()
+    [before, role, behind].concat()
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]

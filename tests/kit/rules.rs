@@ -2,20 +2,39 @@
 
 use tidegate::Replica;
 use tidegate::kit::{Chance, Outcome};
+use tidegate::model::Right;
 
-use crate::office::{add, office, policy_without_ben};
+use crate::office::{add, office, orders, policy_with_ben_as};
 
 #[test]
 fn what_rules_deny_counts_and_is_no_failure() {
     let kit = office().action("add a part", 1, add);
-    let report = kit.run(0..16).unwrap();
+    let report = kit.run(0..12).unwrap();
     assert_eq!((report.changes, report.denied, report.refused), (0, 0, 0), "{report}");
 
     let kit = office().action("add a part", 1, add);
-    let kit = kit.rules_of_document("Ben may only read", &policy_without_ben()).unwrap();
-    let report = kit.run(0..16).unwrap();
+    let kit = kit.rules_of_document("Ben may only read", &policy_with_ben_as("reader")).unwrap();
+    let report = kit.run(0..12).unwrap();
     // On the server, as long as his device does not know; and on the device.
     assert!(report.changes > 0 && report.denied > 0 && report.refused > 0, "{report}");
+}
+
+/// What somebody may read from now on begins anew, for which the server's machine waits until it is
+/// asked to judge, also where there is nothing to judge.
+#[test]
+fn who_may_read_nothing_for_a_while_has_all_in_the_end() {
+    fn is_there_unless_a_guest(app: &Replica) -> Outcome {
+        let rows = orders(app).rows()?.len();
+        match (rows, app.standing().is_some_and(|standing| standing.holds_anywhere(Right::Read))) {
+            (0, true) => Err("a clerk sees none".into()),
+            (1.., false) => Err(format!("a guest sees {rows}").into()),
+            _ => Ok(()),
+        }
+    }
+    let kit = office().action("add a part", 1, add);
+    let kit = kit.rules_of_document("Ben is a guest", &policy_with_ben_as("guest")).unwrap();
+    let report = kit.invariant("rows are there", is_there_unless_a_guest).run(0..12).unwrap();
+    assert!(report.changes > 0, "{report}");
 }
 
 #[test]
@@ -44,15 +63,15 @@ fn what_was_refused_can_be_dealt_with_by_the_app() {
             some => Err(format!("{some} edits").into()),
         }
     }
-    let rules = policy_without_ben();
+    let rules = policy_with_ben_as("reader");
     let kit = office().action("add a part", 1, add).action("discard", 1, discard);
     let kit = kit.rules_of_document("Ben may only read", &rules).unwrap();
-    let kept = kit.invariant("quarantine is empty", nothing_is_refused).run(0..16);
+    let kept = kit.invariant("quarantine is empty", nothing_is_refused).run(0..12);
     assert!(kept.is_err(), "what nobody dealt with yet is kept");
 
     let kit = office().action("add a part", 1, add);
     let kit = kit.rules_of_document("Ben may only read", &rules).unwrap();
     let kit = kit.after_sync("discard", async |app, _| discard(app, &mut Chance::new(0)).await);
-    let report = kit.invariant("quarantine is empty", nothing_is_refused).run(0..16).unwrap();
+    let report = kit.invariant("quarantine is empty", nothing_is_refused).run(0..12).unwrap();
     assert!(report.denied > 0, "{report}");
 }
