@@ -206,8 +206,8 @@ impl Kit {
     /// step: reads, edits and retries, with what it chooses drawn from the [`Chance`].
     ///
     /// It gets the device's replica. What it stores is durable at once; it may be left at each such
-    /// moment, when its process ends. There is no network in it: a sync fails, and nothing that it
-    /// waits for beside its own edits comes.
+    /// moment, when its process ends. There is no network in it and no async runtime: a sync fails,
+    /// and nothing that it waits for beside its own edits comes.
     #[must_use]
     pub fn action<F>(self, name: &str, weight: u32, act: F) -> Self
     where
