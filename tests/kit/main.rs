@@ -11,4 +11,5 @@
 mod bounds;
 mod finds;
 mod office;
+mod rich;
 mod rules;
