@@ -122,6 +122,8 @@ async fn look_at_refused(app: &Replica, chance: &mut Chance) -> Outcome {
     Ok(())
 }
 
+/// What somebody may read from now on begins anew, for which the server's machine waits until it is
+/// asked to judge, also where there is nothing to judge: a kit that did not ask left devices waiting.
 #[test]
 fn an_app_that_uses_everything_holds_whatever_happens_to_it() {
     let kit = Kit::of_documents(SCHEMA, &policy("technician", "north", "\"ann\"")).unwrap();

@@ -19,8 +19,6 @@ fn what_rules_deny_counts_and_is_no_failure() {
     assert!(report.changes > 0 && report.denied > 0 && report.refused > 0, "{report}");
 }
 
-/// What somebody may read from now on begins anew, for which the server's machine waits until it is
-/// asked to judge, also where there is nothing to judge.
 #[test]
 fn who_may_read_nothing_for_a_while_has_all_in_the_end() {
     fn is_there_unless_a_guest(app: &Replica) -> Outcome {
