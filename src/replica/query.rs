@@ -11,7 +11,6 @@ use super::looked_up::{JoinedRow, LookedUp};
 use super::sight::Sight;
 use super::{Replica, Row, TableError, TypedTable};
 use crate::model::{RecordId, TableName, Timestamp};
-use crate::net::system;
 use crate::query::{
     Access, BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters,
     Plan, Query, SortKey,
@@ -214,7 +213,7 @@ impl RowQuery {
             };
             parameters.insert(name.clone(), value.as_ref().map_err(wrong)?.clone());
         }
-        let now = self.now.unwrap_or_else(system::now);
+        let now = self.now.unwrap_or_else(|| self.replica.shared.outside.now());
         Ok(query.bind(&parameters, &sight.environment(now))?)
     }
 }
