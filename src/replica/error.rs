@@ -1,6 +1,8 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, Refusal};
+use crate::limits::OFFENCE_MAX;
 use crate::net::{KeyStoreError, NetError};
 use crate::store::OpenError;
 use crate::sync::StoreError;
@@ -55,13 +57,22 @@ impl SyncError {
     /// Whether trying again later can help without anyone doing something.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        use crate::codec::Refusal;
         match self {
             Self::Net(_) | Self::Ended => true,
             Self::Session(SessionError::Refused(refusal)) => {
-                matches!(refusal, Refusal::Trouble(_))
+                matches!(refusal, Refusal::Trouble(_) | Refusal::Later { .. })
             }
             Self::Session(_) | Self::Decode(_) | Self::Closed => false,
+        }
+    }
+
+    /// How long the server wants this device to wait at least.
+    pub(super) fn asks_to_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Session(SessionError::Refused(Refusal::Later { seconds })) => {
+                Some(Duration::from_secs((*seconds).into()).min(OFFENCE_MAX))
+            }
+            _ => None,
         }
     }
 }
