@@ -208,6 +208,9 @@ impl Inbox {
     ) -> Result<Round, Nothing> {
         let mut state = self.lock();
         let turns: BTreeMap<_, _> = state.lanes.keys().map(|id| (*id, turn(*id))).collect();
+        let is_held = |id| matches!(turns.get(id), Some(Turn::Held(_)));
+        let gone = state.lanes.iter_mut().filter(|(id, lane)| is_held(id) && lane.is_gone());
+        gone.for_each(|(_, lane)| lane.forget_questions());
         let mut events: Vec<_> = state.wishes.drain(..).map(Waiting::small).collect();
         state.take(ROUND_MESSAGES_MAX, &mut events, |id, lane| match turns.get(&id) {
             Some(Turn::Now) => true,
@@ -234,6 +237,15 @@ impl Inbox {
 impl Lane {
     fn next(&mut self) -> Option<Waiting> {
         self.events.pop_front()
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(self.events.back(), Some(Waiting { event: Event::Disconnected { .. }, .. }))
+    }
+
+    /// Of a device that is gone and was held nothing is answered: it asks again when it comes again.
+    fn forget_questions(&mut self) {
+        self.events.retain(|it| !matches!(it.event, Event::Received { .. }));
     }
 
     /// Whether what is next was asked for by the device.
@@ -388,6 +400,21 @@ mod tests {
         assert_eq!(round.events.len(), 1);
         assert_eq!(inbox.take(held, 9).err().unwrap().held, Some(wait));
         assert_eq!(take(&inbox), [1]);
+    }
+
+    #[test]
+    fn who_is_held_and_gone_takes_no_room() {
+        let inbox = Inbox::new();
+        let (sender, other) = (inbox.sender(ConnectionId(1)), inbox.sender(ConnectionId(2)));
+        for it in [&sender, &other] {
+            assert!(put(it, received(it.id.0), 1) && put(it, invalid(it.id.0), 1));
+        }
+        assert!(sender.tell(Event::Disconnected { id: ConnectionId(1) }).is_ok());
+        let round = inbox.take(|_| Turn::Held(None), 0).map_err(|_| ()).unwrap();
+        assert_eq!(ids(&round), [1, 0]);
+        // Who is there waits with all that it sent.
+        assert!(inbox.take(|_| Turn::Held(None), 0).is_err());
+        assert_eq!(take(&inbox), [2, 2]);
     }
 
     #[test]

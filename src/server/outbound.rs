@@ -62,8 +62,11 @@ impl Outbound {
 
     /// Whether so much waits that the device should read before it asks for more.
     pub(super) fn is_filling(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > OUTBOUND_BYTES_MAX / 4
-            || self.items.capacity() < self.items.max_capacity() / 2
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        let is_filling =
+            bytes > OUTBOUND_BYTES_MAX / 4 || self.items.capacity() < self.items.max_capacity() / 2;
+        // What nobody writes any more nobody waits for.
+        is_filling && !self.items.is_closed()
     }
 
     /// Queues the reason as the last message.
@@ -82,9 +85,21 @@ impl Queue {
     pub(super) async fn run(
         mut self,
         connection: Connection,
-        mut sender: FrameSender,
+        sender: FrameSender,
         id: ConnectionId,
         (engine, patience): (Inbox, Duration),
+    ) {
+        self.write(connection, sender, id, (&engine, patience)).await;
+        self.items.close();
+        engine.wake();
+    }
+
+    async fn write(
+        &mut self,
+        connection: Connection,
+        mut sender: FrameSender,
+        id: ConnectionId,
+        (engine, patience): (&Inbox, Duration),
     ) {
         while let Some(item) = self.items.recv().await {
             match item {
