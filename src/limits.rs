@@ -77,6 +77,8 @@ pub const CHANGE_DEPS_MAX: usize = 256;
 pub const PAGE_EDITS_MAX: usize = 16_384;
 /// Edits that one message asks about or answers, and owners that one names.
 pub const ANSWERS_MAX: usize = 262_144;
+/// Of these a server answers so many at a time, so that other devices are served in between.
+pub const ASKED_AT_ONCE_MAX: usize = 1_024;
 /// Bytes of an address (`host:port`).
 pub const ADDRESS_BYTES_MAX: usize = 255;
 /// How long a device waits at least, in one session, between two purges: each writes its file anew.

@@ -76,3 +76,19 @@ impl SyncError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_waits_as_long_as_it_is_told_but_not_for_ever() {
+        let refused = |refusal| SyncError::Session(SessionError::Refused(refusal));
+        let later = |seconds| refused(Refusal::Later { seconds });
+        assert!(later(7).is_passing());
+        assert_eq!(later(7).asks_to_wait(), Some(Duration::from_secs(7)));
+        assert_eq!(later(u32::MAX).asks_to_wait(), Some(OFFENCE_MAX));
+        assert_eq!(refused(Refusal::Trouble("disk".into())).asks_to_wait(), None);
+        assert!(!refused(Refusal::Protocol("nonsense".into())).is_passing());
+    }
+}

@@ -53,14 +53,15 @@ use tokio::sync::oneshot;
 
 use crate::codec::{SecretKey, ToServer, decode_message};
 use crate::gate::Roster;
-use crate::model::{Organization, Policy};
+use crate::limits::ASKED_AT_ONCE_MAX;
+use crate::model::{EditId, Organization, Policy, RecordId};
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
 use crate::store::{OpenError, RedbServer, ServerReader};
 use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, RulesError, ServerMachine};
 use crate::sync::{RefusedEdit, ServerStore as _, StoreError};
 
 use engine::{Engine, Event, Question};
-use inbox::{Inbox, Sender};
+use inbox::{Inbox, Sender, Stopped};
 use knocks::Knocks;
 use patience::Waited;
 
@@ -341,6 +342,13 @@ async fn read(
     loop {
         let (event, bytes, goes_on) = match waited {
             Ok(Waited::Frame(frame)) => match decode_message::<ToServer>(&frame) {
+                Ok(ToServer::Ask(edits)) if edits.len() > ASKED_AT_ONCE_MAX => {
+                    if ask(edits, id, events, frame.len()).await.is_err() {
+                        return Ok(());
+                    }
+                    waited = patience::frame(receiver, patience).await;
+                    continue;
+                }
                 Ok(message) => (Event::Received { id, message }, frame.len(), true),
                 Err(error) => (Event::Invalid { id, reason: error.to_string() }, 0, false),
             },
@@ -356,4 +364,20 @@ async fn read(
         }
         waited = patience::frame(receiver, patience).await;
     }
+}
+
+/// A long question is answered piece by piece, between which other devices have their turn. The device
+/// takes each answer for itself.
+async fn ask(
+    edits: Vec<(EditId, RecordId)>,
+    id: ConnectionId,
+    events: &Sender,
+    bytes: usize,
+) -> Result<(), Stopped> {
+    let each = bytes / edits.len().div_ceil(ASKED_AT_ONCE_MAX).max(1);
+    for piece in edits.chunks(ASKED_AT_ONCE_MAX) {
+        let message = ToServer::Ask(piece.to_vec());
+        events.send(Event::Received { id, message }, each).await?;
+    }
+    Ok(())
 }

@@ -3,20 +3,23 @@
 
 use std::time::Duration;
 
-use tidegate::codec::{Refusal, SecretKey, ToDevice, ToServer, decode_message, encode_message};
-use tidegate::limits::{
-    CONNECTIONS_PER_DEVICE_MAX, FRAME_BYTES_MAX, GREETING_BYTES_MAX, HANDSHAKES_AT_ONCE_TIMES,
-    OFFENCE_MIN, OUTBOUND_BYTES_MAX,
+use tidegate::codec::{
+    Refusal, Resume, SecretKey, ToDevice, ToServer, decode_message, encode_message,
 };
-use tidegate::model::{DeviceNumber, EditId, RecordId};
+use tidegate::limits::{
+    ASKED_AT_ONCE_MAX, CONNECTIONS_PER_DEVICE_MAX, FRAME_BYTES_MAX, GREETING_BYTES_MAX,
+    HANDSHAKES_AT_ONCE_TIMES, OFFENCE_MIN, OUTBOUND_BYTES_MAX,
+};
+use tidegate::model::{Columns, DeviceNumber, EditId, RecordId, Value};
 use tidegate::net::{Connection, Endpoint, FrameReceiver, FrameSender, NetError, TransportOptions};
+use tidegate::replica::{FileKeyStore, KeyStore as _, Replica};
 use tidegate::server::{Home, InitOptions, Limits, Server};
 
 use crate::common::{key, within};
 use crate::raw_peer::{self, Claim};
 
 struct World {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     home: Home,
     server: Server,
 }
@@ -37,7 +40,7 @@ impl World {
             rules,
         };
         let server = Server::start_within(server, limits).unwrap();
-        Self { _dir: dir, home, server }
+        Self { dir, home, server }
     }
 
     fn impatient() -> Self {
@@ -222,6 +225,45 @@ async fn who_does_not_read_is_sent_away_and_who_reads_gets_every_answer() {
     }
     reader = Device { sender: asking.await.unwrap(), receiver, ..reader };
     reader.is_served(1).await;
+}
+
+/// A long question is answered piece by piece, so that others have their turn; and all of it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_longer_than_its_turn_is_answered_whole() {
+    const EDITS: usize = ASKED_AT_ONCE_MAX + 100;
+    let world = World::start(Limits::default());
+    let file = world.dir.path().join("alice.redb");
+    let app = Replica::builder(&file).open().unwrap();
+    let user = "alice".parse().unwrap();
+    let code = world.home.enroll_code_at(vec![world.address()], &user, 60_000).unwrap();
+    app.enroll(&code, "alice").await.unwrap();
+    let (table, title) = ("work_order".parse().unwrap(), "title".parse().unwrap());
+    for number in 0..EDITS {
+        let value = Value::Text(format!("Order {number}").into());
+        let _ = app.insert(&table, Columns::from([(Clone::clone(&title), value)])).await.unwrap();
+    }
+    app.sync().await.unwrap();
+
+    // The same device by hand, which has forgotten all.
+    let key = FileKeyStore::new(world.dir.path().join("alice.redb.key")).load().unwrap().unwrap();
+    let mut device = within(world.connect(&key)).await.unwrap();
+    let hello = ToServer::Hello(Box::<Resume>::default());
+    device.sender.send(encode_message(&hello).unwrap()).await.unwrap();
+    let welcome = device.until(|it| matches!(it, ToDevice::Welcome { .. })).await;
+    let ToDevice::Welcome { device: number, .. } = welcome else { unreachable!() };
+    let id = |counter| EditId { device: number, counter, part: 0 };
+    // Numbers begin somewhere; some were never given.
+    let asked: Vec<_> = (0..3 * EDITS as u64).map(id).collect();
+    let edits = asked.iter().map(|it| (*it, RecordId::from_bytes([7; 16]))).collect();
+    device.sender.send(encode_message(&ToServer::Ask(edits)).unwrap()).await.unwrap();
+    let mut admitted = 0;
+    while admitted < EDITS {
+        let verdicts = device.until(|it| matches!(it, ToDevice::Verdicts(_))).await;
+        let ToDevice::Verdicts(verdicts) = verdicts else { unreachable!() };
+        admitted += verdicts.len();
+    }
+    assert_eq!(admitted, EDITS);
+    device.is_served(1).await;
 }
 
 #[tokio::test]

@@ -28,7 +28,6 @@ pub(crate) async fn run(address: String) -> Outcome<()> {
         tokio::spawn(repeat(phase.clone(), address.clone(), Way::Junk)),
         tokio::spawn(repeat(phase.clone(), address.clone(), Way::Questions)),
         tokio::spawn(repeat(phase.clone(), address.clone(), Way::Deaf)),
-        tokio::spawn(repeat(phase.clone(), address.clone(), Way::Nonsense)),
         tokio::spawn(knock(phase, address)),
     ];
     let listening = tokio::task::spawn_blocking(move || {
@@ -46,7 +45,6 @@ enum Way {
     Junk,
     Questions,
     Deaf,
-    Nonsense,
 }
 
 /// Does it again and again while it is on.
@@ -70,11 +68,6 @@ async fn repeat(mut phase: watch::Receiver<bool>, address: String, way: Way) {
 async fn harm(address: &str, way: Way, life: u64) -> Outcome<()> {
     let mut wire = Wire::connect(&key(HOSTILE), address).await?;
     wire.greet().await?;
-    if let Way::Nonsense = way {
-        wire.sender.send("nonsense").await?;
-        wire.connection.closed().await;
-        return Ok(());
-    }
     let message = match way {
         Way::Questions => {
             let id = |counter| EditId { device: DeviceNumber(HOSTILE), counter, part: 0 };
@@ -85,7 +78,7 @@ async fn harm(address: &str, way: Way, life: u64) -> Outcome<()> {
             let record = RecordId::from_bytes([9; 16]);
             Some(ToServer::Fetch { table: "work_order".parse()?, record })
         }
-        Way::Junk | Way::Nonsense => None,
+        Way::Junk => None,
     };
     let Wire { mut sender, mut receiver, connection: _held, _endpoint } = wire;
     let reading = async {

@@ -24,10 +24,11 @@ use crate::Outcome;
 
 /// Devices that mean no harm.
 pub(crate) const DEVICES: u32 = 300;
-/// The one that does.
-pub(crate) const HOSTILE: u32 = DEVICES + 1;
 /// Users of one business unit: they read each other's records.
 const OFFICE: u32 = 10;
+/// The one that does, in an office of its own: what it reads anew begins anew for those who write it,
+/// and the devices here are too light to write their edits anew.
+pub(crate) const HOSTILE: u32 = DEVICES + OFFICE;
 const SCHEMA: &str = r#"
 [[table]]
 id = "work_order"
