@@ -143,7 +143,7 @@ pub const ROUND_MESSAGES_MAX: usize = 1_024;
 /// The share of one connection in these, where others wait.
 pub const ROUND_SHARE_MESSAGES: usize = 64;
 /// The same in bytes; one more message may exceed it.
-pub const ROUND_SHARE_BYTES: usize = 256 << 10;
+pub const ROUND_SHARE_BYTES: usize = 32 << 10;
 /// Bytes of the first message of a connection, by which nobody knows yet who it is.
 pub const GREETING_BYTES_MAX: usize = 64 << 10;
 /// How long a server waits for that message.
