@@ -42,6 +42,8 @@ pub mod cli;
 pub mod codec;
 pub mod crdt;
 pub mod gate;
+#[cfg(feature = "kit")]
+pub mod kit;
 pub mod limits;
 pub mod model;
 #[cfg(feature = "_shell")]

@@ -225,3 +225,15 @@ pub const LOG_ENTRIES_PER_RECORD: u64 = 4;
 pub const DROPPED_AT_ONCE_MAX: usize = 512;
 /// Refused edits that a server removes in one step when they are too old.
 pub const FORGOTTEN_AT_ONCE_MAX: usize = 256;
+/// Devices of a merge-fuzzing kit.
+pub const KIT_DEVICES_MAX: usize = 32;
+/// Steps of a run of a merge-fuzzing kit.
+pub const KIT_STEPS_MAX: usize = 10_000;
+/// Durable steps that an action in a merge-fuzzing kit makes before it counts as one without end.
+pub const KIT_DURABLE_STEPS_MAX: usize = 1_000;
+/// Rounds in which devices of a merge-fuzzing kit answer each other before that counts as restless.
+pub const KIT_ROUNDS_MAX: usize = 64;
+/// Runs that a merge-fuzzing kit makes in order to leave steps out of one that fails.
+pub const KIT_SHRINK_RUNS_MAX: usize = 400;
+/// Rows of each device that a merge-fuzzing kit tells.
+pub const KIT_ROWS_TOLD_MAX: usize = 50;

@@ -9,7 +9,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
 
 use super::CliError;
-use super::output::op_text;
 use crate::model::Op;
 use crate::replica::{Repair, RepairError, Verification, backup, repair, verify};
 use crate::server::{BackupReport, Home, restore};
@@ -197,7 +196,7 @@ fn pending_json(pending: &Pending) -> Json {
             Op::Put { column, value } => {
                 set.insert(column.to_string(), value.to_json());
             }
-            op => other.push(op_text(op)),
+            op => other.push(op.to_string()),
         }
     }
     json!({

@@ -2,9 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{
-    ColumnName, ColumnPermissions, EditKind, Op, Principal, Right, Rights, TableName, Value,
-};
+use crate::model::{ColumnName, ColumnPermissions, EditKind, Principal, Right, Rights, TableName};
 use crate::replica::Row;
 use crate::sync::Quarantined;
 
@@ -45,52 +43,13 @@ pub(super) fn print_row(row: &Row) {
         println!("  owner: {owner} in {unit}");
     }
     for (to, rights) in &row.header.shares {
-        println!("  shared with {to}: {}", rights_text(*rights));
+        println!("  shared with {to}: {rights}");
     }
     for ((column, to), given) in &row.header.column_shares {
-        println!("  {column} shared with {to}: {}", permissions_text(*given));
+        println!("  {column} shared with {to}: {given}");
     }
     for (id, value) in &row.columns {
         println!("  {id}: {value}");
-    }
-}
-
-fn rights_text(rights: Rights) -> String {
-    listed(rights.iter().map(Right::as_str))
-}
-
-fn permissions_text(given: ColumnPermissions) -> String {
-    let named = [(given.read, "read"), (given.create, "create"), (given.update, "update")];
-    listed(named.into_iter().filter_map(|(is_given, name)| is_given.then_some(name)))
-}
-
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.collect();
-    if names.is_empty() { "nothing".into() } else { names.join(", ") }
-}
-
-pub(super) fn op_text(op: &Op) -> String {
-    match op {
-        Op::Put { column, value } => format!("{column} = {value}"),
-        Op::Own { owner, business_unit } => format!("owner = {owner} in {business_unit}"),
-        Op::State(state) => format!("state = {state:?}").to_lowercase(),
-        Op::Share { to, rights } => format!("shared with {to}: {}", rights_text(*rights)),
-        Op::ShareColumn { column, to, permissions } => {
-            format!("{column} shared with {to}: {}", permissions_text(*permissions))
-        }
-        Op::Splice { column, at, delete, insert } => {
-            format!("{column}: {insert:?} in place of {delete} characters at {at}")
-        }
-        Op::Increment { column, by } => format!("{column}: {by:+}"),
-        Op::ListInsert { column, at, values } => {
-            format!("{column}: {} put in at {at}", Value::List(values.clone()))
-        }
-        Op::ListSet { column, at, value } => format!("{column}[{at}] = {value}"),
-        Op::ListRemove { column, at, count } => format!("{column}: {count} taken out at {at}"),
-        Op::MapPut { column, key, value } => format!("{column}[{key:?}] = {value}"),
-        Op::MapRemove { column, key } => format!("{column}[{key:?}] taken out"),
-        Op::JsonPut { column, path, leaf } => format!("{column}{path} = {leaf}"),
-        Op::JsonRemove { column, path } => format!("{column}{path} taken out"),
     }
 }
 
@@ -105,7 +64,7 @@ pub(super) fn quarantined_json(entry: &Quarantined) -> Json {
         "table": entry.table.as_str(),
         "record": entry.record.to_string(),
         "kind": entry.kind.as_str(),
-        "edits": entry.ops.iter().map(op_text).collect::<Vec<_>>(),
+        "edits": entry.ops.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "rule": denial.rule.as_str(),
         "right": denial.right.map(crate::model::Right::as_str),
         "column": denial.column.as_ref().map(ToString::to_string),
@@ -119,7 +78,7 @@ pub(super) fn print_quarantined(entry: &Quarantined) {
     let (table, record) = (&entry.table, entry.record);
     println!("{}  {} of {table} {record}  at {}", entry.edit, kind_text(entry.kind), entry.at);
     for op in &entry.ops {
-        println!("  {}", op_text(op));
+        println!("  {op}");
     }
     println!("  refused: {}", entry.denial);
 }

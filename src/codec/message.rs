@@ -8,10 +8,10 @@ use super::{
     AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, SignedPurgeReceipt,
     decode_records_up_to, encode_edits,
 };
-use crate::limits::{ANSWERS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
+use crate::limits::{ANSWERS_MAX, COLUMNS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
-    ActorId, BusinessUnitId, DeviceNumber, Edit, EditId, LogEpoch, Owner, RecordId, Schema,
-    Sequence, TableName, Timestamp, UserId, Verdict,
+    ActorId, BusinessUnitId, Denial, DeviceNumber, Edit, EditId, LogEpoch, Owner, PolicyEpoch,
+    RecordId, Schema, Sequence, TableName, Timestamp, UserId, Verdict,
 };
 
 /// The version of the messages. Both sides send it first in each message.
@@ -221,6 +221,20 @@ pub enum Entry {
         /// device's own may have changed since.
         check: Digest,
     },
+    /// Of the edit whose [`Entry::Own`] is next these columns were refused before the rest counted. The
+    /// device that was told so at the time has taken them out of it; a copy of its file has not.
+    Split {
+        /// Which edit.
+        id: EditId,
+        /// The record's table.
+        table: TableName,
+        /// The record.
+        record: RecordId,
+        /// Each refused column with the reason.
+        columns: Vec<Denial>,
+        /// The policy by which they were judged.
+        epoch: PolicyEpoch,
+    },
     /// A whole record, as of its last entry.
     Whole {
         /// The place in the log of the record's last entry, of those that changed anything that the
@@ -359,14 +373,16 @@ mod entries {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
     use super::{
-        ActorId, Digest, Edit, EditId, Entry, MovedLeg, PAGE_EDITS_MAX, RecordId, Sequence,
-        TableName, Timestamp, at_most, decode_records_up_to, encode_edits,
+        ActorId, COLUMNS_MAX, Denial, Digest, Edit, EditId, Entry, MovedLeg, PAGE_EDITS_MAX,
+        PolicyEpoch, RecordId, Sequence, TableName, Timestamp, at_most, decode_records_up_to,
+        encode_edits,
     };
 
     #[derive(Serialize, Deserialize)]
     enum Wire {
         Edit(Sequence),
         Own(Sequence, EditId, TableName, RecordId, Digest),
+        Split(EditId, TableName, RecordId, Denials, PolicyEpoch),
         Whole(Sequence),
         Gone(Sequence, TableName, RecordId),
         Erased(Sequence, TableName, RecordId),
@@ -376,6 +392,10 @@ mod entries {
     #[derive(Serialize, Deserialize)]
     #[serde(transparent)]
     struct Legs(#[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")] Vec<MovedLeg>);
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Denials(#[serde(deserialize_with = "at_most::<_, _, COLUMNS_MAX>")] Vec<Denial>);
 
     #[derive(Deserialize)]
     struct Entries {
@@ -399,6 +419,10 @@ mod entries {
                 }
                 Entry::Own { sequence, id, table, record, check } => {
                     Wire::Own(*sequence, *id, table.clone(), *record, *check)
+                }
+                Entry::Split { id, table, record, columns, epoch } => {
+                    let columns = Denials(columns.clone());
+                    Wire::Split(*id, table.clone(), *record, columns, *epoch)
                 }
                 Entry::Gone { sequence, table, record } => {
                     Wire::Gone(*sequence, table.clone(), *record)
@@ -427,6 +451,9 @@ mod entries {
                     Wire::Whole(version) => Entry::Whole { version, record: next()? },
                     Wire::Own(sequence, id, table, record, check) => {
                         Entry::Own { sequence, id, table, record, check }
+                    }
+                    Wire::Split(id, table, record, Denials(columns), epoch) => {
+                        Entry::Split { id, table, record, columns, epoch }
                     }
                     Wire::Gone(sequence, table, record) => Entry::Gone { sequence, table, record },
                     Wire::Erased(sequence, table, record) => {

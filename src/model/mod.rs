@@ -11,6 +11,7 @@ mod id;
 mod json;
 pub mod name;
 mod op;
+mod op_text;
 mod organization;
 mod policy;
 mod principal;

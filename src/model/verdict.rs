@@ -134,6 +134,16 @@ pub enum Verdict {
         /// The policy it was judged by.
         epoch: PolicyEpoch,
     },
+    /// It counts at this place in the log without some of its columns: these were refused before, and
+    /// its author wrote it anew without them. This is what a copy of its author's file is told.
+    Partly {
+        /// Where it is in the log, as of [`Self::Admitted`].
+        sequence: Sequence,
+        /// Each refused column with the reason.
+        columns: Vec<Denial>,
+        /// The policy by which they were judged.
+        epoch: PolicyEpoch,
+    },
     /// Its record was erased: it does not count, and nothing of it is to stay with its author.
     Erased,
     /// Not judged: what it builds on did not become confirmed (or its header moved meanwhile).

@@ -9,8 +9,11 @@ mod error;
 mod export;
 mod file;
 mod import;
+#[cfg(feature = "kit")]
+mod in_memory;
 mod listen;
 mod live;
+mod outside;
 mod read;
 mod receipt;
 mod session;
@@ -30,7 +33,6 @@ use crate::model::{
     ColumnName, ColumnPermissions, Columns, EditId, Owner, Principal, RecordId, Rights, Schema,
     TableName, Value,
 };
-use crate::net::system;
 use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
@@ -59,6 +61,8 @@ pub use transaction::{PreparedTransaction, Transaction};
 
 use admin::Answers;
 use listen::Listeners;
+pub(crate) use outside::Outside;
+use outside::System;
 use session::Until;
 use sight::Sight;
 
@@ -76,6 +80,7 @@ struct Core {
 
 #[derive(Debug)]
 struct Shared {
+    outside: Box<dyn Outside>,
     core: Mutex<Core>,
     /// Reads while an edit or a page is being written.
     reader: crate::store::ReplicaReader,
@@ -135,24 +140,32 @@ impl ReplicaBuilder {
             path.push(".key");
             Box::new(FileKeyStore::new(path))
         });
+        let outside = System;
         let key = if let Some(key) = keys.load()? {
             key
         } else if store.meta()?.enrolment.is_some() {
             // A new key would be a stranger to the server.
             return Err(ReplicaOpenError::KeyLost(self.path));
         } else {
-            let key = SecretKey::from_seed(system::seed()?);
+            let key = SecretKey::from_seed(outside.seed()?);
             keys.save(&key)?;
             key
         };
-        let mut machine = ReplicaMachine::open(&store, key.clone(), system::seed()?)?;
+        let mut machine = ReplicaMachine::open(&store, key.clone(), outside.seed()?)?;
         if let Some(schema) = self.schema {
             machine.set_local_schema(&mut store, schema)?;
         }
+        Ok(Replica::new(Box::new(outside), Core { machine, store }, key))
+    }
+}
+
+impl Replica {
+    fn new(outside: Box<dyn Outside>, core: Core, key: SecretKey) -> Self {
         let shared = Shared {
-            reader: store.reader(),
-            sight: RwLock::new(Arc::new(Sight::of(&machine))),
-            core: Mutex::new(Core { machine, store }),
+            outside,
+            reader: core.store.reader(),
+            sight: RwLock::new(Arc::new(Sight::of(&core.machine))),
+            core: Mutex::new(core),
             key,
             events: broadcast::Sender::new(EVENTS_KEPT_MAX),
             listeners: Listeners::default(),
@@ -162,11 +175,9 @@ impl ReplicaBuilder {
             edited: Notify::new(),
             session: tokio::sync::Mutex::new(()),
         };
-        Ok(Replica { shared: Arc::new(shared) })
+        Self { shared: Arc::new(shared) }
     }
-}
 
-impl Replica {
     /// A replica in this file.
     #[must_use]
     pub fn builder(path: impl AsRef<Path>) -> ReplicaBuilder {
@@ -224,9 +235,10 @@ impl Replica {
 
     async fn make(&self, drafts: Vec<Draft>, atomic: bool) -> Result<Receipt, EditError> {
         let records = drafts.iter().map(|draft| draft.record).collect();
-        let made = self.shared.with_core(move |core| {
-            core.machine.commit(&mut core.store, system::now(), drafts, atomic)
-        });
+        let now = self.shared.outside.now();
+        let made = self
+            .shared
+            .with_core(move |core| core.machine.commit(&mut core.store, now, drafts, atomic));
         let edits = made.await?;
         self.shared.edited.notify_one();
         Ok(Receipt::new(self.clone(), records, edits))
@@ -372,10 +384,11 @@ impl Replica {
             }
             return Ok(RecordId::from_key(table, &key));
         }
-        let random = system::seed().map_err(|e| crate::sync::StoreError::Io(e.to_string()))?;
+        let outside = &self.shared.outside;
+        let random = outside.seed().map_err(|e| crate::sync::StoreError::Io(e.to_string()))?;
         let mut ten = [0; 10];
         ten.copy_from_slice(random.split_at(10).0);
-        Ok(RecordId::new(system::now(), ten))
+        Ok(RecordId::new(outside.now(), ten))
     }
 
     /// Tries a refused edit again: judged here and then on the server, as an edit of its own.
@@ -407,9 +420,10 @@ impl Replica {
     pub async fn resubmit(&self, edit: EditId, amendment: Amendment) -> Result<Receipt, EditError> {
         let held = self.quarantine()?.into_iter().filter(|entry| entry.edit == edit);
         let records = held.map(|entry| entry.record).take(1).collect();
-        let resubmitted = self.shared.with_core(move |core| {
-            core.machine.resubmit(&mut core.store, system::now(), edit, &amendment)
-        });
+        let now = self.shared.outside.now();
+        let resubmitted = self
+            .shared
+            .with_core(move |core| core.machine.resubmit(&mut core.store, now, edit, &amendment));
         let again = resubmitted.await?;
         self.shared.edited.notify_one();
         Ok(Receipt::new(self.clone(), records, again))
@@ -481,17 +495,24 @@ impl Shared {
         self: &Arc<Self>,
         step: impl FnOnce(&mut Core) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let shared = Arc::clone(self);
-        let run = tokio::task::spawn_blocking(move || {
-            let mut core = shared.core();
-            let result = step(&mut core);
-            shared.see(&core.machine);
-            let events: Vec<_> = std::iter::from_fn(|| core.machine.poll_event()).collect();
-            drop(core);
-            shared.publish(events);
-            result
-        });
-        run.await.unwrap_or_else(|_| Err(E::gone()))
+        if self.outside.blocks() {
+            let shared = Arc::clone(self);
+            let run = tokio::task::spawn_blocking(move || shared.step(step));
+            return run.await.unwrap_or_else(|_| Err(E::gone()));
+        }
+        let result = self.step(step);
+        outside::let_others_go_on().await;
+        result
+    }
+
+    fn step<T, E>(&self, step: impl FnOnce(&mut Core) -> Result<T, E>) -> Result<T, E> {
+        let mut core = self.core();
+        let result = step(&mut core);
+        self.see(&core.machine);
+        let events: Vec<_> = std::iter::from_fn(|| core.machine.poll_event()).collect();
+        drop(core);
+        self.publish(events);
+        result
     }
 
     fn sight(&self) -> Arc<Sight> {

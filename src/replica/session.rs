@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Shared, SyncError};
 use crate::codec::{decode_message, encode_message};
 use crate::net::{
-    Connection, Endpoint, FrameReceiver, FrameSender, Traffic, TransportOptions, system,
+    Connection, Endpoint, FrameReceiver, FrameSender, NetError, Traffic, TransportOptions,
 };
 use crate::sync::replica::{Event, Output, Purpose, SessionError};
 
@@ -71,6 +71,11 @@ impl Shared {
         addresses: &[String],
         until: Until,
     ) -> Result<SyncReport, SyncError> {
+        if !self.outside.blocks() {
+            // As far as the app can tell, it is out of reach.
+            let (address, waited) = (addresses.join(", "), std::time::Duration::ZERO);
+            return Err(NetError::Unreachable { address, waited }.into());
+        }
         let endpoint = Endpoint::client(&self.key)?;
         let options = match until {
             Until::UpToDate => TransportOptions::short(),
@@ -119,22 +124,22 @@ impl Shared {
             if until == Until::UpToDate && self.is_up_to_date() {
                 return Ok(());
             }
-            let put_off = self.core().machine.purges_in(system::now());
+            let put_off = self.core().machine.purges_in(self.outside.now());
             tokio::select! {
                 biased;
                 frame = receiver.next() => {
                     let Some(frame) = frame? else { return Err(SyncError::Ended) };
-                    let message = decode_message(&frame)?;
-                    let step = self.with_core(move |core| {
-                        core.machine.received(&mut core.store, system::now(), message)
-                    });
+                    let (message, now) = (decode_message(&frame)?, self.outside.now());
+                    let step = self
+                        .with_core(move |core| core.machine.received(&mut core.store, now, message));
                     // The machine's last output says the same; whoever is first.
                     step.await?;
                 }
                 () = self.edited.notified() => {}
                 () = tokio::time::sleep(put_off.unwrap_or_default()), if put_off.is_some() => {
-                    let step = self.with_core(|core| {
-                        core.machine.wake(&mut core.store, system::now());
+                    let now = self.outside.now();
+                    let step = self.with_core(move |core| {
+                        core.machine.wake(&mut core.store, now);
                         Ok::<_, SessionError>(())
                     });
                     step.await?;

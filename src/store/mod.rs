@@ -11,6 +11,7 @@ mod edit_bytes;
 mod fence;
 mod file;
 mod key;
+mod memory;
 mod open_error;
 mod peek;
 mod reading;

@@ -370,6 +370,8 @@ pub struct DeviceRow {
 pub struct RefusedEdit {
     /// The edit, or the refused part of it.
     pub edit: Edit,
+    /// Whether it is a part of an edit, of which the rest may count.
+    pub is_part: bool,
     /// The user who made it.
     pub user: UserId,
     /// Why it was refused.
@@ -596,6 +598,12 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError>;
+
+    /// What is kept of one edit, or of its parts, that was refused: oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError>;
 
     /// Writes a commit, durably and as a whole.
     ///

@@ -472,6 +472,7 @@ pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
         Entry::Own { id, table, record, check, .. } => {
             Entry::Own { sequence: zero, id, table, record, check }
         }
+        split @ Entry::Split { .. } => split,
         Entry::Whole { record, .. } => Entry::Whole { version: zero, record: placeless(record) },
         Entry::Gone { table, record, .. } => Entry::Gone { sequence: zero, table, record },
         Entry::Erased { table, record, .. } => Entry::Erased { sequence: zero, table, record },

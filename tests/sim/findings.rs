@@ -1,6 +1,10 @@
 //! What worlds found in the code, each as the shortest story that shows it.
 
-use tidegate::model::{Columns, Value};
+use std::collections::BTreeMap;
+
+use tidegate::model::{
+    ColumnPermissions, ColumnSecurity, Columns, Depth, Op, RecordId, Right, Role, Value,
+};
 use tidegate::sync::replica::{Draft, Intent};
 
 use crate::fault::Faults;
@@ -144,4 +148,97 @@ fn a_revoked_device_is_not_let_in_by_the_code_that_it_used() {
     world.deliver_all().unwrap();
     assert_eq!(world.figures.welcomes, welcomes);
     assert_eq!(world.ends_well(), Ok(()));
+}
+
+/// All may do all with all tables, and nobody may set or change `cost`, which all may read.
+fn cost_is_for_nobody(people: &mut People, _: &mut Rng) -> &'static str {
+    let all = Right::ALL.iter().map(|right| (*right, Depth::Organization)).collect();
+    let tables = people.schema.tables.keys().map(|table| (table.clone(), BTreeMap::clone(&all)));
+    let role = Role { rights: tables.collect(), ..Role::default() };
+    people.policy.roles.insert(name("all"), role);
+    for user in people.organization.users.values_mut() {
+        user.disabled = false;
+        user.roles = [name("all")].into();
+    }
+    let read = ColumnPermissions { read: true, create: false, update: false };
+    let security = ColumnSecurity {
+        users: people.organization.users.keys().cloned().collect(),
+        columns: [(name("order"), [(name("cost"), read)].into())].into(),
+        ..ColumnSecurity::default()
+    };
+    people.policy.column_security = [(name("payroll"), security)].into();
+    "nobody may change costs"
+}
+
+/// A world in which device 0 was away and made an edit of which `cost` will be refused.
+fn away_with_a_cost(seed: u64) -> (World, RecordId) {
+    let mut world = quiet(seed);
+    world.change_rules(all_may).unwrap();
+    let record = world.random_id();
+    let draft = |intent| vec![Draft { table: name("order"), record, intent }];
+    let create = Intent::Create { owner: None, columns: Columns::new() };
+    world.settle().unwrap();
+    world.app_commits(0, draft(create), false).unwrap();
+    world.settle().unwrap();
+    world.part_all();
+    let set = [(name("cost"), text("5")), (name("title"), text("new"))].into();
+    world.app_commits(0, draft(Intent::Set(set)), false).unwrap();
+    world.change_rules(cost_is_for_nobody).unwrap();
+    (world, record)
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.into())
+}
+
+/// A copy of a device's file sent an edit whole of which the original had been told that a column was
+/// refused. It heard that the edit counts, and the column was gone.
+#[test]
+fn a_copy_of_a_file_keeps_what_was_refused_of_an_edit() {
+    let (mut world, record) = away_with_a_cost(5);
+    world.clone_device(0).unwrap();
+    let twin = world.devices.len() - 1;
+    for at in [0, twin] {
+        world.connect(at).unwrap();
+        while world.deliver_all().unwrap() {}
+        world.part_all();
+    }
+    assert_eq!(world.ends_well(), Ok(()));
+    for at in [0, twin] {
+        let quarantine = &world.devices[at].disk.file.quarantine;
+        let ops: Vec<_> = quarantine.iter().flat_map(|entry| &entry.ops).collect();
+        let cost = Op::Put { column: name("cost"), value: text("5") };
+        assert_eq!(ops, [&cost], "device {at}");
+    }
+    let held = world.disk.file.confirmed().find(|it| it.record().id() == record).unwrap();
+    assert_eq!(*held.record().columns(), [(name("title"), text("new"))].into());
+}
+
+/// A device was told that a column of its edit is refused, and did not hear it; the rules changed, and
+/// it sent the whole edit again.
+#[test]
+fn what_was_refused_of_an_edit_counts_by_another_when_the_rules_have_changed() {
+    let (mut world, record) = away_with_a_cost(6);
+    world.connect(0).unwrap();
+    while world.disk.file.refused.is_empty() {
+        world.deliver_up_somewhere().unwrap();
+        world.deliver_down_somewhere().unwrap();
+        world.rule().unwrap();
+    }
+    world.part_all();
+    world.change_rules(all_may).unwrap();
+    assert_eq!(world.ends_well(), Ok(()));
+    let held = world.disk.file.confirmed().find(|it| it.record().id() == record).unwrap();
+    let both: Columns = [(name("cost"), text("5")), (name("title"), text("new"))].into();
+    assert_eq!(*held.record().columns(), both);
+    assert!(world.devices[0].disk.file.quarantine.is_empty());
+}
+
+/// Worlds in which something was found that makes no short story: as long as the same is drawn from
+/// these seeds.
+#[test]
+fn seeds_in_which_something_was_found_hold() {
+    for seed in [142, 568, 671, 2128, 2906, 6390, 8608, 10132, 11368, 11652] {
+        assert_eq!(crate::hunt::run(Plan::of(seed)).problem, None, "seed {seed}");
+    }
 }

@@ -196,8 +196,8 @@ impl World {
             ToServer::Fetch { .. } | ToServer::Hello(_) | ToServer::Enroll { .. }
         );
         link.asked += u32::from(asks);
-        if let (End::Echo(_) | End::Byzantine, ToServer::Push(set)) = (end, &message) {
-            self.note_carried(set);
+        if let (End::Echo(_), ToServer::Push(set)) = (end, &message) {
+            self.note_echoed(set);
         }
         self.figures.messages += 1;
         self.note(|| format!("{id} up {}", up_text(&message)));

@@ -86,9 +86,9 @@ impl World {
         self.drain_server()
     }
 
-    /// What was refused once, and came again with a carrier, may count although its author has it in
-    /// quarantine, or threw it away.
-    pub(crate) fn note_carried(&mut self, set: &SignedChangeSet) {
+    /// What was refused once, and comes again as if its author had sent it, may count although that has
+    /// it in quarantine, or threw it away.
+    pub(crate) fn note_echoed(&mut self, set: &SignedChangeSet) {
         for device in &mut self.devices {
             let Ok(set) = set.open(&device.key.public()) else { continue };
             for edit in &set.edits {

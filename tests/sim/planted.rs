@@ -42,12 +42,16 @@ planted! {
     DropsDependents [PolicyChanges]
     /// The server's store leaves a record out of what a move took along.
     ForgetsAFollower [Relocations]
+    /// The server's store does not find edits whose entries were dropped.
+    ForgetsDropped [Trims, Cuts, DeviceCrashes, DeviceRestores]
     /// Devices' stores forget that bytes are to be purged.
     ForgetsPurges [PolicyChanges, OrganizationChanges, DeviceCrashes]
     /// The server's store keeps no refused edit.
     ForgetsRefusals [PolicyChanges]
     /// Devices' stores forget which certificates they have seen.
     ForgetsSerials [KeyChanges]
+    /// The server's store does not find what was refused of an edit.
+    ForgetsSplits [DeviceRestores, DeviceClones, PolicyChanges, Cuts]
     /// The server goes on by the rules before each change.
     IgnoresRuleChanges [PolicyChanges, OrganizationChanges]
     /// Devices' stores say that they were written anew, and were not.

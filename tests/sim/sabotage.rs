@@ -100,6 +100,16 @@ fn a_server_that_forgets_what_it_refused_is_found() {
 }
 
 #[test]
+fn a_server_that_forgets_what_was_refused_of_an_edit_is_found() {
+    assert_found(Planted::ForgetsSplits, 240, "is lost");
+}
+
+#[test]
+fn a_server_that_forgets_what_it_dropped_from_the_log_is_found() {
+    assert_found(Planted::ForgetsDropped, 60, "is in the log already");
+}
+
+#[test]
 fn a_device_that_forgets_certificates_is_found() {
     assert_found(Planted::ForgetsSerials, 60, "speaks to one who has the old keys");
 }

@@ -155,7 +155,7 @@ impl World {
         self.note(|| format!("the server is restored, up to {head}"));
         self.figures.restores += 1;
         self.figures.log_epochs += 1;
-        let life = self.disk.file.meta.epoch;
+        let ServerMeta { epoch: life, floor, .. } = self.disk.file.meta;
         self.disk.file = backup;
         if self.planted == Some(Planted::RestoresOldLives) {
             self.disk.file.meta.epoch = life;
@@ -164,7 +164,7 @@ impl World {
         self.last_epoch = policy_epoch.0;
         self.revoked
             .retain(|number| self.disk.file.devices.get(number).is_some_and(|row| row.revoked));
-        self.ever.go_back(self.disk.file.deeds.len());
+        self.ever.go_back(self.disk.file.deeds.len(), floor);
         for device in &mut self.devices {
             // What it was told of came after.
             device.admitted.retain(|(_, sequence)| *sequence <= head);

@@ -426,8 +426,10 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
             }
             9 => operations.push(Operation::SetOrganization(rows(rng))),
             0 => {
+                let id = edit_id(9, 1, u32::from(rng.byte() % 3));
                 let refused = RefusedEdit {
-                    edit: edit(rng, edit_id(9, 1, 0), &Record::new(table("order"), id(3))),
+                    edit: edit(rng, id, &Record::new(table("order"), self::id(3))),
+                    is_part: rng.byte().is_multiple_of(2),
                     user: "ann".parse().unwrap(),
                     denial: denial(rng),
                     epoch: PolicyEpoch(3),

@@ -205,6 +205,10 @@ impl ServerStore for MemoryServer {
         Ok(self.refused.iter().take(limit).cloned().collect())
     }
 
+    fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
+        Ok(self.refused.iter().filter(|it| it.edit.id == edit).cloned().collect())
+    }
+
     fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
         if self.meta != commit.expected {
             return Err(StoreError::Conflict);
@@ -339,6 +343,10 @@ pub(crate) fn compare_server(
     same &= store.log_after(Sequence(3), 2)? == model.log_after(Sequence(3), 2)?;
     same &= store.refused(usize::MAX)? == model.refused;
     same &= store.refused(1)? == model.refused(1)?;
+    for part in 0..4 {
+        let edit = EditId { device: DeviceNumber(9), counter: 1, part };
+        same &= store.refusals(edit)? == model.refusals(edit)?;
+    }
     same &= store.rules()? == model.rules()?;
     same &= store.devices()? == model.devices()?;
     same &= store.all_erased()? == model.all_erased()?;

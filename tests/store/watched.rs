@@ -250,6 +250,10 @@ impl ServerStore for WatchedServer {
         self.store()?.refused(limit)
     }
 
+    fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
+        self.store()?.refusals(edit)
+    }
+
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
         self.store()?.rules()
     }

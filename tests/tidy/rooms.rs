@@ -28,6 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "server",
         &["model", "policy", "query", "crdt", "gate", "codec", "scope", "sync", "store", "net"],
     ),
+    ("kit", &["model", "policy", "gate", "codec", "sync", "store", "replica"]),
     ("web", &["server", "replica"]),
     (
         "cli",

@@ -5,7 +5,6 @@ use serde_json::json;
 use super::cast::{Cast, Change};
 use super::world::{Device, World};
 use crate::cli::CliError;
-use crate::cli::output::op_text;
 use crate::model::{Columns, RecordId};
 use crate::replica::{Draft, EditError, Intent, SyncReport};
 
@@ -187,7 +186,7 @@ async fn reunite(
     narrator.chapter("What was merged, what was denied, and what was kept.");
     for device in devices.iter() {
         for entry in device.replica.quarantine().map_err(CliError::run)? {
-            let what: Vec<_> = entry.ops.iter().map(op_text).collect();
+            let what: Vec<_> = entry.ops.iter().map(ToString::to_string).collect();
             narrator.say(&format!(
                 "   {}: edit {} was denied by the server and rolled back.\n      what: {}\n      why:  {}\n      kept: in quarantine on that device, to be retried or discarded",
                 device.name, entry.edit, what.join(", "), entry.denial

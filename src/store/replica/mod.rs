@@ -18,7 +18,7 @@ use redb::StorageBackend;
 use super::fence::fenced;
 use super::file::{self, File, FileKind};
 use super::survey::{Survey, Verification};
-use super::{BackupError, OpenError};
+use super::{BackupError, OpenError, memory};
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::sync::{
@@ -77,6 +77,14 @@ impl RedbReplica {
         backend: impl Fn() -> std::io::Result<B> + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         File::on_backend(backend, FileKind::Replica, tables::make).map(Self::new)
+    }
+
+    /// An empty one in memory, for tests: it goes with this handle and its readers.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn in_memory() -> Result<Self, OpenError> {
+        Self::on_backend(memory::once())
     }
 
     fn new(file: File) -> Self {

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ServerSnapshot, rebuild};
 use super::tables::{
-    ADMITTED, AUTHOR, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED, RUN,
-    STANDING,
+    ADMITTED, AUTHOR, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED,
+    REFUSED_EDIT, RUN, STANDING,
 };
 use crate::model::TableName;
 use crate::store::fence::fenced;
@@ -17,7 +17,7 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         devices(snapshot)?;
         each(ERASED.read(snapshot.tx())?.all()?)?;
         each(PURGE.read(snapshot.tx())?.all()?)?;
-        each(REFUSED.read(snapshot.tx())?.all()?)?;
+        refused(snapshot)?;
         each(CODE.read(snapshot.tx())?.all()?)?;
         each(STANDING.read(snapshot.tx())?.all()?)?;
         each(RUN.read(snapshot.tx())?.all()?)?;
@@ -42,6 +42,18 @@ fn log(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
     }
     agree(admitted.all()?.count() == count, "the log and the number of its edit ids")?;
     agree(last <= snapshot.meta()?.head, "the log and its head")
+}
+
+fn refused(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
+    let by_edit = REFUSED_EDIT.read(snapshot.tx())?;
+    let mut count = 0;
+    for entry in REFUSED.read(snapshot.tx())?.all()? {
+        let (number, refused) = entry?;
+        let place = (refused.edit.id, number);
+        agree(by_edit.get(&place)?.is_some(), "the refused edits and their ids")?;
+        count += 1;
+    }
+    agree(by_edit.all()?.count() == count, "the refused edits and the number of their ids")
 }
 
 fn records(snapshot: &ServerSnapshot) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use redb::WriteTransaction;
 use super::erase::erase;
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, ORGANIZATION,
-    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, STANDING,
+    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, STANDING,
 };
 use super::trim::trim;
 use crate::gate::Applied;
@@ -74,6 +74,7 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
 fn refuse(tx: &WriteTransaction, refused: RefusedEdit) -> Result<(), StoreError> {
     let mut table = REFUSED.write(tx)?;
     let number = table.last_key()?.map_or(1, |last| last + 1);
+    REFUSED_EDIT.write(tx)?.set(&(refused.edit.id, number), &())?;
     table.set(&number, &refused.into())?;
     Ok(())
 }
@@ -84,12 +85,14 @@ fn forget_refused(
     limit: usize,
 ) -> Result<(), StoreError> {
     let mut table = REFUSED.write(tx)?;
+    let mut by_edit = REFUSED_EDIT.write(tx)?;
     let mut last = None;
     for entry in table.all()?.take(limit) {
         let (number, refused) = entry?;
         if refused.at >= before {
             break;
         }
+        by_edit.delete(&(refused.edit.id, number))?;
         last = Some(number);
     }
     last.map_or(Ok(()), |last| table.delete_up_to(&last))

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use redb::WriteTransaction;
 
 use super::tables::{
-    ADMITTED, AUTHOR, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, set_purge_due,
+    ADMITTED, AUTHOR, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, REFUSED_EDIT,
+    set_purge_due,
 };
 use crate::model::{DeviceNumber, Edit};
 use crate::sync::{Erased, LogEntry, RefusedEdit, StoreError};
@@ -39,10 +40,12 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
         let entry = RefusedEdit::from(entry);
         if entry.edit.record == record {
             authors.insert(entry.edit.id.device);
-            gone.push(number);
+            gone.push((entry.edit.id, number));
         }
     }
-    for number in gone {
+    let mut by_edit = REFUSED_EDIT.write(tx)?;
+    for (edit, number) in gone {
+        by_edit.delete(&(edit, number))?;
         refused.delete(&number)?;
     }
     authors.remove(&DeviceNumber::SERVER);

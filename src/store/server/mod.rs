@@ -15,7 +15,7 @@ use redb::StorageBackend;
 
 use super::fence::fenced;
 use super::file::{self, File, FileKind};
-use super::{BackupError, OpenError};
+use super::{BackupError, OpenError, memory};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Sequence};
@@ -115,6 +115,14 @@ impl RedbServer {
         let replaced = file::free_name(to, "replaced");
         BackupError::sort(file::create_over(to, FileKind::Server, &replaced, make))?;
         Ok((head, Some(replaced)))
+    }
+
+    /// An empty one in memory, for tests: it goes with this handle and its readers.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn in_memory() -> Result<Self, OpenError> {
+        Self::on_backend(memory::once())
     }
 
     fn new(file: File) -> Self {
@@ -258,6 +266,10 @@ impl ServerStore for RedbServer {
 
     fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {
         self.snapshot()?.refused(limit)
+    }
+
+    fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
+        self.snapshot()?.refusals(edit)
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {

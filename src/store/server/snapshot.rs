@@ -5,7 +5,7 @@ use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
-    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, RUN, STANDING,
+    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN, STANDING,
 };
 use super::trim::is_dropped;
 use crate::codec::{Digest, PublicKey, ScanPlace};
@@ -225,6 +225,19 @@ impl ServerSnapshot {
         fenced(|| {
             let refused = REFUSED.read(&self.tx)?;
             refused.all()?.take(limit).map(|entry| Ok(entry?.1.into())).collect()
+        })
+    }
+
+    /// What is kept of one edit, or of its parts, that was refused: oldest first.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds what is no such entry.
+    pub fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
+        fenced(|| {
+            let by_edit = REFUSED_EDIT.read(&self.tx)?;
+            let refused = REFUSED.read(&self.tx)?;
+            let numbers = by_edit.starting_with(&edit)?.map(|entry| Ok(entry?.0.1));
+            numbers.map(|number| Ok(refused.expect(&number?)?.into())).collect()
         })
     }
 

@@ -32,7 +32,9 @@ pub(super) static RUN: Table<RunKey, u64> = Table::new("admitted-run-1");
 /// Who wrote a record, of the entries that were dropped: (record id, device) -> nothing.
 pub(super) static AUTHOR: Table<(RecordId, DeviceNumber), ()> = Table::new("author-1");
 /// Refused edits in their order: own counter -> edit.
-pub(super) static REFUSED: Table<u64, Refused> = Table::new("refused-1");
+pub(super) static REFUSED: Table<u64, Refused> = Table::new("refused-2");
+/// The same by their ids: (edit id, own counter) -> nothing.
+pub(super) static REFUSED_EDIT: Table<(EditId, u64), ()> = Table::new("refused-edit-1");
 /// Devices: number -> device.
 pub(super) static DEVICE: Table<DeviceNumber, DeviceRow> = Table::new("device-2");
 /// Devices by key: key -> number.
@@ -66,6 +68,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     RUN.write(tx)?;
     AUTHOR.write(tx)?;
     REFUSED.write(tx)?;
+    REFUSED_EDIT.write(tx)?;
     DEVICE.write(tx)?;
     DEVICE_KEY.write(tx)?;
     CODE.write(tx)?;
@@ -104,6 +107,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     RUN.copy(from, to)?;
     AUTHOR.copy(from, to)?;
     REFUSED.copy(from, to)?;
+    REFUSED_EDIT.copy(from, to)?;
     DEVICE.copy(from, to)?;
     DEVICE_KEY.copy(from, to)?;
     CODE.copy(from, to)?;
@@ -169,7 +173,8 @@ impl Logged {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Refused {
     #[serde(with = "edit_bytes")]
-    edit: Edit,
+    pub(super) edit: Edit,
+    is_part: bool,
     user: UserId,
     denial: Denial,
     epoch: PolicyEpoch,
@@ -178,14 +183,14 @@ pub(super) struct Refused {
 
 impl From<RefusedEdit> for Refused {
     fn from(refused: RefusedEdit) -> Self {
-        let RefusedEdit { edit, user, denial, epoch, at } = refused;
-        Self { edit, user, denial, epoch, at }
+        let RefusedEdit { edit, is_part, user, denial, epoch, at } = refused;
+        Self { edit, is_part, user, denial, epoch, at }
     }
 }
 
 impl From<Refused> for RefusedEdit {
     fn from(refused: Refused) -> Self {
-        let Refused { edit, user, denial, epoch, at } = refused;
-        Self { edit, user, denial, epoch, at }
+        let Refused { edit, is_part, user, denial, epoch, at } = refused;
+        Self { edit, is_part, user, denial, epoch, at }
     }
 }

@@ -8,7 +8,7 @@ use redb::ReadTransaction;
 use super::snapshot::rebuild;
 use super::tables::{
     ADMITTED, AUTHOR, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION,
-    PLACE, POLICY, PURGE, RECORD, REFUSED, RUN, STANDING,
+    PLACE, POLICY, PURGE, RECORD, REFUSED, REFUSED_EDIT, RUN, STANDING,
 };
 use crate::gate::{Confirmed, Follow, can_end_with, replay};
 use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, TableName};
@@ -42,6 +42,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&RUN, tx);
     survey.expect(&AUTHOR, tx);
     survey.expect(&REFUSED, tx);
+    survey.expect(&REFUSED_EDIT, tx);
     survey.expect(&DEVICE, tx);
     survey.expect(&DEVICE_KEY, tx);
     survey.expect(&CODE, tx);

@@ -261,8 +261,11 @@ impl Folder {
     pub(super) fn take_column(&mut self, id: EditId, denial: &Denial) -> Option<(Edit, Vec<Op>)> {
         let refused = denial.column.as_ref()?;
         let edit = &mut self.pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
-        self.past.push(edit.clone());
         let is_refused = |op: &Op| op.column() == Some(refused);
+        if !edit.ops().any(is_refused) {
+            return None;
+        }
+        self.past.push(edit.clone());
         let mut taken = Vec::new();
         for change in &mut edit.changes {
             taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());

@@ -16,6 +16,7 @@ mod rebase;
 mod receive;
 mod reconsider;
 mod session;
+mod split;
 
 use std::collections::{BTreeMap, VecDeque};
 

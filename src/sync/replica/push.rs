@@ -38,6 +38,8 @@ impl ReplicaMachine {
         }
         let (receipt, waits) = (self.receipt(now)?, self.waits_to_purge());
         let Some(session) = &mut self.session else { return Ok(()) };
+        // Nor has it judged what could not be written anew here.
+        ask.append(&mut session.parked);
         session.sent = edits.last().map_or(session.sent, |last| last.turn.max(session.sent));
         edits.retain(|pending| !waiting.contains(&pending.edit.id));
         session.again = waiting;
@@ -93,8 +95,6 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
     ) -> Result<Waiting, StoreError> {
-        // They go to quarantine. Their records may have been erased since the server was asked.
-        let mut lost = Vec::new();
         loop {
             let mut desk = Desk::new(&*store);
             let mut waiting = Waiting::default();
@@ -113,13 +113,10 @@ impl ReplicaMachine {
                     waiting.edits.extend(ids);
                     waiting.ask.extend(ask.into_iter().filter(|_| !must_wait));
                 } else {
-                    let changes = folder.pending.iter().filter(|it| !here && !it.edit.is_create());
-                    lost.extend(changes.map(|pending| (pending.edit.id, record)));
                     self.rebase(&mut desk, now, &table, record, &BTreeSet::new())?;
                 }
             }
             if desk.touched().is_empty() {
-                waiting.ask.extend(lost);
                 waiting.edits = with_followers(store, waiting.edits)?;
                 return Ok(waiting);
             }

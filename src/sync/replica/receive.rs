@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 
-use super::desk::{Desk, Folder, Prepared, not_there};
+use super::desk::{Desk, Folder, Prepared};
 use super::quarantine::quarantined;
 use super::session::SessionError;
+use super::split::take_columns;
 use super::{Event, Output, ReplicaMachine};
 use crate::codec::{Digest, Entry, MovedLeg, Page, PublicKey, ToDevice, ToServer, edit_digest};
 use crate::gate::{Attestation, Follow, RecordFacts, apply, can_read_column};
@@ -130,21 +131,14 @@ impl ReplicaMachine {
             match verdict {
                 Verdict::Admitted(sequence) if sequence <= self.meta.watermark => {
                     // Its notice passed before this device held the edit (again).
-                    let own = folder.find(id);
-                    folder.withdraw(id);
-                    self.keep_admitted(&mut desk, own, sequence);
-                    desk.batch.settled.push(id);
-                    desk.admitted.push((id, sequence));
-                    self.want(&table, record);
+                    self.counts_elsewhere(&mut desk, (&table, record), id, sequence)?;
                 }
                 Verdict::Admitted(sequence) => self.note_admitted(id, sequence),
-                Verdict::Reauthor => {
-                    if let Some(session) = &mut self.session
-                        && !session.again.contains(&id)
-                    {
-                        session.later.insert(id);
-                    }
+                Verdict::Partly { sequence, columns, epoch } => {
+                    take_columns(&mut desk, now, id, (&table, record), columns, epoch)?;
+                    self.counts_elsewhere(&mut desk, (&table, record), id, sequence)?;
                 }
+                Verdict::Reauthor => self.write_later(id),
                 Verdict::Erased => self.erase(&*store, &mut desk, now, &table, record)?,
                 Verdict::Denied { denial, epoch } => {
                     if let Some(edit) = folder.withdraw(id) {
@@ -166,33 +160,13 @@ impl ReplicaMachine {
         Ok(())
     }
 
-    /// Takes the refused columns out of an edit and writes the rest anew.
-    fn split<S: ReplicaStore>(
-        &mut self,
-        desk: &mut Desk<'_, S>,
-        now: Timestamp,
-        id: EditId,
-        (table, record): (&TableName, RecordId),
-        columns: Vec<Denial>,
-        epoch: PolicyEpoch,
-    ) -> Result<(), StoreError> {
-        let folder = desk.folder(table, record)?;
-        let mut entries = Vec::new();
-        for denial in columns {
-            let taken = folder.take_column(id, &denial);
-            entries.extend(taken.map(|(edit, ops)| quarantined(&edit, ops, denial, epoch, now)));
+    /// Notes that an edit is to be written anew when all is here that it may lack.
+    pub(super) fn write_later(&mut self, id: EditId) {
+        if let Some(session) = &mut self.session
+            && !session.again.contains(&id)
+        {
+            session.later.insert(id);
         }
-        let edit = folder.pending.iter().find(|pending| pending.edit.id == id);
-        let possible = folder.exists() || edit.is_none_or(|pending| pending.edit.is_create());
-        // Where its record is out of reach by now the rest cannot be written anew.
-        let rest = if possible { None } else { folder.withdraw(id) };
-        if let Some(rest) = rest {
-            let ops = rest.ops().cloned().collect();
-            entries.push(quarantined(&rest, ops, not_there(), epoch, now));
-            desk.batch.settled.push(id);
-        }
-        desk.batch.quarantine.extend(entries);
-        if possible { self.rebase(desk, now, table, record, &BTreeSet::from([id])) } else { Ok(()) }
     }
 
     /// Writes, then tells what came of it.
@@ -267,9 +241,7 @@ impl ReplicaMachine {
             folder.came_back(self.forgotten.remove(&record));
             let schema = &self.meta.schema;
             let rebased = folder.rebase((&table, record), schema, actor, asked, answered);
-            // A refused column may be out of what is open.
-            let written = |id: &EditId| rebased.again.contains(id) || rebased.open.contains(id);
-            let again = |pending: &&Pending| written(&pending.edit.id);
+            let again = |pending: &&Pending| rebased.again.contains(&pending.edit.id);
             let pending: Vec<_> = folder.pending.iter().filter(again).cloned().collect();
             desk.batch.pending.extend(pending);
             desk.batch.settled.extend(rebased.void);
@@ -278,7 +250,12 @@ impl ReplicaMachine {
                 desk.batch.quarantine.push(entry);
             }
             for (edit, denial) in rebased.impossible {
-                records.extend(park(desk, &edit, &denial, self.epoch, now)?);
+                let parked = park(desk, &edit, &denial, self.epoch, now)?;
+                if let Some(session) = &mut self.session {
+                    session.parked.extend(parked.iter().map(|edit| (edit.id, edit.record)));
+                }
+                let bound = parked.into_iter().filter(|it| it.id != edit.id);
+                records.extend(bound.map(|bound| (bound.table, bound.record)));
             }
             if let Some(session) = &mut self.session {
                 session.later.retain(|id| !rebased.again.contains(id));
@@ -367,6 +344,9 @@ impl ReplicaMachine {
             }
             Entry::Own { sequence, id, table, record, check } => {
                 self.own(desk, word, (&table, record), id, sequence, check)
+            }
+            Entry::Split { id, table, record, columns, epoch } => {
+                take_columns(desk, now, id, (&table, record), columns, epoch)
             }
             Entry::Whole { version, record: changes } => {
                 let (table, record) = (changes.table.clone(), changes.record);
@@ -531,7 +511,7 @@ impl ReplicaMachine {
         self.meta.wanted.iter().any(|wanted| wanted.0 == *table && wanted.1 == record)
     }
 
-    fn want(&mut self, table: &TableName, record: RecordId) {
+    pub(super) fn want(&mut self, table: &TableName, record: RecordId) {
         if !self.is_wanted(table, record) {
             self.meta.wanted.push((table.clone(), record));
         }
@@ -603,25 +583,21 @@ impl ReplicaMachine {
     }
 }
 
-/// Puts a pending edit into quarantine, and all that counts together with it. Returns the records
-/// from which something was taken.
+/// Puts a pending edit into quarantine, and all that counts together with it. Returns them.
 fn park<S: ReplicaStore>(
     desk: &mut Desk<'_, S>,
     edit: &Edit,
     denial: &Denial,
     epoch: PolicyEpoch,
     now: Timestamp,
-) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+) -> Result<Vec<Edit>, StoreError> {
+    let mut parked = vec![edit.clone()];
+    for part in (0..edit.atomic).filter(|part| *part != edit.id.part) {
+        parked.extend(desk.take_pending(EditId { part, ..edit.id })?);
+    }
     let keep =
         |edit: &Edit| quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now);
-    let mut records = Vec::new();
-    desk.batch.quarantine.push(keep(edit));
+    desk.batch.quarantine.extend(parked.iter().map(keep));
     desk.batch.settled.push(edit.id);
-    for part in (0..edit.atomic).filter(|part| *part != edit.id.part) {
-        if let Some(bound) = desk.take_pending(EditId { part, ..edit.id })? {
-            desk.batch.quarantine.push(keep(&bound));
-            records.push((bound.table, bound.record));
-        }
-    }
-    Ok(records)
+    Ok(parked)
 }

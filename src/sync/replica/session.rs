@@ -6,7 +6,7 @@ use crate::codec::{
     CertificateError, EnrollCode, PublicKey, Refusal, Resume, ServerCertificate, ToDevice, ToServer,
 };
 use crate::gate::Attestation;
-use crate::model::{EditId, Sequence};
+use crate::model::{EditId, RecordId, Sequence};
 use crate::sync::{Enrolment, GrantError, ReplicaStore, StoreError, Turn};
 
 /// What a session is opened for.
@@ -88,6 +88,9 @@ pub(super) struct Session {
     /// Edits that the server wants anew: sent at the next [`ToDevice::Flushed`], when what they
     /// lack has arrived.
     pub(super) later: BTreeSet<EditId>,
+    /// Edits that went to quarantine because they have no meaning here any more, with their records:
+    /// the server is asked whether these were erased.
+    pub(super) parked: Vec<(EditId, RecordId)>,
     /// Edits on records out of reach, about which the server was asked whether they are admitted.
     pub(super) asked: BTreeSet<EditId>,
     /// Edits that are in the log, at places that the watermark has not reached.
@@ -140,6 +143,7 @@ impl ReplicaMachine {
             sent: Turn::default(),
             again: BTreeSet::new(),
             later: BTreeSet::new(),
+            parked: Vec::new(),
             asked: BTreeSet::new(),
             admitted: BTreeMap::new(),
             retries: 0,
@@ -168,6 +172,8 @@ impl ReplicaMachine {
                 && session.flush.0 == session.flush.1
                 && session.again.is_empty()
                 && session.later.is_empty()
+                && session.parked.is_empty()
+                && session.parked.is_empty()
                 && self.meta.wanted.is_empty()
         })
     }

@@ -165,7 +165,7 @@ impl ServerMachine {
 }
 
 fn denial(refused: RefusedEdit) -> DenialInfo {
-    let RefusedEdit { edit, user, denial, epoch, at } = refused;
+    let RefusedEdit { edit, user, denial, epoch, at, .. } = refused;
     DenialInfo { edit: edit.id, user, table: edit.table, record: edit.record, denial, epoch, at }
 }
 

@@ -1,6 +1,7 @@
 //! What a device is told: one stream of pages in the order of the log, its own admitted edits among
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
+use super::answered::{became, refused_of};
 use super::connection::{Begun, Device, LogPlace};
 use super::filling::{Filling, Next, Telling};
 use super::past::{Fetch, Pasts};
@@ -160,8 +161,7 @@ impl ServerMachine {
             if store.erased(record)?.is_some() {
                 verdicts.push((edit, Verdict::Erased));
             } else if edit.device == number {
-                let admitted = store.admitted(edit)?;
-                verdicts.extend(admitted.map(|sequence| (edit, Verdict::Admitted(sequence))));
+                verdicts.extend(became(store, edit)?.map(|verdict| (edit, verdict)));
             }
         }
         if !verdicts.is_empty() {
@@ -191,9 +191,11 @@ impl Device {
     ) -> Result<Vec<(DeviceNumber, UserId)>, StoreError> {
         let edits = entries.iter().filter_map(|entry| match entry {
             Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => Some(edit),
-            Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } | Entry::Moved { .. } => {
-                None
-            }
+            Entry::Own { .. }
+            | Entry::Split { .. }
+            | Entry::Gone { .. }
+            | Entry::Erased { .. }
+            | Entry::Moved { .. } => None,
         });
         let mut authors = Vec::new();
         for change in edits.flat_map(|edit| &edit.changes) {
@@ -331,6 +333,10 @@ impl Device {
         if is_own {
             let readable = self.reader.readable(after, edit);
             let check = edit_digest(&readable).map_err(|e| StoreError::Damaged(e.to_string()))?;
+            if let Some((columns, epoch)) = refused_of(reading.store, edit.id)? {
+                let (id, table) = (edit.id, table.clone());
+                page.push(Entry::Split { id, table, record, columns, epoch });
+            }
             page.push(Entry::Own { sequence, id: edit.id, table: table.clone(), record, check });
         }
         let before = before.map(Option::as_ref);

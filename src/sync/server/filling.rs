@@ -91,6 +91,7 @@ fn entry_bytes(entry: &Entry) -> usize {
         Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => {
             32 + 16 * edit.changes.len() + edit.ops().map(Op::size).sum::<usize>()
         }
+        Entry::Split { columns, .. } => 64 + 64 * columns.len(),
         Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } | Entry::Moved { .. } => 64,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::answered::Refused;
 use super::generation::Changed;
 use super::past::{Fetch, Pasts};
 use super::{ConnectionId, Output, Resolved, Rules, ServerMachine};
@@ -18,9 +19,7 @@ use crate::model::{
     Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
 };
-use crate::sync::{
-    EntryKind, LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore, StoreError,
-};
+use crate::sync::{EntryKind, LogEntry, Operation, ServerMeta, ServerStore, StoreError};
 
 /// What a change set costs beside its edits, and an edit beside its changes, where a change that is
 /// carried out costs one: some 5 us.
@@ -101,7 +100,10 @@ impl ServerMachine {
             let answer = match self.open_set(&*store, signed)? {
                 Ok((set, user)) => {
                     let resolved = self.resolve(&user)?;
-                    session.change_set(&set, &user, &resolved)?
+                    let carrier = self.connections.get(id).and_then(|it| it.device.as_ref());
+                    let is_here = carrier.is_some_and(|it| it.number == set.device);
+                    let (device, user, resolved) = (set.device, &user, &*resolved);
+                    session.change_set(&set, &Author { device, user, resolved, is_here })?
                 }
                 Err(refusal) => Err(refusal),
             };
@@ -159,15 +161,25 @@ fn is_complete(parts: &[Edit]) -> bool {
     })
 }
 
+/// Who made a change set.
+pub(super) struct Author<'a> {
+    device: DeviceNumber,
+    user: &'a UserId,
+    resolved: &'a Resolved,
+    /// Whether the device that made it is the one that sends it.
+    pub(super) is_here: bool,
+}
+
 /// One round of judging: each edit on the state that the admitted ones before it left.
 pub(super) struct Session<'a, S> {
-    store: &'a S,
+    pub(super) store: &'a S,
     pub(super) rules: Arc<Rules>,
     pub(super) now: Timestamp,
     pub(super) epoch: PolicyEpoch,
     pub(super) head: Sequence,
     pub(super) records: BTreeMap<RecordId, Option<Confirmed>>,
     admitted: BTreeMap<EditId, Sequence>,
+    pub(super) refused: Refused,
     /// The records of which something was admitted.
     pub(super) changed: BTreeMap<RecordId, Changed>,
     pub(super) operations: Vec<Operation>,
@@ -186,7 +198,8 @@ impl<'a, S: ServerStore> Session<'a, S> {
         head: Sequence,
         documents: Documents,
     ) -> Self {
-        let (records, admitted, changed, operations) = Default::default();
+        let (records, admitted, refused) = Default::default();
+        let (changed, operations) = Default::default();
         let work = 0;
         Self {
             store,
@@ -196,6 +209,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
             head,
             records,
             admitted,
+            refused,
             changed,
             operations,
             documents,
@@ -204,17 +218,12 @@ impl<'a, S: ServerStore> Session<'a, S> {
     }
 
     /// Judges a change set. Returns what its device must know beside the log.
-    fn change_set(
-        &mut self,
-        set: &ChangeSet,
-        user: &UserId,
-        resolved: &Resolved,
-    ) -> Result<Answer, StoreError> {
+    fn change_set(&mut self, set: &ChangeSet, author: &Author<'_>) -> Result<Answer, StoreError> {
         let mut documents = BTreeMap::new();
-        if let Err(refusal) = self.check_rebuilt(set, resolved, &mut documents)? {
+        if let Err(refusal) = self.check_rebuilt(set, author.resolved, &mut documents)? {
             return Ok(Err(refusal));
         }
-        let verdicts = self.judge_all(set, user, resolved)?;
+        let verdicts = self.judge_all(set, author)?;
         self.keep_documents(documents);
         Ok(Ok(verdicts))
     }
@@ -233,22 +242,25 @@ impl<'a, S: ServerStore> Session<'a, S> {
     fn judge_all(
         &mut self,
         set: &ChangeSet,
-        user: &UserId,
-        resolved: &Resolved,
+        author: &Author<'_>,
     ) -> Result<Vec<(EditId, Verdict)>, StoreError> {
         let mut verdicts = Vec::new();
         // What comes behind an edit that is to be written anew would come before it.
         let mut open = BTreeSet::new();
         for group in set.edits.chunk_by(Edit::is_bound_to) {
+            if let Some(answered) = self.answered(author, group)? {
+                verdicts.extend(answered);
+                continue;
+            }
             let judged = match group {
                 _ if self.waits_for(&open, group)? => {
                     group.iter().map(|edit| (edit.id, Verdict::Reauthor)).collect()
                 }
                 [edit] if edit.atomic == 0 => {
-                    let verdict = self.edit(set.device, edit, user, resolved)?;
+                    let verdict = self.judge(author, edit)?;
                     verdict.map(|verdict| (edit.id, verdict)).into_iter().collect()
                 }
-                parts => self.whole(set.device, parts, user, resolved)?,
+                parts => self.whole(author, parts)?,
             };
             let anew = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Reauthor);
             let records = anew.filter_map(|(id, _)| group.iter().find(|edit| edit.id == *id));
@@ -271,10 +283,8 @@ impl<'a, S: ServerStore> Session<'a, S> {
     /// Judges edits that count together: where one does not, none does, and all is as before.
     fn whole(
         &mut self,
-        device: DeviceNumber,
+        author: &Author<'_>,
         parts: &[Edit],
-        user: &UserId,
-        resolved: &Resolved,
     ) -> Result<Vec<(EditId, Verdict)>, StoreError> {
         let (head, operations) = (self.head, self.operations.len());
         let records: BTreeMap<_, _> = parts
@@ -283,7 +293,11 @@ impl<'a, S: ServerStore> Session<'a, S> {
             .collect::<Result<_, StoreError>>()?;
         let mut verdicts = Vec::new();
         for part in parts {
-            verdicts.extend(self.edit(device, part, user, resolved)?.map(|it| (part.id, it)));
+            let verdict = match self.admitted(part.id)? {
+                Some(sequence) => Some(Verdict::Admitted(sequence)),
+                None => self.judge(author, part)?,
+            };
+            verdicts.extend(verdict.map(|verdict| (part.id, verdict)));
         }
         let broken = |verdict: &Verdict| !matches!(verdict, Verdict::Admitted(_));
         let first = verdicts.iter().map(|(_, verdict)| verdict).find(|it| broken(it)).cloned();
@@ -301,6 +315,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         self.records.extend(records);
         for part in parts {
             self.admitted.remove(&part.id);
+            self.refused.remove(&part.id);
         }
         let verdict = match first {
             Verdict::Split { columns, epoch } => {
@@ -314,7 +329,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         let mut verdicts = Vec::new();
         for part in parts {
             if let Verdict::Denied { denial, .. } = &verdict {
-                self.keep_refused(part.clone(), user, denial.clone())?;
+                self.keep_refused(part.clone(), false, author.user, denial)?;
             }
             let is_erased = self.is_erased(part.record)?;
             verdicts.push((part.id, if is_erased { Verdict::Erased } else { verdict.clone() }));
@@ -406,19 +421,12 @@ impl<'a, S: ServerStore> Session<'a, S> {
         document.map_err(|error| StoreError::Damaged(error.to_string()))
     }
 
-    fn edit(
-        &mut self,
-        device: DeviceNumber,
-        edit: &Edit,
-        user: &UserId,
-        resolved: &Resolved,
-    ) -> Result<Option<Verdict>, StoreError> {
-        if let Some(sequence) = self.admitted(edit.id)? {
-            return Ok(Some(Verdict::Admitted(sequence)));
-        }
+    /// Judges an edit that is not admitted yet. Of one that is now, the log tells its device.
+    fn judge(&mut self, author: &Author<'_>, edit: &Edit) -> Result<Option<Verdict>, StoreError> {
+        let Author { device, user, resolved, .. } = *author;
         if self.is_erased(edit.record)? {
             // Its id is never used again: what is left of it on some device does not bring it back.
-            self.keep_refused(edit.clone(), user, Denial::erased())?;
+            self.keep_refused(edit.clone(), false, user, &Denial::erased())?;
             return Ok(Some(Verdict::Erased));
         }
         let epoch = self.epoch;
@@ -432,7 +440,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         Ok(match ruling {
             Ruling::Admissible(admissible) => self.admit(edit, admissible, user)?,
             Ruling::Denied(denial) => {
-                self.keep_refused(edit.clone(), user, denial.clone())?;
+                self.keep_refused(edit.clone(), false, user, &denial)?;
                 Some(Verdict::Denied { denial, epoch })
             }
             Ruling::Split(columns) => {
@@ -444,7 +452,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                         });
                     }
                     part.changes.retain(|change| !change.ops.is_empty());
-                    self.keep_refused(part, user, denial.clone())?;
+                    self.keep_refused(part, true, user, denial)?;
                 }
                 Some(Verdict::Split { columns, epoch })
             }
@@ -515,29 +523,14 @@ impl<'a, S: ServerStore> Session<'a, S> {
             }
             Err(error) => {
                 let denial = Denial::malformed(error.to_string());
-                self.keep_refused(edit.clone(), user, denial.clone())?;
+                self.keep_refused(edit.clone(), false, user, &denial)?;
                 Ok(Some(Verdict::Denied { denial, epoch: self.epoch }))
             }
         }
     }
 
-    fn is_erased(&mut self, record: RecordId) -> Result<bool, StoreError> {
+    pub(super) fn is_erased(&mut self, record: RecordId) -> Result<bool, StoreError> {
         Ok(self.record(record)?.is_none() && self.store.erased(record)?.is_some())
-    }
-
-    fn keep_refused(
-        &mut self,
-        mut edit: Edit,
-        user: &UserId,
-        denial: Denial,
-    ) -> Result<(), StoreError> {
-        if self.is_erased(edit.record)? {
-            edit.changes.clear();
-        }
-        let (user, epoch, at) = (user.clone(), self.epoch, self.now);
-        let refused = RefusedEdit { edit, user, denial, epoch, at };
-        self.operations.push(Operation::Refuse(Box::new(refused)));
-        Ok(())
     }
 
     pub(super) fn record(&mut self, id: RecordId) -> Result<Option<&Confirmed>, StoreError> {
@@ -547,7 +540,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         })
     }
 
-    fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
+    pub(super) fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         match self.admitted.get(&edit) {
             Some(sequence) => Ok(Some(*sequence)),
             None => self.store.admitted(edit),

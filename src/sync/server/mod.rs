@@ -1,6 +1,7 @@
 //! The server's side: orders what the gate admits, and tells each device what it may know.
 
 mod admin;
+mod answered;
 mod connection;
 mod downlink;
 mod erase;

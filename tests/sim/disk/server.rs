@@ -190,7 +190,9 @@ impl ServerStore for ServerDisk {
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         self.faults.read()?;
         let found = self.file.log.iter().find(|entry| entry.edit().is_some_and(|it| it.id == edit));
-        let dropped = self.file.dropped.contains_key(&edit).then_some(self.file.meta.floor);
+        let is_dropped =
+            self.planted != Some(Planted::ForgetsDropped) && self.file.dropped.contains_key(&edit);
+        let dropped = is_dropped.then_some(self.file.meta.floor);
         let found = found.map(|entry| entry.sequence).or(dropped);
         Ok(found.filter(|_| self.planted != Some(Planted::AdmitsTwice)))
     }
@@ -273,6 +275,14 @@ impl ServerStore for ServerDisk {
     fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {
         self.faults.read()?;
         Ok(self.file.refused.iter().take(limit).cloned().collect())
+    }
+
+    fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
+        self.faults.read()?;
+        if self.planted == Some(Planted::ForgetsSplits) {
+            return Ok(Vec::new());
+        }
+        Ok(self.file.refused.iter().filter(|it| it.edit.id == edit).cloned().collect())
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {

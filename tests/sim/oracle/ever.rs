@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidegate::model::{Change, ChangeRef, RecordId, Section};
+use tidegate::model::{Change, ChangeRef, RecordId, Section, Sequence};
 
 use crate::disk::{Deed, Key};
 use crate::people::People;
@@ -18,6 +18,8 @@ pub(crate) struct Ever {
     pub(crate) log: Vec<Deed>,
     /// Records that were erased.
     pub(crate) erased: BTreeSet<RecordId>,
+    /// The highest floor of a log that a restore ended.
+    pub(crate) floor: Sequence,
     /// How much of the present log is in `log`.
     followed: usize,
     changes: BTreeMap<(RecordId, Section, ChangeRef), Arc<Change>>,
@@ -25,7 +27,8 @@ pub(crate) struct Ever {
 
 impl Ever {
     /// The server was restored: so many entries of its log are left.
-    pub(crate) fn go_back(&mut self, left: usize) {
+    pub(crate) fn go_back(&mut self, left: usize, floor: Sequence) {
+        self.floor = self.floor.max(floor);
         self.followed = self.followed.min(left);
     }
 }

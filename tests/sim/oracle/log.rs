@@ -64,7 +64,8 @@ impl World {
             for (edit, sequence) in &device.admitted {
                 // Of what was dropped it is told that it is not behind the floor.
                 let place = judge.place(*edit);
-                let dropped = *sequence <= self.disk.file.meta.floor && place < Some(*sequence);
+                let floor = self.ever.floor.max(self.disk.file.meta.floor);
+                let dropped = *sequence <= floor && place < Some(*sequence);
                 if place.is_none() || (place != Some(*sequence) && !dropped) {
                     return Err(format!("{edit} was acknowledged at {sequence}, and is not there"));
                 }

@@ -17,7 +17,6 @@ impl World {
             let logged = log.find(|entry| entry.edit.id == *id && !is_unknown);
             let quarantined = quarantined_ops(&device.disk.file.quarantine, *id);
             let mut left = made.ops.clone();
-            let log_has = logged.is_some();
             let logged = logged.into_iter().flat_map(|entry| entry.edit.ops());
             // A device that could not enrol keeps what it has.
             let pending = device.disk.file.pending.values().filter(|edit| edit.id == *id);
@@ -35,10 +34,6 @@ impl World {
             }
             // Of a record that others created under the same key the header is theirs.
             left.retain(|op| !made.creates || op.column().is_some());
-            if once == Once::AtLeast && log_has {
-                // Of an edit that was split the other copy was told what was refused.
-                left.clear();
-            }
             if self.ever.erased.contains(&made.record) || once == Once::Perhaps {
                 left.clear();
             }

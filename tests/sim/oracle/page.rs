@@ -12,8 +12,9 @@ use crate::world::{Check, World};
 
 impl World {
     /// No message holds what its reader may not read at this moment.
-    pub(crate) fn check_page(&mut self, end: End, page: &Page) -> Check {
+    pub(crate) fn check_page(&mut self, link: u64, end: End, page: &Page) -> Check {
         self.follow_log()?;
+        let left = self.left_at(link);
         let (people, reader) = (&self.people, self.reader(end));
         let user = &reader.user;
         let place = page.scope.target.iter().find_map(|(_, place)| place.as_ref());
@@ -26,7 +27,7 @@ impl World {
                     return Err(format!("{user} is told of which commit {} is", edit.id));
                 }
                 Entry::Edit { sequence, edit } => {
-                    self.check_news(user, *sequence, edit)?;
+                    self.check_news(user, left, *sequence, edit)?;
                     (edit, self.header_at(*sequence, edit.record))
                 }
                 Entry::Moved { sequence, legs, .. } => {
@@ -38,7 +39,7 @@ impl World {
                     self.check_past(user, record)?;
                     (record, Some(Naive::of(record)))
                 }
-                Entry::Own { .. } => continue,
+                Entry::Own { .. } | Entry::Split { .. } => continue,
                 Entry::Erased { table, record, .. } => {
                     let authors = &self.disk.file.erased[record].authors;
                     let wrote = authors.contains(&reader.number);

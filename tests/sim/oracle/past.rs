@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use tidegate::codec::ToServer;
 use tidegate::model::{Change, ChangeRef, Edit, RecordId, Section, Sequence, UserId};
 
 use crate::disk::Deed;
-use crate::people::SECURED;
+use crate::people::{People, SECURED};
 use crate::privileges::Facts;
 use crate::world::{Check, World};
 
@@ -38,12 +39,21 @@ impl World {
         Ok(())
     }
 
-    /// Nor is anything told that was done before its reader could read it.
-    pub(crate) fn check_news(&self, user: &UserId, sequence: Sequence, edit: &Edit) -> Check {
+    /// Nor is anything told that was done before its reader could read it; but for what was done while
+    /// the device was away, if its reader could read such a record when it left.
+    pub(crate) fn check_news(
+        &self,
+        user: &UserId,
+        left: Sequence,
+        sequence: Sequence,
+        edit: &Edit,
+    ) -> Check {
         let sections = edit.changes.iter().map(|change| &change.section);
         for section in sections.filter(|section| **section != Section::Header) {
             let from = self.readable_from(user, edit.record, section);
-            if let Some(from) = from.filter(|from| sequence < *from) {
+            if let Some(from) = from.filter(|from| sequence < *from)
+                && !self.could_read(user, left, sequence, section)
+            {
                 let what = format!("{section:?} of {} {}", edit.table, edit.record);
                 return Err(format!(
                     "{user} is told at {sequence} of {what}, readable from {from} on"
@@ -51,6 +61,35 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Up to where the device had been told of the log when it connected.
+    pub(crate) fn left_at(&self, link: u64) -> Sequence {
+        let first = self.links.get(&link).and_then(|link| link.said.first());
+        match first.map(|bytes| tidegate::codec::decode_message::<ToServer>(bytes)) {
+            Some(Ok(ToServer::Hello(resume))) => resume.watermark,
+            _ => Sequence::default(),
+        }
+    }
+
+    /// Whether the user could read what an entry of the log did by the rules under which a device left
+    /// that was told of the log up to `left`. It is not told that they were others in between.
+    fn could_read(
+        &self,
+        user: &UserId,
+        left: Sequence,
+        sequence: Sequence,
+        section: &Section,
+    ) -> bool {
+        let history = &self.disk.file.history;
+        let first = history.iter().rev().find(|entry| entry.sequence <= left);
+        let last = history.iter().find(|entry| entry.sequence > left);
+        let (Some(first), Some(last)) = (first, last) else { return false };
+        let Some(deed) = self.disk.file.deeds.iter().find(|deed| deed.sequence == sequence) else {
+            return false;
+        };
+        let under = self.truths.range(first.epoch.0..=last.epoch.0);
+        under.into_iter().any(|(_, truth)| truth_reads(truth, user, deed, section))
     }
 
     /// The first entry of the log that the user might read of a section when it was made, or that came
@@ -62,15 +101,8 @@ impl World {
         section: &Section,
     ) -> Option<Sequence> {
         let reads = |epoch: u64, deed: &Deed| {
-            let (table, facts) = (deed.edit.table.as_str(), Facts::from(&deed.after));
-            let truth = self.truths.get(&epoch).filter(|truth| truth.reads(user, table, &facts));
-            truth.is_some_and(|truth| match section {
-                Section::Secured(column) => {
-                    !SECURED.contains(&column.as_str())
-                        || truth.reads_column(user, table, column.as_str(), &facts)
-                }
-                _ => true,
-            })
+            let truth = self.truths.get(&epoch);
+            truth.is_some_and(|truth| truth_reads(truth, user, deed, section))
         };
         let by_deed = self.deeds_of(record).find(|deed| reads(deed.epoch.0, deed));
         let by_rules = self.truths.keys().filter_map(|epoch| {
@@ -85,4 +117,17 @@ impl World {
     fn deeds_of(&self, record: RecordId) -> impl Iterator<Item = &Deed> {
         self.disk.file.deeds.iter().filter(move |deed| deed.edit.record == record)
     }
+}
+
+/// Whether the user may read a section of a record as it was after an entry of the log.
+fn truth_reads(truth: &People, user: &UserId, deed: &Deed, section: &Section) -> bool {
+    let (table, facts) = (deed.edit.table.as_str(), Facts::from(&deed.after));
+    truth.reads(user, table, &facts)
+        && match section {
+            Section::Secured(column) => {
+                !SECURED.contains(&column.as_str())
+                    || truth.reads_column(user, table, column.as_str(), &facts)
+            }
+            _ => true,
+        }
 }

@@ -53,6 +53,11 @@ impl World {
                 let kept: Vec<_> = denials.map(|refused| &refused.denial).collect();
                 is_out && columns.iter().all(|denial| kept.contains(&denial))
             }
+            Verdict::Partly { sequence, columns, .. } => {
+                let kept: Vec<_> = denials.map(|refused| &refused.denial).collect();
+                logged.is_some_and(|it| it.sequence <= *sequence)
+                    && columns.iter().all(|denial| kept.contains(&denial))
+            }
             // What was sent anew may have been admitted since, in the same round.
             Verdict::Reauthor | Verdict::Erased => true,
         };
