@@ -66,6 +66,9 @@ pub const CHANGE_SET_OPS_MAX: usize = 100_000;
 pub const CHANGE_SET_NAMES_MAX: usize = 65_536;
 /// Distinct actors in a change set, those that its changes build on among them.
 pub const CHANGE_SET_ACTORS_MAX: usize = 65_536;
+/// Words of a text, or items of a list, that a device compares with those of another state of it, to
+/// find where its pending edits belong: some tenths of a second at the worst.
+pub const COMPARED_WORDS_MAX: usize = 4_096;
 /// Changes that a server replays to rebuild one change set (some 5 us each). A device that edits on
 /// what it has makes one or two states necessary for each section.
 pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;

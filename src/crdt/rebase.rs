@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use automerge::legacy::Key;
 use automerge::{Automerge, ReadDoc as _};
 
+use super::compare::{Part, in_both};
 use super::container::Container;
 use super::view::{Element, Names, View};
 use super::{CrdtError, Document};
@@ -66,8 +67,8 @@ impl Rebase {
     }
 
     /// From states that build on `old`, which `new` took the place of (both as they were then), to
-    /// `base`, which builds on `new`: the elements in front of the first difference between the two
-    /// and behind the last are the same.
+    /// `base`, which builds on `new`: the elements that a comparison of the two finds in both are the
+    /// same.
     #[must_use]
     pub fn across(old: Document, new: &Document, base: Document) -> Self {
         let mut rebase = Self { old, ..Self::new(base) };
@@ -75,11 +76,7 @@ impl Rebase {
         for container in rebase.old.containers() {
             let (before, after) =
                 (parts(rebase.old.automerge(), &container), parts(new.automerge(), &container));
-            let same = |(old, new): &(&(String, String), &(String, String))| old.1 == new.1;
-            let front = before.iter().zip(&after).take_while(same).count();
-            let rest = (before.iter().skip(front).rev()).zip(after.iter().skip(front).rev());
-            let behind = rest.take_while(same);
-            for (old, new) in before.iter().zip(&after).take(front).chain(behind) {
+            for (old, new) in in_both(&before, &after) {
                 let element = match rebase.known.get(&old.0) {
                     Some(element) => *element,
                     None => rebase.names.one(),
@@ -268,7 +265,7 @@ fn names(doc: &Automerge, container: &Container) -> impl Iterator<Item = String>
 }
 
 /// The elements with their names and what they hold.
-fn parts(doc: &Automerge, container: &Container) -> Vec<(String, String)> {
+fn parts(doc: &Automerge, container: &Container) -> Vec<Part> {
     let values = container.parts(doc).unwrap_or_default();
     names(doc, container).zip(values).collect()
 }

@@ -120,3 +120,27 @@ fn a_text_written_while_away_below_the_floor_keeps_its_place() {
     assert_eq!(net.shown(0), "zero, or one two and three four");
     assert_eq!(net.shown(1), net.shown(0));
 }
+
+/// Others wrote at both ends of a text while a device was away that took a word out of its middle, and
+/// all that could tell which letters were meant is gone from the log.
+#[test]
+fn what_was_taken_out_between_edits_of_others_is_out_where_all_else_is_new() {
+    let mut net = Network::new(2);
+    sync(&mut net, 1);
+    net.write(0, vec![splice(0, 0, "one two three".into())]);
+    sync(&mut net, 0);
+    sync(&mut net, 1);
+    net.write(1, vec![splice(4, 4, "".into())]);
+    net.write(1, vec![splice(4, 0, "more ".into())]);
+    assert_eq!(net.shown(1), "one more three");
+    net.write(0, vec![splice(13, 0, " four".into())]);
+    net.write(0, vec![splice(0, 0, "zero ".into())]);
+    sync(&mut net, 0);
+    net.trim_log(0);
+    for at in [1, 0] {
+        sync(&mut net, at);
+    }
+    for at in [0, 1] {
+        assert_eq!(net.shown(at), "zero one more three four");
+    }
+}

@@ -56,7 +56,7 @@ fn the_allowed_part_and_what_follows_counts_and_the_forbidden_value_is_in_quaran
     assert_eq!(tables_with(&needle, &file), ["quarantine-2"]);
     needles.assert_none_in(&file, "the author's file");
     // The server has it in the list of what it refused, and nowhere in log and records.
-    assert_eq!(tables_with(&needle, &net.bytes_of_server()), ["refused-1"]);
+    assert_eq!(tables_with(&needle, &net.bytes_of_server()), ["refused-2"]);
 
     // Discarded, it is nowhere after the next session.
     net.discard(*other, first);
