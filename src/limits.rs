@@ -80,6 +80,8 @@ pub const CHANGE_DEPS_MAX: usize = 256;
 pub const PAGE_EDITS_MAX: usize = 16_384;
 /// Edits that one message asks about or answers, and owners that one names.
 pub const ANSWERS_MAX: usize = 262_144;
+/// Of these a server answers so many at a time, so that other devices are served in between.
+pub const ASKED_AT_ONCE_MAX: usize = 1_024;
 /// Bytes of an address (`host:port`).
 pub const ADDRESS_BYTES_MAX: usize = 255;
 /// How long a device waits at least, in one session, between two purges: each writes its file anew.
@@ -130,8 +132,64 @@ pub const CASE_BYTES_MAX: usize = 1 << 20;
 pub const ADMIN_DENIALS_MAX: usize = 1_000;
 /// Messages that wait for one device before it counts as too slow.
 pub const OUTBOUND_MESSAGES_MAX: usize = 4_096;
-/// Events that wait for a server's engine before those who send more have to wait.
-pub const ENGINE_EVENTS_MAX: usize = 4_096;
+/// Bytes of messages that wait for one device; one more may exceed it. What the device asks for waits
+/// from a quarter of it on, so that only what it is told unasked can fill it.
+pub const OUTBOUND_BYTES_MAX: usize = 8 << 20;
+/// Bytes of messages of one connection that wait for a server's engine, before no more of it are read.
+pub const INBOX_BYTES_MAX: usize = 2 << 20;
+/// The same of all connections together.
+pub const INBOX_BYTES_TOTAL_MAX: usize = 64 << 20;
+/// What a message that waits counts for at least, in bytes.
+pub const INBOX_MESSAGE_BYTES_MIN: usize = 512;
+/// Messages that a server's engine takes before it judges and writes what was pushed.
+pub const ROUND_MESSAGES_MAX: usize = 1_024;
+/// The share of one connection in these, where others wait.
+pub const ROUND_SHARE_MESSAGES: usize = 64;
+/// The same in bytes; one more message may exceed it.
+pub const ROUND_SHARE_BYTES: usize = 32 << 10;
+/// Bytes of the first message of a connection, by which nobody knows yet who it is.
+pub const GREETING_BYTES_MAX: usize = 64 << 10;
+/// How long a server waits for that message.
+pub const GREETING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// For how many seconds a server waits for a device that has begun to send a message, or that it has
+/// something for, where its configuration does not say otherwise.
+pub const PATIENCE_SECONDS_DEFAULT: u32 = 60;
+/// Bytes that must go one way meanwhile.
+pub const PATIENCE_BYTES_MIN: usize = 1 << 10;
+/// How long a server waits until a device that it sends away has heard why.
+pub const GOODBYE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+/// Connections of one device: a new one while the old ones are taken for alive. One more ends the
+/// oldest.
+pub const CONNECTIONS_PER_DEVICE_MAX: usize = 4;
+/// Handshakes that a network address may make in a second, where the server's configuration does not
+/// say otherwise.
+pub const HANDSHAKES_PER_ADDRESS_DEFAULT: u32 = 32;
+/// So many times as many it may make at once, after it was quiet.
+pub const HANDSHAKES_AT_ONCE_TIMES: u32 = 16;
+/// Network addresses of which a server remembers that they made handshakes.
+pub const KNOCKS_KEPT_MAX: usize = 4_096;
+/// Time of a server's engine that a device may take before others go first.
+pub const WORK_CREDIT: std::time::Duration = std::time::Duration::from_secs(5);
+/// One part in so many of the passing time a device gets back of it.
+pub const WORK_CREDIT_PART: u32 = 20;
+/// Devices that have used it up get together one part in so many of the engine's time, while others
+/// are at work.
+pub const WORK_LATE_PART: u32 = 10;
+/// How long others count as at work after a message.
+pub const AT_WORK: std::time::Duration = std::time::Duration::from_secs(1);
+/// Edits of one device that a server refuses before its messages wait.
+pub const REFUSED_CREDIT: u32 = 16_384;
+/// So many a second it is given back.
+pub const REFUSED_CREDIT_PER_SECOND: u32 = 10;
+/// Devices of which a server remembers what they used up.
+pub const CREDITS_KEPT_MAX: usize = 16_384;
+/// How long a device that broke the protocol is turned away for the first time; each further time
+/// twice as long.
+pub const OFFENCE_MIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// The longest such time.
+pub const OFFENCE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
+/// Devices of which a server remembers that they broke the protocol.
+pub const OFFENDERS_KEPT_MAX: usize = 4_096;
 /// Events that are kept for a listener that does not keep up.
 pub const EVENTS_KEPT_MAX: usize = 4_096;
 /// The first wait before a device tries again to reach its server.

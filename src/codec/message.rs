@@ -188,6 +188,12 @@ pub enum Refusal {
     /// The server cannot go on, but may be able to later.
     #[error("the server has a problem: {0}")]
     Trouble(String),
+    /// The device broke the protocol lately.
+    #[error("this device broke the protocol; it may come again in {seconds} s")]
+    Later {
+        /// After so many seconds.
+        seconds: u32,
+    },
 }
 
 /// What happened to one record, in the order of the log.

@@ -15,7 +15,7 @@ pub(super) type Part = (String, String);
 pub(super) fn in_both<'a>(before: &'a [Part], after: &'a [Part]) -> Vec<(&'a Part, &'a Part)> {
     let same = |(old, new): &(&Part, &Part)| old.1 == new.1;
     let front = before.iter().zip(after).take_while(same).count();
-    let (old, new) = (&before[front..], &after[front..]);
+    let (old, new) = (before.split_at(front).1, after.split_at(front).1);
     let behind = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
     let (old, old_end) = old.split_at(old.len() - behind);
     let (new, new_end) = new.split_at(new.len() - behind);

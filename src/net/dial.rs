@@ -17,6 +17,8 @@ pub(super) struct Dial {
     pub(super) address: String,
     pub(super) name: String,
     pub(super) waits: Duration,
+    /// Whether the system may know that nobody listens.
+    pub(super) asks: bool,
 }
 
 impl Dial {
@@ -37,7 +39,7 @@ impl Dial {
         let outcome = tokio::select! {
             biased;
             outcome = timeout(self.waits, connecting) => outcome,
-            () = nobody_listens(target) => {
+            () = nobody_listens(target), if self.asks => {
                 return Err(NetError::NobodyListens(self.address.clone()));
             }
         };

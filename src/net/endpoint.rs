@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{EndpointConfig, TokioRuntime, VarInt};
+use quinn::{EndpointConfig, Runtime as _, TokioRuntime, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
 
 use super::dial::{Dial, Dialled, EarlyConnection};
-use super::{Connection, Incoming, NetError, TransportOptions, race, tls};
+use super::{Connection, Ground, Incoming, NetError, TransportOptions, race, tls};
 use crate::codec::SecretKey;
 use crate::limits::HANDSHAKES_MAX;
 
@@ -29,14 +29,14 @@ pub struct Endpoint {
 
 #[derive(Clone)]
 enum Role {
-    Client(Arc<QuicClientConfig>),
+    Client { tls: Arc<QuicClientConfig>, asks: bool },
     Server { handshake_timeout: Duration },
 }
 
 impl std::fmt::Debug for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Client(_) => "Client",
+            Self::Client { .. } => "Client",
             Self::Server { .. } => "Server",
         })
     }
@@ -52,6 +52,23 @@ impl Endpoint {
         tls_key: &SecretKey,
         options: TransportOptions,
     ) -> Result<Self, NetError> {
+        let socket = UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?;
+        let runtime = TokioRuntime;
+        let socket = runtime.wrap_udp_socket(socket).map_err(|e| NetError::bind(address, e))?;
+        let ground = Ground { socket, runtime: Arc::new(runtime), seed: None };
+        Self::server_on(ground, tls_key, options)
+    }
+
+    /// As [`Self::server`], on another ground than the system's.
+    ///
+    /// # Errors
+    /// The socket has no address, or an option does not fit.
+    #[doc(hidden)]
+    pub fn server_on(
+        ground: Ground,
+        tls_key: &SecretKey,
+        options: TransportOptions,
+    ) -> Result<Self, NetError> {
         let mut server = quinn::ServerConfig::with_crypto(tls::server(tls_key)?);
         server
             .transport_config(options.to_quinn()?)
@@ -64,10 +81,10 @@ impl Endpoint {
         let id_key = tls_key.derive(CONNECTION_ID_LABEL);
         let id_key = id_key.first_chunk().copied().map_or(0, u64::from_le_bytes);
         let mut config = EndpointConfig::new(Arc::new(reset_key));
-        config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)));
-        let socket = UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?;
-        let inner = quinn::Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime))
-            .map_err(|e| NetError::bind(address, e))?;
+        config
+            .cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)))
+            .rng_seed(ground.seed);
+        let inner = ground.endpoint(config, Some(server))?;
         let role = Role::Server { handshake_timeout: options.handshake_timeout };
         Ok(Self { inner, role })
     }
@@ -77,7 +94,7 @@ impl Endpoint {
     /// # Errors
     /// The system gives no UDP socket.
     pub fn client(key: &SecretKey) -> Result<Self, NetError> {
-        let role = Role::Client(tls::client(key)?);
+        let role = Role::Client { tls: tls::client(key)?, asks: true };
         let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         // Some systems have no IPv6.
@@ -85,6 +102,20 @@ impl Endpoint {
             .or_else(|_| quinn::Endpoint::client(v4))
             .map_err(|e| NetError::bind(v4, e))?;
         Ok(Self { inner, role })
+    }
+
+    /// As [`Self::client`], on another ground than the system's.
+    ///
+    /// # Errors
+    /// The socket has no address.
+    #[doc(hidden)]
+    pub fn client_on(ground: Ground, key: &SecretKey) -> Result<Self, NetError> {
+        // Nobody but the system could say that nobody listens.
+        let role = Role::Client { tls: tls::client(key)?, asks: false };
+        let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &key.derive(RESET_LABEL));
+        let mut config = EndpointConfig::new(Arc::new(reset_key));
+        config.rng_seed(ground.seed);
+        Ok(Self { inner: ground.endpoint(config, None)?, role })
     }
 
     /// Connects to `address`, `host:port`. Where the host has several network addresses they are
@@ -145,7 +176,7 @@ impl Endpoint {
         let inner = self.inner.accept().await?;
         let handshake_timeout = match self.role {
             Role::Server { handshake_timeout } => handshake_timeout,
-            Role::Client(_) => return None,
+            Role::Client { .. } => return None,
         };
         Some(Incoming::new(inner, handshake_timeout))
     }
@@ -165,7 +196,7 @@ impl Endpoint {
     /// The system gives no socket; then the old one stays.
     pub fn rebind(&self) -> Result<(), NetError> {
         let mut address = self.local_addr()?;
-        if matches!(self.role, Role::Client(_)) {
+        if matches!(self.role, Role::Client { .. }) {
             address.set_port(0);
         }
         let socket = UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?;
@@ -195,7 +226,7 @@ impl Endpoint {
     }
 
     fn dial(&self, address: &str, options: TransportOptions) -> Result<Dial, NetError> {
-        let Role::Client(tls) = &self.role else {
+        let Role::Client { tls, asks } = &self.role else {
             return Err(NetError::Setting("a server's endpoint makes no connections"));
         };
         let mut config = quinn::ClientConfig::new(tls.clone());
@@ -207,6 +238,7 @@ impl Endpoint {
             // Sessions to resume are kept by name; it is never sent, and any address has one.
             name: format!("{}.tidegate", blake3::hash(address.as_bytes()).to_hex().split_at(32).0),
             waits: options.handshake_timeout,
+            asks: *asks,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::limits::{ADDRESS_BYTES_MAX, CLOSE_REASON_BYTES_MAX, FRAME_BYTES_MAX};
+use crate::limits::{ADDRESS_BYTES_MAX, CLOSE_REASON_BYTES_MAX};
 
 /// Why something on the network failed.
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +83,12 @@ pub enum NetError {
     #[error("the connection failed: {0}")]
     Transport(String),
     /// A frame, announced or to be sent, is over the bound.
-    #[error("a frame of {bytes} bytes is over the bound FRAME_BYTES_MAX = {FRAME_BYTES_MAX}")]
+    #[error("a frame of {bytes} bytes is over the bound of {bound}")]
     FrameTooLarge {
         /// Its size.
         bytes: usize,
+        /// The bound: [`FRAME_BYTES_MAX`](crate::limits::FRAME_BYTES_MAX), or less for a greeting.
+        bound: usize,
     },
     /// The stream ended within a frame.
     #[error("the stream ended {got} bytes into a frame of {expected}, length included")]

@@ -37,7 +37,7 @@ impl FrameSender {
         let length = u32::try_from(bytes)
             .ok()
             .filter(|_| bytes <= FRAME_BYTES_MAX)
-            .ok_or(NetError::FrameTooLarge { bytes })?;
+            .ok_or(NetError::FrameTooLarge { bytes, bound: FRAME_BYTES_MAX })?;
         let queued = self.queued_bytes;
         if queued + LENGTH_BYTES + bytes > SEND_QUEUE_BYTES_MAX {
             return Err(NetError::SendQueueFull { queued, bytes, bound: SEND_QUEUE_BYTES_MAX });
@@ -126,8 +126,18 @@ impl FrameReceiver {
     /// The frame announced is over [`FRAME_BYTES_MAX`], the stream ends within a frame, or the
     /// connection or the stream is gone. No further frame can be read then.
     pub async fn next(&mut self) -> Result<Option<Bytes>, NetError> {
+        self.next_up_to(FRAME_BYTES_MAX).await
+    }
+
+    /// As [`Self::next`], of a frame of no more than so many bytes.
+    ///
+    /// Cancel-safe in the same way.
+    ///
+    /// # Errors
+    /// As [`Self::next`], with that bound.
+    pub async fn next_up_to(&mut self, bound: usize) -> Result<Option<Bytes>, NetError> {
         loop {
-            let expected = self.expected_bytes()?;
+            let expected = self.expected_bytes(bound)?;
             let got = self.buffer.len();
             if got >= LENGTH_BYTES && got == expected {
                 let mut frame = self.buffer.split().freeze();
@@ -143,6 +153,12 @@ impl FrameReceiver {
         }
     }
 
+    /// Bytes that have arrived of the next frame, its length field included.
+    #[must_use]
+    pub fn arrived_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Whether the peer opened this stream before the handshake was over: somebody else may have
     /// recorded and sent again what came first.
     #[must_use]
@@ -151,13 +167,14 @@ impl FrameReceiver {
     }
 
     /// How long the frame at the front is, its length field included, as far as that is known.
-    fn expected_bytes(&self) -> Result<usize, NetError> {
+    fn expected_bytes(&self, bound: usize) -> Result<usize, NetError> {
         let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else {
             return Ok(LENGTH_BYTES);
         };
         let bytes = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        if bytes > FRAME_BYTES_MAX {
-            return Err(NetError::FrameTooLarge { bytes });
+        let bound = bound.min(FRAME_BYTES_MAX);
+        if bytes > bound {
+            return Err(NetError::FrameTooLarge { bytes, bound });
         }
         Ok(LENGTH_BYTES + bytes)
     }

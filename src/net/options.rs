@@ -6,7 +6,7 @@ use std::time::Duration;
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use super::NetError;
-use crate::limits::{FRAME_BYTES_MAX, RECEIVE_WINDOW_BYTES, STREAMS_MAX};
+use crate::limits::{RECEIVE_WINDOW_BYTES, STREAMS_MAX};
 
 /// How a connection treats the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,8 @@ impl TransportOptions {
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .stream_receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES))
             .receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES))
-            .send_window(u64::try_from(FRAME_BYTES_MAX).unwrap_or(u64::MAX))
+            // What waits beyond the peer's window is kept in our own queues, which are bounded.
+            .send_window(u64::from(RECEIVE_WINDOW_BYTES))
             .datagram_receive_buffer_size(None);
         Ok(Arc::new(config))
     }

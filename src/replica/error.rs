@@ -1,6 +1,8 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, Refusal};
+use crate::limits::OFFENCE_MAX;
 use crate::net::{KeyStoreError, NetError};
 use crate::store::OpenError;
 use crate::sync::StoreError;
@@ -55,13 +57,38 @@ impl SyncError {
     /// Whether trying again later can help without anyone doing something.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        use crate::codec::Refusal;
         match self {
             Self::Net(_) | Self::Ended => true,
             Self::Session(SessionError::Refused(refusal)) => {
-                matches!(refusal, Refusal::Trouble(_))
+                matches!(refusal, Refusal::Trouble(_) | Refusal::Later { .. })
             }
             Self::Session(_) | Self::Decode(_) | Self::Closed => false,
         }
+    }
+
+    /// How long the server wants this device to wait at least.
+    pub(super) fn asks_to_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Session(SessionError::Refused(Refusal::Later { seconds })) => {
+                Some(Duration::from_secs((*seconds).into()).min(OFFENCE_MAX))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_waits_as_long_as_it_is_told_but_not_for_ever() {
+        let refused = |refusal| SyncError::Session(SessionError::Refused(refusal));
+        let later = |seconds| refused(Refusal::Later { seconds });
+        assert!(later(7).is_passing());
+        assert_eq!(later(7).asks_to_wait(), Some(Duration::from_secs(7)));
+        assert_eq!(later(u32::MAX).asks_to_wait(), Some(OFFENCE_MAX));
+        assert_eq!(refused(Refusal::Trouble("disk".into())).asks_to_wait(), None);
+        assert!(!refused(Refusal::Protocol("nonsense".into())).is_passing());
     }
 }

@@ -84,6 +84,7 @@ impl Replica {
                 next = waits.build();
             }
             let wait = next.next().unwrap_or(options.backoff_max);
+            let wait = wait.max(error.asks_to_wait().unwrap_or_default());
             tracing::debug!(%error, ?wait, "sync is interrupted");
             tokio::time::sleep(wait).await;
         }

@@ -95,7 +95,7 @@ impl Server {
 
     async fn set_backed_up(&self, backed_up: Option<Sequence>) -> Result<(), ServerError> {
         let (done, result) = oneshot::channel();
-        self.tell(Event::SetBackedUp { backed_up, done }).await?;
+        self.tell(Event::SetBackedUp { backed_up, done })?;
         Ok(result.await.map_err(|_| ServerError::Stopped)??)
     }
 }

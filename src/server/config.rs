@@ -10,8 +10,9 @@ use super::HomeError;
 use super::documents::Document;
 use super::home::{CONFIG, DATA};
 use crate::limits::{
-    CONNECTIONS_DEFAULT, GENERATION_CHANGES, GENERATION_DAYS, LOG_DAYS_DEFAULT,
-    LOG_ENTRIES_DEFAULT, OUTBOUND_MESSAGES_MAX, PAGE_BYTES_TARGET, REFUSED_DAYS_DEFAULT,
+    CONNECTIONS_DEFAULT, GENERATION_CHANGES, GENERATION_DAYS, HANDSHAKES_PER_ADDRESS_DEFAULT,
+    LOG_DAYS_DEFAULT, LOG_ENTRIES_DEFAULT, OUTBOUND_MESSAGES_MAX, PAGE_BYTES_TARGET,
+    PATIENCE_SECONDS_DEFAULT, REFUSED_DAYS_DEFAULT,
 };
 use crate::sync::server::HistoryBounds;
 
@@ -60,6 +61,14 @@ pub struct Limits {
     /// Connections at a time, handshakes included; further devices are told to try later.
     #[serde(deserialize_with = "in_range::<_, 1, 1_000_000>")]
     pub connections: u32,
+    /// Handshakes that one network address may make in a second, and 16 times as many at once;
+    /// further devices there are told to try later.
+    #[serde(deserialize_with = "in_range::<_, 1, 1_000_000>")]
+    pub handshakes_per_address: u32,
+    /// For how many seconds the server waits for a device that has begun to send a message, or does
+    /// not read what it is sent.
+    #[serde(deserialize_with = "in_range::<_, 1, 3_600>")]
+    pub patience_seconds: u32,
     /// Messages that wait for one device before it counts as too slow and is sent away.
     #[serde(deserialize_with = "in_range::<_, 16, 1_000_000>")]
     pub outbound_messages: u32,
@@ -76,6 +85,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// How long the server waits for a device that does not go on.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience_seconds.into())
+    }
+
     /// How much history sections keep.
     #[must_use]
     pub fn history(&self) -> HistoryBounds {
@@ -91,6 +106,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: CONNECTIONS_DEFAULT,
+            handshakes_per_address: HANDSHAKES_PER_ADDRESS_DEFAULT,
+            patience_seconds: PATIENCE_SECONDS_DEFAULT,
             outbound_messages: u32::try_from(OUTBOUND_MESSAGES_MAX).unwrap_or(u32::MAX),
             page_bytes: u32::try_from(PAGE_BYTES_TARGET).unwrap_or(u32::MAX),
             history_changes: u32::try_from(GENERATION_CHANGES).unwrap_or(u32::MAX),
@@ -223,6 +240,7 @@ impl Config {
         });
         let Limits { connections, outbound_messages, page_bytes, .. } = self.limits;
         let Limits { history_changes, history_days, .. } = self.limits;
+        let Limits { handshakes_per_address, patience_seconds, .. } = self.limits;
         let log = self.log;
         let level = format!("{:?}", log.level).to_lowercase();
         let format = format!("{:?}", log.format).to_lowercase();
@@ -244,6 +262,11 @@ policy = {policy}
 [limits]
 # Connections at a time; further devices are told to try later.
 connections = {connections}
+# Handshakes a second from one network address, and 16 times as many at once. Raise it where very many
+# devices come from one address.
+handshakes_per_address = {handshakes_per_address}
+# Seconds that a device may take to go on with a message that it has begun, or to read on.
+patience_seconds = {patience_seconds}
 # Messages that wait for one device before it counts as too slow.
 outbound_messages = {outbound_messages}
 # Bytes of edits in a page to a device, roughly.

@@ -30,11 +30,16 @@
 mod backup;
 mod check;
 mod config;
+mod credit;
 mod documents;
 mod engine;
 mod home;
+mod inbox;
 mod keys;
+mod knocks;
+mod offenders;
 mod outbound;
+mod patience;
 mod retention;
 mod rotate;
 
@@ -42,19 +47,23 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::codec::{SecretKey, ToServer, decode_message};
 use crate::gate::Roster;
-use crate::limits::ENGINE_EVENTS_MAX;
-use crate::model::{Organization, Policy};
+use crate::limits::ASKED_AT_ONCE_MAX;
+use crate::model::{EditId, Organization, Policy, RecordId};
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
 use crate::store::{OpenError, RedbServer, ServerReader};
 use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, RulesError, ServerMachine};
 use crate::sync::{RefusedEdit, ServerStore as _, StoreError};
 
 use engine::{Engine, Event, Question};
+use inbox::{Inbox, Sender, Stopped};
+use knocks::Knocks;
+use patience::Waited;
 
 pub use crate::store::BackupError;
 pub use backup::{BackupReport, RestoreReport, restore};
@@ -135,7 +144,7 @@ fn go_on(given: &Rules, policy: Policy, organization: Organization) -> Result<Ru
 pub struct Server {
     endpoint: Arc<Endpoint>,
     reader: ServerReader,
-    events: mpsc::Sender<Event>,
+    inbox: Inbox,
     stopping: Arc<AtomicBool>,
     engine: Option<std::thread::JoinHandle<()>>,
     accepting: tokio::task::JoinHandle<()>,
@@ -179,16 +188,16 @@ impl Server {
             head = meta.head.0,
             "serving"
         );
-        // A full queue slows down those who fill it.
-        let (events, inbox) = mpsc::channel(ENGINE_EVENTS_MAX);
+        let inbox = Inbox::new();
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
+        let engine = Engine::new(machine, store, inbox.clone());
         let engine = std::thread::Builder::new()
             .name("tidegate-server".into())
-            .spawn(move || Engine::new(machine, store).run(inbox, &stop))?;
-        let accepting = tokio::spawn(accept(Arc::clone(&endpoint), events.clone(), limits));
+            .spawn(move || engine.run(&stop))?;
+        let accepting = tokio::spawn(accept(Arc::clone(&endpoint), inbox.clone(), limits));
         let (engine, tidying) = (Some(engine), None);
-        Ok(Self { endpoint, reader, events, stopping, engine, accepting, tidying })
+        Ok(Self { endpoint, reader, inbox, stopping, engine, accepting, tidying })
     }
 
     /// Where it listens.
@@ -206,7 +215,7 @@ impl Server {
     /// force.
     pub async fn set_rules(&self, rules: Rules) -> Result<(), ServerError> {
         let (done, result) = oneshot::channel();
-        self.tell(Event::SetRules { rules: Box::new(rules), done }).await?;
+        self.tell(Event::SetRules { rules: Box::new(rules), done })?;
         result.await.map_err(|_| ServerError::Stopped)??;
         tracing::info!("judging by other rules");
         Ok(())
@@ -218,7 +227,7 @@ impl Server {
     /// It has stopped.
     pub async fn status(&self) -> Result<Status, ServerError> {
         let (answer, result) = oneshot::channel();
-        self.tell(Event::Ask(Question::Status(answer))).await?;
+        self.tell(Event::Ask(Question::Status(answer)))?;
         result.await.map_err(|_| ServerError::Stopped)
     }
 
@@ -228,7 +237,7 @@ impl Server {
     /// It has stopped, or its file cannot be read.
     pub async fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, ServerError> {
         let (answer, result) = oneshot::channel();
-        self.tell(Event::Ask(Question::Refused { limit, answer })).await?;
+        self.tell(Event::Ask(Question::Refused { limit, answer }))?;
         Ok(result.await.map_err(|_| ServerError::Stopped)??)
     }
 
@@ -242,8 +251,8 @@ impl Server {
         tracing::info!("stopped");
     }
 
-    async fn tell(&self, event: Event) -> Result<(), ServerError> {
-        self.events.send(event).await.map_err(|_| ServerError::Stopped)
+    fn tell(&self, event: Event) -> Result<(), ServerError> {
+        self.inbox.wish(event).map_err(|_| ServerError::Stopped)
     }
 
     fn halt(&self) {
@@ -252,8 +261,8 @@ impl Server {
             tidying.abort();
         }
         self.stopping.store(true, Ordering::Release);
-        // Wakes the engine; one whose queue is full is awake.
-        let _ = self.events.try_send(Event::Stop);
+        // Wakes the engine, unless it has stopped.
+        let _ = self.inbox.wish(Event::Stop);
     }
 }
 
@@ -263,24 +272,34 @@ impl Drop for Server {
     }
 }
 
-async fn accept(endpoint: Arc<Endpoint>, events: mpsc::Sender<Event>, limits: Limits) {
+async fn accept(endpoint: Arc<Endpoint>, inbox: Inbox, limits: Limits) {
     let last = Arc::new(AtomicU64::new(0));
     let most = usize::try_from(limits.connections).unwrap_or(usize::MAX);
-    let mut full = false;
+    let mut knocks = Knocks::new(limits.handshakes_per_address);
+    let (mut full, mut busy) = (false, false);
     while let Some(incoming) = endpoint.accept().await {
+        // Each once: who knocks in vain shall not fill the log.
         let was_full = std::mem::replace(&mut full, endpoint.open_connections() >= most);
         if full {
-            // Once: who knocks in vain shall not fill the log.
             if !was_full {
                 tracing::warn!(most, "no more connections: devices are told to try later");
             }
             incoming.refuse();
             continue;
         }
-        let (events, last) = (events.clone(), Arc::clone(&last));
+        let from = incoming.remote_address().ip();
+        let was_busy = std::mem::replace(&mut busy, !knocks.admit(from, system::uptime()));
+        if busy {
+            if !was_busy {
+                tracing::warn!(%from, "too many handshakes: devices there are told to try later");
+            }
+            incoming.refuse();
+            continue;
+        }
+        let (inbox, last) = (inbox.clone(), Arc::clone(&last));
         // A slow handshake holds up nobody.
         tokio::spawn(async move {
-            if let Err(error) = serve(incoming, &events, &last, limits).await {
+            if let Err(error) = serve(incoming, inbox, &last, limits).await {
                 tracing::debug!(%error, "a connection ended or did not come about");
             }
         });
@@ -289,7 +308,7 @@ async fn accept(endpoint: Arc<Endpoint>, events: mpsc::Sender<Event>, limits: Li
 
 async fn serve(
     incoming: Incoming,
-    events: &mpsc::Sender<Event>,
+    inbox: Inbox,
     last: &AtomicU64,
     limits: Limits,
 ) -> Result<(), NetError> {
@@ -300,11 +319,13 @@ async fn serve(
     let (outbound, queue) = outbound::queue(limits.outbound_messages);
     let key = connection.peer_key();
     tracing::debug!(connection = id.0, %key, "connected");
+    let patience = limits.patience();
+    let events = inbox.sender(id);
     // Where the engine has stopped, the connection ends with its queue.
-    let _ = events.send(Event::Connected { id, key, outbound }).await;
-    let writing = tokio::spawn(queue.run(connection.clone(), sender, id, events.clone()));
-    let result = read(&mut receiver, id, events).await;
-    let _ = events.send(Event::Disconnected { id }).await;
+    let _ = events.tell(Event::Connected { id, key, outbound });
+    let writing = tokio::spawn(queue.run(connection.clone(), sender, id, (inbox, patience)));
+    let result = read(&mut receiver, id, &events, patience).await;
+    let _ = events.tell(Event::Disconnected { id });
     drop(connection);
     // The writer ends when the engine drops its end of the queue.
     let _ = writing.await;
@@ -314,16 +335,49 @@ async fn serve(
 async fn read(
     receiver: &mut crate::net::FrameReceiver,
     id: ConnectionId,
-    events: &mpsc::Sender<Event>,
+    events: &Sender,
+    patience: Duration,
 ) -> Result<(), NetError> {
-    while let Some(frame) = receiver.next().await? {
-        let event = match decode_message::<ToServer>(&frame) {
-            Ok(message) => Event::Received { id, message },
-            Err(error) => Event::Invalid { id, reason: error.to_string() },
+    let mut waited = patience::greeting(receiver, patience).await;
+    loop {
+        let (event, bytes, goes_on) = match waited {
+            Ok(Waited::Frame(frame)) => match decode_message::<ToServer>(&frame) {
+                Ok(ToServer::Ask(edits)) if edits.len() > ASKED_AT_ONCE_MAX => {
+                    if ask(edits, id, events, frame.len()).await.is_err() {
+                        return Ok(());
+                    }
+                    waited = patience::frame(receiver, patience).await;
+                    continue;
+                }
+                Ok(message) => (Event::Received { id, message }, frame.len(), true),
+                Err(error) => (Event::Invalid { id, reason: error.to_string() }, 0, false),
+            },
+            Ok(Waited::Finished) => return Ok(()),
+            Ok(Waited::TooLong(reason)) => (Event::TooSlow { id, reason }, 0, false),
+            Err(error @ NetError::FrameTooLarge { .. }) => {
+                (Event::Invalid { id, reason: error.to_string() }, 0, false)
+            }
+            Err(error) => return Err(error),
         };
-        if events.send(event).await.is_err() {
-            break;
+        if events.send(event, bytes).await.is_err() || !goes_on {
+            return Ok(());
         }
+        waited = patience::frame(receiver, patience).await;
+    }
+}
+
+/// A long question is answered piece by piece, between which other devices have their turn. The device
+/// takes each answer for itself.
+async fn ask(
+    edits: Vec<(EditId, RecordId)>,
+    id: ConnectionId,
+    events: &Sender,
+    bytes: usize,
+) -> Result<(), Stopped> {
+    let each = bytes / edits.len().div_ceil(ASKED_AT_ONCE_MAX).max(1);
+    for piece in edits.chunks(ASKED_AT_ONCE_MAX) {
+        let message = ToServer::Ask(piece.to_vec());
+        events.send(Event::Received { id, message }, each).await?;
     }
     Ok(())
 }

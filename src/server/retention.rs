@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::config::Retention;
 use super::engine::Event;
+use super::inbox::Inbox;
 use super::{Server, ServerError};
 use crate::model::Timestamp;
 use crate::net::system;
@@ -25,7 +26,7 @@ impl Server {
     /// # Errors
     /// The server has stopped, or its file cannot be read or written.
     pub async fn forget_refused(&self, before: Timestamp) -> Result<(), ServerError> {
-        repeat(&self.events, |done| Event::ForgetRefused { before, done }).await
+        repeat(&self.inbox, |done| Event::ForgetRefused { before, done }).await
     }
 
     /// Drops the first entries of the log, as far as these bounds say and connected
@@ -37,7 +38,7 @@ impl Server {
     /// # Errors
     /// The server has stopped, or its file cannot be read or written.
     pub async fn trim_log(&self, bounds: LogBounds) -> Result<(), ServerError> {
-        repeat(&self.events, |done| Event::TrimLog { bounds, done }).await
+        repeat(&self.inbox, |done| Event::TrimLog { bounds, done }).await
     }
 
     /// From now on removes what is not to be kept any longer. Needs a tokio runtime.
@@ -45,13 +46,13 @@ impl Server {
         if let Some(before) = self.tidying.take() {
             before.abort();
         }
-        let events = self.events.clone();
+        let inbox = self.inbox.clone();
         self.tidying = Some(tokio::spawn(async move {
             let mut times = tokio::time::interval(EVERY);
             times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 times.tick().await;
-                match tidy(&events, retention).await {
+                match tidy(&inbox, retention).await {
                     Ok(()) => {}
                     Err(ServerError::Stopped) => return,
                     Err(error) => tracing::error!(%error, "what is too old is not removed"),
@@ -61,7 +62,7 @@ impl Server {
     }
 }
 
-async fn tidy(events: &mpsc::Sender<Event>, retention: Retention) -> Result<(), ServerError> {
+async fn tidy(inbox: &Inbox, retention: Retention) -> Result<(), ServerError> {
     // 0 days: for good.
     let before = |days: u32| match days {
         0 => Timestamp::MIN,
@@ -69,19 +70,19 @@ async fn tidy(events: &mpsc::Sender<Event>, retention: Retention) -> Result<(), 
     };
     let Retention { refused_days, log_days, log_entries } = retention;
     let before_that = before(refused_days);
-    repeat(events, |done| Event::ForgetRefused { before: before_that, done }).await?;
+    repeat(inbox, |done| Event::ForgetRefused { before: before_that, done }).await?;
     let bounds = LogBounds { before: before(log_days), entries: log_entries.into() };
-    repeat(events, |done| Event::TrimLog { bounds, done }).await
+    repeat(inbox, |done| Event::TrimLog { bounds, done }).await
 }
 
 /// Has the engine take a step as long as there is more to do.
 async fn repeat(
-    events: &mpsc::Sender<Event>,
+    inbox: &Inbox,
     event: impl Fn(oneshot::Sender<Result<bool, StoreError>>) -> Event,
 ) -> Result<(), ServerError> {
     loop {
         let (done, result) = oneshot::channel();
-        events.send(event(done)).await.map_err(|_| ServerError::Stopped)?;
+        inbox.wish(event(done)).map_err(|_| ServerError::Stopped)?;
         if !result.await.map_err(|_| ServerError::Stopped)?? {
             return Ok(());
         }

@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 use crate::process::Running;
 use crate::world::World;
 
+/// Rounds of the soak, and rows that each device makes in one.
+const SOAK_ROUNDS: usize = 3;
+const SOAK_ROWS: usize = 25;
+
 /// Chooses moments and victims; the same seed chooses the same.
 struct Chance(u64);
 
@@ -209,4 +213,66 @@ fn nothing_is_lost_or_done_twice_where_server_and_devices_are_killed() {
     for device in ["alice", "bob", "first"] {
         assert!(world.rows(device, "work_order") == rows, "{device} differs");
     }
+}
+
+/// The imports of a round: new rows, and a change of those of the round before. One of the devices is
+/// killed in the middle of it. Returns how many edits these are.
+fn import_in_a_soak(
+    world: &World,
+    chance: &mut Chance,
+    device: &str,
+    at: usize,
+    new: usize,
+) -> u64 {
+    let range = |round: usize| {
+        let from = (2 * round + at) * SOAK_ROWS;
+        from..from + SOAK_ROWS
+    };
+    world.write("new.csv", csv("title", range(new), |number| format!("Order {number}")));
+    if new % 2 == at {
+        import_in_pieces(world, chance, device, "new.csv", SOAK_ROWS);
+    } else {
+        world.device(device, &["import", "work_order", "new.csv"]).done();
+    }
+    let Some(old) = new.checked_sub(1) else { return SOAK_ROWS as u64 };
+    world.write("old.csv", csv("hours", range(old), |number| format!("{number}.5")));
+    world.device(device, &["import", "work_order", "old.csv"]).done();
+    2 * SOAK_ROWS as u64
+}
+
+/// As long as one likes: `TIDEGATE_SOAK_ROUNDS`.
+#[test]
+fn a_soak_of_edits_and_kills_loses_and_doubles_nothing() {
+    let asked = std::env::var("TIDEGATE_SOAK_ROUNDS");
+    let rounds = asked.map_or(SOAK_ROUNDS, |rounds| rounds.parse().unwrap());
+    let world = World::new();
+    let mut chance = Chance::new();
+    world.init("acme", &[]);
+    let mut server = world.serve("acme");
+    let mut devices = [Device::new("alice"), Device::new("bob")];
+    for device in &devices {
+        world.enroll("acme", device.name, device.name);
+    }
+    let mut edits = 0;
+    for round in 0..rounds {
+        for (at, device) in devices.iter().enumerate() {
+            edits += import_in_a_soak(&world, &mut chance, device.name, at, round);
+        }
+        sync_under_fire(&world, &mut chance, &mut server, &mut devices, 1);
+    }
+    settle(&world, &devices, edits);
+    let rows = world.rows("alice", "work_order");
+    assert!(world.rows("bob", "work_order") == rows, "the devices differ");
+    assert_eq!(rows.len(), 2 * SOAK_ROWS * rounds);
+    for number in 0..rows.len() {
+        let columns = &rows[&id(number)]["columns"];
+        assert_eq!(columns["title"], format!("Order {number}"));
+        let is_old = number < 2 * SOAK_ROWS * (rounds - 1);
+        let hours = is_old.then(|| format!("{number}.5"));
+        assert_eq!(columns.get("hours"), hours.map(Value::from).as_ref(), "{number}");
+    }
+    let both = devices.iter().flat_map(|it| &it.acknowledged);
+    assert!(both.clone().all(|place| *place <= edits), "an edit was told at no place of the log");
+    let once: BTreeSet<_> = both.clone().collect();
+    assert_eq!(once.len(), both.count(), "two devices were told of one place");
 }

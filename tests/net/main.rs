@@ -15,6 +15,7 @@ mod connections;
 mod early;
 mod frames;
 mod handshakes;
+mod isolation;
 mod key_files;
 mod keys;
 mod raw_peer;

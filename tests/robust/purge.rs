@@ -33,7 +33,9 @@ async fn bytes_that_were_left_are_gone_when_the_file_is_opened_next() {
     // As if it had been ended between the two: the entries are deleted, and bytes are there.
     let file = Database::open(&path).unwrap();
     let tx = file.begin_write().unwrap();
-    tx.open_table(definition("refused-1")).unwrap().retain(|_, _| false).unwrap();
+    for table in ["refused-2", "refused-edit-1"] {
+        tx.open_table(definition(table)).unwrap().retain(|_, _| false).unwrap();
+    }
     tx.commit().unwrap();
     drop(file);
     let (key, not_due) = dump(&path)["purge-1"][0].clone();

@@ -196,7 +196,11 @@ impl World {
             ToServer::Fetch { .. } | ToServer::Hello(_) | ToServer::Enroll { .. }
         );
         link.asked += u32::from(asks);
-        if let (End::Echo(_), ToServer::Push(set)) = (end, &message) {
+        // A restored server has forgotten what it refused since its backup.
+        let is_forgotten = end == End::Byzantine && self.figures.restores > 0;
+        if let ToServer::Push(set) = &message
+            && (is_forgotten || matches!(end, End::Echo(_)))
+        {
             self.note_echoed(set);
         }
         self.figures.messages += 1;

@@ -86,8 +86,8 @@ impl World {
         self.drain_server()
     }
 
-    /// What was refused once, and comes again as if its author had sent it, may count although that has
-    /// it in quarantine, or threw it away.
+    /// What was refused once, and comes again as if its author had sent it, or as if it had not been
+    /// refused, may count although its author has it in quarantine, or threw it away.
     pub(crate) fn note_echoed(&mut self, set: &SignedChangeSet) {
         for device in &mut self.devices {
             let Ok(set) = set.open(&device.key.public()) else { continue };

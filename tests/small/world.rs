@@ -330,6 +330,8 @@ impl World {
     fn judge(&mut self) {
         self.unjudged = false;
         self.server.rule(&mut self.store, now()).unwrap();
+        // No state of the world.
+        self.server.take_work();
         self.drain_server();
     }
 

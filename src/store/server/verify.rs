@@ -57,6 +57,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     records(tx, survey, floor, steps);
     devices(tx, survey);
     survey.each(&REFUSED, tx, |_, _, _| {});
+    survey.each(&REFUSED_EDIT, tx, |_, _, ()| {});
     survey.each(&PURGE, tx, |_, _, _| {});
     survey.each(&STANDING, tx, |_, _, _| {});
     survey.each(&POLICY, tx, |_, _, _| {});

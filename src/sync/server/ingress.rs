@@ -14,14 +14,25 @@ use crate::crdt::{CrdtError, Document, Documents};
 use crate::gate::{
     Admissible, Confirmed, Court, LookedUp, RecordFacts, Ruling, apply, can_read_column, rule,
 };
-use crate::limits::REPLAYED_CHANGES_MAX;
+use crate::limits::{GENERATION_CHANGES, REPLAYED_CHANGES_MAX};
 use crate::model::{
     Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
 };
 use crate::sync::{EntryKind, LogEntry, Operation, ServerMeta, ServerStore, StoreError};
 
+/// What a change set costs beside its edits, and an edit beside its changes, where a change that is
+/// carried out costs one: some 5 us.
+const SET_WORK: u64 = 10;
+const EDIT_WORK: u64 = 10;
+
 impl ServerMachine {
+    /// How much work the change sets of each connection were that were judged last, compared with
+    /// each other: whoever runs the machine tells by it who takes its time. Empties itself.
+    pub fn take_work(&mut self) -> Vec<(ConnectionId, u64)> {
+        std::mem::take(&mut self.work)
+    }
+
     /// Judges all change sets that arrived and writes what came of them in one durable commit,
     /// then tells every device. Nothing is acknowledged before it is written.
     ///
@@ -83,7 +94,9 @@ impl ServerMachine {
         let documents = std::mem::take(&mut self.documents);
         let mut session = Session::new(&*store, rules, now, epoch, head, documents);
         let mut answers: Vec<(ConnectionId, Answer)> = Vec::new();
+        self.work.clear();
         for (id, signed) in queue {
+            let before = session.work;
             let answer = match self.open_set(&*store, signed)? {
                 Ok((set, user)) => {
                     let resolved = self.resolve(&user)?;
@@ -94,6 +107,7 @@ impl ServerMachine {
                 }
                 Err(refusal) => Err(refusal),
             };
+            self.work.push((*id, SET_WORK + session.work - before));
             answers.push((*id, answer));
         }
         for (record, sections) in pasts.iter() {
@@ -171,6 +185,8 @@ pub(super) struct Session<'a, S> {
     pub(super) operations: Vec<Operation>,
     /// Of what is confirmed, and nothing else.
     documents: Documents,
+    /// See [`ServerMachine::take_work`].
+    work: u64,
 }
 
 impl<'a, S: ServerStore> Session<'a, S> {
@@ -184,6 +200,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
     ) -> Self {
         let (records, admitted, refused) = Default::default();
         let (changed, operations) = Default::default();
+        let work = 0;
         Self {
             store,
             rules,
@@ -196,6 +213,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
             changed,
             operations,
             documents,
+            work,
         }
     }
 
@@ -333,6 +351,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         let mut replayed = 0;
         let mut hashes = Vec::new();
         for edit in &set.edits {
+            self.work += EDIT_WORK;
             for change in &edit.changes {
                 blind |= self.is_hidden(resolved, edit, &change.section)?;
                 let key = (edit.record, &change.section);
@@ -344,7 +363,9 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 };
                 let before = document.replayed();
                 let applied = document.hash(change.id).map_or_else(|| document.apply(change), Ok);
-                replayed += document.replayed() - before;
+                let again = document.replayed() - before;
+                replayed += again;
+                self.work += (again + change.ops.len()) as u64;
                 if replayed > REPLAYED_CHANGES_MAX {
                     let why = "its changes build on too many different states of long histories";
                     return Ok(Err(Refusal::Protocol(why.into())));
@@ -394,6 +415,8 @@ impl<'a, S: ServerStore> Session<'a, S> {
         self.record(id)?;
         let record = self.records.get(&id).and_then(Option::as_ref);
         let history = record.and_then(|it| it.record().section(section));
+        // Also where it is kept: that is for long texts, which cost as much otherwise.
+        self.work += history.map_or(0, |it| it.changes().len().min(GENERATION_CHANGES)) as u64;
         let document = self.documents.take(id, section, history, |_| false);
         document.map_err(|error| StoreError::Damaged(error.to_string()))
     }

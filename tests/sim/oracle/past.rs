@@ -84,11 +84,12 @@ impl World {
         let history = &self.disk.file.history;
         let first = history.iter().rev().find(|entry| entry.sequence <= left);
         let last = history.iter().find(|entry| entry.sequence > left);
-        let (Some(first), Some(last)) = (first, last) else { return false };
+        let first = first.map_or(0, |entry| entry.epoch.0);
+        let Some(last) = last else { return false };
         let Some(deed) = self.disk.file.deeds.iter().find(|deed| deed.sequence == sequence) else {
             return false;
         };
-        let under = self.truths.range(first.epoch.0..=last.epoch.0);
+        let under = self.truths.range(first..=last.epoch.0);
         under.into_iter().any(|(_, truth)| truth_reads(truth, user, deed, section))
     }
 

@@ -1,0 +1,421 @@
+//! A server and three devices: their machines on the real transport.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tidegate::codec::{
+    EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate, ToDevice, decode_message,
+    encode_message,
+};
+use tidegate::gate::Roster;
+use tidegate::model::{Columns, DeviceNumber, EditId, Op, RecordId, TableName, Timestamp, Value};
+use tidegate::net::{Endpoint, Ground, Incoming, NetError, TransportOptions};
+use tidegate::policy::{Format, read_policy_as};
+use tidegate::read_schema;
+use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
+use tidegate::sync::server::{
+    ConnectionId, Identity, Output as ServerOutput, Rules, ServerMachine,
+};
+use tidegate::sync::{EntryKind, ReplicaStore as _, ServerStore as _};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep};
+
+use crate::memory::{MemoryReplica, MemoryServer};
+use crate::network::{Chance, Faults, Network, Packet, Paused, Socket};
+
+const USERS: [&str; 3] = ["ann", "bob", "cyd"];
+/// Records that each device makes, and times that it counts up what all share.
+const EDITS: u8 = 6;
+/// By then all must have settled.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+const SCHEMA: &str = r#"
+[[table]]
+id = "note"
+ownership = "user_owned"
+columns = [{ id = "text", type = "text" }, { id = "visits", type = "counter" }]
+"#;
+
+fn policy() -> String {
+    let user = |it: &&str| {
+        format!("[[user]]\nid = \"{it}\"\nbusiness_unit = \"all\"\nroles = [\"editor\"]\n")
+    };
+    let users: String = USERS.iter().map(user).collect();
+    format!(
+        "[[business_unit]]\nid = \"all\"\n{users}[[role]]\nid = \"editor\"\n[role.rights.note]\n\
+         create = \"organization\"\nread = \"organization\"\nwrite = \"organization\"\n"
+    )
+}
+
+fn options() -> TransportOptions {
+    TransportOptions {
+        idle_timeout: Duration::from_secs(6),
+        keep_alive: Some(Duration::from_secs(2)),
+        ..TransportOptions::live()
+    }
+}
+
+fn table() -> TableName {
+    "note".parse().unwrap()
+}
+
+/// What all count up.
+fn shared() -> RecordId {
+    RecordId::from_bytes([255; 16])
+}
+
+fn key(number: u8) -> SecretKey {
+    SecretKey::from_seed([number; 32])
+}
+
+/// What came of a world, or of several.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) packets: Vec<Packet>,
+    pub(crate) sessions: usize,
+    pub(crate) simulated: Duration,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.packets.extend_from_slice(&other.packets);
+        self.sessions += other.sessions;
+        self.simulated += other.simulated;
+    }
+}
+
+/// The server's machine, for its connections.
+struct Hub {
+    begun: Instant,
+    machine: ServerMachine,
+    store: MemoryServer,
+    ways: BTreeMap<ConnectionId, mpsc::UnboundedSender<(Vec<u8>, bool)>>,
+    connections: u64,
+}
+
+fn now(begun: Instant) -> Timestamp {
+    let millis = i64::try_from(begun.elapsed().as_millis()).unwrap();
+    Timestamp::from_millis(1_767_225_600_000 + millis).unwrap()
+}
+
+impl Hub {
+    fn connect(
+        &mut self,
+        key: PublicKey,
+        way: mpsc::UnboundedSender<(Vec<u8>, bool)>,
+    ) -> ConnectionId {
+        self.connections += 1;
+        let id = ConnectionId(self.connections);
+        self.ways.insert(id, way);
+        self.machine.connected(id, key);
+        self.drain();
+        id
+    }
+
+    fn received(&mut self, id: ConnectionId, frame: &[u8]) {
+        let message = decode_message(frame).expect("nothing is altered on the way");
+        let now = now(self.begun);
+        self.machine.received(&mut self.store, now, id, message).unwrap();
+        self.machine.rule(&mut self.store, now).unwrap();
+        self.drain();
+    }
+
+    fn writable(&mut self, id: ConnectionId) {
+        self.machine.writable(&self.store, id).unwrap();
+        self.drain();
+    }
+
+    fn disconnected(&mut self, id: ConnectionId) {
+        self.ways.remove(&id);
+        self.machine.disconnected(id);
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                ServerOutput::Send(id, message) => {
+                    let is_page = matches!(message, ToDevice::Page(_));
+                    if let Some(way) = self.ways.get(&id) {
+                        // A connection that ends has dropped its end.
+                        let _ = way.send((encode_message(&message).unwrap(), is_page));
+                    }
+                }
+                ServerOutput::LookOn(id) => self.machine.writable(&self.store, id).unwrap(),
+                ServerOutput::Close(_, refusal) => panic!("no device does wrong: {refusal}"),
+            }
+        }
+    }
+}
+
+type Shared<T> = Arc<Mutex<T>>;
+
+fn lock<T>(shared: &Shared<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap()
+}
+
+async fn serve(endpoint: Endpoint, hub: Shared<Hub>) {
+    while let Some(incoming) = endpoint.accept().await {
+        let hub = Arc::clone(&hub);
+        // However it ends: the device comes again.
+        tokio::spawn(async move { drop(converse(incoming, hub).await) });
+    }
+}
+
+async fn converse(incoming: Incoming, hub: Shared<Hub>) -> Result<(), NetError> {
+    let connection = incoming.handshake().await?;
+    let (mut sender, mut receiver) = connection.open().await?;
+    let (way, mut messages) = mpsc::unbounded_channel();
+    let id = lock(&hub).connect(connection.peer_key(), way);
+    let talk = async {
+        loop {
+            tokio::select! {
+                biased;
+                Some((bytes, is_page)) = messages.recv() => {
+                    sender.send(bytes).await?;
+                    if is_page {
+                        lock(&hub).writable(id);
+                    }
+                }
+                frame = receiver.next() => match frame? {
+                    Some(frame) => lock(&hub).received(id, &frame),
+                    None => return Ok(()),
+                },
+            }
+        }
+    };
+    let ended = talk.await;
+    lock(&hub).disconnected(id);
+    ended
+}
+
+/// A device: its machine, and what its app did and was told.
+struct Device {
+    begun: Instant,
+    machine: ReplicaMachine,
+    store: MemoryReplica,
+    code: EnrollCode,
+    made: Vec<EditId>,
+    admitted: Vec<EditId>,
+    sessions: usize,
+    edited: Arc<Notify>,
+}
+
+impl Device {
+    fn new(begun: Instant, identity: &Identity, number: u8, user: &str) -> Self {
+        let terms = EnrollTerms {
+            addresses: vec!["10.0.0.1:4747".into()],
+            organization: identity.organization,
+            user: user.parse().unwrap(),
+            nonce: [number; 8],
+            expires: now(begun).plus_millis(1_000_000_000),
+        };
+        let store = MemoryReplica::default();
+        let machine = ReplicaMachine::open(&store, key(number), [number; 32]).unwrap();
+        let code = EnrollCode::mint(&identity.key, terms).unwrap();
+        let (made, admitted, edited) = Default::default();
+        Self { begun, machine, store, code, made, admitted, sessions: 0, edited }
+    }
+
+    /// Makes an edit, if that can be made already.
+    fn edit(&mut self, record: RecordId, intent: Intent) -> bool {
+        if self.machine.meta().enrolment.is_none() {
+            return false;
+        }
+        let draft = Draft { table: table(), record, intent };
+        let made = self.machine.commit(&mut self.store, now(self.begun), vec![draft], false);
+        self.made.extend(made.iter().flatten());
+        self.edited.notify_one();
+        made.is_ok()
+    }
+
+    /// What is to be sent now.
+    fn outputs(&mut self) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Send(message) => frames.push(encode_message(&message).unwrap()),
+                Output::Close(error) => panic!("no server does wrong: {error}"),
+                Output::Event(Event::Admitted { edit, .. }) => self.admitted.push(edit),
+                Output::Event(Event::Denied(denied)) => panic!("all is allowed: {denied:?}"),
+                Output::Event(_) | Output::Answer(..) => {}
+            }
+        }
+        frames
+    }
+}
+
+/// Connects again and again.
+async fn stay(endpoint: Endpoint, device: Shared<Device>, mut chance: Chance) {
+    loop {
+        // However it ended.
+        let _ = session(&endpoint, &device).await;
+        lock(&device).machine.disconnected();
+        sleep(Duration::from_millis(100) + chance.millis(400)).await;
+    }
+}
+
+async fn session(endpoint: &Endpoint, device: &Shared<Device>) -> Result<(), NetError> {
+    let connection = endpoint.connect("10.0.0.1:4747", options()).await?;
+    let (mut sender, mut receiver) = connection.accept_stream().await?;
+    let edited = {
+        let mut device = lock(device);
+        let purpose = match device.machine.meta().enrolment {
+            Some(_) => Purpose::Sync,
+            None => Purpose::Enroll { code: Box::new(device.code.clone()), name: "it".into() },
+        };
+        device.machine.connected(purpose, connection.peer_key()).unwrap();
+        device.sessions += 1;
+        Arc::clone(&device.edited)
+    };
+    loop {
+        let frames = lock(device).outputs();
+        for frame in frames {
+            sender.send(frame).await?;
+        }
+        tokio::select! {
+            biased;
+            frame = receiver.next() => {
+                let Some(frame) = frame? else { return Ok(()) };
+                let message = decode_message::<ToDevice>(&frame).unwrap();
+                let device = &mut *lock(device);
+                device.machine.received(&mut device.store, now(device.begun), message).unwrap();
+            }
+            () = edited.notified() => {}
+        }
+    }
+}
+
+/// What the app of a device does: it makes records, and counts up what all share.
+async fn edit(device: Shared<Device>, number: u8, mut chance: Chance) {
+    let text = |text: String| Columns::from([("text".parse().unwrap(), Value::Text(text.into()))]);
+    let mut edits = Vec::new();
+    if number == 1 {
+        edits.push((shared(), Intent::Create { owner: None, columns: text("shared".into()) }));
+    }
+    for n in 0..EDITS {
+        let record = RecordId::from_bytes([[number, n]; 8].concat().try_into().unwrap());
+        let columns = text(format!("{number} {n}"));
+        edits.push((record, Intent::Create { owner: None, columns }));
+        let up = Op::Increment { column: "visits".parse().unwrap(), by: 1 };
+        edits.push((shared(), Intent::Ops(vec![up])));
+    }
+    for (record, intent) in edits {
+        sleep(chance.millis(3_000)).await;
+        while !lock(&device).edit(record, intent.clone()) {
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+fn edits_of(number: u8) -> usize {
+    usize::from(2 * EDITS) + usize::from(number == 1)
+}
+
+/// Runs a world until all has settled, and looks at what came of it.
+pub(crate) async fn run(seed: u64) -> Report {
+    let begun = Instant::now();
+    let mut chance = Chance::new(seed);
+    let (organization, tls) = (key(101), key(103));
+    let certificate =
+        ServerCertificate::issue(&organization, key(102).public(), tls.public(), 1, now(begun));
+    let identity = Identity {
+        organization: organization.public(),
+        key: key(102),
+        certificate: certificate.to_bytes(),
+    };
+    let address = |number: u8| SocketAddr::from(([10, 0, 0, number], 4_747));
+    let numbers = (1..).zip(USERS);
+    let cut: Vec<_> = numbers.clone().map(|(number, _)| address(number + 1)).collect();
+    let faults = Faults::draw(&mut chance, &cut);
+    let network = Network::new(faults, Chance::new(chance.next()));
+    let mut ground = |number| Ground {
+        socket: Socket::new(&network, address(number)),
+        runtime: Arc::new(Paused),
+        seed: Some([u8::try_from(chance.below(256)).unwrap(); 32]),
+    };
+
+    let endpoint = Endpoint::server_on(ground(1), &tls, options()).unwrap();
+    let mut store = MemoryServer::default();
+    let mut machine =
+        ServerMachine::open(&mut store, identity.clone(), rules(), now(begun), [4; 32]).unwrap();
+    machine.set_backed_up(&mut store, None).unwrap();
+    let ways = BTreeMap::new();
+    let hub = Arc::new(Mutex::new(Hub { begun, machine, store, ways, connections: 0 }));
+    tokio::spawn(serve(endpoint, Arc::clone(&hub)));
+
+    let mut devices = Vec::new();
+    for (number, user) in numbers {
+        let device = Arc::new(Mutex::new(Device::new(begun, &identity, number, user)));
+        let endpoint = Endpoint::client_on(ground(number + 1), &key(number)).unwrap();
+        let of = |part| Chance::new(seed * 1_000 + u64::from(number) * 10 + part);
+        tokio::spawn(stay(endpoint, Arc::clone(&device), of(1)));
+        tokio::spawn(edit(Arc::clone(&device), number, of(2)));
+        devices.push(device);
+    }
+    while !has_settled(&hub, &devices) {
+        assert!(begun.elapsed() < PATIENCE, "seed {seed} does not settle");
+        sleep(Duration::from_millis(100)).await;
+    }
+    compare(seed, &hub, &devices);
+    let sessions = devices.iter().map(|it| lock(it).sessions).sum();
+    let packets = std::mem::take(&mut network.lock().unwrap().packets);
+    Report { packets, sessions, simulated: begun.elapsed() }
+}
+
+fn rules() -> Rules {
+    let schema = read_schema(SCHEMA, "schema.toml").unwrap();
+    let policy = policy();
+    let policy = read_policy_as(Format::Toml, &policy, "policy.toml", Some(&schema), None).unwrap();
+    let organization = Arc::new(policy.organization.unwrap());
+    Rules::new(schema, Roster::new(Arc::new(policy.policy), organization)).unwrap()
+}
+
+/// All edits are made and answered, and each device has been told of all of them.
+fn has_settled(hub: &Shared<Hub>, devices: &[Shared<Device>]) -> bool {
+    let head = lock(hub).machine.meta().head;
+    (1..).zip(devices).all(|(number, device)| {
+        let device = lock(device);
+        device.made.len() == edits_of(number)
+            && device.store.pending.is_empty()
+            && device.machine.meta().watermark == head
+    })
+}
+
+fn compare(seed: u64, hub: &Shared<Hub>, devices: &[Shared<Device>]) {
+    let hub = lock(hub);
+    let logged: Vec<_> = hub
+        .store
+        .log
+        .iter()
+        .filter_map(|entry| match &entry.kind {
+            // The server itself begins histories anew.
+            EntryKind::Edit { edit, .. } => {
+                Some(edit.id).filter(|it| it.device != DeviceNumber::SERVER)
+            }
+            EntryKind::Move(_) => None,
+        })
+        .collect();
+    let once: BTreeSet<_> = logged.iter().copied().collect();
+    assert_eq!(once.len(), logged.len(), "seed {seed}: an edit is in the log twice");
+    let made: BTreeSet<_> = devices.iter().flat_map(|it| lock(it).made.clone()).collect();
+    assert_eq!(once, made, "seed {seed}: the log has what was made, and nothing else");
+
+    let visits = hub.store.record(shared()).unwrap().unwrap();
+    let expected = i64::from(EDITS) * i64::try_from(USERS.len()).unwrap();
+    assert_eq!(visits.record().columns()["visits"], Value::Counter(expected), "seed {seed}");
+    for device in devices {
+        let device = lock(device);
+        let told: BTreeSet<_> = device.admitted.iter().copied().collect();
+        assert_eq!(told, device.made.iter().copied().collect(), "seed {seed}: all are answered");
+        assert_eq!(device.store.confirmed.len(), hub.store.records.len(), "seed {seed}");
+        for (place, confirmed) in &device.store.confirmed {
+            let (own, theirs) = (confirmed.record(), hub.store.records[place].record());
+            assert_eq!(own.document_heads().unwrap(), theirs.document_heads().unwrap());
+            assert_eq!(own.columns(), theirs.columns(), "seed {seed}");
+            let row = device.store.row(&place.0, place.1).unwrap().unwrap();
+            assert_eq!(row.columns, *theirs.columns(), "seed {seed}");
+        }
+    }
+}
