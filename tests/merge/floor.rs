@@ -130,7 +130,7 @@ fn what_was_taken_out_between_edits_of_others_is_out_where_all_else_is_new() {
     net.write(0, vec![splice(0, 0, "one two three".into())]);
     sync(&mut net, 0);
     sync(&mut net, 1);
-    net.write(1, vec![splice(4, 4, "".into())]);
+    net.write(1, vec![splice(4, 4, String::new())]);
     net.write(1, vec![splice(4, 0, "more ".into())]);
     assert_eq!(net.shown(1), "one more three");
     net.write(0, vec![splice(13, 0, " four".into())]);
