@@ -202,6 +202,11 @@ impl File {
         })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether [`Self::rewrite`] can do its work: other storage than a file cannot be replaced.
     pub(super) fn is_replaceable(&self) -> bool {
         self.place == Place::File

@@ -244,7 +244,8 @@ async fn records_are_got_by_their_ids() {
     let query = ann
         .query(&table("account"))
         .filter("id in $ids and balance > 1")
-        .bind("ids", [ids[2], absent, ids[0], ids[1]].map(|id| id.to_string()));
+        .bind("ids", [ids[2], absent, ids[0], ids[1]].map(|id| id.to_string()))
+        .order_by("name", Direction::Asc);
     let found: Vec<_> = query.rows().unwrap().iter().map(|row| row.get("name").clone()).collect();
     assert_eq!(found, [text("b"), text("c")]);
     let plan = query.plan().unwrap().to_string();

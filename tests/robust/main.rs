@@ -9,6 +9,7 @@
 )]
 
 mod backup;
+mod copied;
 mod limits;
 mod purge;
 mod repair;

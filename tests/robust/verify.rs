@@ -150,6 +150,8 @@ async fn what_does_not_fit_together_is_found() {
         ("count-1", "it says no records, there are 19"),
         ("erased-1", "it is not there, though the log has entries of it"),
         ("admitted-1", "it is not found by its edit id"),
+        ("refused-2", "it leads to no such refused edit"),
+        ("refused-edit-1", "it is not found by its edit id"),
         ("device-2", "it leads to no such device"),
         ("device-key-1", "it is not found by its key"),
     ] {

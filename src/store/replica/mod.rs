@@ -3,6 +3,7 @@
 mod check;
 mod commit;
 mod flat;
+mod mark;
 mod pending;
 mod repair;
 mod row_reader;
@@ -25,6 +26,8 @@ use crate::sync::{
     Held, Kept, Pending, Purge, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
     StoredRow, Turn,
 };
+
+use mark::FileMark;
 
 pub use repair::{Repair, RepairError, repair};
 pub use snapshot::{ReplicaSnapshot, Rows};
@@ -97,7 +100,25 @@ impl RedbReplica {
         let is_due = fenced(|| Ok(tables::purge(replica.snapshot()?.tx())? == Purge::Due));
         let finished = is_due.and_then(|is_due| if is_due { replica.rewrite() } else { Ok(()) });
         finished.map_err(|error| OpenError::store(path, "finish the purge of it", error))?;
+        let marked = replica.mark(path, true);
+        marked.map_err(|error| OpenError::store(path, "note which file it is", error))?;
         Ok(replica)
+    }
+
+    /// Notes which file this is, where it is not the one that it was; that makes it a copy, unless this
+    /// process put it there.
+    fn mark(&self, path: &Path, may_be_copy: bool) -> Result<(), StoreError> {
+        // Where the system does not say, it is not known.
+        let Ok(mark) = FileMark::of(path) else { return Ok(()) };
+        let before = fenced(|| tables::file_mark(self.snapshot()?.tx()))?;
+        if before == Some(mark) {
+            return Ok(());
+        }
+        let is_copy = may_be_copy && before.is_some_and(|before| before.is_another(mark));
+        if is_copy {
+            tracing::warn!(path = %path.display(), "this file is a copy: its edits get other ids");
+        }
+        self.file.write(|tx| tables::set_file_mark(tx, mark, is_copy))
     }
 
     /// A handle for reading beside this one.
@@ -216,7 +237,8 @@ impl ReplicaStore for RedbReplica {
 
     fn rewrite(&mut self) -> Result<(), StoreError> {
         if self.file.is_replaceable() {
-            return self.file.rewrite(tables::copy);
+            self.file.rewrite(tables::copy)?;
+            return self.mark(&self.file.path().to_owned(), false);
         }
         // For tests, which look at what is done and not at bytes.
         let purge = tables::purge(self.snapshot()?.tx())?.rewritten();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use super::mark::FileMark;
 use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
 use crate::model::{
@@ -63,6 +64,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
 
 /// Where [`META`] says how it stands with a purge.
 const PURGE_KEY: &str = "purge";
+const FILE_KEY: &str = "file";
 
 /// How it stands with a purge.
 pub(super) fn purge(tx: &ReadTransaction) -> Result<Purge, StoreError> {
@@ -70,6 +72,28 @@ pub(super) fn purge(tx: &ReadTransaction) -> Result<Purge, StoreError> {
         Some(Part::Purge(purge)) => purge,
         _ => Purge::Nothing,
     })
+}
+
+/// Which file this was when it was opened last.
+pub(super) fn file_mark(tx: &ReadTransaction) -> Result<Option<FileMark>, StoreError> {
+    match META.read(tx)?.get(&FILE_KEY.to_owned())? {
+        Some(Part::File(mark)) => Ok(Some(mark)),
+        _ => Ok(None),
+    }
+}
+
+/// Notes which file this is, and whether it is a copy.
+pub(super) fn set_file_mark(
+    tx: &WriteTransaction,
+    mark: FileMark,
+    is_copy: bool,
+) -> Result<(), StoreError> {
+    let mut meta = META.write(tx)?;
+    let copied = is_copy.then_some(Part::Copied(true));
+    for part in copied.into_iter().chain([Part::File(mark)]) {
+        meta.set(&part.name().to_owned(), &part)?;
+    }
+    Ok(())
 }
 
 /// Notes how it stands with a purge.
@@ -155,6 +179,8 @@ pub(super) enum Part {
     Serial(u64),
     /// What is to be done about what left.
     Purge(Purge),
+    /// Which file this is: not of the [`ReplicaMeta`], but of the file alone.
+    File(FileMark),
 }
 
 impl Part {
@@ -171,6 +197,7 @@ impl Part {
             Self::Kept(..) => "kept",
             Self::Serial(_) => "serial",
             Self::Purge(_) => PURGE_KEY,
+            Self::File(_) => FILE_KEY,
         }
     }
 
@@ -221,6 +248,7 @@ impl Part {
             }
             Self::Serial(serial) => meta.serial = serial,
             Self::Purge(purge) => meta.purge = purge,
+            Self::File(_) => {}
         }
     }
 }

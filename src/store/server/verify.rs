@@ -56,8 +56,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     erased(tx, survey, floor, &mut steps);
     records(tx, survey, floor, steps);
     devices(tx, survey);
-    survey.each(&REFUSED, tx, |_, _, _| {});
-    survey.each(&REFUSED_EDIT, tx, |_, _, ()| {});
+    refused(tx, survey);
     survey.each(&PURGE, tx, |_, _, _| {});
     survey.each(&STANDING, tx, |_, _, _| {});
     survey.each(&POLICY, tx, |_, _, _| {});
@@ -281,6 +280,21 @@ fn edit_at(tx: &ReadTransaction, sequence: Sequence) -> Result<Edit, StoreError>
     match entry.kind {
         EntryKind::Edit { edit, .. } => Ok(edit),
         EntryKind::Move(_) => Err(StoreError::Damaged(format!("{sequence} of the log is a move"))),
+    }
+}
+
+fn refused(tx: &ReadTransaction, survey: &mut Survey<'_>) {
+    let mut places = BTreeSet::new();
+    survey.each(&REFUSED, tx, |_, number, refused| {
+        places.insert((refused.edit.id, number));
+    });
+    survey.each(&REFUSED_EDIT, tx, |survey, place, ()| {
+        if !places.remove(&place) {
+            survey.misfit(&REFUSED_EDIT, &place, "it leads to no such refused edit");
+        }
+    });
+    for (_, number) in places {
+        survey.misfit(&REFUSED, &number, "it is not found by its edit id");
     }
 }
 
