@@ -1,10 +1,9 @@
 //! Which file this is. A copy that somebody made by hand, or that the backup of a phone put back, has
 //! the same bytes and is another file: it must not give the edit ids that the original gives.
 
-use std::fs::{self, Metadata};
-use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
+use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +21,11 @@ impl FileMark {
         let file = fs::metadata(path)?;
         let made = file.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
         let made = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
-        Ok(Self { made, number: number(&file) })
+        #[cfg(unix)]
+        let number = Some(std::os::unix::fs::MetadataExt::ino(&file));
+        #[cfg(not(unix))]
+        let number = None;
+        Ok(Self { made, number })
     }
 
     /// Whether it is certain that these are two files.
@@ -32,14 +35,4 @@ impl FileMark {
         };
         differ(self.made, other.made) || differ(self.number, other.number)
     }
-}
-
-#[cfg(unix)]
-fn number(file: &Metadata) -> Option<u64> {
-    Some(std::os::unix::fs::MetadataExt::ino(file))
-}
-
-#[cfg(not(unix))]
-fn number(_: &Metadata) -> Option<u64> {
-    None
 }

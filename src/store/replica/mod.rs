@@ -238,7 +238,7 @@ impl ReplicaStore for RedbReplica {
     fn rewrite(&mut self) -> Result<(), StoreError> {
         if self.file.is_replaceable() {
             self.file.rewrite(tables::copy)?;
-            return self.mark(&self.file.path().to_owned(), false);
+            return self.mark(self.file.path(), false);
         }
         // For tests, which look at what is done and not at bytes.
         let purge = tables::purge(self.snapshot()?.tx())?.rewritten();
