@@ -51,7 +51,7 @@ impl RedbReplica {
     /// # Errors
     /// It is not there, in use, not ours, damaged, or not to be had.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::purged(path.as_ref(), File::open(path.as_ref(), FileKind::Replica)?)
+        Self::taken_up(path.as_ref(), File::open(path.as_ref(), FileKind::Replica)?)
     }
 
     /// Creates the file.
@@ -59,7 +59,8 @@ impl RedbReplica {
     /// # Errors
     /// It is there already, or cannot be created; then there is none.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        File::create(path.as_ref(), FileKind::Replica, tables::make).map(Self::new)
+        let file = File::create(path.as_ref(), FileKind::Replica, tables::make)?;
+        Self::taken_up(path.as_ref(), file)
     }
 
     /// Opens the file, and creates it first if it is not there.
@@ -68,7 +69,7 @@ impl RedbReplica {
     /// As [`Self::open`] and [`Self::create`].
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = File::open_or_create(path.as_ref(), FileKind::Replica, tables::make)?;
-        Self::purged(path.as_ref(), file)
+        Self::taken_up(path.as_ref(), file)
     }
 
     /// Opens other storage than a file, and makes it a replica's if it is empty: for tests that let
@@ -94,8 +95,9 @@ impl RedbReplica {
         Self { file: Arc::new(file) }
     }
 
-    /// Finishes a purge that a process did not live to finish, before anything else is done.
-    fn purged(path: &Path, file: File) -> Result<Self, OpenError> {
+    /// Finishes a purge that a process did not live to finish, and notes which file it is, before
+    /// anything else is done.
+    fn taken_up(path: &Path, file: File) -> Result<Self, OpenError> {
         let mut replica = Self::new(file);
         let is_due = fenced(|| Ok(tables::purge(replica.snapshot()?.tx())? == Purge::Due));
         let finished = is_due.and_then(|is_due| if is_due { replica.rewrite() } else { Ok(()) });
