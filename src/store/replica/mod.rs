@@ -95,15 +95,15 @@ impl RedbReplica {
         Self { file: Arc::new(file) }
     }
 
-    /// Finishes a purge that a process did not live to finish, and notes which file it is, before
-    /// anything else is done.
+    /// Notes which file this is, and finishes a purge that a process did not live to finish, before
+    /// anything else is done: in this order, for the purge makes another file of it.
     fn taken_up(path: &Path, file: File) -> Result<Self, OpenError> {
         let mut replica = Self::new(file);
+        let marked = replica.mark(path, true);
+        marked.map_err(|error| OpenError::store(path, "note which file it is", error))?;
         let is_due = fenced(|| Ok(tables::purge(replica.snapshot()?.tx())? == Purge::Due));
         let finished = is_due.and_then(|is_due| if is_due { replica.rewrite() } else { Ok(()) });
         finished.map_err(|error| OpenError::store(path, "finish the purge of it", error))?;
-        let marked = replica.mark(path, true);
-        marked.map_err(|error| OpenError::store(path, "note which file it is", error))?;
         Ok(replica)
     }
 
