@@ -65,7 +65,7 @@ impl ServerMachine {
     }
 
     /// A device that starts anew passes no entries of the log: what it wrote of erased records is
-    /// named to it at once.
+    /// named to it at once, before the page after which it need not start anew again.
     pub(super) fn tell_erased<S: ServerStore>(
         &mut self,
         store: &S,
@@ -74,10 +74,15 @@ impl ServerMachine {
     ) -> Result<(), StoreError> {
         let own = store.all_erased()?.into_iter().filter(|it| it.authors.contains(&number));
         let entries: Vec<_> = own.map(Erased::into_entry).collect();
+        let mut left = entries.len();
         for entries in entries.chunks(PAGE_LOOKS_MAX) {
             let connection = self.connections.get_mut(&id);
             let Some(device) = connection.and_then(|it| it.device.as_mut()) else { break };
-            let page = device.page(store, entries.to_vec())?;
+            let mut page = device.page(store, entries.to_vec())?;
+            left -= entries.len();
+            if left > 0 {
+                page.watermark = Sequence(0);
+            }
             self.send(id, ToDevice::Page(page));
         }
         Ok(())

@@ -117,8 +117,10 @@ impl ServerMachine {
         let welcome =
             ToDevice::Welcome { device, user, epoch, resumed, time: now, backed_up, common };
         self.send(id, welcome);
-        self.refresh(store, now, id)?;
-        if resumed { Ok(()) } else { self.tell_erased(store, id, device) }
+        if !resumed {
+            self.tell_erased(store, id, device)?;
+        }
+        self.refresh(store, now, id)
     }
 
     /// Whether what the device says that it has fits what is known here; otherwise it must start
