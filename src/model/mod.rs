@@ -24,6 +24,7 @@ mod text;
 mod time;
 mod value;
 mod verdict;
+mod view;
 
 pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};
@@ -38,7 +39,7 @@ pub use id::{
 pub use json::{Json, JsonError, json_path};
 pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, GroupName, NameError, PositionId, RoleId,
-    TableName, TeamId, UserId,
+    TableName, TeamId, UserId, ViewName,
 };
 pub use op::Op;
 pub use organization::{
@@ -58,3 +59,4 @@ pub use text::Text;
 pub use time::{TimeRangeError, Timestamp};
 pub use value::{ColumnType, Date, Value};
 pub use verdict::{Denial, Rule, Verdict};
+pub use view::View;

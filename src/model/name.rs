@@ -158,6 +158,10 @@ name! {
     GroupName
 }
 name! {
+    /// The name of a view.
+    ViewName
+}
+name! {
     /// A user, by the name that the organization gave them.
     UserId
 }

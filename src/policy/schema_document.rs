@@ -1,4 +1,4 @@
-//! The schema document: the tables that an app works with.
+//! The schema document: the tables that an app works with, and its views.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,7 @@ use super::check::RESERVED_COLUMNS;
 use super::document::{Format, Tree, parse};
 use super::policy_document::read_ownership;
 use super::reader::{Declared, Field, Object, Read, mistake};
+use super::view_document::read_views;
 use super::{DocumentError, Fault, Noun};
 
 const COLUMN_KEYS: [&str; 7] = ["id", "type", "required", "secured", "group", "choices", "table"];
@@ -47,7 +48,7 @@ pub fn read_schema(text: &str, file: &str) -> Result<Schema, DocumentError> {
 /// The first thing wrong, with its place.
 pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, DocumentError> {
     let tree = parse(text, format, file)?;
-    let document = Object::document(&tree, &["table"])?;
+    let document = Object::document(&tree, &["table", "view"])?;
     let mut declared = Declared::new(file);
     let mut tables = BTreeMap::new();
     for object in document.objects("table", &TABLE_KEYS)? {
@@ -68,14 +69,21 @@ pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, 
         return Err(other(field, Noun::Table, "", over(tables.len(), "tables", TABLES_MAX)));
     }
     check_lookups(document, &tables)?;
-    Ok(Schema { tables })
+    let views = BTreeMap::new();
+    let schema = Schema { tables, views };
+    read_views(document, &mut declared, schema)
 }
 
-fn over(count: usize, what: &str, max: usize) -> String {
+pub(super) fn over(count: usize, what: &str, max: usize) -> String {
     format!("{count} {what}, at most {max} are allowed")
 }
 
-fn other(field: Field<'_>, what: Noun, id: &str, why: impl Into<String>) -> DocumentError {
+pub(super) fn other(
+    field: Field<'_>,
+    what: Noun,
+    id: &str,
+    why: impl Into<String>,
+) -> DocumentError {
     mistake(field, what, id, Fault::Other(why.into()))
 }
 

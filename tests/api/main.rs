@@ -23,3 +23,4 @@ mod quarantine;
 mod query;
 mod rows;
 mod sharing;
+mod view;

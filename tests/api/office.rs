@@ -44,6 +44,16 @@ id = "thing"
 ownership = "organization_owned"
 open = true
 columns = [{ id = "name", type = "text", required = true }]
+[[view]]
+id = "transfers"
+table = "transfer"
+columns = ["amount", "from.name as account"]
+filter = "amount > $least"
+order = "amount desc"
+[[view]]
+id = "jobs"
+table = "job"
+columns = ["title", "cost"]
 "#;
 
 pub(crate) const POLICY: &str = r#"

@@ -80,7 +80,7 @@ impl Server {
             ..Organization::default()
         };
         let roster = Roster::new(Arc::new(Policy::default()), Arc::new(people));
-        let schema = Schema { tables: [(table().id, table())].into() };
+        let schema = Schema { tables: [(table().id, table())].into(), ..Schema::default() };
         let rules = Rules::new(schema, roster).unwrap();
         let mut store = MemoryServer::default();
         let meta = store.meta().unwrap();

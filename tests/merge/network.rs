@@ -67,7 +67,7 @@ fn rules() -> Rules {
         users: BTreeMap::from([("ann".parse().unwrap(), user)]),
         teams: BTreeMap::new(),
     };
-    let schema = Schema { tables: BTreeMap::from([(table().id, table())]) };
+    let schema = Schema { tables: BTreeMap::from([(table().id, table())]), ..Schema::default() };
     Rules::new(schema, Roster::new(Policy::default().into(), organization.into())).unwrap()
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn schema() -> Schema {
             ),
             table("sheet", Ownership::UserOwned, sheet, &[]),
         ]),
+        ..Schema::default()
     }
 }
 

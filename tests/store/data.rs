@@ -196,7 +196,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
         key: Vec::new(),
     };
     let tables: BTreeMap<_, _> = tables().into_iter().map(|it| (it.clone(), made(it))).collect();
-    Schema { tables }
+    Schema { tables, ..Schema::default() }
 }
 
 pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {

@@ -138,7 +138,7 @@ fn rules(workers_write: bool) -> Rules {
 }
 
 fn schema() -> Schema {
-    Schema { tables: [(visit(), replicas::table())].into() }
+    Schema { tables: [(visit(), replicas::table())].into(), ..Schema::default() }
 }
 
 fn key(number: u8) -> SecretKey {
