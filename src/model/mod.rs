@@ -19,6 +19,7 @@ mod record;
 mod right;
 mod schema;
 pub(crate) mod secured;
+mod system_table;
 mod table_facts;
 mod text;
 mod time;
@@ -38,8 +39,8 @@ pub use id::{
 };
 pub use json::{Json, JsonError, json_path};
 pub use name::{
-    BusinessUnitId, ColumnName, ColumnSecurityId, GroupName, NameError, PositionId, RoleId,
-    TableName, TeamId, UserId, ViewName,
+    BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError, PositionId,
+    RoleId, TableName, TeamId, UserId, ViewName,
 };
 pub use op::Op;
 pub use organization::{
@@ -54,6 +55,7 @@ pub use record::Header;
 pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
 pub use secured::Secured;
+pub use system_table::{SYSTEM_KEY, SystemTable};
 pub use table_facts::TableFacts;
 pub use text::Text;
 pub use time::{TimeRangeError, Timestamp};

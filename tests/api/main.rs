@@ -19,6 +19,7 @@ mod handles;
 mod hidden;
 mod office;
 mod open;
+mod people;
 mod quarantine;
 mod query;
 mod rows;

@@ -115,6 +115,10 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) fn open() -> Self {
+        Self::with(SCHEMA, POLICY)
+    }
+
+    pub(crate) fn with(schema: &str, policy: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = dir.path().join(name);
@@ -123,8 +127,8 @@ impl Office {
         };
         let options = InitOptions {
             listen: Some("127.0.0.1:0".parse().unwrap()),
-            schema: write("schema.toml", SCHEMA),
-            policy: write("policy.toml", POLICY),
+            schema: write("schema.toml", schema),
+            policy: write("policy.toml", policy),
             ..InitOptions::default()
         };
         let home = Home::init(&dir.path().join("server"), &options).unwrap();

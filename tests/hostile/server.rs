@@ -68,6 +68,7 @@ impl Server {
             certificate: certificate.to_bytes(),
         };
         let user = User {
+            name: None,
             business_unit: "acme".parse().unwrap(),
             manager: None,
             position: None,
@@ -75,7 +76,8 @@ impl Server {
             disabled: false,
         };
         let people = Organization {
-            business_units: [("acme".parse().unwrap(), BusinessUnit { parent: None })].into(),
+            business_units: [("acme".parse().unwrap(), BusinessUnit { name: None, parent: None })]
+                .into(),
             users: [("eve".parse().unwrap(), user)].into(),
             ..Organization::default()
         };

@@ -94,9 +94,11 @@ pub(crate) struct People {
 
 impl People {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let units = UNITS.map(|(id, parent)| (name(id), BusinessUnit { parent: parent.map(name) }));
+        let units = UNITS
+            .map(|(id, parent)| (name(id), BusinessUnit { name: None, parent: parent.map(name) }));
         let user = |id: &str, rng: &mut Rng| {
             let user = User {
+                name: None,
                 business_unit: unit(rng),
                 manager: None,
                 position: None,
@@ -298,7 +300,7 @@ fn team(rng: &mut Rng) -> Team {
     let roles = roles.iter().filter(|(_, percent)| rng.chance(*percent)).map(|(id, _)| name(id));
     let roles = roles.collect();
     let members = USERS.iter().filter(|_| rng.chance(40)).map(|id| name(id)).collect();
-    Team { kind: TeamKind::Owner { business_unit: unit(rng), roles }, members }
+    Team { name: None, kind: TeamKind::Owner { business_unit: unit(rng), roles }, members }
 }
 
 fn role(id: &str, rng: &mut Rng) -> Role {

@@ -15,6 +15,7 @@ mod purged;
 mod reading;
 mod retention;
 mod rules;
+mod system_rows;
 mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
