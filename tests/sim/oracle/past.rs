@@ -6,7 +6,7 @@ use tidegate::codec::ToServer;
 use tidegate::model::{Change, ChangeRef, Edit, RecordId, Section, Sequence, UserId};
 
 use crate::disk::Deed;
-use crate::people::{People, SECURED};
+use crate::people::{People, may_be_secured};
 use crate::privileges::Facts;
 use crate::world::{Check, World};
 
@@ -126,7 +126,7 @@ fn truth_reads(truth: &People, user: &UserId, deed: &Deed, section: &Section) ->
     truth.reads(user, table, &facts)
         && match section {
             Section::Secured(column) => {
-                !SECURED.contains(&column.as_str())
+                !may_be_secured(column.as_str())
                     || truth.reads_column(user, table, column.as_str(), &facts)
             }
             _ => true,
