@@ -308,6 +308,11 @@ async fn rows_follow_the_organization_in_the_step_that_changes_it() {
     assert_eq!(change(&office, |_, _| {}).await, 3);
     sync(&[&boss]).await;
     assert_eq!(users(&boss), ["Ann Arbor", "Ben Bolt", "boss"]);
+    assert!(boss.verify().unwrap().is_sound());
+    let Office { home, server, dir: _dir } = office;
+    server.stop().await;
+    let found = tidegate::replica::verify(home.data_file(), &mut |_, _| {}).unwrap();
+    assert!(found.is_sound(), "{found:?}");
 }
 
 #[tokio::test]
@@ -327,7 +332,7 @@ async fn nobody_but_the_server_writes_people() {
         denied(boss.assign(&user, own, "user:ann".parse().unwrap()).await),
         Rule::SystemTable
     );
-    let row = Columns::from_iter(name().into_iter().chain([("key".parse().unwrap(), text("zoe"))]));
+    let row = columns([("name", text("Zoe")), ("key", text("zoe"))]);
     let made = boss.insert(&user, row).await.map(|(_, receipt)| receipt);
     assert_eq!(denied(made), Rule::SystemTable);
     // Nor does anyone take the place of who will come.
