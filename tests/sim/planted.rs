@@ -44,6 +44,8 @@ planted! {
     ForgetsAFollower [Relocations]
     /// The server's store does not find edits whose entries were dropped.
     ForgetsDropped [Trims, Cuts, DeviceCrashes, DeviceRestores]
+    /// The server's store forgets what users could not read for a while.
+    ForgetsLapses [PolicyChanges, Reversals, Cuts]
     /// Devices' stores forget that bytes are to be purged.
     ForgetsPurges [PolicyChanges, OrganizationChanges, DeviceCrashes]
     /// The server's store keeps no refused edit.
