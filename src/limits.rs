@@ -240,6 +240,10 @@ pub const FILTER_LIST_MAX: usize = 4_096;
 pub const FILTER_LOOKUPS_MAX: usize = 32;
 /// Columns that a query orders by.
 pub const ORDER_COLUMNS_MAX: usize = 8;
+/// Views in a schema.
+pub const VIEWS_MAX: usize = 1_000;
+/// Columns that a view shows.
+pub const VIEW_COLUMNS_MAX: usize = 256;
 /// Bytes of a bookmark as text.
 pub const BOOKMARK_BYTES_MAX: usize = 8 << 20;
 /// Looked-up rows that a query remembers, so that rows which look up the same one read it once.

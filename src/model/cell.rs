@@ -266,7 +266,7 @@ mod tests {
         let key = vec![number.id.clone()];
         let ownership = Ownership::OrganizationOwned;
         let table = Table { id: id.clone(), ownership, columns: vec![number], open: false, key };
-        Schema { tables: [(id, table)].into() }
+        Schema { tables: [(id, table)].into(), ..Schema::default() }
     }
 
     #[test]

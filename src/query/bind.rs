@@ -214,7 +214,11 @@ impl<'a> Binder<'a> {
     fn person(&self, column: &Reference, person: Person) -> Vec<Value> {
         let Environment { user, teams, business_unit, business_units, reports, .. } =
             self.environment;
-        let text = |text: &str| Value::Text(text.into());
+        let looks_up = column.column.lookup.is_some();
+        let text = |text: &str| match looks_up {
+            true => Value::Lookup(person.table().record(text)),
+            false => Value::Text(text.into()),
+        };
         let principal = |it: Principal| Value::Text(it.to_string().into());
         let is_owner = column.field == Field::Owner;
         let user_text = |user: &UserId| {

@@ -71,6 +71,12 @@ impl BoundQuery {
         }
     }
 
+    /// Whether it means some rows only.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.filter.is_some()
+    }
+
     /// The table whose rows are asked for.
     #[must_use]
     pub fn table(&self) -> &TableName {

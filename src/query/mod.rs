@@ -55,6 +55,7 @@ mod plan;
 mod resolve;
 mod row;
 mod tree;
+mod view;
 
 pub use bind::{BindError, Environment, Parameters};
 pub use bookmark::{Bookmark, BookmarkError};
@@ -65,3 +66,4 @@ pub use plan::{Access, Plan};
 pub use resolve::{Field, Reference, Source};
 pub use row::{Cell, Row};
 pub use tree::Query;
+pub use view::{CheckedView, ViewError};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Row;
 use super::sight::Sight;
 use crate::limits::LOOKED_UP_KEPT_MAX;
-use crate::model::{ColumnName, RecordId, Secured, TableName, Value};
+use crate::model::{Owner, RecordId, Secured, SystemTable, TableName, Value};
 use crate::query::{self, Cell, Field, Reference, Source};
 use crate::store::ReplicaSnapshot;
 use crate::sync::StoreError;
@@ -66,32 +66,57 @@ enum Reached {
 
 impl JoinedRow<'_, '_> {
     fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
-        let Some(Source { table, from: Some((from, column)) }) = self.looked_up.sources.get(source)
+        let Some(Source { table, from: Some((from, field)) }) = self.looked_up.sources.get(source)
         else {
             return Ok(Reached::Unknown);
         };
-        let id = if *from == 0 {
-            lookup(self.row, column)
+        let found = if *from == 0 {
+            lookup(self.row, field)
         } else {
             match self.reach(*from)? {
-                Reached::Row(row) => lookup(&row, column),
+                Reached::Row(row) => lookup(&row, field),
                 other => return Ok(other),
             }
         };
-        let Some(id) = id else { return Ok(Reached::Unknown) };
-        let Some(id) = id else { return Ok(Reached::Nothing) };
-        let found = self.looked_up.find(source, table, id)?;
+        let (id, is_team) = match found {
+            Found::Record(id) => (id, false),
+            Found::Team(id) => (id, true),
+            Found::Nothing => return Ok(Reached::Nothing),
+            Found::Hidden => return Ok(Reached::Unknown),
+        };
+        let team = is_team.then(|| SystemTable::Team.name());
+        let found = self.looked_up.find(source, team.as_ref().unwrap_or(table), id)?;
         Ok(found.map_or(Reached::Unknown, Reached::Row))
     }
 }
 
-/// What a column looks up, if anything; the outer `None`: that is hidden.
-#[expect(clippy::option_option, reason = "hidden is not null")]
-fn lookup(row: &Row, column: &ColumnName) -> Option<Option<RecordId>> {
-    match row.read(column.as_str()) {
-        Secured::Known(Value::Lookup(id)) => Some(Some(*id)),
-        Secured::Known(Value::Null) => Some(None),
-        Secured::Known(_) | Secured::Hidden => None,
+/// What a part of a row looks up.
+enum Found {
+    /// A record of the source's table.
+    Record(RecordId),
+    /// The row of a team, where the source is the owner's.
+    Team(RecordId),
+    Nothing,
+    Hidden,
+}
+
+fn lookup(row: &Row, field: &Field) -> Found {
+    let owner = row.header.owner.as_ref();
+    match field {
+        Field::Id => Found::Record(row.id),
+        Field::Owner => match owner {
+            Some((Owner::User(user), _)) => Found::Record(SystemTable::User.record(user.as_str())),
+            Some((Owner::Team(team), _)) => Found::Team(SystemTable::Team.record(team.as_str())),
+            None => Found::Nothing,
+        },
+        Field::BusinessUnit => owner.map_or(Found::Nothing, |(_, unit)| {
+            Found::Record(SystemTable::BusinessUnit.record(unit.as_str()))
+        }),
+        Field::Column(column) => match row.read(column.as_str()) {
+            Secured::Known(Value::Lookup(id)) => Found::Record(*id),
+            Secured::Known(Value::Null) => Found::Nothing,
+            Secured::Known(_) | Secured::Hidden => Found::Hidden,
+        },
     }
 }
 

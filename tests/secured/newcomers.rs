@@ -34,6 +34,7 @@ fn hire(net: &mut Net, user: &str, has_role: bool) {
     net.change_all(|_, people, _| {
         let roles = BTreeSet::from(["clerk".parse().unwrap()]);
         let user_row = User {
+            name: None,
             business_unit: "root".parse().unwrap(),
             manager: None,
             position: None,

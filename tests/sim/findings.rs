@@ -79,6 +79,7 @@ fn a_restored_server_gives_no_number_again_although_its_backup_holds_no_device()
     let mut late = world.new_device();
     late.user = world.devices[0].user.clone();
     world.devices.push(late);
+    world.renew_codes();
     world.settle().unwrap();
     let after: Vec<_> = world.disk.file.devices.keys().copied().collect();
     assert!(!after.is_empty() && after.iter().all(|number| !before.contains(number)));

@@ -45,6 +45,11 @@ fn a_store_that_keeps_what_was_erased_is_found() {
 }
 
 #[test]
+fn a_server_that_writes_people_otherwise_than_they_are_is_found() {
+    assert_found(Planted::ForgetsNames, 20, "people: ");
+}
+
+#[test]
 fn a_device_that_reuses_its_actor_is_found() {
     assert_found(Planted::ReusesActors, 240, "one actor and number");
 }

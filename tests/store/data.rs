@@ -196,7 +196,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
         key: Vec::new(),
     };
     let tables: BTreeMap<_, _> = tables().into_iter().map(|it| (it.clone(), made(it))).collect();
-    Schema { tables }
+    Schema { tables, ..Schema::default() }
 }
 
 pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {
@@ -361,17 +361,23 @@ fn rows(rng: &mut Rng) -> Vec<OrganizationRow> {
     let unit = |rng: &mut Rng| BusinessUnitId::new(format!("unit {}", rng.byte() % 3)).unwrap();
     let row = |rng: &mut Rng| match rng.below(5) {
         0 => OrganizationRow::BusinessUnit(unit(rng), None),
-        1 => {
-            OrganizationRow::BusinessUnit(unit(rng), Some(BusinessUnit { parent: Some(unit(rng)) }))
-        }
+        1 => OrganizationRow::BusinessUnit(
+            unit(rng),
+            Some(BusinessUnit { name: None, parent: Some(unit(rng)) }),
+        ),
         2 => OrganizationRow::Team(
             TeamId::new(format!("team {}", rng.byte() % 3)).unwrap(),
-            Some(Team { kind: TeamKind::Access, members: ["ann".parse().unwrap()].into() }),
+            Some(Team {
+                name: None,
+                kind: TeamKind::Access,
+                members: ["ann".parse().unwrap()].into(),
+            }),
         ),
         3 => OrganizationRow::Position("chief".parse().unwrap(), Some(Position::default())),
         _ => OrganizationRow::User(
             UserId::new(format!("user {}", rng.byte() % 4)).unwrap(),
             (rng.below(3) > 0).then(|| User {
+                name: None,
                 business_unit: unit(rng),
                 manager: None,
                 position: None,

@@ -16,6 +16,7 @@ mod purged;
 mod reading;
 mod retention;
 mod rules;
+mod system_rows;
 mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};

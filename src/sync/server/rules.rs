@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::following::Following;
+use super::system_rows::Keeping;
 use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, Refusal};
 use crate::gate::Roster;
@@ -172,7 +173,11 @@ impl ServerMachine {
                 }
             };
             meta.head.0 += entries.len() as u64;
-            operations.extend(entries);
+            let (all, epoch) = (columns_move, meta.policy_epoch);
+            let rows = Keeping { before: &held, all, now, epoch };
+            let rows = rows.entries(machine, store, meta.head, &entries)?;
+            meta.head.0 += rows.len() as u64;
+            operations.extend(entries.into_iter().chain(rows));
             machine.commit(store, meta, operations)
         })?;
         immovable.map_or(Ok(()), Err)
