@@ -239,7 +239,7 @@ fn what_was_refused_of_an_edit_counts_by_another_when_the_rules_have_changed() {
 /// these seeds.
 #[test]
 fn seeds_in_which_something_was_found_hold() {
-    for seed in [142, 568, 671, 2128, 2906, 6390, 8608, 10132, 11368, 11652, 42460] {
+    for seed in [142, 568, 671, 2128, 2906, 6390, 8608, 10132, 11368, 11652, 42460, 43853, 62862] {
         assert_eq!(crate::hunt::run(Plan::of(seed)).problem, None, "seed {seed}");
     }
 }

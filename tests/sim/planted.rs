@@ -45,6 +45,8 @@ planted! {
     ForgetsAFollower [Relocations]
     /// The server's store does not find edits whose entries were dropped.
     ForgetsDropped [Trims, Cuts, DeviceCrashes, DeviceRestores]
+    /// The server's store forgets what users could not read for a while.
+    ForgetsLapses [PolicyChanges, Reversals, Cuts]
     /// The server does not hear what people are called.
     ForgetsNames [OrganizationChanges]
     /// Devices' stores forget that bytes are to be purged.

@@ -95,6 +95,11 @@ fn a_move_that_forgets_a_record_is_found() {
 }
 
 #[test]
+fn a_server_that_forgets_what_was_hidden_for_a_while_is_found() {
+    assert_found(Planted::ForgetsLapses, 300, "hidden when it was done");
+}
+
+#[test]
 fn a_device_that_forgets_a_purge_is_found() {
     assert_found(Planted::ForgetsPurges, 240, "has bytes of");
 }

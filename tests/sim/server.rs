@@ -193,9 +193,20 @@ impl World {
         self.open_server()
     }
 
+    /// Policy and organization are again what they were under one of the last epochs.
+    pub(crate) fn take_back_rules(&mut self) -> Check {
+        let last: Vec<_> = self.truths.values().rev().take(4).collect();
+        let Some(before) = self.rng.pick(&last).copied().cloned() else { return Ok(()) };
+        self.change_rules(|people, _| {
+            people.policy = before.policy;
+            people.organization = before.organization;
+            "as they were"
+        })
+    }
+
     pub(crate) fn change_rules(
         &mut self,
-        change: fn(&mut People, &mut crate::rng::Rng) -> &'static str,
+        change: impl FnOnce(&mut People, &mut crate::rng::Rng) -> &'static str,
     ) -> Check {
         let mut next = self.people.clone();
         let what = change(&mut next, &mut self.rng);

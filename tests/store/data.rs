@@ -15,8 +15,8 @@ use tidegate::model::{
 };
 use tidegate::sync::{
     Commit, DeviceRow, Enrolment, EntryKind, Follower, Kept, Leg, LogEntry, Move, Operation,
-    Pending, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
-    ServerStore, StoredRow, Turn,
+    PastStanding, Pending, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore,
+    ServerMeta, ServerStore, StoredRow, Turn,
 };
 
 /// SplitMix64.
@@ -396,7 +396,7 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
     let mut operations = Vec::new();
     let mut now: BTreeMap<RecordId, Confirmed> = BTreeMap::new();
     for _ in 0..rng.below(6) {
-        match rng.below(13) {
+        match rng.below(14) {
             12 => {
                 let behind = meta.head.0 - meta.floor.0;
                 meta.floor.0 += rng.next() % (behind / 2 + 1);
@@ -455,6 +455,14 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 device: DeviceNumber(u32::from(rng.byte() % 3)),
                 digest: digest(rng.byte() % 4),
                 standing: text(rng).into_bytes(),
+            }),
+            13 => operations.push(Operation::PutPastStanding {
+                device: DeviceNumber(u32::from(rng.byte() % 3)),
+                past: PastStanding {
+                    until: Sequence(u64::from(rng.byte() % 9)),
+                    standing: text(rng).into_bytes(),
+                },
+                floor: Sequence(u64::from(rng.byte() % 4)),
             }),
             4 => operations.push(Operation::ForgetRefused { before: time(4), limit: 2 }),
             _ => {

@@ -10,6 +10,7 @@ mod floor;
 mod following;
 mod generation;
 mod ingress;
+mod lapse;
 mod past;
 mod purged;
 mod reading;

@@ -151,7 +151,7 @@ impl ServerMachine {
             let held = store.rules()?;
             let (policy, organization) =
                 (machine.rules.roster.policy(), machine.rules.roster.organization());
-            let mut operations = Vec::new();
+            let mut operations = machine.ended_standings(store, held.as_ref())?;
             if held.as_ref().is_none_or(|(held, _)| held != policy) {
                 operations.push(Operation::SetPolicy(Box::new(policy.clone())));
             }

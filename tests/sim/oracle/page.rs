@@ -14,9 +14,8 @@ use crate::world::{Check, World};
 
 impl World {
     /// No message holds what its reader may not read at this moment.
-    pub(crate) fn check_page(&mut self, link: u64, end: End, page: &Page) -> Check {
+    pub(crate) fn check_page(&mut self, end: End, page: &Page) -> Check {
         self.follow_log()?;
-        let left = self.left_at(link);
         let (people, reader) = (&self.people, self.reader(end));
         let user = &reader.user;
         // Where all may do all on purpose, what is looked for is more than that they read of people.
@@ -33,7 +32,7 @@ impl World {
                     return Err(format!("{user} is told of which commit {} is", edit.id));
                 }
                 Entry::Edit { sequence, edit } => {
-                    self.check_news(user, left, *sequence, edit)?;
+                    self.check_news(user, *sequence, edit)?;
                     (edit, self.header_at(*sequence, edit.record))
                 }
                 Entry::Moved { sequence, legs, .. } => {
