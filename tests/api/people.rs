@@ -1,9 +1,11 @@
 //! System tables: users, teams and business units as rows, which the server keeps.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tidegate::gate::Roster;
 use tidegate::model::{
     Columns, Depth, DisplayName, Organization, Policy, RecordId, Right, Rule, SystemTable,
     TeamKind, Value,
@@ -429,8 +431,17 @@ async fn a_schema_gets_system_tables_while_the_server_runs() {
     assert_eq!(people[0].manager, Some(SystemTable::User.record("boss")));
     // Away for a while, and back: what changed meanwhile is made up for.
     office.server.set_rules(rules(&bare)).await.unwrap();
-    let head = change(&office, |_, people| drop(people.users.remove("ben"))).await;
-    assert_eq!(head, 0);
+    boss.sync().await.unwrap();
+    assert!(boss.table::<Person>("user").is_err());
+    assert_eq!(change(&office, |_, people| drop(people.users.remove("ben"))).await, 0);
+    let now = rules(SCHEMA);
+    let mut people = now.roster().organization().clone();
+    people.users.remove("ben");
+    people.users.get_mut("ann").unwrap().name = Some("Ann Brown".parse().unwrap());
+    let roster = Roster::new(Arc::new(now.roster().policy().clone()), Arc::new(people));
+    office.server.set_rules(Rules::new(now.schema().clone(), roster).unwrap()).await.unwrap();
+    boss.sync().await.unwrap();
+    assert_eq!(users(&boss), ["Ann Brown", "boss"]);
 }
 
 /// What a device shows before it is enrolled: nobody, and no row can be made.
