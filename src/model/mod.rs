@@ -56,5 +56,6 @@ pub use secured::Secured;
 pub use table_facts::TableFacts;
 pub use text::Text;
 pub use time::{TimeRangeError, Timestamp};
+pub(crate) use value::Skipped;
 pub use value::{ColumnType, Date, Value};
 pub use verdict::{Denial, Rule, Verdict};

@@ -46,6 +46,7 @@ mod compare;
 mod constant;
 mod error;
 mod evaluate;
+mod fields;
 mod interval;
 mod literal;
 mod order;

@@ -1,49 +1,79 @@
 //! Rows as queries read them: with those that they look up.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Row;
 use super::sight::Sight;
 use crate::limits::LOOKED_UP_KEPT_MAX;
 use crate::model::{ColumnName, RecordId, Secured, TableName, Value};
-use crate::query::{self, Cell, Field, Reference, Source};
-use crate::store::ReplicaSnapshot;
+use crate::query::{self, BoundQuery, Cell, Field, Reference, Source};
+use crate::store::{ReplicaSnapshot, RowFinder, RowReader, Wanted};
 use crate::sync::StoreError;
 
 /// The looked-up rows of one query, each read once as long as they are not too many.
 pub(super) struct LookedUp<'a> {
-    snapshot: &'a ReplicaSnapshot,
     sight: &'a Sight,
-    sources: &'a [Source],
+    query: &'a BoundQuery,
+    /// One for each source.
+    finders: Vec<Finder>,
     /// By source and id; `None`: there is none on this device.
     kept: BTreeMap<(usize, RecordId), Option<Rc<Row>>>,
 }
 
+struct Finder {
+    rows: RowFinder,
+    reader: RowReader,
+}
+
+/// What a query asks of the rows of a source, and what says which of it is hidden.
+pub(super) fn wanted(
+    query: &BoundQuery,
+    source: usize,
+    table: &TableName,
+    sight: &Sight,
+) -> Wanted {
+    let (mut columns, mut header) = (BTreeSet::new(), !sight.secured(table).is_empty());
+    for field in query.fields(source) {
+        match field {
+            Field::Id => {}
+            Field::Owner | Field::BusinessUnit => header = true,
+            Field::Column(column) => drop(columns.insert(column)),
+        }
+    }
+    Wanted { columns, header }
+}
+
 impl<'a> LookedUp<'a> {
     pub(super) fn new(
-        snapshot: &'a ReplicaSnapshot,
+        snapshot: &ReplicaSnapshot,
         sight: &'a Sight,
-        sources: &'a [Source],
-    ) -> Self {
-        Self { snapshot, sight, sources, kept: BTreeMap::new() }
+        query: &'a BoundQuery,
+    ) -> Result<Self, StoreError> {
+        let finder = |(source, it): (usize, &Source)| {
+            let reader = RowReader::of(wanted(query, source, &it.table, sight));
+            Ok(Finder { rows: snapshot.row_finder(&it.table)?, reader })
+        };
+        let finders = query.sources().iter().enumerate().map(finder);
+        let finders = finders.collect::<Result<_, StoreError>>()?;
+        Ok(Self { sight, query, finders, kept: BTreeMap::new() })
     }
 
-    fn find(
-        &mut self,
-        source: usize,
-        table: &TableName,
-        id: RecordId,
-    ) -> Result<Option<Rc<Row>>, StoreError> {
+    fn find(&mut self, source: usize, id: RecordId) -> Result<Option<Rc<Row>>, StoreError> {
         if let Some(known) = self.kept.get(&(source, id)) {
             return Ok(known.clone());
         }
         if self.kept.len() >= LOOKED_UP_KEPT_MAX {
             self.kept.clear();
         }
-        let stored = self.snapshot.row(table, id)?;
-        let row = stored.map(|stored| Rc::new(Row::new(id, stored, table, self.sight)));
+        let (Some(finder), Some(it)) =
+            (self.finders.get_mut(source), self.query.sources().get(source))
+        else {
+            return Ok(None);
+        };
+        let stored = finder.rows.find(id, &mut finder.reader)?;
+        let row = stored.map(|stored| Rc::new(Row::new(id, stored, &it.table, self.sight)));
         self.kept.insert((source, id), row.clone());
         Ok(row)
     }
@@ -66,8 +96,8 @@ enum Reached {
 
 impl JoinedRow<'_, '_> {
     fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
-        let Some(Source { table, from: Some((from, column)) }) = self.looked_up.sources.get(source)
-        else {
+        let sources = self.looked_up.query.sources();
+        let Some(Source { from: Some((from, column)), .. }) = sources.get(source) else {
             return Ok(Reached::Unknown);
         };
         let id = if *from == 0 {
@@ -80,7 +110,7 @@ impl JoinedRow<'_, '_> {
         };
         let Some(id) = id else { return Ok(Reached::Unknown) };
         let Some(id) = id else { return Ok(Reached::Nothing) };
-        let found = self.looked_up.find(source, table, id)?;
+        let found = self.looked_up.find(source, id)?;
         Ok(found.map_or(Reached::Unknown, Reached::Row))
     }
 }

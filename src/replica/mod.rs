@@ -18,6 +18,7 @@ mod outside;
 mod query;
 mod read;
 mod receipt;
+mod run_query;
 mod session;
 mod shape;
 mod sight;

@@ -1,21 +1,18 @@
 //! Queries of the rows on this device: filter, order, limit, going on where the last one ended, count.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::looked_up::{JoinedRow, LookedUp};
+use super::run_query::Run;
 use super::sight::Sight;
 use super::{Replica, Row, TableError, TypedTable};
 use crate::model::{RecordId, TableName, Timestamp};
 use crate::query::{
-    Access, BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters,
-    Plan, Query, SortKey,
+    BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters, Plan, Query,
 };
-use crate::store::ReplicaSnapshot;
 use crate::sync::StoreError;
 
 /// Why a query gave no rows.
@@ -87,13 +84,6 @@ impl Replica {
     }
 }
 
-/// A query that was checked, with the state of the file that it reads.
-struct Run<'a> {
-    bound: &'a BoundQuery,
-    snapshot: &'a ReplicaSnapshot,
-    sight: &'a Sight,
-}
-
 impl RowQuery {
     /// Only rows for which this is true, such as `status = 'open' and due < $when`. It replaces the
     /// filter before. `docs/queries.md` has the language.
@@ -158,10 +148,8 @@ impl RowQuery {
             return Ok(Found { rows: Vec::new(), next: None });
         }
         let snapshot = self.replica.shared.reader.snapshot()?;
-        let run = Run { bound: &bound, snapshot: &snapshot, sight: &sight };
-        let after = self.after.as_ref().map(Bookmark::key);
-        let mut found =
-            if bound.is_by_id() { run.by_id(after, limit)? } else { run.by_order(after, limit)? };
+        let mut run = Run::new(&bound, &snapshot, &sight)?;
+        let mut found = run.read(self.after.as_ref().map(Bookmark::key), limit)?;
         // One more than asked for says that there are more.
         let more = found.len() > limit;
         found.truncate(limit);
@@ -180,13 +168,7 @@ impl RowQuery {
         if self.filter.is_none() {
             return Ok(snapshot.row_count(&self.table)?);
         }
-        let mut rows = 0;
-        let run = Run { bound: &bound, snapshot: &snapshot, sight: &sight };
-        run.each(None, |_, _| {
-            rows += 1;
-            Ok(true)
-        })?;
-        Ok(rows)
+        Ok(Run::new(&bound, &snapshot, &sight)?.count()?)
     }
 
     /// How the rows would be found.
@@ -215,90 +197,6 @@ impl RowQuery {
         }
         let now = self.now.unwrap_or_else(|| self.replica.shared.outside.now());
         Ok(query.bind(&parameters, &sight.environment(now))?)
-    }
-}
-
-impl Run<'_> {
-    /// Up to `limit` rows in the order of their ids, and one more.
-    fn by_id(
-        &self,
-        after: Option<&SortKey>,
-        limit: usize,
-    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
-        let mut found = Vec::new();
-        self.each(after.map(SortKey::id), |row, looked_up| {
-            let key = self.bound.sort_key(row.id, &mut JoinedRow { row: &row, looked_up })?;
-            found.push((key, row));
-            Ok(found.len() <= limit)
-        })?;
-        Ok(found)
-    }
-
-    /// The first `limit` rows in the query's order, and one more. No more than twice as many are held
-    /// at a time.
-    fn by_order(
-        &self,
-        after: Option<&SortKey>,
-        limit: usize,
-    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
-        let wanted = limit.saturating_add(1);
-        let mut found: Vec<(SortKey, Row)> = Vec::new();
-        let keep_first = |found: &mut Vec<(SortKey, Row)>| {
-            found.sort_unstable_by(|(a, _), (b, _)| self.bound.compare(a, b));
-            found.truncate(wanted);
-        };
-        self.each(None, |row, looked_up| {
-            let key = self.bound.sort_key(row.id, &mut JoinedRow { row: &row, looked_up })?;
-            let is_behind = |after: &SortKey| self.bound.compare(&key, after) == Ordering::Greater;
-            if after.is_none_or(is_behind) {
-                found.push((key, row));
-            }
-            if found.len() >= wanted.saturating_mul(2) {
-                keep_first(&mut found);
-            }
-            Ok(true)
-        })?;
-        keep_first(&mut found);
-        Ok(found)
-    }
-
-    /// Visits the rows that the filter is true for, in the order of their ids from behind `after` on,
-    /// as long as `visit` wants more.
-    fn each(
-        &self,
-        after: Option<RecordId>,
-        mut visit: impl FnMut(Row, &mut LookedUp<'_>) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut looked_up = LookedUp::new(self.snapshot, self.sight, self.bound.sources());
-        let table = self.bound.table();
-        let mut look = |id, stored| -> Result<bool, StoreError> {
-            let row = Row::new(id, stored, table, self.sight);
-            let mut joined = JoinedRow { row: &row, looked_up: &mut looked_up };
-            if self.bound.test(&mut joined)? == Some(true) {
-                visit(row, &mut looked_up)
-            } else {
-                Ok(true)
-            }
-        };
-        match self.bound.access() {
-            Access::Table => {
-                for entry in self.snapshot.rows(table, after)? {
-                    let (id, stored) = entry?;
-                    if !look(id, stored)? {
-                        break;
-                    }
-                }
-            }
-            Access::Ids(ids) => {
-                for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
-                    let Some(stored) = self.snapshot.row(table, id)? else { continue };
-                    if !look(id, stored)? {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -162,13 +162,23 @@ where
     T: ReadableTable<Bytes, Bytes>,
 {
     pub(super) fn get(&self, key: &K) -> Result<Option<V>, StoreError> {
+        self.get_by(key, |payload| postcard::take_from_bytes(payload))
+    }
+
+    /// As [`Self::get`], read by a reader that knows more than how to read one alone.
+    pub(super) fn get_by(
+        &self,
+        key: &K,
+        read: impl FnOnce(&[u8]) -> Result<(V, &[u8]), postcard::Error>,
+    ) -> Result<Option<V>, StoreError> {
         let key = key.to_bytes();
-        if let Some(value) = self.inner.get(key.as_slice()).map_err(fence::storage)? {
-            return self.table.decode(&key, value.value()).map(Some);
-        }
-        self.check_before(&key)?;
-        self.check_behind(&key)?;
-        Ok(None)
+        let Some(value) = self.inner.get(key.as_slice()).map_err(fence::storage)? else {
+            self.check_before(&key)?;
+            self.check_behind(&key)?;
+            return Ok(None);
+        };
+        let value = value.value();
+        self.table.parse_by(&key, self.table.payload(&key, value)?, read).map(Some)
     }
 
     /// A value that must be there, because another table says so.
@@ -402,16 +412,37 @@ impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> Entries<'a, K, V> {
         checked.transpose()
     }
 
-    /// The next entry, its value read by a reader that knows more than how to read one alone.
-    pub(super) fn next_by(
-        &mut self,
-        read: impl FnOnce(&[u8]) -> Result<(V, &[u8]), postcard::Error>,
-    ) -> Option<Result<(K, V), StoreError>> {
+    /// The next entry, to be read later or not at all.
+    pub(super) fn next_raw(&mut self) -> Option<Result<RawEntry<'a, K, V>, StoreError>> {
         let next = self.next_checked()?;
-        Some(next.and_then(|(key, value)| {
-            let (_, payload) = value.value().split_at_checked(4).unwrap_or_default();
-            Ok((self.table.key(key.value())?, self.table.parse_by(key.value(), payload, read)?))
-        }))
+        Some(next.map(|(key, value)| RawEntry { table: self.table, key, value }))
+    }
+}
+
+/// An entry that was checked, and not read yet.
+pub(super) struct RawEntry<'a, K: 'static, V: 'static> {
+    table: &'static Table<K, V>,
+    key: Guard<'a>,
+    value: Guard<'a>,
+}
+
+impl<K: StoreKey, V: Serialize + DeserializeOwned> RawEntry<'_, K, V> {
+    /// The key's bytes.
+    pub(super) fn key_bytes(&self) -> &[u8] {
+        self.key.value()
+    }
+
+    pub(super) fn key(&self) -> Result<K, StoreError> {
+        self.table.key(self.key.value())
+    }
+
+    /// The value, read by a reader that knows more than how to read one alone.
+    pub(super) fn read_by<'b>(
+        &'b self,
+        read: impl FnOnce(&'b [u8]) -> Result<(V, &'b [u8]), postcard::Error>,
+    ) -> Result<V, StoreError> {
+        let (_, payload) = self.value.value().split_at_checked(4).unwrap_or_default();
+        self.table.parse_by(self.key.value(), payload, read)
     }
 }
 
@@ -419,6 +450,9 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for Entries<'_, K, V
     type Item = Result<(K, V), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_by(|payload| postcard::take_from_bytes(payload))
+        let next = self.next_raw()?;
+        Some(next.and_then(|entry| {
+            Ok((entry.key()?, entry.read_by(|payload| postcard::take_from_bytes(payload))?))
+        }))
     }
 }

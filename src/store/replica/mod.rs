@@ -7,6 +7,7 @@ mod mark;
 mod pending;
 mod repair;
 mod row_reader;
+mod rows;
 mod snapshot;
 mod tables;
 mod verify;
@@ -30,7 +31,9 @@ use crate::sync::{
 use mark::FileMark;
 
 pub use repair::{Repair, RepairError, repair};
-pub use snapshot::{ReplicaSnapshot, Rows};
+pub use row_reader::{RowReader, Wanted};
+pub use rows::{RawRow, RowFinder, Rows};
+pub use snapshot::ReplicaSnapshot;
 pub(super) use verify::verify;
 
 /// A replica's redb file, for the one who writes it. Others read through a [`ReplicaReader`].

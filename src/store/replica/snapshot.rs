@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use redb::ReadTransaction;
 
 use super::pending;
-use super::row_reader::RowReader;
+use super::rows::{RowFinder, Rows};
 use super::tables::{
     HISTORY, KEPT, KeptEdit, META, MOVED, PENDING, Place, QUARANTINE, QUARANTINE_RECORD, ROW,
     ROW_COUNT,
@@ -13,8 +12,7 @@ use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::store::fence::fenced;
 use crate::store::file::File;
-use crate::store::reading::{Readers, Snapshot};
-use crate::store::table::Entries;
+use crate::store::reading::Snapshot;
 use crate::sync::{Held, Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
 
 /// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
@@ -98,9 +96,16 @@ impl ReplicaSnapshot {
         fenced(|| {
             let after = after.map(|after| (table.clone(), after));
             let entries = ROW.read(&self.tx)?.owned_starting_with(table, after.as_ref())?;
-            let (entries, reader) = (Some(entries), RowReader::default());
-            Ok(Rows { entries, reader, _file: self.tx.readers() })
+            Ok(Rows::new(entries, table, self.tx.readers()))
         })
+    }
+
+    /// Reads single rows of a table.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn row_finder(&self, table: &TableName) -> Result<RowFinder, StoreError> {
+        fenced(|| Ok(RowFinder::new(ROW.read(&self.tx)?, table, self.tx.readers())))
     }
 
     /// How many rows a table has.
@@ -246,33 +251,5 @@ impl ReplicaSnapshot {
     /// The store cannot be read.
     pub fn quarantine_count(&self) -> Result<u64, StoreError> {
         fenced(|| QUARANTINE.read(&self.tx)?.len())
-    }
-}
-
-/// Rows of a table as they are read. After an error there are no more.
-pub struct Rows {
-    // Ends before the file is closed.
-    entries: Option<Entries<'static, (TableName, RecordId), StoredRow>>,
-    reader: RowReader,
-    _file: Arc<Readers>,
-}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").finish_non_exhaustive()
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Result<(RecordId, StoredRow), StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let entries = self.entries.as_mut()?;
-        let reader = &mut self.reader;
-        let next = fenced(|| entries.next_by(|payload| reader.read(payload)).transpose());
-        if !matches!(next, Ok(Some(_))) {
-            self.entries = None;
-        }
-        Some(next.transpose()?.map(|((_, record), row)| (record, row)))
     }
 }
