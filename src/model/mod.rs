@@ -8,6 +8,7 @@ mod difference;
 mod edit_kind;
 mod flat;
 mod id;
+mod index;
 mod json;
 pub mod name;
 mod op;
@@ -35,6 +36,7 @@ pub use flat::Flat;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
+pub use index::{ColumnPath, Index};
 pub use json::{Json, JsonError, json_path};
 pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, GroupName, NameError, PositionId, RoleId,

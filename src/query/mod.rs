@@ -39,6 +39,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod bind;
 mod bookmark;
 mod check;
@@ -47,6 +48,8 @@ mod constant;
 mod error;
 mod evaluate;
 mod fields;
+mod index;
+mod index_key;
 mod interval;
 mod literal;
 mod order;
@@ -57,12 +60,14 @@ mod resolve;
 mod row;
 mod tree;
 
+pub use access::{Access, IndexAccess, KeyRange, UsableIndex};
 pub use bind::{BindError, Environment, Parameters};
 pub use bookmark::{Bookmark, BookmarkError};
 pub use error::{FilterError, FilterFault};
 pub use evaluate::BoundQuery;
+pub use index::IndexShape;
 pub use order::{Direction, SortKey};
-pub use plan::{Access, Plan};
+pub use plan::{Plan, SCANNED_SHARE};
 pub use resolve::{Field, Reference, Source};
 pub use row::{Cell, Row};
 pub use tree::Query;

@@ -141,18 +141,8 @@ impl query::Row for JoinedRow<'_, '_> {
 }
 
 fn cell<'r>(row: &'r Row, field: &Field) -> Cell<'r> {
-    let text = |text: Option<String>| text.map_or(Value::Null, |text| Value::Text(text.into()));
-    let owner = row.header.owner.as_ref();
-    let value = match field {
-        Field::Id => Value::Lookup(row.id),
-        Field::Owner => text(owner.map(|(owner, _)| owner.to_string())),
-        Field::BusinessUnit => text(owner.map(|(_, unit)| unit.to_string())),
-        Field::Column(column) => {
-            return match row.read(column.as_str()) {
-                Secured::Known(value) => Cell::Known(Cow::Borrowed(value)),
-                Secured::Hidden => Cell::Hidden,
-            };
-        }
-    };
-    Cell::Known(Cow::Owned(value))
+    match field {
+        Field::Column(column) if row.hidden.contains(column) => Cell::Hidden,
+        _ => field.of(row.id, &row.header, &row.columns),
+    }
 }

@@ -149,12 +149,8 @@ impl RowQuery {
         }
         let snapshot = self.replica.shared.reader.snapshot()?;
         let mut run = Run::new(&bound, &snapshot, &sight)?;
-        let mut found = run.read(self.after.as_ref().map(Bookmark::key), limit)?;
-        // One more than asked for says that there are more.
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|(key, _)| bound.bookmark(key.clone()));
-        Ok(Found { rows: found.into_iter().map(|(_, row)| row).collect(), next })
+        let (rows, last) = run.read(self.after.as_ref().map(Bookmark::key), limit)?;
+        Ok(Found { rows, next: last.map(|key| bound.bookmark(key)) })
     }
 
     /// How many rows the filter is true for, whatever limit and bookmark say.
@@ -176,9 +172,10 @@ impl RowQuery {
     /// # Errors
     /// As [`Self::rows`].
     pub fn plan(&self) -> Result<Plan, QueryError> {
-        let bound = self.bound(&self.replica.shared.sight())?;
-        let rows = self.replica.shared.reader.snapshot()?.row_count(&self.table)?;
-        Ok(bound.plan(rows, self.limit))
+        let sight = self.replica.shared.sight();
+        let bound = self.bound(&sight)?;
+        let snapshot = self.replica.shared.reader.snapshot()?;
+        Ok(Run::new(&bound, &snapshot, &sight)?.plan(self.limit)?)
     }
 
     fn bound(&self, sight: &Sight) -> Result<BoundQuery, QueryError> {

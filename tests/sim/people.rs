@@ -53,7 +53,8 @@ pub(crate) fn schema() -> Schema {
         Column { lookup: Some(name("customer")), ..column("customer", ColumnType::Lookup) };
     let table = |id, ownership, columns, key: &[&str]| {
         let key = key.iter().map(|id| name(id)).collect();
-        let table = Table { id: name(id), ownership, columns, open: false, key };
+        let table =
+            Table { id: name(id), ownership, columns, open: false, key, indexes: Vec::new() };
         (table.id.clone(), table)
     };
     let sheet = vec![

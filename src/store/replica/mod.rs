@@ -1,8 +1,10 @@
 //! A replica's file.
 
+mod changes;
 mod check;
 mod commit;
 mod flat;
+mod index;
 mod mark;
 mod pending;
 mod repair;
@@ -30,6 +32,7 @@ use crate::sync::{
 
 use mark::FileMark;
 
+pub use index::{IndexProgress, IndexReader};
 pub use repair::{Repair, RepairError, repair};
 pub use row_reader::{RowReader, Wanted};
 pub use rows::{RawRow, RowFinder, Rows};
@@ -138,6 +141,18 @@ impl RedbReplica {
     /// The store cannot be read.
     pub fn snapshot(&self) -> Result<ReplicaSnapshot, StoreError> {
         ReplicaSnapshot::new(&self.file)
+    }
+
+    /// Puts up to so many rows more into an index that is not built yet. Tells whether there is more to
+    /// do.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn build_indexes(&mut self, at_most: usize) -> Result<bool, StoreError> {
+        if self.snapshot()?.has_all_indexes()? {
+            return Ok(false);
+        }
+        self.file.write(|tx| index::build(tx, at_most))
     }
 
     /// Goes over the whole file: pages, checksums, and whether the tables agree with each other.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use redb::ReadTransaction;
 
+use super::index::{self, IndexProgress, IndexReader};
 use super::pending;
 use super::rows::{RowFinder, Rows};
 use super::tables::{
@@ -10,6 +11,7 @@ use super::tables::{
 };
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, Sequence, TableName};
+use crate::query::IndexShape;
 use crate::store::fence::fenced;
 use crate::store::file::File;
 use crate::store::reading::Snapshot;
@@ -106,6 +108,40 @@ impl ReplicaSnapshot {
     /// The store cannot be read.
     pub fn row_finder(&self, table: &TableName) -> Result<RowFinder, StoreError> {
         fenced(|| Ok(RowFinder::new(ROW.read(&self.tx)?, table, self.tx.readers())))
+    }
+
+    /// The indexes of a table that all rows are in, by their numbers.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn indexes(&self, table: &TableName) -> Result<Vec<(u32, IndexShape)>, StoreError> {
+        let all = fenced(|| index::indexes(&self.tx))?;
+        let of = all.into_iter().filter(|(_, it)| it.is_ready() && it.shape.table() == Some(table));
+        Ok(of.map(|(number, index)| (number, index.shape)).collect())
+    }
+
+    /// Whether all rows are in all indexes, and nothing else is.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn has_all_indexes(&self) -> Result<bool, StoreError> {
+        fenced(|| index::is_all_ready(&self.tx))
+    }
+
+    /// The indexes that not all rows are in yet.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn index_progress(&self) -> Result<Vec<IndexProgress>, StoreError> {
+        fenced(|| index::progress(&self.tx))
+    }
+
+    /// An index.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn index(&self, number: u32) -> Result<IndexReader, StoreError> {
+        fenced(|| Ok(IndexReader::new(index::BLOCK.read(&self.tx)?, number, self.tx.readers())))
     }
 
     /// How many rows a table has.
