@@ -1,39 +1,78 @@
 //! Rows as queries read them: with those that they look up.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Row;
 use super::sight::Sight;
 use crate::limits::LOOKED_UP_KEPT_MAX;
 use crate::model::{Owner, RecordId, Secured, SystemTable, TableName, Value};
-use crate::query::{self, Cell, Field, Reference, Source};
-use crate::store::ReplicaSnapshot;
+use crate::query::{self, BoundQuery, Cell, Field, Reference, Source};
+use crate::store::{ReplicaSnapshot, RowFinder, RowReader, Wanted};
 use crate::sync::StoreError;
 
 /// The looked-up rows of one query, each read once as long as they are not too many.
 pub(super) struct LookedUp<'a> {
-    snapshot: &'a ReplicaSnapshot,
     sight: &'a Sight,
-    sources: &'a [Source],
+    query: &'a BoundQuery,
+    /// One for each source.
+    finders: Vec<Finder>,
     /// By source and id; `None`: there is none on this device.
     kept: BTreeMap<(usize, RecordId), Option<Rc<Row>>>,
 }
 
+struct Finder {
+    rows: RowFinder,
+    reader: RowReader,
+    /// Where an owner is looked up, who may be a team.
+    team: Option<(RowFinder, RowReader)>,
+}
+
+/// What a query asks of the rows of a source, and what says which of it is hidden.
+pub(super) fn wanted(
+    query: &BoundQuery,
+    source: usize,
+    table: &TableName,
+    sight: &Sight,
+) -> Wanted {
+    let (mut columns, mut header) = (BTreeSet::new(), !sight.secured(table).is_empty());
+    for field in query.fields(source) {
+        match field {
+            Field::Id => {}
+            Field::Owner | Field::BusinessUnit => header = true,
+            Field::Column(column) => drop(columns.insert(column)),
+        }
+    }
+    Wanted { columns, header }
+}
+
 impl<'a> LookedUp<'a> {
     pub(super) fn new(
-        snapshot: &'a ReplicaSnapshot,
+        snapshot: &ReplicaSnapshot,
         sight: &'a Sight,
-        sources: &'a [Source],
-    ) -> Self {
-        Self { snapshot, sight, sources, kept: BTreeMap::new() }
+        query: &'a BoundQuery,
+    ) -> Result<Self, StoreError> {
+        let finder = |(source, it): (usize, &Source)| {
+            let of = |table: &TableName| {
+                let reader = RowReader::of(wanted(query, source, table, sight));
+                Ok::<_, StoreError>((snapshot.row_finder(table)?, reader))
+            };
+            let is_owner = matches!(it.from, Some((_, Field::Owner)));
+            let team = is_owner.then(|| of(&SystemTable::Team.name())).transpose()?;
+            let (rows, reader) = of(&it.table)?;
+            Ok(Finder { rows, reader, team })
+        };
+        let finders = query.sources().iter().enumerate().map(finder);
+        let finders = finders.collect::<Result<_, StoreError>>()?;
+        Ok(Self { sight, query, finders, kept: BTreeMap::new() })
     }
 
+    /// `is_team`: it is a row of a team, and not of the source's table.
     fn find(
         &mut self,
         source: usize,
-        table: &TableName,
+        is_team: bool,
         id: RecordId,
     ) -> Result<Option<Rc<Row>>, StoreError> {
         if let Some(known) = self.kept.get(&(source, id)) {
@@ -42,7 +81,17 @@ impl<'a> LookedUp<'a> {
         if self.kept.len() >= LOOKED_UP_KEPT_MAX {
             self.kept.clear();
         }
-        let stored = self.snapshot.row(table, id)?;
+        let (Some(finder), Some(it)) =
+            (self.finders.get_mut(source), self.query.sources().get(source))
+        else {
+            return Ok(None);
+        };
+        let stored = match &mut finder.team {
+            Some((rows, reader)) if is_team => rows.find(id, reader)?,
+            _ => finder.rows.find(id, &mut finder.reader)?,
+        };
+        let team = is_team.then(|| SystemTable::Team.name());
+        let table = team.as_ref().unwrap_or(&it.table);
         let row = stored.map(|stored| Rc::new(Row::new(id, stored, table, self.sight)));
         self.kept.insert((source, id), row.clone());
         Ok(row)
@@ -66,8 +115,8 @@ enum Reached {
 
 impl JoinedRow<'_, '_> {
     fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
-        let Some(Source { table, from: Some((from, field)) }) = self.looked_up.sources.get(source)
-        else {
+        let sources = self.looked_up.query.sources();
+        let Some(Source { from: Some((from, field)), .. }) = sources.get(source) else {
             return Ok(Reached::Unknown);
         };
         let found = if *from == 0 {
@@ -84,8 +133,7 @@ impl JoinedRow<'_, '_> {
             Found::Nothing => return Ok(Reached::Nothing),
             Found::Hidden => return Ok(Reached::Unknown),
         };
-        let team = is_team.then(|| SystemTable::Team.name());
-        let found = self.looked_up.find(source, team.as_ref().unwrap_or(table), id)?;
+        let found = self.looked_up.find(source, is_team, id)?;
         Ok(found.map_or(Reached::Unknown, Reached::Row))
     }
 }
@@ -136,18 +184,8 @@ impl query::Row for JoinedRow<'_, '_> {
 }
 
 fn cell<'r>(row: &'r Row, field: &Field) -> Cell<'r> {
-    let text = |text: Option<String>| text.map_or(Value::Null, |text| Value::Text(text.into()));
-    let owner = row.header.owner.as_ref();
-    let value = match field {
-        Field::Id => Value::Lookup(row.id),
-        Field::Owner => text(owner.map(|(owner, _)| owner.to_string())),
-        Field::BusinessUnit => text(owner.map(|(_, unit)| unit.to_string())),
-        Field::Column(column) => {
-            return match row.read(column.as_str()) {
-                Secured::Known(value) => Cell::Known(Cow::Borrowed(value)),
-                Secured::Hidden => Cell::Hidden,
-            };
-        }
-    };
-    Cell::Known(Cow::Owned(value))
+    match field {
+        Field::Column(column) if row.hidden.contains(column) => Cell::Hidden,
+        _ => field.of(row.id, &row.header, &row.columns),
+    }
 }
