@@ -252,6 +252,10 @@ pub const INDEX_BLOCK_IDS_MAX: usize = 64;
 pub const INDEX_STEP_ROWS_MAX: usize = 2_048;
 /// Columns that a query orders by.
 pub const ORDER_COLUMNS_MAX: usize = 8;
+/// Views in a schema.
+pub const VIEWS_MAX: usize = 1_000;
+/// Columns that a view shows.
+pub const VIEW_COLUMNS_MAX: usize = 256;
 /// Bytes of a bookmark as text.
 pub const BOOKMARK_BYTES_MAX: usize = 8 << 20;
 /// Looked-up rows that a query remembers, so that rows which look up the same one read it once.

@@ -273,7 +273,7 @@ mod tests {
             key,
             indexes: Vec::new(),
         };
-        Schema { tables: [(id, table)].into() }
+        Schema { tables: [(id, table)].into(), ..Schema::default() }
     }
 
     #[test]

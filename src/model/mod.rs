@@ -20,11 +20,13 @@ mod record;
 mod right;
 mod schema;
 pub(crate) mod secured;
+mod system_table;
 mod table_facts;
 mod text;
 mod time;
 mod value;
 mod verdict;
+mod view;
 
 pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};
@@ -39,8 +41,8 @@ pub use id::{
 pub use index::{ColumnPath, Index};
 pub use json::{Json, JsonError, json_path};
 pub use name::{
-    BusinessUnitId, ColumnName, ColumnSecurityId, GroupName, NameError, PositionId, RoleId,
-    TableName, TeamId, UserId,
+    BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError, PositionId,
+    RoleId, TableName, TeamId, UserId, ViewName,
 };
 pub use op::Op;
 pub use organization::{
@@ -55,9 +57,11 @@ pub use record::Header;
 pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
 pub use secured::Secured;
+pub use system_table::{SYSTEM_KEY, SystemTable};
 pub use table_facts::TableFacts;
 pub use text::Text;
 pub use time::{TimeRangeError, Timestamp};
 pub(crate) use value::Skipped;
 pub use value::{ColumnType, Date, Value};
 pub use verdict::{Denial, Rule, Verdict};
+pub use view::View;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ColumnEdit, ColumnName, ColumnType, Columns, GroupName, Index, MisfitOpError, Op, Section,
-    TableName, Value,
+    TableName, Value, View, ViewName,
 };
 
 /// Whether records of a table belong to someone.
@@ -184,11 +184,13 @@ impl Table {
     }
 }
 
-/// The tables that an app works with.
+/// The tables that an app works with, and what it shows of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Schema {
     /// The tables, by name.
     pub tables: BTreeMap<TableName, Table>,
+    /// The views, by name.
+    pub views: BTreeMap<ViewName, View>,
 }
 
 impl Schema {
@@ -196,5 +198,11 @@ impl Schema {
     #[must_use]
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.get(name)
+    }
+
+    /// The view of this name.
+    #[must_use]
+    pub fn view(&self, name: &str) -> Option<&View> {
+        self.views.get(name)
     }
 }

@@ -58,6 +58,8 @@ pub struct BoundQuery {
     pub(super) sources: Vec<Source>,
     pub(super) filter: Option<Bound>,
     pub(super) order: Vec<OrderColumn>,
+    /// What is shown of the rows, beside the rows themselves.
+    pub(super) shown: Vec<Reference>,
 }
 
 impl BoundQuery {
@@ -70,6 +72,12 @@ impl BoundQuery {
             Some(filter) => filter.test(row),
             None => Ok(Some(true)),
         }
+    }
+
+    /// Whether it means some rows only.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.filter.is_some()
     }
 
     /// The table whose rows are asked for.

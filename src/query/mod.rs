@@ -59,6 +59,7 @@ mod plan;
 mod resolve;
 mod row;
 mod tree;
+mod view;
 
 pub use access::{Access, IndexAccess, KeyRange, UsableIndex};
 pub use bind::{BindError, Environment, Parameters};
@@ -71,3 +72,4 @@ pub use plan::{Plan, SCANNED_SHARE};
 pub use resolve::{Field, Reference, Source};
 pub use row::{Cell, Row};
 pub use tree::Query;
+pub use view::{CheckedView, ViewError};

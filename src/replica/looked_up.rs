@@ -1,28 +1,32 @@
 //! Rows as queries read them: with those that they look up.
 
 use std::borrow::Cow;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Row;
 use super::sight::Sight;
 use crate::limits::LOOKED_UP_KEPT_MAX;
-use crate::model::{ColumnName, RecordId, Secured, TableName, Value};
+use crate::model::{Owner, RecordId, Secured, SystemTable, TableName, Value};
 use crate::query::{self, BoundQuery, Cell, Field, Reference, Source};
 use crate::store::{ReplicaSnapshot, RowFinder, RowReader, Wanted};
 use crate::sync::StoreError;
 
 /// The looked-up rows of one query, each read once as long as they are not too many.
 pub(super) struct LookedUp<'a> {
+    snapshot: &'a ReplicaSnapshot,
     sight: &'a Sight,
     query: &'a BoundQuery,
-    /// One for each source.
-    finders: Vec<Finder>,
+    /// By source, and whether of teams.
+    finders: BTreeMap<(usize, bool), Finder>,
     /// By source and id; `None`: there is none on this device.
     kept: BTreeMap<(usize, RecordId), Option<Rc<Row>>>,
 }
 
+/// Finds rows of a table, as far as the query asks for them.
 struct Finder {
+    table: TableName,
     rows: RowFinder,
     reader: RowReader,
 }
@@ -47,33 +51,38 @@ pub(super) fn wanted(
 
 impl<'a> LookedUp<'a> {
     pub(super) fn new(
-        snapshot: &ReplicaSnapshot,
+        snapshot: &'a ReplicaSnapshot,
         sight: &'a Sight,
         query: &'a BoundQuery,
-    ) -> Result<Self, StoreError> {
-        let finder = |(source, it): (usize, &Source)| {
-            let reader = RowReader::of(wanted(query, source, &it.table, sight));
-            Ok(Finder { rows: snapshot.row_finder(&it.table)?, reader })
-        };
-        let finders = query.sources().iter().enumerate().map(finder);
-        let finders = finders.collect::<Result<_, StoreError>>()?;
-        Ok(Self { sight, query, finders, kept: BTreeMap::new() })
+    ) -> Self {
+        Self { snapshot, sight, query, finders: BTreeMap::new(), kept: BTreeMap::new() }
     }
 
-    fn find(&mut self, source: usize, id: RecordId) -> Result<Option<Rc<Row>>, StoreError> {
+    /// A row of a source; of one that is an owner's maybe a team.
+    fn find(
+        &mut self,
+        source: usize,
+        is_team: bool,
+        id: RecordId,
+    ) -> Result<Option<Rc<Row>>, StoreError> {
         if let Some(known) = self.kept.get(&(source, id)) {
             return Ok(known.clone());
         }
         if self.kept.len() >= LOOKED_UP_KEPT_MAX {
             self.kept.clear();
         }
-        let (Some(finder), Some(it)) =
-            (self.finders.get_mut(source), self.query.sources().get(source))
-        else {
-            return Ok(None);
+        let finder = match self.finders.entry((source, is_team)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let Some(it) = self.query.sources().get(source) else { return Ok(None) };
+                let table = if is_team { SystemTable::Team.name() } else { it.table.clone() };
+                let reader = RowReader::of(wanted(self.query, source, &table, self.sight));
+                let rows = self.snapshot.row_finder(&table)?;
+                new.insert(Finder { table, rows, reader })
+            }
         };
         let stored = finder.rows.find(id, &mut finder.reader)?;
-        let row = stored.map(|stored| Rc::new(Row::new(id, stored, &it.table, self.sight)));
+        let row = stored.map(|stored| Rc::new(Row::new(id, stored, &finder.table, self.sight)));
         self.kept.insert((source, id), row.clone());
         Ok(row)
     }
@@ -97,31 +106,55 @@ enum Reached {
 impl JoinedRow<'_, '_> {
     fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
         let sources = self.looked_up.query.sources();
-        let Some(Source { from: Some((from, column)), .. }) = sources.get(source) else {
+        let Some(Source { from: Some((from, field)), .. }) = sources.get(source) else {
             return Ok(Reached::Unknown);
         };
-        let id = if *from == 0 {
-            lookup(self.row, column)
+        let found = if *from == 0 {
+            lookup(self.row, field)
         } else {
             match self.reach(*from)? {
-                Reached::Row(row) => lookup(&row, column),
+                Reached::Row(row) => lookup(&row, field),
                 other => return Ok(other),
             }
         };
-        let Some(id) = id else { return Ok(Reached::Unknown) };
-        let Some(id) = id else { return Ok(Reached::Nothing) };
-        let found = self.looked_up.find(source, id)?;
+        let (id, is_team) = match found {
+            Found::Record(id) => (id, false),
+            Found::Team(id) => (id, true),
+            Found::Nothing => return Ok(Reached::Nothing),
+            Found::Hidden => return Ok(Reached::Unknown),
+        };
+        let found = self.looked_up.find(source, is_team, id)?;
         Ok(found.map_or(Reached::Unknown, Reached::Row))
     }
 }
 
-/// What a column looks up, if anything; the outer `None`: that is hidden.
-#[expect(clippy::option_option, reason = "hidden is not null")]
-fn lookup(row: &Row, column: &ColumnName) -> Option<Option<RecordId>> {
-    match row.read(column.as_str()) {
-        Secured::Known(Value::Lookup(id)) => Some(Some(*id)),
-        Secured::Known(Value::Null) => Some(None),
-        Secured::Known(_) | Secured::Hidden => None,
+/// What a part of a row looks up.
+enum Found {
+    /// A record of the source's table.
+    Record(RecordId),
+    /// The row of a team, where the source is the owner's.
+    Team(RecordId),
+    Nothing,
+    Hidden,
+}
+
+fn lookup(row: &Row, field: &Field) -> Found {
+    let owner = row.header.owner.as_ref();
+    match field {
+        Field::Id => Found::Record(row.id),
+        Field::Owner => match owner {
+            Some((Owner::User(user), _)) => Found::Record(SystemTable::User.record(user.as_str())),
+            Some((Owner::Team(team), _)) => Found::Team(SystemTable::Team.record(team.as_str())),
+            None => Found::Nothing,
+        },
+        Field::BusinessUnit => owner.map_or(Found::Nothing, |(_, unit)| {
+            Found::Record(SystemTable::BusinessUnit.record(unit.as_str()))
+        }),
+        Field::Column(column) => match row.read(column.as_str()) {
+            Secured::Known(Value::Lookup(id)) => Found::Record(*id),
+            Secured::Known(Value::Null) => Found::Nothing,
+            Secured::Known(_) | Secured::Hidden => Found::Hidden,
+        },
     }
 }
 

@@ -25,6 +25,7 @@ mod shape;
 mod sight;
 mod table;
 mod transaction;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -63,6 +64,7 @@ pub use receipt::{Receipt, Settled};
 pub use session::{SyncReport, Totals};
 pub use table::{TableError, TypedTable};
 pub use transaction::{PreparedTransaction, Transaction};
+pub use view::{ViewError, ViewQuery, ViewRow};
 
 use admin::Answers;
 use indexing::Indexing;

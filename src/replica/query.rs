@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::run_query::Run;
 use super::sight::Sight;
-use super::{Replica, Row, TableError, TypedTable};
+use super::{Replica, Row, TableError, TypedTable, ViewError};
 use crate::model::{RecordId, TableName, Timestamp};
 use crate::query::{
     BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters, Plan, Query,
@@ -39,6 +39,9 @@ pub enum QueryError {
     /// There is no such table, or a row does not read as the type.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// There is no such view, or it does not fit, or a row of it does not read as the type.
+    #[error(transparent)]
+    View(#[from] ViewError),
     /// The file cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,9 +60,9 @@ pub struct Found<R> {
 #[derive(Debug, Clone)]
 #[must_use = "nothing is read before `rows`, `read` or `count`"]
 pub struct RowQuery {
-    replica: Replica,
+    pub(super) replica: Replica,
     table: TableName,
-    filter: Option<String>,
+    pub(super) filter: Option<String>,
     parameters: BTreeMap<String, Result<Json, String>>,
     order: Vec<(String, Direction)>,
     limit: Option<usize>,
@@ -140,6 +143,13 @@ impl RowQuery {
     pub fn read(&self) -> Result<Found<Row>, QueryError> {
         let sight = self.replica.shared.sight();
         let bound = self.bound(&sight)?;
+        let snapshot = self.replica.shared.reader.snapshot()?;
+        self.found(&mut Run::new(&bound, &snapshot, &sight)?)
+    }
+
+    /// What a run finds, within limit and bookmark.
+    pub(super) fn found(&self, run: &mut Run<'_>) -> Result<Found<Row>, QueryError> {
+        let bound = run.query;
         if let Some(after) = &self.after {
             bound.accept(after)?;
         }
@@ -147,9 +157,8 @@ impl RowQuery {
         if limit == 0 {
             return Ok(Found { rows: Vec::new(), next: None });
         }
-        let snapshot = self.replica.shared.reader.snapshot()?;
-        let mut run = Run::new(&bound, &snapshot, &sight)?;
-        let (rows, last) = run.read(self.after.as_ref().map(Bookmark::key), limit)?;
+        let after = self.after.as_ref().map(Bookmark::key);
+        let (rows, last) = run.read(after, limit)?;
         Ok(Found { rows, next: last.map(|key| bound.bookmark(key)) })
     }
 
@@ -161,9 +170,6 @@ impl RowQuery {
         let sight = self.replica.shared.sight();
         let bound = self.bound(&sight)?;
         let snapshot = self.replica.shared.reader.snapshot()?;
-        if self.filter.is_none() {
-            return Ok(snapshot.row_count(&self.table)?);
-        }
         Ok(Run::new(&bound, &snapshot, &sight)?.count()?)
     }
 
@@ -174,16 +180,32 @@ impl RowQuery {
     pub fn plan(&self) -> Result<Plan, QueryError> {
         let sight = self.replica.shared.sight();
         let bound = self.bound(&sight)?;
+        self.planned(&bound, &sight)
+    }
+
+    pub(super) fn planned(&self, bound: &BoundQuery, sight: &Sight) -> Result<Plan, QueryError> {
         let snapshot = self.replica.shared.reader.snapshot()?;
-        Ok(Run::new(&bound, &snapshot, &sight)?.plan(self.limit)?)
+        Ok(Run::new(bound, &snapshot, sight)?.plan(self.limit)?)
     }
 
     fn bound(&self, sight: &Sight) -> Result<BoundQuery, QueryError> {
         // Not the machine's, which waits for whoever writes.
         let schema = sight.schema();
         let table = super::table::declared(schema, self.table.as_str())?;
-        let order: Vec<_> = self.order.iter().map(|(by, way)| (by.as_str(), *way)).collect();
-        let query = Query::new(schema, table, self.filter.as_deref(), &order)?;
+        let query = Query::new(schema, table, self.filter.as_deref(), &self.order())?;
+        self.bind_all(&query, sight)
+    }
+
+    pub(super) fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    pub(super) fn order(&self) -> Vec<(&str, Direction)> {
+        self.order.iter().map(|(by, way)| (by.as_str(), *way)).collect()
+    }
+
+    /// Gives a query what was open in it.
+    pub(super) fn bind_all(&self, query: &Query, sight: &Sight) -> Result<BoundQuery, QueryError> {
         let mut parameters = Parameters::new();
         for (name, value) in &self.parameters {
             let wrong = |error: &String| {

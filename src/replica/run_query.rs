@@ -19,7 +19,7 @@ const FEW: u64 = 1_000;
 
 /// A query that was checked, with the state of the file that it reads.
 pub(super) struct Run<'a> {
-    query: &'a BoundQuery,
+    pub(super) query: &'a BoundQuery,
     snapshot: &'a ReplicaSnapshot,
     indexes: Vec<(u32, IndexShape)>,
     reading: Reading<'a>,
@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
         let reading = Reading {
             query,
             sight,
-            looked_up: LookedUp::new(snapshot, sight, query)?,
+            looked_up: LookedUp::new(snapshot, sight, query),
             finder: snapshot.row_finder(table)?,
             glance: RowReader::of(wanted(query, 0, table, sight)),
             whole: RowReader::default(),
@@ -121,8 +121,16 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// A row with what it looks up.
+    pub(super) fn joined<'r>(&'r mut self, row: &'r Row) -> JoinedRow<'r, 'a> {
+        JoinedRow { row, looked_up: &mut self.reading.looked_up }
+    }
+
     /// How many rows the filter is true for.
     pub(super) fn count(&mut self) -> Result<u64, StoreError> {
+        if !self.query.is_filtered() {
+            return self.snapshot.row_count(self.query.table());
+        }
         let access = self.query.access(&self.usable(), None);
         if let Access::Index(it) = &access
             && it.is_filter

@@ -166,6 +166,9 @@ impl ReplicaMachine {
         let Some(table) = self.meta.schema.table(name.as_str()) else {
             return Err(EditError::NoSuchTable(name));
         };
+        if table.is_system() {
+            return Err(EditError::Denied(Denial::system_table(&name)));
+        }
         let (shared, visible) = Self::visible(desk, &name, record)?;
         let ops = self.ops(table, visible, intent)?;
         if ops.is_empty() {

@@ -63,7 +63,10 @@ impl Following {
                     confirmed = after;
                 }
                 let owner = confirmed.record().header().owner.as_ref();
-                if owner.is_some_and(|(owner, _)| self.moved.contains_key(owner)) {
+                // The row of who moved says where that is: it follows with all that it says.
+                if !table.is_system()
+                    && owner.is_some_and(|(owner, _)| self.moved.contains_key(owner))
+                {
                     movers.push(confirmed);
                 }
             }
@@ -139,7 +142,7 @@ impl Following {
 }
 
 /// Who writes what the server does at this place of the log: nobody else, and nowhere else.
-fn only_here(epoch: LogEpoch, sequence: Sequence) -> ActorId {
+pub(super) fn only_here(epoch: LogEpoch, sequence: Sequence) -> ActorId {
     let incarnation = epoch.0 ^ sequence.0.rotate_left(32);
     ActorId { device: DeviceNumber::SERVER, incarnation }
 }
@@ -180,6 +183,6 @@ pub(super) fn append(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
-fn damaged(error: CrdtError) -> StoreError {
+pub(super) fn damaged(error: CrdtError) -> StoreError {
     StoreError::Damaged(error.to_string())
 }

@@ -10,11 +10,13 @@ mod floor;
 mod following;
 mod generation;
 mod ingress;
+mod lapse;
 mod past;
 mod purged;
 mod reading;
 mod retention;
 mod rules;
+mod system_rows;
 mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};

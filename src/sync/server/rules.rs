@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::following::Following;
+use super::system_rows::Keeping;
 use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, Refusal};
 use crate::gate::Roster;
@@ -150,7 +151,7 @@ impl ServerMachine {
             let held = store.rules()?;
             let (policy, organization) =
                 (machine.rules.roster.policy(), machine.rules.roster.organization());
-            let mut operations = Vec::new();
+            let mut operations = machine.ended_standings(store, held.as_ref())?;
             if held.as_ref().is_none_or(|(held, _)| held != policy) {
                 operations.push(Operation::SetPolicy(Box::new(policy.clone())));
             }
@@ -172,7 +173,11 @@ impl ServerMachine {
                 }
             };
             meta.head.0 += entries.len() as u64;
-            operations.extend(entries);
+            let (all, epoch) = (columns_move, meta.policy_epoch);
+            let rows = Keeping { before: &held, all, now, epoch };
+            let rows = rows.entries(machine, store, meta.head, &entries)?;
+            meta.head.0 += rows.len() as u64;
+            operations.extend(entries.into_iter().chain(rows));
             machine.commit(store, meta, operations)
         })?;
         immovable.map_or(Ok(()), Err)

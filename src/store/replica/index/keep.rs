@@ -8,7 +8,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::blocks::{self, Block, BlockKey};
 use super::{All, BLOCK, INDEX, all};
-use crate::model::{ColumnName, RecordId, TableName, Value};
+use crate::model::{RecordId, TableName, Value};
 use crate::query::{Cell, Field, IndexShape, Source};
 use crate::store::replica::changes::{RowChange, RowChanges};
 use crate::store::replica::tables::Place;
@@ -102,13 +102,13 @@ fn differs(change: &RowChange<'_>, fields: &BTreeSet<Field>) -> bool {
 fn looking_up(
     records: &BTreeSet<RecordId>,
     table: &TableName,
-    lookup: &ColumnName,
+    lookup: &Field,
     indexes: &All,
     blocks: &Writing<'_, BlockKey, Block>,
 ) -> Result<BTreeSet<RecordId>, StoreError> {
     let mut found = BTreeSet::new();
     let is_it = |shape: &IndexShape| {
-        let only = BTreeSet::from([Field::Column(lookup.clone())]);
+        let only = BTreeSet::from([lookup.clone()]);
         shape.sources().len() == 1 && shape.table() == Some(table) && shape.fields(0) == only
     };
     let index = indexes.iter().find(|(_, index)| index.is_kept() && is_it(&index.shape));
@@ -168,12 +168,15 @@ enum Lookup {
 }
 
 impl Reached<'_> {
-    fn lookup(&self, column: &ColumnName) -> Lookup {
+    fn lookup(&self, field: &Field) -> Lookup {
         match self {
-            Self::Row(_, row) => match row.columns.get(column) {
-                Some(Value::Lookup(id)) => Lookup::Record(*id),
-                None | Some(Value::Null) => Lookup::Nothing,
-                Some(_) => Lookup::Unknown,
+            Self::Row(..) => match self.cell(field) {
+                Cell::Known(value) => match *value {
+                    Value::Lookup(id) => Lookup::Record(id),
+                    Value::Null => Lookup::Nothing,
+                    _ => Lookup::Unknown,
+                },
+                Cell::Hidden => Lookup::Unknown,
             },
             Self::Nothing => Lookup::Nothing,
             Self::Unknown => Lookup::Unknown,
