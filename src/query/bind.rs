@@ -73,7 +73,8 @@ impl Query {
         if let Some(name) = parameters.keys().find(|name| !binder.used.contains(name.as_str())) {
             return Err(BindError::Unknown(name.clone()));
         }
-        let Self { table, sources, order, shown, .. } = self.clone();
+        let (table, sources) = (self.table.clone(), self.sources.clone());
+        let (order, shown) = (self.order.clone(), self.shown.clone());
         Ok(BoundQuery { table, sources, filter, order, shown })
     }
 }

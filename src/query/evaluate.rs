@@ -58,6 +58,7 @@ pub struct BoundQuery {
     pub(super) sources: Vec<Source>,
     pub(super) filter: Option<Bound>,
     pub(super) order: Vec<OrderColumn>,
+    /// What is shown of the rows, beside the rows themselves.
     pub(super) shown: Vec<Reference>,
 }
 

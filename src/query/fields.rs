@@ -6,8 +6,7 @@ use super::evaluate::Bound;
 use super::{BoundQuery, Field, Reference};
 
 impl BoundQuery {
-    /// What filter, order and lookups ask of the rows of a source, and a view that shows what is looked
-    /// up; see [`super::Query::sources`].
+    /// What filter, order and lookups ask of the rows of a source, and a view shows of looked-up ones; see [`super::Query::sources`].
     #[must_use]
     pub fn fields(&self, source: usize) -> BTreeSet<Field> {
         let mut fields = BTreeSet::new();
@@ -22,7 +21,10 @@ impl BoundQuery {
         for by in &self.order {
             add(&by.column);
         }
-        self.shown.iter().for_each(&mut add);
+        // The rows themselves are read whole where they are shown.
+        for column in self.shown.iter().filter(|column| column.source > 0) {
+            add(column);
+        }
         let lookups = self.sources.iter().filter_map(|it| it.from.as_ref());
         let own = lookups.filter(|(from, _)| *from == source);
         fields.extend(own.map(|(_, field)| field.clone()));

@@ -39,7 +39,12 @@ impl IndexShape {
             Some(IndexColumn { source, field, column_type })
         });
         let columns = columns.collect::<Option<_>>()?;
-        Some(Self { sources: resolver.into_sources(), columns })
+        let sources = resolver.into_sources();
+        // Whose row an owner is, is not followed.
+        let is_followed = |it: &Source| {
+            it.from.as_ref().is_none_or(|(_, field)| matches!(field, Field::Column(_)))
+        };
+        sources.iter().all(is_followed).then_some(Self { sources, columns })
     }
 
     /// The indexes that tell which rows look up a record: this one follows changes of looked-up
@@ -47,8 +52,7 @@ impl IndexShape {
     pub fn followed_by(&self) -> impl Iterator<Item = Self> {
         let lookups = self.sources.iter().filter_map(|it| it.from.as_ref());
         lookups.filter_map(|(from, field)| {
-            let table = self.sources.get(*from)?.table.clone();
-            let field = field.clone();
+            let (table, field) = (self.sources.get(*from)?.table.clone(), field.clone());
             let column = IndexColumn { source: 0, field, column_type: ColumnType::Lookup };
             Some(Self { sources: vec![Source { table, from: None }], columns: vec![column] })
         })

@@ -26,30 +26,7 @@ pub enum Field {
     Column(ColumnName),
 }
 
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 impl Field {
-    /// As a filter names it.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Id => "id",
-            Self::Owner => "owner",
-            Self::BusinessUnit => "business_unit",
-            Self::Column(column) => column.as_str(),
-        }
-    }
-
-    /// What a record with these values holds in it, where it is a column.
-    pub(crate) fn of_columns<'r>(&self, columns: &'r Columns) -> Option<&'r Value> {
-        let Self::Column(column) = self else { return None };
-        Some(columns.get(column).unwrap_or(&Value::Null))
-    }
-
     /// What a record with this header and these values holds in it.
     #[must_use]
     pub fn of<'r>(&self, id: RecordId, header: &Header, columns: &'r Columns) -> Cell<'r> {
@@ -63,6 +40,17 @@ impl Field {
             }
             Self::Column(column) => Cow::Borrowed(columns.get(column).unwrap_or(&Value::Null)),
         })
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id => f.write_str("id"),
+            Self::Owner => f.write_str("owner"),
+            Self::BusinessUnit => f.write_str("business_unit"),
+            Self::Column(column) => column.fmt(f),
+        }
     }
 }
 
@@ -109,7 +97,7 @@ impl fmt::Display for Source {
 
 /// A column of a source with the lookups before it, as a filter names it.
 pub(super) fn path(sources: &[Source], source: usize, field: &Field) -> String {
-    let mut path = field.name().to_owned();
+    let mut path = field.to_string();
     let mut source = source;
     while let Some(Source { from: Some((from, lookup)), .. }) = sources.get(source) {
         path = format!("{lookup}.{path}");

@@ -118,7 +118,7 @@ pub struct Query {
     pub(super) sources: Vec<Source>,
     pub(super) filter: Option<Condition>,
     pub(super) order: Vec<OrderColumn>,
-    /// What is shown of rows, where it is a view.
+    /// What is shown of the rows, beside the rows themselves.
     pub(super) shown: Vec<Reference>,
 }
 

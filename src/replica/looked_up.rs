@@ -1,6 +1,7 @@
 //! Rows as queries read them: with those that they look up.
 
 use std::borrow::Cow;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -14,19 +15,20 @@ use crate::sync::StoreError;
 
 /// The looked-up rows of one query, each read once as long as they are not too many.
 pub(super) struct LookedUp<'a> {
+    snapshot: &'a ReplicaSnapshot,
     sight: &'a Sight,
     query: &'a BoundQuery,
-    /// One for each source.
-    finders: Vec<Finder>,
+    /// By source, and whether of teams.
+    finders: BTreeMap<(usize, bool), Finder>,
     /// By source and id; `None`: there is none on this device.
     kept: BTreeMap<(usize, RecordId), Option<Rc<Row>>>,
 }
 
+/// Finds rows of a table, as far as the query asks for them.
 struct Finder {
+    table: TableName,
     rows: RowFinder,
     reader: RowReader,
-    /// Where an owner is looked up, who may be a team.
-    team: Option<(RowFinder, RowReader)>,
 }
 
 /// What a query asks of the rows of a source, and what says which of it is hidden.
@@ -49,26 +51,14 @@ pub(super) fn wanted(
 
 impl<'a> LookedUp<'a> {
     pub(super) fn new(
-        snapshot: &ReplicaSnapshot,
+        snapshot: &'a ReplicaSnapshot,
         sight: &'a Sight,
         query: &'a BoundQuery,
-    ) -> Result<Self, StoreError> {
-        let finder = |(source, it): (usize, &Source)| {
-            let of = |table: &TableName| {
-                let reader = RowReader::of(wanted(query, source, table, sight));
-                Ok::<_, StoreError>((snapshot.row_finder(table)?, reader))
-            };
-            let is_owner = matches!(it.from, Some((_, Field::Owner)));
-            let team = is_owner.then(|| of(&SystemTable::Team.name())).transpose()?;
-            let (rows, reader) = of(&it.table)?;
-            Ok(Finder { rows, reader, team })
-        };
-        let finders = query.sources().iter().enumerate().map(finder);
-        let finders = finders.collect::<Result<_, StoreError>>()?;
-        Ok(Self { sight, query, finders, kept: BTreeMap::new() })
+    ) -> Self {
+        Self { snapshot, sight, query, finders: BTreeMap::new(), kept: BTreeMap::new() }
     }
 
-    /// `is_team`: it is a row of a team, and not of the source's table.
+    /// A row of a source; of one that is an owner's maybe a team.
     fn find(
         &mut self,
         source: usize,
@@ -81,18 +71,18 @@ impl<'a> LookedUp<'a> {
         if self.kept.len() >= LOOKED_UP_KEPT_MAX {
             self.kept.clear();
         }
-        let (Some(finder), Some(it)) =
-            (self.finders.get_mut(source), self.query.sources().get(source))
-        else {
-            return Ok(None);
+        let finder = match self.finders.entry((source, is_team)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let Some(it) = self.query.sources().get(source) else { return Ok(None) };
+                let table = if is_team { SystemTable::Team.name() } else { it.table.clone() };
+                let reader = RowReader::of(wanted(self.query, source, &table, self.sight));
+                let rows = self.snapshot.row_finder(&table)?;
+                new.insert(Finder { table, rows, reader })
+            }
         };
-        let stored = match &mut finder.team {
-            Some((rows, reader)) if is_team => rows.find(id, reader)?,
-            _ => finder.rows.find(id, &mut finder.reader)?,
-        };
-        let team = is_team.then(|| SystemTable::Team.name());
-        let table = team.as_ref().unwrap_or(&it.table);
-        let row = stored.map(|stored| Rc::new(Row::new(id, stored, table, self.sight)));
+        let stored = finder.rows.find(id, &mut finder.reader)?;
+        let row = stored.map(|stored| Rc::new(Row::new(id, stored, &finder.table, self.sight)));
         self.kept.insert((source, id), row.clone());
         Ok(row)
     }

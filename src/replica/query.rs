@@ -149,15 +149,17 @@ impl RowQuery {
 
     /// What a run finds, within limit and bookmark.
     pub(super) fn found(&self, run: &mut Run<'_>) -> Result<Found<Row>, QueryError> {
+        let bound = run.query;
         if let Some(after) = &self.after {
-            run.query().accept(after)?;
+            bound.accept(after)?;
         }
         let limit = self.limit.unwrap_or(usize::MAX);
         if limit == 0 {
             return Ok(Found { rows: Vec::new(), next: None });
         }
-        let (rows, last) = run.read(self.after.as_ref().map(Bookmark::key), limit)?;
-        Ok(Found { rows, next: last.map(|key| run.query().bookmark(key)) })
+        let after = self.after.as_ref().map(Bookmark::key);
+        let (rows, last) = run.read(after, limit)?;
+        Ok(Found { rows, next: last.map(|key| bound.bookmark(key)) })
     }
 
     /// How many rows the filter is true for, whatever limit and bookmark say.

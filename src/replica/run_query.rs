@@ -19,7 +19,7 @@ const FEW: u64 = 1_000;
 
 /// A query that was checked, with the state of the file that it reads.
 pub(super) struct Run<'a> {
-    query: &'a BoundQuery,
+    pub(super) query: &'a BoundQuery,
     snapshot: &'a ReplicaSnapshot,
     indexes: Vec<(u32, IndexShape)>,
     reading: Reading<'a>,
@@ -78,22 +78,12 @@ impl<'a> Run<'a> {
         let reading = Reading {
             query,
             sight,
-            looked_up: LookedUp::new(snapshot, sight, query)?,
+            looked_up: LookedUp::new(snapshot, sight, query),
             finder: snapshot.row_finder(table)?,
             glance: RowReader::of(wanted(query, 0, table, sight)),
             whole: RowReader::default(),
         };
         Ok(Self { query, snapshot, indexes, reading })
-    }
-
-    /// What is carried out.
-    pub(super) fn query(&self) -> &'a BoundQuery {
-        self.query
-    }
-
-    /// A row with what it looks up.
-    pub(super) fn joined<'r>(&'r mut self, row: &'r Row) -> JoinedRow<'r, 'a> {
-        JoinedRow { row, looked_up: &mut self.reading.looked_up }
     }
 
     /// How rows will be found.
@@ -129,6 +119,11 @@ impl<'a> Run<'a> {
                 Ok((found.into_iter().map(|(_, row)| row).collect(), last))
             }
         }
+    }
+
+    /// A row with what it looks up.
+    pub(super) fn joined<'r>(&'r mut self, row: &'r Row) -> JoinedRow<'r, 'a> {
+        JoinedRow { row, looked_up: &mut self.reading.looked_up }
     }
 
     /// How many rows the filter is true for.

@@ -136,7 +136,7 @@ pub(super) fn key<'r>(
     let mut reached = vec![Reached::Row(place.1, own)];
     for Source { table, from } in shape.sources().iter().skip(1) {
         let looked_up =
-            from.as_ref().and_then(|(from, field)| Some(reached.get(*from)?.lookup(field)));
+            from.as_ref().and_then(|(from, column)| Some(reached.get(*from)?.lookup(column)));
         reached.push(match looked_up {
             Some(Lookup::Record(id)) => {
                 let found = row(&(table.clone(), id))?;
@@ -170,11 +170,13 @@ enum Lookup {
 impl Reached<'_> {
     fn lookup(&self, field: &Field) -> Lookup {
         match self {
-            // No index leads through owners.
-            Self::Row(_, row) => match field.of_columns(&row.columns) {
-                Some(Value::Lookup(id)) => Lookup::Record(*id),
-                Some(Value::Null) => Lookup::Nothing,
-                Some(_) | None => Lookup::Unknown,
+            Self::Row(..) => match self.cell(field) {
+                Cell::Known(value) => match *value {
+                    Value::Lookup(id) => Lookup::Record(id),
+                    Value::Null => Lookup::Nothing,
+                    _ => Lookup::Unknown,
+                },
+                Cell::Hidden => Lookup::Unknown,
             },
             Self::Nothing => Lookup::Nothing,
             Self::Unknown => Lookup::Unknown,
