@@ -265,7 +265,14 @@ mod tests {
         let id: super::super::TableName = "territory".parse().unwrap();
         let key = vec![number.id.clone()];
         let ownership = Ownership::OrganizationOwned;
-        let table = Table { id: id.clone(), ownership, columns: vec![number], open: false, key };
+        let table = Table {
+            id: id.clone(),
+            ownership,
+            columns: vec![number],
+            open: false,
+            key,
+            indexes: Vec::new(),
+        };
         Schema { tables: [(id, table)].into(), ..Schema::default() }
     }
 

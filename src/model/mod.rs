@@ -8,6 +8,7 @@ mod difference;
 mod edit_kind;
 mod flat;
 mod id;
+mod index;
 mod json;
 pub mod name;
 mod op;
@@ -37,6 +38,7 @@ pub use flat::Flat;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
+pub use index::{ColumnPath, Index};
 pub use json::{Json, JsonError, json_path};
 pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError, PositionId,
@@ -59,6 +61,7 @@ pub use system_table::{SYSTEM_KEY, SystemTable};
 pub use table_facts::TableFacts;
 pub use text::Text;
 pub use time::{TimeRangeError, Timestamp};
+pub(crate) use value::Skipped;
 pub use value::{ColumnType, Date, Value};
 pub use verdict::{Denial, Rule, Verdict};
 pub use view::View;

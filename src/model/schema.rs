@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ColumnEdit, ColumnName, ColumnType, Columns, GroupName, MisfitOpError, Op, Section, TableName,
-    Value, View, ViewName,
+    ColumnEdit, ColumnName, ColumnType, Columns, GroupName, Index, MisfitOpError, Op, Section,
+    TableName, Value, View, ViewName,
 };
 
 /// Whether records of a table belong to someone.
@@ -160,6 +160,8 @@ pub struct Table {
     /// The columns whose values make a record's id, so that importing again updates; empty: ids
     /// are random or given.
     pub key: Vec<ColumnName>,
+    /// By which columns devices find its rows without going through all of them.
+    pub indexes: Vec<Index>,
 }
 
 impl Table {

@@ -94,6 +94,7 @@ impl SystemTable {
             columns,
             open: false,
             key: vec![ColumnName::known(SYSTEM_KEY)],
+            indexes: Vec::new(),
         }
     }
 }

@@ -11,12 +11,13 @@ use super::check::RESERVED_COLUMNS;
 use super::document::{Format, Tree, parse};
 use super::policy_document::read_ownership;
 use super::reader::{Declared, Field, Object, Read, mistake};
+use super::schema_indexes::read_indexes;
 use super::view_document::read_views;
 use super::{DocumentError, Fault, Noun};
 
 const COLUMN_KEYS: [&str; 7] = ["id", "type", "required", "secured", "group", "choices", "table"];
 
-const TABLE_KEYS: [&str; 5] = ["id", "ownership", "open", "key", "columns"];
+const TABLE_KEYS: [&str; 6] = ["id", "ownership", "open", "key", "indexes", "columns"];
 
 const TYPES: [(&str, ColumnType); 15] = [
     ("text", ColumnType::Text),
@@ -68,7 +69,7 @@ pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, 
             columns.push(open_column(object)?);
         }
         let key = read_key(&id, object, &columns)?;
-        tables.insert(id.clone(), Table { id, ownership, columns, open, key });
+        tables.insert(id.clone(), Table { id, ownership, columns, open, key, indexes: Vec::new() });
     }
     for object in document.objects("system_table", &["id", "secured"])? {
         let table = read_system_table(object, &mut declared)?;
@@ -80,6 +81,14 @@ pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, 
         return Err(other(field, Noun::Table, "", over(tables.len(), "tables", TABLES_MAX)));
     }
     check_lookups(document, &tables)?;
+    for object in document.objects("table", &TABLE_KEYS)? {
+        let id: TableName = object.name("id")?;
+        let Some(table) = tables.get(&id) else { continue };
+        let indexes = read_indexes(table, object, &tables)?;
+        if let Some(table) = tables.get_mut(&id) {
+            table.indexes = indexes;
+        }
+    }
     let views = BTreeMap::new();
     let schema = Schema { tables, views };
     read_views(document, &mut declared, schema)

@@ -73,9 +73,9 @@ impl Query {
         if let Some(name) = parameters.keys().find(|name| !binder.used.contains(name.as_str())) {
             return Err(BindError::Unknown(name.clone()));
         }
-        let (table, sources, order) =
-            (self.table.clone(), self.sources.clone(), self.order.clone());
-        Ok(BoundQuery { table, sources, filter, order })
+        let (table, sources) = (self.table.clone(), self.sources.clone());
+        let (order, shown) = (self.order.clone(), self.shown.clone());
+        Ok(BoundQuery { table, sources, filter, order, shown })
     }
 }
 

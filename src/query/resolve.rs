@@ -1,14 +1,20 @@
 //! Columns by their names, also those of looked-up records: which row they are of, and what they hold.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::FilterFault;
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, FilterFault};
 use crate::limits::FILTER_LOOKUPS_MAX;
-use crate::model::{Column, ColumnName, ColumnType, Schema, SystemTable, Table, TableName};
+use crate::model::{
+    Column, ColumnName, ColumnType, Columns, Header, RecordId, Schema, SystemTable, Table,
+    TableName, Value,
+};
 
 /// What of a row is meant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Field {
     /// The record's id.
     Id,
@@ -18,6 +24,23 @@ pub enum Field {
     BusinessUnit,
     /// A column of the schema.
     Column(ColumnName),
+}
+
+impl Field {
+    /// What a record with this header and these values holds in it.
+    #[must_use]
+    pub fn of<'r>(&self, id: RecordId, header: &Header, columns: &'r Columns) -> Cell<'r> {
+        let text = |text: String| Value::Text(text.into());
+        let owner = header.owner.as_ref();
+        Cell::Known(match self {
+            Self::Id => Cow::Owned(Value::Lookup(id)),
+            Self::Owner => Cow::Owned(owner.map_or(Value::Null, |(it, _)| text(it.to_string()))),
+            Self::BusinessUnit => {
+                Cow::Owned(owner.map_or(Value::Null, |(_, unit)| text(unit.to_string())))
+            }
+            Self::Column(column) => Cow::Borrowed(columns.get(column).unwrap_or(&Value::Null)),
+        })
+    }
 }
 
 impl fmt::Display for Field {
@@ -54,7 +77,7 @@ impl Reference {
 }
 
 /// A row that a query reads: the table's own, or one that is looked up from another source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Source {
     /// Its table.
     pub table: TableName,
@@ -70,6 +93,17 @@ impl fmt::Display for Source {
             None => write!(f, "`{}`", self.table),
         }
     }
+}
+
+/// A column of a source with the lookups before it, as a filter names it.
+pub(super) fn path(sources: &[Source], source: usize, field: &Field) -> String {
+    let mut path = field.to_string();
+    let mut source = source;
+    while let Some(Source { from: Some((from, lookup)), .. }) = sources.get(source) {
+        path = format!("{lookup}.{path}");
+        source = *from;
+    }
+    path
 }
 
 /// Finds columns, and notes which rows they are of.

@@ -118,6 +118,8 @@ pub struct Query {
     pub(super) sources: Vec<Source>,
     pub(super) filter: Option<Condition>,
     pub(super) order: Vec<OrderColumn>,
+    /// What is shown of the rows, beside the rows themselves.
+    pub(super) shown: Vec<Reference>,
 }
 
 impl Query {
@@ -137,7 +139,7 @@ impl Query {
         let order = checker.order(order)?;
         let sources = checker.into_sources();
         let (schema, table) = (Arc::clone(schema), table.id.clone());
-        Ok(Self { schema, table, sources, filter, order })
+        Ok(Self { schema, table, sources, filter, order, shown: Vec::new() })
     }
 
     /// Reads an order such as `due desc, customer.name` into the columns that [`Self::new`] takes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::check::{Checker, order_columns};
 use super::row::{Cell, Row};
-use super::{Direction, FilterError, Query, Reference};
+use super::{Direction, FilterError, Query};
 use crate::limits::VIEW_COLUMNS_MAX;
 use crate::model::{Schema, Secured, TableName, Value, View};
 
@@ -74,7 +74,6 @@ impl ViewError {
 pub struct CheckedView {
     query: Query,
     columns: Arc<[String]>,
-    shown: Vec<Reference>,
 }
 
 impl CheckedView {
@@ -131,8 +130,9 @@ impl CheckedView {
             sources: checker.into_sources(),
             filter,
             order,
+            shown,
         };
-        Ok(Self { query, columns: columns.into(), shown })
+        Ok(Self { query, columns: columns.into() })
     }
 
     /// Which rows it shows, and in which order.
@@ -158,6 +158,6 @@ impl CheckedView {
                 Cell::Hidden => Secured::Hidden,
             })
         };
-        self.shown.iter().map(value).collect()
+        self.query.shown.iter().map(value).collect()
     }
 }

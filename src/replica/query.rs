@@ -1,21 +1,18 @@
 //! Queries of the rows on this device: filter, order, limit, going on where the last one ended, count.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::looked_up::{JoinedRow, LookedUp};
+use super::run_query::Run;
 use super::sight::Sight;
 use super::{Replica, Row, TableError, TypedTable, ViewError};
 use crate::model::{RecordId, TableName, Timestamp};
 use crate::query::{
-    Access, BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters,
-    Plan, Query, SortKey,
+    BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters, Plan, Query,
 };
-use crate::store::ReplicaSnapshot;
 use crate::sync::StoreError;
 
 /// Why a query gave no rows.
@@ -90,14 +87,6 @@ impl Replica {
     }
 }
 
-/// A query that was checked, with the state of the file that it reads.
-pub(super) struct Run<'a> {
-    bound: &'a BoundQuery,
-    snapshot: &'a ReplicaSnapshot,
-    sight: &'a Sight,
-    pub(super) looked_up: LookedUp<'a>,
-}
-
 impl RowQuery {
     /// Only rows for which this is true, such as `status = 'open' and due < $when`. It replaces the
     /// filter before. `docs/queries.md` has the language.
@@ -155,12 +144,12 @@ impl RowQuery {
         let sight = self.replica.shared.sight();
         let bound = self.bound(&sight)?;
         let snapshot = self.replica.shared.reader.snapshot()?;
-        self.found(&mut Run::new(&bound, &snapshot, &sight))
+        self.found(&mut Run::new(&bound, &snapshot, &sight)?)
     }
 
     /// What a run finds, within limit and bookmark.
     pub(super) fn found(&self, run: &mut Run<'_>) -> Result<Found<Row>, QueryError> {
-        let bound = run.bound;
+        let bound = run.query;
         if let Some(after) = &self.after {
             bound.accept(after)?;
         }
@@ -169,13 +158,8 @@ impl RowQuery {
             return Ok(Found { rows: Vec::new(), next: None });
         }
         let after = self.after.as_ref().map(Bookmark::key);
-        let mut found =
-            if bound.is_by_id() { run.by_id(after, limit)? } else { run.by_order(after, limit)? };
-        // One more than asked for says that there are more.
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|(key, _)| bound.bookmark(key.clone()));
-        Ok(Found { rows: found.into_iter().map(|(_, row)| row).collect(), next })
+        let (rows, last) = run.read(after, limit)?;
+        Ok(Found { rows, next: last.map(|key| bound.bookmark(key)) })
     }
 
     /// How many rows the filter is true for, whatever limit and bookmark say.
@@ -186,7 +170,7 @@ impl RowQuery {
         let sight = self.replica.shared.sight();
         let bound = self.bound(&sight)?;
         let snapshot = self.replica.shared.reader.snapshot()?;
-        Ok(Run::new(&bound, &snapshot, &sight).count()?)
+        Ok(Run::new(&bound, &snapshot, &sight)?.count()?)
     }
 
     /// How the rows would be found.
@@ -194,13 +178,14 @@ impl RowQuery {
     /// # Errors
     /// As [`Self::rows`].
     pub fn plan(&self) -> Result<Plan, QueryError> {
-        let bound = self.bound(&self.replica.shared.sight())?;
-        self.planned(&bound)
+        let sight = self.replica.shared.sight();
+        let bound = self.bound(&sight)?;
+        self.planned(&bound, &sight)
     }
 
-    pub(super) fn planned(&self, bound: &BoundQuery) -> Result<Plan, QueryError> {
-        let rows = self.replica.shared.reader.snapshot()?.row_count(bound.table())?;
-        Ok(bound.plan(rows, self.limit))
+    pub(super) fn planned(&self, bound: &BoundQuery, sight: &Sight) -> Result<Plan, QueryError> {
+        let snapshot = self.replica.shared.reader.snapshot()?;
+        Ok(Run::new(bound, &snapshot, sight)?.plan(self.limit)?)
     }
 
     fn bound(&self, sight: &Sight) -> Result<BoundQuery, QueryError> {
@@ -231,114 +216,6 @@ impl RowQuery {
         }
         let now = self.now.unwrap_or_else(|| self.replica.shared.outside.now());
         Ok(query.bind(&parameters, &sight.environment(now))?)
-    }
-}
-
-impl<'a> Run<'a> {
-    pub(super) fn new(
-        bound: &'a BoundQuery,
-        snapshot: &'a ReplicaSnapshot,
-        sight: &'a Sight,
-    ) -> Self {
-        let looked_up = LookedUp::new(snapshot, sight, bound.sources());
-        Self { bound, snapshot, sight, looked_up }
-    }
-
-    /// How many rows there are.
-    pub(super) fn count(&mut self) -> Result<u64, StoreError> {
-        if !self.bound.is_filtered() {
-            return self.snapshot.row_count(self.bound.table());
-        }
-        let mut rows = 0;
-        self.each(None, |_, _| {
-            rows += 1;
-            Ok(true)
-        })?;
-        Ok(rows)
-    }
-
-    /// Up to `limit` rows in the order of their ids, and one more.
-    fn by_id(
-        &mut self,
-        after: Option<&SortKey>,
-        limit: usize,
-    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
-        let mut found = Vec::new();
-        let bound = self.bound;
-        self.each(after.map(SortKey::id), |row, looked_up| {
-            let key = bound.sort_key(row.id, &mut JoinedRow { row: &row, looked_up })?;
-            found.push((key, row));
-            Ok(found.len() <= limit)
-        })?;
-        Ok(found)
-    }
-
-    /// The first `limit` rows in the query's order, and one more. No more than twice as many are held
-    /// at a time.
-    fn by_order(
-        &mut self,
-        after: Option<&SortKey>,
-        limit: usize,
-    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
-        let wanted = limit.saturating_add(1);
-        let bound = self.bound;
-        let mut found: Vec<(SortKey, Row)> = Vec::new();
-        let keep_first = |found: &mut Vec<(SortKey, Row)>| {
-            found.sort_unstable_by(|(a, _), (b, _)| bound.compare(a, b));
-            found.truncate(wanted);
-        };
-        self.each(None, |row, looked_up| {
-            let key = bound.sort_key(row.id, &mut JoinedRow { row: &row, looked_up })?;
-            let is_behind = |after: &SortKey| bound.compare(&key, after) == Ordering::Greater;
-            if after.is_none_or(is_behind) {
-                found.push((key, row));
-            }
-            if found.len() >= wanted.saturating_mul(2) {
-                keep_first(&mut found);
-            }
-            Ok(true)
-        })?;
-        keep_first(&mut found);
-        Ok(found)
-    }
-
-    /// Visits the rows that the filter is true for, in the order of their ids from behind `after` on,
-    /// as long as `visit` wants more.
-    fn each(
-        &mut self,
-        after: Option<RecordId>,
-        mut visit: impl FnMut(Row, &mut LookedUp<'_>) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        let Self { bound, snapshot, sight, looked_up } = self;
-        let table = bound.table();
-        let mut look = |id, stored| -> Result<bool, StoreError> {
-            let row = Row::new(id, stored, table, sight);
-            let mut joined = JoinedRow { row: &row, looked_up: &mut *looked_up };
-            if bound.test(&mut joined)? == Some(true) {
-                visit(row, &mut *looked_up)
-            } else {
-                Ok(true)
-            }
-        };
-        match bound.access() {
-            Access::Table => {
-                for entry in snapshot.rows(table, after)? {
-                    let (id, stored) = entry?;
-                    if !look(id, stored)? {
-                        break;
-                    }
-                }
-            }
-            Access::Ids(ids) => {
-                for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
-                    let Some(stored) = snapshot.row(table, id)? else { continue };
-                    if !look(id, stored)? {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::codec::Digest;
 use crate::gate::{RecordFacts, Standing, can_read_column};
 use crate::model::secured::SECURED;
 use crate::model::{ColumnName, Header, Schema, TableName, Timestamp};
-use crate::query::Environment;
+use crate::query::{self, Environment, IndexShape};
 use crate::sync::replica::ReplicaMachine;
 
 /// What the newest grant says of reading, apart from the machine: who reads does not wait for it.
@@ -73,6 +73,18 @@ impl Sight {
     /// The secured columns of a table.
     pub(super) fn secured(&self, table: &TableName) -> &[ColumnName] {
         self.secured.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether something that an index holds may be hidden from the user.
+    pub(super) fn may_hide(&self, index: &IndexShape) -> bool {
+        index.sources().iter().enumerate().any(|(source, it)| {
+            let secured = self.secured(&it.table);
+            let is_secured = |field: &query::Field| match field {
+                query::Field::Column(column) => secured.contains(column),
+                _ => false,
+            };
+            !secured.is_empty() && index.fields(source).iter().any(is_secured)
+        })
     }
 
     /// Those of them that the user may not read in a record with this header. Before enrolment

@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
 
-use super::looked_up::JoinedRow;
-use super::query::Run;
+use super::run_query::Run;
 use super::shape::fields_of;
 use super::sight::{Field, Sight};
 use super::{Found, QueryError, Replica, RowQuery};
@@ -224,12 +223,11 @@ impl ViewQuery {
         let sight = shared.sight();
         let (view, bound) = self.bound(&sight)?;
         let snapshot = shared.reader.snapshot()?;
-        let mut run = Run::new(&bound, &snapshot, &sight);
+        let mut run = Run::new(&bound, &snapshot, &sight)?;
         let Found { rows: found, next } = self.query.found(&mut run)?;
         let mut rows = Vec::with_capacity(found.len());
         for row in found {
-            let looked_up = &mut run.looked_up;
-            let values = view.values(&mut JoinedRow { row: &row, looked_up })?;
+            let values = view.values(&mut run.joined(&row))?;
             let columns = Arc::clone(view.columns());
             rows.push(ViewRow { id: row.id, pending: row.pending, columns, values });
         }
@@ -266,7 +264,7 @@ impl ViewQuery {
         let sight = shared.sight();
         let (_, bound) = self.bound(&sight)?;
         let snapshot = shared.reader.snapshot()?;
-        Ok(Run::new(&bound, &snapshot, &sight).count()?)
+        Ok(Run::new(&bound, &snapshot, &sight)?.count()?)
     }
 
     /// How the rows would be found.
@@ -274,8 +272,9 @@ impl ViewQuery {
     /// # Errors
     /// As [`Self::rows`].
     pub fn plan(&self) -> Result<Plan, QueryError> {
-        let (_, bound) = self.bound(&self.query.replica.shared.sight())?;
-        self.query.planned(&bound)
+        let sight = self.query.replica.shared.sight();
+        let (_, bound) = self.bound(&sight)?;
+        self.query.planned(&bound, &sight)
     }
 
     /// The table whose rows it shows.

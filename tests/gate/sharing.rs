@@ -46,6 +46,7 @@ fn declare(facts: &TableFacts) -> Table {
         columns: secured.chain([column("title", false)]).collect(),
         open: false,
         key: Vec::new(),
+        indexes: Vec::new(),
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn table() -> Table {
         columns: TYPES.into_iter().map(column).collect(),
         open: false,
         key: Vec::new(),
+        indexes: Vec::new(),
     }
 }
 

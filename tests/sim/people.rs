@@ -62,7 +62,8 @@ pub(crate) fn schema() -> Schema {
     let clerk = Column { lookup: Some(name("user")), ..column("clerk", ColumnType::Lookup) };
     let table = |id, ownership, columns, key: &[&str]| {
         let key = key.iter().map(|id| name(id)).collect();
-        let table = Table { id: name(id), ownership, columns, open: false, key };
+        let table =
+            Table { id: name(id), ownership, columns, open: false, key, indexes: Vec::new() };
         (table.id.clone(), table)
     };
     let sheet = vec![

@@ -194,6 +194,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
         ownership: Ownership::UserOwned,
         columns: (0..columns).map(column).collect(),
         key: Vec::new(),
+        indexes: Vec::new(),
     };
     let tables: BTreeMap<_, _> = tables().into_iter().map(|it| (it.clone(), made(it))).collect();
     Schema { tables, ..Schema::default() }

@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("scope", &["model", "gate", "query"]),
     ("sync", &["model", "policy", "query", "crdt", "gate", "codec", "scope"]),
     // The storage traits that the machines call are declared in `sync`: docs/adr/0008.
-    ("store", &["model", "codec", "gate", "sync"]),
+    ("store", &["model", "query", "codec", "gate", "sync"]),
     ("net", &["model", "codec"]),
     (
         "replica",

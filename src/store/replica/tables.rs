@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use super::index;
 use super::mark::FileMark;
 use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
@@ -59,7 +60,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     QUARANTINE_EDIT.write(tx)?;
     QUARANTINE_RECORD.write(tx)?;
     KEPT.write(tx)?;
-    Ok(())
+    index::make(tx)
 }
 
 /// Where [`META`] says how it stands with a purge.
@@ -115,6 +116,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     QUARANTINE_EDIT.copy(from, to)?;
     QUARANTINE_RECORD.copy(from, to)?;
     KEPT.copy(from, to)?;
+    index::copy(from, to)?;
     set_purge(to, purge(from)?.rewritten())
 }
 
