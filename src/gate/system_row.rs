@@ -30,8 +30,8 @@ pub struct Pen {
     pub at: Timestamp,
 }
 
-fn text(text: impl ToString) -> Value {
-    Value::Text(text.to_string().into())
+fn text(name: &(impl ToString + ?Sized)) -> Value {
+    Value::Text(name.to_string().into())
 }
 
 fn value_of<'a>(columns: &'a Columns, id: &ColumnName) -> &'a Value {

@@ -215,9 +215,8 @@ impl<'a> Binder<'a> {
         let Environment { user, teams, business_unit, business_units, reports, .. } =
             self.environment;
         let looks_up = column.column.lookup.is_some();
-        let text = |text: &str| match looks_up {
-            true => Value::Lookup(person.table().record(text)),
-            false => Value::Text(text.into()),
+        let text = |id: &str| {
+            if looks_up { Value::Lookup(person.table().record(id)) } else { Value::Text(id.into()) }
         };
         let principal = |it: Principal| Value::Text(it.to_string().into());
         let is_owner = column.field == Field::Owner;

@@ -1,9 +1,11 @@
 //! System tables: users, teams and business units as rows, which the server keeps.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tidegate::gate::Roster;
 use tidegate::model::{
     Columns, Depth, DisplayName, Organization, Policy, RecordId, Right, Rule, SystemTable,
     TeamKind, Value,
@@ -308,6 +310,11 @@ async fn rows_follow_the_organization_in_the_step_that_changes_it() {
     assert_eq!(change(&office, |_, _| {}).await, 3);
     sync(&[&boss]).await;
     assert_eq!(users(&boss), ["Ann Arbor", "Ben Bolt", "boss"]);
+    assert!(boss.verify().unwrap().is_sound());
+    let Office { home, server, dir: _dir } = office;
+    server.stop().await;
+    let found = tidegate::replica::verify(home.data_file(), &mut |_, _| {}).unwrap();
+    assert!(found.is_sound(), "{found:?}");
 }
 
 #[tokio::test]
@@ -327,7 +334,7 @@ async fn nobody_but_the_server_writes_people() {
         denied(boss.assign(&user, own, "user:ann".parse().unwrap()).await),
         Rule::SystemTable
     );
-    let row = Columns::from_iter(name().into_iter().chain([("key".parse().unwrap(), text("zoe"))]));
+    let row = columns([("name", text("Zoe")), ("key", text("zoe"))]);
     let made = boss.insert(&user, row).await.map(|(_, receipt)| receipt);
     assert_eq!(denied(made), Rule::SystemTable);
     // Nor does anyone take the place of who will come.
@@ -424,8 +431,17 @@ async fn a_schema_gets_system_tables_while_the_server_runs() {
     assert_eq!(people[0].manager, Some(SystemTable::User.record("boss")));
     // Away for a while, and back: what changed meanwhile is made up for.
     office.server.set_rules(rules(&bare)).await.unwrap();
-    let head = change(&office, |_, people| drop(people.users.remove("ben"))).await;
-    assert_eq!(head, 0);
+    boss.sync().await.unwrap();
+    assert!(boss.table::<Person>("user").is_err());
+    assert_eq!(change(&office, |_, people| drop(people.users.remove("ben"))).await, 0);
+    let now = rules(SCHEMA);
+    let mut people = now.roster().organization().clone();
+    people.users.remove("ben");
+    people.users.get_mut("ann").unwrap().name = Some("Ann Brown".parse().unwrap());
+    let roster = Roster::new(Arc::new(now.roster().policy().clone()), Arc::new(people));
+    office.server.set_rules(Rules::new(now.schema().clone(), roster).unwrap()).await.unwrap();
+    boss.sync().await.unwrap();
+    assert_eq!(users(&boss), ["Ann Brown", "boss"]);
 }
 
 /// What a device shows before it is enrolled: nobody, and no row can be made.

@@ -22,9 +22,20 @@ fn failed(outcome: Outcome) -> (i32, String) {
 #[test]
 fn people_are_hired_moved_and_let_go_while_the_server_runs() {
     let (world, mut server) = begin();
-    let hire = ["admin", "user", "add", "cora", "--business-unit", "root", "--role", "technician"];
+    let hire = [
+        "admin",
+        "user",
+        "add",
+        "cora",
+        "--name",
+        "Cora Cay",
+        "--business-unit",
+        "root",
+        "--role",
+        "technician",
+    ];
     let text = world.device("office", &hire).done();
-    assert!(text.contains("+ user cora in root, roles technician"), "{text}");
+    assert!(text.contains("+ user cora `Cora Cay` in root, roles technician"), "{text}");
     world.enroll("acme", "cora", "cora");
     let note = |user: &str| {
         let made = world.run(&["enroll-code", "--dir", "acme", "--user", user]);
@@ -108,14 +119,17 @@ fn people_are_imported_from_a_file_after_a_look() {
     let (world, _server) = begin();
     world.write(
         "users.csv",
-        "login,business_unit,manager,roles\nadmin,root,,system_administrator\n\
-         dora,root,admin,technician\n",
+        "login,name,business_unit,manager,roles\nadmin,,root,,system_administrator\n\
+         dora,Dora Day,root,admin,technician\n",
     );
     let import = |more: &[&str]| {
         world.device("office", &[&["admin", "org", "import", "users.csv"], more].concat())
     };
     let text = import(&["--dry-run"]).done();
-    assert!(text.contains("+ user dora in root, roles technician, manager admin"), "{text}");
+    assert!(
+        text.contains("+ user dora `Dora Day` in root, roles technician, manager admin"),
+        "{text}"
+    );
     assert!(text.contains("~ user alice") && text.contains("disabled"), "{text}");
     assert!(text.contains("nothing was changed"), "{text}");
     import(&[]).done();

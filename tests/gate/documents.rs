@@ -91,6 +91,26 @@ fn the_example_of_the_specification_is_read() {
 }
 
 #[test]
+fn users_teams_and_units_may_be_called_something() {
+    let mut named = POLICY.to_owned();
+    for (id, name) in [("root", "Acme"), ("bob", "Bob Brown"), ("friends", "The friends")] {
+        let key = format!("id = \"{id}\"");
+        named = named.replacen(&key, &format!("{key}\nname = \"{name}\""), 1);
+    }
+    let people = read_policy(&named, "policy.toml", None, None).unwrap().organization.unwrap();
+    let called = [
+        people.business_units["root"].name.as_ref(),
+        people.users["bob"].name.as_ref(),
+        people.teams["friends"].name.as_ref(),
+    ];
+    assert_eq!(called.map(|it| it.unwrap().as_str()), ["Acme", "Bob Brown", "The friends"]);
+    assert_eq!(people.users["alice"].name, None);
+    let nameless = named.replacen("\"Bob Brown\"", "\"\"", 1);
+    let error = read_policy(&nameless, "policy.toml", None, None).unwrap_err().to_string();
+    assert!(error.contains("`name`") && error.contains("empty"), "{error}");
+}
+
+#[test]
 fn toml_and_json_of_one_shape_are_one_policy() {
     let tree: toml::Value = toml::from_str(POLICY).unwrap();
     let json = serde_json::to_string(&tree).unwrap();
@@ -323,6 +343,11 @@ columns = [
 ]
 filter = "status = 'open' and cost > $least"
 order = "number desc"
+[[system_table]]
+id = "user"
+secured = ["position"]
+[[system_table]]
+id = "team"
 "#;
 
 #[test]
@@ -331,6 +356,9 @@ fn a_schema_is_read_and_gives_the_gate_its_facts() {
     let view = schema.view("open").unwrap();
     assert_eq!(view.columns, ["number", "customer.name as customer"]);
     assert_eq!(view.order.as_deref(), Some("number desc"));
+    let user = schema.table("user").unwrap();
+    assert!(user.is_system() && user.column("position").unwrap().secured);
+    assert!(schema.table("business_unit").is_none());
     let table = schema.table("work_order").unwrap();
     assert_eq!(table.key[0].as_str(), "number");
     assert_eq!(table.column("status").unwrap().choices, ["open", "done"]);
@@ -348,7 +376,7 @@ fn a_schema_is_read_and_gives_the_gate_its_facts() {
     assert_eq!(document.tables, schema.facts());
 }
 
-const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 32] = [
+const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 39] = [
     (
         "id = \"customer\"\nowner",
         "id = \"work_order\"\nowner",
@@ -393,6 +421,13 @@ const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 32] = [
     ("as customer", "as number", 22, &["`number` is shown twice"]),
     ("customer.name as customer", "5", 22, &["view `open`", "`5` is no part of filters"]),
     ("\"customer.name as customer\"", "5", 22, &["`columns`", "a text"]),
+    ("\"customer.name as", "\"business_unit.name as", 22, &["system table `business_unit`"]),
+    ("id = \"customer\"\nowner", "id = \"team\"\nowner", 12, &["table `team`", "[[system_table]]"]),
+    ("id = \"team\"", "id = \"teams\"", 30, &["cannot be `teams`", "user, team, business_unit"]),
+    ("id = \"team\"", "id = \"user\"", 30, &["table `user`", "second time"]),
+    ("[\"position\"]", "[\"manager\"]", 28, &["table `user`", "`manager` cannot be secured"]),
+    ("[\"position\"]", "[\"key\"]", 28, &["`key` cannot be secured"]),
+    ("[\"position\"]", "[\"pay\"]", 28, &["there is no column `pay`"]),
     ("'open'", "'opne'", 24, &["view `open`: `filter`", "column 10: `opne` is not a choice"]),
     ("number desc", "numbr desc", 25, &["view `open`: `order`", "no column `numbr`"]),
     (

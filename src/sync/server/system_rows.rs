@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::following::{damaged, only_here};
 use super::{ServerMachine, server_edit};
 use crate::codec::ScanPlace;
-use crate::gate::{Confirmed, Pen, SystemRow, apply, keep_row};
+use crate::gate::{Applied, Confirmed, Pen, SystemRow, apply, keep_row};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
     Organization, OrganizationRow, PolicyEpoch, RecordId, SYSTEM_KEY, Section, Sequence,
@@ -36,10 +36,8 @@ impl Keeping<'_> {
         head: Sequence,
         done: &[Operation],
     ) -> Result<Vec<Operation>, StoreError> {
-        let (rules, organization) = (&machine.rules, machine.rules.roster().organization());
         let mut operations = Vec::new();
         for (system, id) in self.due(machine, store)? {
-            let Some(table) = rules.schema().table(system.as_str()) else { continue };
             let sequence = Sequence(head.0 + operations.len() as u64 + 1);
             let record = system.record(&id);
             let confirmed = match written(done, record) {
@@ -50,29 +48,40 @@ impl Keeping<'_> {
                 // It is never there again.
                 continue;
             }
-            let pen = Pen {
-                id: server_edit(machine.meta.epoch, sequence),
-                actor: only_here(machine.meta.epoch, sequence),
-                at: self.now,
-            };
-            let held = confirmed.as_ref().map(Confirmed::record);
-            let edit = match SystemRow::find(organization, system, &id) {
-                Some(row) => row.edit(table, held, pen),
-                None => held.and_then(|held| pen.removal(table, held)),
-            };
-            let admissible = edit.and_then(|edit| keep_row(organization, table, held, &edit));
-            let Some(admissible) = admissible else { continue };
-            let header = confirmed.as_ref().map(|it| it.record().header().clone());
-            let admitted = admissible.at(sequence);
-            let edit = admitted.edit().clone();
-            let before = edit.change(&Section::Header).map(|_| header);
-            let applied = apply(confirmed, &admitted).map_err(damaged)?;
-            let after = applied.confirmed().record().header().clone();
-            let kind = EntryKind::Edit { edit, before, after };
-            let entry = Box::new(LogEntry { sequence, kind, at: self.now, epoch: self.epoch });
-            operations.push(Operation::Append { entry, records: vec![applied] });
+            operations.extend(self.entry(machine, (system, &id), confirmed, sequence)?);
         }
         Ok(operations)
+    }
+
+    /// The entry at this place of the log by which one row follows; `None`: it says what it should.
+    fn entry(
+        &self,
+        machine: &ServerMachine,
+        (system, id): (SystemTable, &str),
+        confirmed: Option<Confirmed>,
+        sequence: Sequence,
+    ) -> Result<Option<Operation>, StoreError> {
+        let (rules, organization) = (&machine.rules, machine.rules.roster().organization());
+        let Some(table) = rules.schema().table(system.as_str()) else { return Ok(None) };
+        let epoch = machine.meta.epoch;
+        let (actor, edit) = (only_here(epoch, sequence), server_edit(epoch, sequence));
+        let pen = Pen { id: edit, actor, at: self.now };
+        let record = confirmed.as_ref().map(Confirmed::record);
+        let edit = match SystemRow::find(organization, system, id) {
+            Some(row) => row.edit(table, record, pen),
+            None => record.and_then(|record| pen.removal(table, record)),
+        };
+        let admissible = edit.and_then(|edit| keep_row(organization, table, record, &edit));
+        let Some(admissible) = admissible else { return Ok(None) };
+        let header = record.map(|record| record.header().clone());
+        let admitted = admissible.at(sequence);
+        let edit = admitted.edit().clone();
+        let before = edit.change(&Section::Header).map(|_| header);
+        let applied = apply(confirmed, &admitted).map_err(damaged)?;
+        let after = applied.confirmed().record().header().clone();
+        let kind = EntryKind::Edit { edit, before, after };
+        let entry = Box::new(LogEntry { sequence, kind, at: self.now, epoch: self.epoch });
+        Ok(Some(Operation::Append { entry, records: vec![applied] }))
     }
 
     /// The rows that may have to change, by their tables and the ids of the organization.
@@ -116,7 +125,7 @@ fn written(done: &[Operation], record: RecordId) -> Option<&Confirmed> {
         _ => None,
     });
     let is_it = |confirmed: &&Confirmed| confirmed.record().id() == record;
-    records.find_map(|records| records.iter().map(|it| it.confirmed()).find(is_it))
+    records.find_map(|records| records.iter().map(Applied::confirmed).find(is_it))
 }
 
 /// The ids of the users, teams or units of which there are rows.
