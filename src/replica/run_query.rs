@@ -121,6 +121,20 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// One row, if the filter is true for it, and what it is ordered by.
+    pub(super) fn ask(&mut self, record: RecordId) -> Result<Option<(SortKey, Row)>, StoreError> {
+        let Some(row) = self.reading.find(record)? else { return Ok(None) };
+        if !self.reading.test(&row)? {
+            return Ok(None);
+        }
+        Ok(Some((self.reading.sort_key(&row)?, row)))
+    }
+
+    /// What a row is ordered by.
+    pub(super) fn sort_key(&mut self, row: &Row) -> Result<SortKey, StoreError> {
+        self.reading.sort_key(row)
+    }
+
     /// A row with what it looks up.
     pub(super) fn joined<'r>(&'r mut self, row: &'r Row) -> JoinedRow<'r, 'a> {
         JoinedRow { row, looked_up: &mut self.reading.looked_up }

@@ -15,6 +15,7 @@ mod drawn;
 mod errors;
 mod hidden;
 mod indexes;
+mod live;
 mod logic;
 mod memory;
 #[path = "../sim/rng.rs"]
