@@ -14,6 +14,7 @@ mod bounds;
 mod drawn;
 mod errors;
 mod hidden;
+mod indexes;
 mod logic;
 mod memory;
 #[path = "../sim/rng.rs"]
