@@ -315,6 +315,9 @@ impl Pair {
     }
 }
 
+/// A measurement, by its name.
+type Case = (&'static str, fn(&Pair) -> Outcome<Line>);
+
 fn main() -> Outcome<()> {
     // Cargo passes `--bench`; names of measurements pick some of them.
     let asked: Vec<_> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
@@ -322,7 +325,6 @@ fn main() -> Outcome<()> {
     let replica = replica(&dir.path().join("it.redb"))?;
     let db = sqlite(&dir.path().join("it.sqlite"))?;
     let pair = Pair { replica, orders: "work_order".parse()?, db };
-    type Case = (&'static str, fn(&Pair) -> Outcome<Line>);
     let cases: [Case; 7] = [
         ("point", Pair::point),
         ("range", Pair::range),
