@@ -101,24 +101,30 @@ impl<'a> Run<'a> {
         // One more than asked for says that there are more.
         let wanted = limit.saturating_add(1);
         let limited = (limit < usize::MAX).then_some(limit);
-        match self.query.access(&self.usable(), limited) {
-            Access::Index(it) if it.order.is_some() => {
-                let rows = self.in_order_of(&it, after, wanted)?;
-                self.page(rows, limit)
-            }
-            access => {
-                let through = self.through(access)?;
-                if self.query.is_by_id() {
-                    let rows = self.by_id(through, after, wanted)?;
-                    return self.page(rows, limit);
-                }
-                let mut found = self.sorted(through, after, wanted)?;
-                let more = found.len() > limit;
-                found.truncate(limit);
-                let last = found.last().filter(|_| more).map(|(key, _)| key.clone());
-                Ok((found.into_iter().map(|(_, row)| row).collect(), last))
+        let access = self.query.access(&self.usable(), limited);
+        if let Access::Index(it) = &access
+            && it.order.is_some()
+        {
+            let start = after.map(|after| self.place_of(it, after));
+            // A bookmark that has no place in the index goes on without it.
+            let rows = match start {
+                Some(None) => None,
+                start => Some(self.in_order_of(it, start.flatten(), wanted)?),
+            };
+            if let Some(rows) = rows {
+                return self.page(rows, limit);
             }
         }
+        let through = self.through(access)?;
+        if self.query.is_by_id() {
+            let rows = self.by_id(through, after, wanted)?;
+            return self.page(rows, limit);
+        }
+        let mut found = self.sorted(through, after, wanted)?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more).map(|(key, _)| key.clone());
+        Ok((found.into_iter().map(|(_, row)| row).collect(), last))
     }
 
     /// A row with what it looks up.
@@ -179,17 +185,20 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The first rows in the order of an index.
+    /// Where a row lies in an index that has the query's order.
+    fn place_of(&self, index: &IndexAccess, row: &SortKey) -> Option<(Vec<u8>, RecordId)> {
+        let usable = self.usable();
+        let index = usable.iter().find(|it| it.number == index.number)?;
+        Some((self.query.index_key(*index, row)?, row.id()))
+    }
+
+    /// The first rows in the order of an index, from behind a place in it on.
     fn in_order_of(
         &mut self,
         index: &IndexAccess,
-        after: Option<&SortKey>,
+        after: Option<(Vec<u8>, RecordId)>,
         wanted: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let usable = self.usable();
-        let shape = usable.iter().find(|it| it.number == index.number);
-        let after =
-            after.and_then(|after| Some((self.query.index_key(*shape?, after)?, after.id())));
         let (mut found, reading) = (Vec::new(), &mut self.reading);
         let descending = index.order == Some(Direction::Desc);
         let reader = self.snapshot.index(index.number)?;
