@@ -57,7 +57,10 @@ fn people_are_hired_moved_and_let_go_while_the_server_runs() {
     let disable = ["admin", "user", "disable", "cora", "--json"];
     let answer = world.device("office", &disable).json();
     assert!(answer["policy_epoch"].is_u64(), "{answer}");
-    assert_eq!(answer["changes"], json!(["~ user cora in root, roles technician, disabled"]));
+    assert_eq!(
+        answer["changes"],
+        json!(["~ user cora `Cora Cay` in root, roles technician, disabled"])
+    );
     let (code, told) = failed(world.device("cora", &["admin", "devices"]));
     assert!(code == 3 && told.contains("not a system_administrator"), "{code} {told}");
     let again = world.device("office", &disable).json();
