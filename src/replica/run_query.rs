@@ -294,11 +294,9 @@ impl<'a> Run<'a> {
             }
             Through::Ids(ids, are_meant) => {
                 for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
-                    let row = if all { reading.find(id)? } else { reading.glance_at(id)? };
-                    let Some(row) = row else { continue };
-                    let rest = if all { Rest::Nothing } else { Rest::ById };
-                    let is_meant = are_meant || reading.test(&row)?;
-                    if is_meant && !visit(Met { row, rest }, reading)? {
+                    let Some(met) = reading.meet(id, all, are_meant)? else { continue };
+                    let is_meant = are_meant || reading.test(&met.row)?;
+                    if is_meant && !visit(met, reading)? {
                         break;
                     }
                 }
@@ -319,10 +317,23 @@ impl Reading<'_> {
         Ok(Row::new(raw.id(), stored, self.query.table(), self.sight))
     }
 
-    /// As [`Self::glance`], of a row that is to be found.
-    fn glance_at(&mut self, id: RecordId) -> Result<Option<Row>, StoreError> {
-        let stored = self.finder.find(id, &mut self.glance)?;
-        Ok(stored.map(|stored| Row::new(id, stored, self.table(), self.sight)))
+    /// One of many rows in the order of their ids, of which `all` may be wanted. It is glanced at first
+    /// where that spares something: it may not be meant, and the rest is at hand.
+    fn meet(&mut self, id: RecordId, all: bool, is_meant: bool) -> Result<Option<Met>, StoreError> {
+        let near = self.finder.find_near(id)?;
+        let at_once = all && (is_meant || near.is_none());
+        let reader = if at_once { &mut self.whole } else { &mut self.glance };
+        let stored = match &near {
+            Some(raw) => Some(raw.read(reader)?),
+            None => self.finder.find(id, reader)?,
+        };
+        let rest = match near {
+            _ if at_once => Rest::Nothing,
+            Some(raw) => Rest::Here(Box::new(raw)),
+            None => Rest::ById,
+        };
+        let row = stored.map(|stored| Row::new(id, stored, self.table(), self.sight));
+        Ok(row.map(|row| Met { row, rest }))
     }
 
     fn find(&mut self, id: RecordId) -> Result<Option<Row>, StoreError> {
