@@ -75,11 +75,11 @@ fn race(
     Ok(Line { what: what.to_owned(), times_us, bound })
 }
 
-/// Ids as a device makes them: those of one after the other are not side by side.
+/// Ids as devices make them: they begin with the time.
 fn id(kind: u8, n: u32) -> RecordId {
     let mut bytes = [kind; 16];
-    let (low, _) = bytes.split_at_mut(4);
-    low.copy_from_slice(&n.wrapping_mul(0x9E37_79B1).to_be_bytes());
+    let (time, _) = bytes.split_at_mut(4);
+    time.copy_from_slice(&n.to_be_bytes());
     RecordId::from_bytes(bytes)
 }
 
