@@ -22,11 +22,11 @@ order = "photos desc, status"
 
 /// With indexes that serve some of what is watched.
 fn schema(indexed: bool) -> String {
-    let indexes = r#"indexes = [["status"], ["customer"], ["photos", "status"]]
+    let declared = r#"indexes = [["status"], ["customer"], ["photos", "status"]]
 columns = [
   { id = "customer""#;
     let schema = if indexed {
-        SCHEMA.replace("columns = [\n  { id = \"customer\"", indexes)
+        SCHEMA.replace("columns = [\n  { id = \"customer\"", declared)
     } else {
         SCHEMA.to_owned()
     };
