@@ -67,10 +67,12 @@ fn parts(bytes: &[u8]) -> Option<(bool, &[[u8; ID_BYTES]])> {
     (*first <= 1 && !ids.is_empty() && rest.is_empty()).then_some((*first == 1, ids))
 }
 
-/// How many ids a block holds, which is not read otherwise.
-pub(super) fn count(entry: &RawEntry<'_, BlockKey, Block>) -> Result<u64, StoreError> {
+/// The ids in a block as they lie there.
+pub(super) fn ids<'e>(
+    entry: &'e RawEntry<'_, BlockKey, Block>,
+) -> Result<&'e [[u8; ID_BYTES]], StoreError> {
     let bytes = postcard::from_bytes::<&[u8]>(entry.payload()).ok();
-    let ids = bytes.and_then(parts).map(|(_, ids)| ids.len() as u64);
+    let ids = bytes.and_then(parts).map(|(_, ids)| ids);
     ids.ok_or_else(|| entry.damaged("it is no block of ids"))
 }
 

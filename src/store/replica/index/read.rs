@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::blocks::{Block, BlockKey, count, row_key};
+use super::blocks::{Block, BlockKey, ids, row_key};
 use crate::model::RecordId;
 use crate::query::KeyRange;
 use crate::store::fence::fenced;
@@ -48,7 +48,7 @@ impl IndexReader {
             for (from, to) in ranges {
                 let mut blocks = self.blocks.between(&self.place(from), &self.place(to))?;
                 while let Some(block) = blocks.next_raw().transpose()? {
-                    rows += count(&block)?;
+                    rows += ids(&block)?.len() as u64;
                 }
             }
             Ok(rows)
@@ -65,19 +65,20 @@ impl IndexReader {
         at_most: u64,
     ) -> Result<Option<Vec<RecordId>>, StoreError> {
         let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
-        let mut found = Vec::new();
-        let end = fenced(|| {
-            self.ascending(ranges, &mut |ids| {
-                found.extend_from_slice(ids);
-                Ok(if found.len() > at_most {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                })
-            })
-        })?;
-        found.sort_unstable();
-        Ok(end.is_continue().then_some(found))
+        fenced(|| {
+            let mut found = Vec::new();
+            for (from, to) in ranges {
+                let mut blocks = self.blocks.between(&self.place(from), &self.place(to))?;
+                while let Some(block) = blocks.next_raw().transpose()? {
+                    found.extend(ids(&block)?.iter().map(|id| RecordId::from_bytes(*id)));
+                    if found.len() > at_most {
+                        return Ok(None);
+                    }
+                }
+            }
+            found.sort_unstable();
+            Ok(Some(found))
+        })
     }
 
     /// Visits rows in the order of their keys, and those with one key in the order of their ids, from
