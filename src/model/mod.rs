@@ -4,11 +4,13 @@ mod cell;
 mod change;
 mod column_edit;
 mod columns;
+mod convert;
 mod difference;
 mod edit_kind;
 mod flat;
 mod id;
 mod json;
+mod lens;
 pub mod name;
 mod op;
 mod op_text;
@@ -18,6 +20,7 @@ mod principal;
 mod record;
 mod right;
 mod schema;
+mod schema_change;
 pub(crate) mod secured;
 mod table_facts;
 mod text;
@@ -36,9 +39,10 @@ pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
 pub use json::{Json, JsonError, json_path};
+pub use lens::Lens;
 pub use name::{
-    BusinessUnitId, ColumnName, ColumnSecurityId, GroupName, NameError, PositionId, RoleId,
-    TableName, TeamId, UserId,
+    BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError, PositionId,
+    RoleId, TableName, TeamId, UserId,
 };
 pub use op::Op;
 pub use organization::{
@@ -52,6 +56,7 @@ pub use principal::{Owner, Principal, PrincipalError};
 pub use record::Header;
 pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
+pub use schema_change::{SchemaChange, SchemaChangeKind};
 pub use secured::Secured;
 pub use table_facts::TableFacts;
 pub use text::Text;

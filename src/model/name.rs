@@ -146,12 +146,16 @@ macro_rules! name {
 }
 
 name! {
-    /// The name of a table.
+    /// The id of a table.
     TableName
 }
 name! {
-    /// The name of a column of a table.
+    /// The id of a column of a table.
     ColumnName
+}
+name! {
+    /// What people call a table or column.
+    DisplayName
 }
 name! {
     /// A column group: columns of a table that a device takes along or leaves out together.

@@ -35,8 +35,9 @@ pub struct Row {
 
 impl Row {
     pub(super) fn new(id: RecordId, row: StoredRow, table: &TableName, sight: &Sight) -> Self {
-        let StoredRow { header, mut columns, pending, version } = row;
+        let StoredRow { header, columns, pending, version } = row;
         let hidden = sight.hidden(table, &header);
+        let mut columns = sight.lens(table).show(columns);
         for column in &hidden {
             // What the user set without being able to read it.
             columns.remove(column);

@@ -12,7 +12,7 @@ use super::Row;
 use crate::codec::Digest;
 use crate::gate::{RecordFacts, Standing, can_read_column};
 use crate::model::secured::SECURED;
-use crate::model::{ColumnName, Header, Schema, TableName, Timestamp};
+use crate::model::{ColumnName, Header, Lens, Schema, TableName, Timestamp};
 use crate::query::Environment;
 use crate::sync::replica::ReplicaMachine;
 
@@ -25,6 +25,10 @@ pub(super) struct Sight {
     schema: Arc<Schema>,
     /// The secured columns of the tables that have some.
     secured: BTreeMap<TableName, Vec<ColumnName>>,
+    /// What values of each table read as.
+    lenses: BTreeMap<TableName, Lens>,
+    /// Of a table that is not there (any more) nothing is shown.
+    nothing: Lens,
 }
 
 fn source(machine: &ReplicaMachine) -> (Option<Digest>, Option<Digest>, bool) {
@@ -41,7 +45,9 @@ impl Sight {
             }
         }
         let schema = Arc::new(machine.meta().schema.clone());
-        Self { of: source(machine), standing: machine.standing().cloned(), schema, secured }
+        let lenses = schema.tables.iter().map(|(id, table)| (id.clone(), table.into())).collect();
+        let (of, standing) = (source(machine), machine.standing().cloned());
+        Self { of, standing, schema, secured, lenses, nothing: Lens::default() }
     }
 
     /// Whether the machine says the same still.
@@ -52,6 +58,11 @@ impl Sight {
     /// The tables, as the server sent them last.
     pub(super) fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    /// What values of a table read as.
+    pub(super) fn lens(&self, table: &TableName) -> &Lens {
+        self.lenses.get(table).unwrap_or(&self.nothing)
     }
 
     /// What queries can ask beside rows. Before enrolment nobody is known.

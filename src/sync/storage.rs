@@ -410,8 +410,6 @@ pub struct ServerMeta {
     pub policy_epoch: PolicyEpoch,
     /// Digest of the policy, organization and schema that this epoch stands for.
     pub rules: Option<Digest>,
-    /// Digest of the schema by which all columns are in their sections.
-    pub schema: Option<Digest>,
     /// Up to where a backup holds the log: devices keep their own edits behind it. `None`: no
     /// backups are made, and devices need not keep anything.
     pub backed_up: Option<Sequence>,
@@ -463,6 +461,8 @@ pub enum Operation {
         /// The key of the device that used it.
         key: PublicKey,
     },
+    /// Writes the schema.
+    SetSchema(Box<Schema>),
     /// Writes the policy.
     SetPolicy(Box<Policy>),
     /// Writes or removes rows of the organization.
@@ -573,6 +573,12 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError>;
+
+    /// The schema in force; `None`: none was ever written.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn schema(&self) -> Result<Option<Schema>, StoreError>;
 
     /// The policy and the organization in force; `None`: none was ever written.
     ///

@@ -32,15 +32,7 @@ where
 }
 
 fn column(id: &str, column_type: ColumnType) -> Column {
-    Column {
-        id: name(id),
-        column_type,
-        required: false,
-        secured: false,
-        group: None,
-        choices: Vec::new(),
-        lookup: None,
-    }
+    Column::new(name(id), column_type)
 }
 
 /// `customer` and `place` have keys, `order` looks up customers and has secured columns, `place`
@@ -53,7 +45,7 @@ pub(crate) fn schema() -> Schema {
         Column { lookup: Some(name("customer")), ..column("customer", ColumnType::Lookup) };
     let table = |id, ownership, columns, key: &[&str]| {
         let key = key.iter().map(|id| name(id)).collect();
-        let table = Table { id: name(id), ownership, columns, open: false, key };
+        let table = Table { key, ..Table::new(name(id), ownership, columns) };
         (table.id.clone(), table)
     };
     let sheet = vec![

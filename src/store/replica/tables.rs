@@ -23,7 +23,7 @@ pub(super) type Place = (TableName, RecordId);
 
 /// What the device knows of itself, in parts, so that a commit writes only what it changes:
 /// name of the part -> [`Part`].
-pub(super) static META: Table<String, Part> = Table::new("meta-2");
+pub(super) static META: Table<String, Part> = Table::new("meta-3");
 /// Rows as the app reads them: (table, record id) -> row.
 pub(super) static ROW: Table<Place, StoredRow> = Table::new("row-1");
 /// How many rows a table has: table -> number.

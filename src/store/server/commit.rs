@@ -7,7 +7,7 @@ use redb::WriteTransaction;
 use super::erase::erase;
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, ORGANIZATION,
-    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, STANDING,
+    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, SCHEMA, SCHEMA_KEY, STANDING,
 };
 use super::trim::trim;
 use crate::gate::Applied;
@@ -47,6 +47,9 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
             Operation::PutDevice(device) => put_device(tx, &device)?,
             Operation::UseCode { nonce, key } => {
                 CODE.write(tx)?.set(&nonce, &key)?;
+            }
+            Operation::SetSchema(schema) => {
+                SCHEMA.write(tx)?.set(&SCHEMA_KEY.to_owned(), &schema)?;
             }
             Operation::SetPolicy(policy) => {
                 POLICY.write(tx)?.set(&POLICY_KEY.to_owned(), &policy)?;

@@ -120,7 +120,7 @@ impl ReplicaMachine {
     ) -> Result<Vec<EditId>, EditError> {
         self.recover(store)?;
         let device = self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default();
-        if self.meta.schema.tables.is_empty() {
+        if self.meta.enrolment.is_none() && self.meta.schema.tables.is_empty() {
             return Err(EditError::NotEnrolled);
         }
         let counter = self.meta.counter + 1;
@@ -171,6 +171,7 @@ impl ReplicaMachine {
         if ops.is_empty() {
             return Ok(false);
         }
+        column_ops::check_types(table, &ops).map_err(EditError::Denied)?;
         let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
         self.preview(shared, store, visible, &edit)?;
         desk.folder(&name, record)?.add(Pending { turn: Turn::first(id), edit })?;

@@ -6,6 +6,7 @@ mod connection;
 mod downlink;
 mod erase;
 mod filling;
+mod fit;
 mod floor;
 mod following;
 mod generation;
@@ -24,10 +25,13 @@ use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDev
 use crate::crdt::Documents;
 use crate::gate::Standing;
 use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX, RESTORED_DEVICES_LEAP};
-use crate::model::{ActorId, Denial, DeviceNumber, EditId, LogEpoch, Sequence, Timestamp, UserId};
-use crate::sync::grant::standing_digest;
+use crate::model::{
+    ActorId, Denial, DeviceNumber, EditId, LogEpoch, Schema, Sequence, Timestamp, UserId,
+};
+use crate::sync::grant::{schema_digest, standing_digest};
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
+pub use fit::SchemaMisfit;
 pub use floor::LogBounds;
 pub use generation::HistoryBounds;
 pub use rules::{Rules, RulesError};
@@ -79,6 +83,13 @@ struct Resolved {
     standing: Result<Standing, Denial>,
     digest: Digest,
     bytes: Vec<u8>,
+    /// Of the part of the schema that concerns the user. Itself it is made where it is sent.
+    schema: Digest,
+}
+
+/// What of the schema concerns someone who may do this.
+fn part_of(standing: Option<&Standing>, schema: &Schema) -> Schema {
+    schema.part(|table| standing.is_some_and(|standing| standing.holds_any(table)))
 }
 
 /// A server's machine. See [`crate::sync`] for how it is driven.
@@ -342,10 +353,13 @@ impl ServerMachine {
         if let Some(resolved) = self.resolved.get(user) {
             return Ok(Arc::clone(resolved));
         }
+        let schema = self.rules.schema();
         let standing = Standing::resolve(&self.rules.roster, user);
+        let standing = standing.map(|standing| standing.within(schema));
         let (digest, bytes) = standing_digest(standing.as_ref().ok())
             .map_err(|error| StoreError::Damaged(error.to_string()))?;
-        let resolved = Arc::new(Resolved { standing, digest, bytes });
+        let schema = schema_digest(&part_of(standing.as_ref().ok(), schema))?;
+        let resolved = Arc::new(Resolved { standing, digest, bytes, schema });
         self.resolved.insert(user.clone(), Arc::clone(&resolved));
         Ok(resolved)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fit::SchemaMisfit;
 use super::following::Following;
 use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, Refusal};
@@ -9,7 +10,6 @@ use crate::gate::Roster;
 use crate::model::{
     BusinessUnitId, Owner, PolicyEpoch, RecordId, Schema, TableName, TeamKind, Timestamp,
 };
-use crate::sync::grant::schema_digest;
 use crate::sync::{Operation, ServerStore, StoreError};
 
 /// Why rules are not put in force. What is in force stays, and nothing has changed.
@@ -34,13 +34,19 @@ pub enum RulesError {
         /// What is too large, and for what; or what else is in the way.
         why: String,
     },
+    /// Records hold what the new schema has no place for, or lack what it requires.
+    #[error("the schema does not fit what is there: {}", list(.0))]
+    Misfits(Vec<SchemaMisfit>),
+}
+
+fn list(misfits: &[SchemaMisfit]) -> String {
+    misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The tables, the people and what these may do.
 #[derive(Debug)]
 pub struct Rules {
     schema: Schema,
-    pub(super) schema_digest: Digest,
     pub(super) roster: Roster,
     digest: Digest,
 }
@@ -51,11 +57,10 @@ impl Rules {
     /// # Errors
     /// None in practice: they can always be written for their digest.
     pub fn new(schema: Schema, roster: Roster) -> Result<Self, StoreError> {
-        let schema_digest = schema_digest(&schema)?;
         let all = (&schema, roster.policy(), roster.organization());
         let bytes = postcard::to_stdvec(&all);
         let bytes = bytes.map_err(|error| StoreError::Damaged(error.to_string()))?;
-        Ok(Self { schema, schema_digest, roster, digest: Digest::of("rules", &bytes) })
+        Ok(Self { schema, roster, digest: Digest::of("rules", &bytes) })
     }
 
     /// The tables.
@@ -129,7 +134,7 @@ impl ServerMachine {
         self.put_in_force(store, now).map_err(|error| match error {
             RulesError::Store(error) => error,
             // Another server had others meanwhile, and wrote by them.
-            immovable @ RulesError::Immovable { .. } => StoreError::Io(immovable.to_string()),
+            other => StoreError::Io(other.to_string()),
         })
     }
 
@@ -139,7 +144,7 @@ impl ServerMachine {
         store: &mut S,
         now: Timestamp,
     ) -> Result<(), RulesError> {
-        let mut immovable = None;
+        let mut unfit = None;
         self.until_certain(|machine| {
             let mut meta = machine.meta.clone();
             if meta.rules == Some(machine.rules.digest) {
@@ -159,15 +164,17 @@ impl ServerMachine {
             if !rows.is_empty() {
                 operations.push(Operation::SetOrganization(rows));
             }
-            let schema = Some(machine.rules.schema_digest);
+            let (before, schema) = (store.schema()?, machine.rules.schema());
+            if before.as_ref() != Some(schema) {
+                operations.push(Operation::SetSchema(Box::new(schema.clone())));
+            }
             let moved = held.moved_to(organization);
-            let columns_move = std::mem::replace(&mut meta.schema, schema) != schema;
-            let following = Following { moved, columns_move, now, epoch: meta.policy_epoch };
-            let entries = match following.entries(machine, store, meta.head) {
+            let following = Following { moved, now, epoch: meta.policy_epoch };
+            let entries = match following.entries(machine, store, meta.head, before.as_ref()) {
                 Ok(entries) => entries,
                 Err(RulesError::Store(error)) => return Err(error),
                 Err(error) => {
-                    immovable = Some(error);
+                    unfit = Some(error);
                     return Ok(());
                 }
             };
@@ -175,6 +182,6 @@ impl ServerMachine {
             operations.extend(entries);
             machine.commit(store, meta, operations)
         })?;
-        immovable.map_or(Ok(()), Err)
+        unfit.map_or(Ok(()), Err)
     }
 }
