@@ -127,7 +127,8 @@ fn check_fields(table: &Table, fields: &[&str]) -> Result<(), TableError> {
             known: known(table.columns.iter().map(|column| &column.id)),
         });
     }
-    let required = table.columns.iter().filter(|column| column.required);
+    let required =
+        table.columns.iter().filter(|column| column.required && column.default.is_none());
     match required.into_iter().find(|column| !fields.contains(&column.id.as_str())) {
         Some(column) => {
             let (column, table) = (column.id.clone(), table.id.clone());
@@ -165,7 +166,8 @@ pub(super) fn item_value(column: &ColumnName, value: &impl Serialize) -> Result<
     Value::item_of_json(&json).ok_or_else(no_item)
 }
 
-/// Reads a whole row that an app gives. What is no column of an open table is an entry of its own.
+/// Reads a whole row that an app gives. What is no column of an open table is an entry of its own; of
+/// a column that was removed meanwhile an older program may say that there is nothing.
 pub(super) fn row_columns(
     schema: &Schema,
     table: &TableName,
@@ -179,7 +181,7 @@ pub(super) fn row_columns(
             for (name, json) in fields {
                 if declared.open && declared.column(&name).is_none() {
                     others.extend((!json.is_null()).then_some((name, json)));
-                } else {
+                } else if declared.column(&name).is_some() || !json.is_null() {
                     columns.extend([column_value(schema, table, &name, &json)?]);
                 }
             }

@@ -22,4 +22,7 @@ mod open;
 mod quarantine;
 mod query;
 mod rows;
+mod schema_behind;
+mod schema_columns;
+mod schema_tables;
 mod sharing;

@@ -79,8 +79,8 @@ pub enum EditError {
     /// The device belongs to nobody yet, and has no tables of its own.
     #[error("this device is not enrolled: enrol it, or give it a schema to start with")]
     NotEnrolled,
-    /// The schema has no such table.
-    #[error("there is no table `{0}`")]
+    /// The schema has no such table, or the user may do nothing on it.
+    #[error("there is no table `{0}` for this user")]
     NoSuchTable(TableName),
     /// The record is not on this device.
     #[error("there is no record {1} in table `{0}` on this device")]
@@ -164,7 +164,13 @@ impl ReplicaMachine {
     ) -> Result<bool, EditError> {
         let Draft { table: name, record, intent } = draft;
         let Some(table) = self.meta.schema.table(name.as_str()) else {
-            return Err(EditError::NoSuchTable(name));
+            // Who holds nothing has no tables either.
+            let holds_nothing = self.meta.enrolment.is_some() && self.standing.is_none();
+            return Err(if holds_nothing {
+                EditError::Denied(Denial::of(Rule::NoPrivilege))
+            } else {
+                EditError::NoSuchTable(name)
+            });
         };
         let (shared, visible) = Self::visible(desk, &name, record)?;
         let ops = self.ops(table, visible, intent)?;

@@ -4,7 +4,7 @@ use super::desk::{Folder, not_there, stands};
 use crate::crdt::{Fate, Rebase, Record, Translated};
 use crate::limits::CHANGE_OPS_MAX;
 use crate::model::{
-    ActorId, Change, ChangeRef, Columns, Denial, Edit, EditId, Op, RecordId, Schema, Section,
+    ActorId, Change, ChangeRef, Columns, Denial, Edit, EditId, Op, RecordId, Rule, Schema, Section,
     Table, TableName, Timestamp,
 };
 use crate::sync::Pending;
@@ -109,7 +109,12 @@ impl Folder {
         answered: bool,
         rebased: &mut Rebased,
     ) {
-        let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
+        let detail = "the user holds nothing on it, or it is not there any more";
+        let denial = || Denial {
+            table: Some(name.clone()),
+            detail: Some(format!("table `{name}`: {detail}")),
+            ..Denial::of(Rule::NoPrivilege)
+        };
         let (refused, open): (Vec<_>, Vec<_>) =
             self.pending.drain(..).partition(|it| answered || asked.contains(&it.edit.id));
         for Pending { edit, .. } in refused {

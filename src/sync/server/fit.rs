@@ -42,6 +42,8 @@ struct Looks<'a> {
     columns: Vec<&'a Column>,
     /// Whether their ids must follow from the key.
     key: bool,
+    /// Whether the key is made of the same columns as before.
+    is_same_key: bool,
     /// Whether they must have an owner, or none.
     ownership: bool,
     /// Whether columns may lie in other sections than where the schema has them.
@@ -64,15 +66,30 @@ impl<'a> Looks<'a> {
             before(column).is_none_or(|before| before.section() != column.section())
         };
         let is_key = |column: &Column| new.key.contains(&column.id);
+        let is_same_key = old.is_some_and(|old| old.key == new.key);
         Self {
             table: new,
-            key: !new.key.is_empty()
-                && (old.is_none_or(|old| old.key != new.key)
-                    || columns.iter().any(|it| is_key(it))),
+            is_same_key,
+            key: !new.key.is_empty() && (!is_same_key || columns.iter().any(|it| is_key(it))),
             ownership: old.is_none_or(|old| old.ownership != new.ownership),
             sections: new.columns.iter().any(moves),
             columns,
         }
+    }
+
+    /// Whether a record's id follows from its key columns as they read now, or did not before either.
+    fn follows_key(&self, confirmed: &Confirmed) -> bool {
+        let record = confirmed.record();
+        let held = |id: &ColumnName| record.columns().get(id).unwrap_or(&Value::Null);
+        let read = |id: &ColumnName| {
+            let declared = self.table.column(id.as_str());
+            let read = declared.and_then(|declared| declared.read(held(id)).ok());
+            read.map_or(Value::Null, Cow::into_owned)
+        };
+        let id_of = |key: Vec<Value>| RecordId::from_key(record.table(), &key);
+        let key = &self.table.key;
+        id_of(key.iter().map(read).collect()) == record.id()
+            || self.is_same_key && id_of(key.iter().map(held).cloned().collect()) != record.id()
     }
 
     fn is_empty(&self) -> bool {
@@ -133,7 +150,7 @@ impl<'a> Fit<'a> {
             let why = "the ownership of a table stays as it is while it has records";
             found.push((None, why.to_owned()));
         }
-        if looks.key && found.is_empty() && !follows_key(looks.table, confirmed) {
+        if looks.key && found.is_empty() && !looks.follows_key(confirmed) {
             let why = "their ids do not follow from the key columns: the key, and how its values are \
                        written, stay as they are while the table has records";
             found.push((None, why.to_owned()));
@@ -196,18 +213,4 @@ fn misfit<S: ServerStore>(
         let table = found.record().table();
         format!("column `{}` looks up `{table}` there, and is to look up `{target}`", column.id)
     }))
-}
-
-/// Whether the record's id follows from its key columns as they read now, or followed from them in no
-/// way before.
-fn follows_key(table: &Table, confirmed: &Confirmed) -> bool {
-    let record = confirmed.record();
-    let value = |id: &ColumnName| record.columns().get(id).unwrap_or(&Value::Null);
-    let read = |id: &ColumnName| {
-        let declared = table.column(id.as_str());
-        let read = declared.and_then(|declared| declared.read(value(id)).ok());
-        read.map_or(Value::Null, Cow::into_owned)
-    };
-    let key: Vec<_> = table.key.iter().map(read).collect();
-    RecordId::from_key(record.table(), &key) == record.id()
 }

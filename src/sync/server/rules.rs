@@ -124,6 +124,24 @@ impl ServerMachine {
         Ok(())
     }
 
+    /// Says whether other rules could be put in force: nothing changes.
+    ///
+    /// # Errors
+    /// As [`Self::set_rules`].
+    pub fn try_rules<S: ServerStore>(
+        &mut self,
+        store: &S,
+        now: Timestamp,
+        rules: Rules,
+    ) -> Result<(), RulesError> {
+        let before = std::mem::replace(&mut self.rules, Arc::new(rules));
+        let moved = before.roster.organization().moved_to(self.rules.roster.organization());
+        let following = Following { moved, now, epoch: self.meta.policy_epoch };
+        let entries = following.entries(self, store, self.meta.head, Some(before.schema()));
+        self.rules = before;
+        entries.map(drop)
+    }
+
     /// Makes sure that the store holds the present rules, which are in force here. What was looked up
     /// after a doubtful write may be of rules that never were.
     pub(super) fn note_rules<S: ServerStore>(
