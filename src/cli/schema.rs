@@ -57,7 +57,9 @@ impl SchemaCommand {
                     println!("{}", Json::Array(schema_json(&old, &new)));
                 } else {
                     let lines = schema_lines(&old, &new);
-                    lines.iter().for_each(|line| println!("{line}"));
+                    for line in &lines {
+                        println!("{line}");
+                    }
                     if lines.is_empty() {
                         println!("nothing changes");
                     }

@@ -232,7 +232,9 @@ fn column_changes(old: &Table, new: &Table) -> Vec<SchemaChange> {
         match old.column(now.id.as_str()) {
             None => note(&now.id, SchemaChangeKind::Added),
             Some(before) => {
-                changes_of(before, now).into_iter().for_each(|what| note(&now.id, what));
+                for what in changes_of(before, now) {
+                    note(&now.id, what);
+                }
             }
         }
     }

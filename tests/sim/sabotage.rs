@@ -71,7 +71,7 @@ fn a_device_that_loses_what_was_built_on_a_refused_edit_is_found() {
 
 #[test]
 fn a_device_that_tries_again_and_keeps_what_it_tried_is_found() {
-    assert_found(Planted::KeepsRetried, 20, "is in quarantine still");
+    assert_found(Planted::KeepsRetried, 60, "is in quarantine still");
 }
 
 #[test]

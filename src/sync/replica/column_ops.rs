@@ -39,17 +39,6 @@ pub(super) fn check_types(table: &Table, ops: &[Op]) -> Result<(), Denial> {
     Ok(())
 }
 
-/// What was set when the schema was another, as values of the columns of now where they are some.
-pub(super) fn of_now(table: &Table, ops: &mut [Op]) {
-    for op in ops {
-        let Op::Put { column, value } = op else { continue };
-        let declared = table.column(column.as_str()).filter(|_| !value.is_null());
-        if let Some(Ok(Cow::Owned(read))) = declared.map(|declared| declared.read(value)) {
-            *value = read;
-        }
-    }
-}
-
 /// Adds the operations after which a column that holds `old` holds `value`.
 fn set_column(ops: &mut Vec<Op>, table: &Table, column: ColumnName, old: &Value, value: Value) {
     match table.column(column.as_str()) {

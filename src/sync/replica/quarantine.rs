@@ -176,7 +176,6 @@ impl ReplicaMachine {
     ) -> Result<Vec<Op>, EditError> {
         let creates = entries.iter().any(|entry| entry.kind == EditKind::Create);
         let mut ops: Vec<_> = entries.iter().flat_map(|entry| &entry.ops).cloned().collect();
-        column_ops::of_now(table, &mut ops);
         if !creates && !record.exists() {
             return Err(EditError::Denied(not_there()));
         }

@@ -40,14 +40,21 @@ impl fmt::Display for SchemaMisfit {
 struct Looks<'a> {
     table: &'a Table,
     columns: Vec<&'a Column>,
-    /// Whether their ids must follow from the key.
-    key: bool,
-    /// Whether the key is made of the same columns as before.
-    is_same_key: bool,
+    /// How their ids must follow from the key, if at all.
+    key: Option<Key>,
     /// Whether they must have an owner, or none.
     ownership: bool,
     /// Whether columns may lie in other sections than where the schema has them.
     sections: bool,
+}
+
+/// The key of a table, beside the one before.
+#[derive(Clone, Copy, PartialEq)]
+enum Key {
+    /// It is of other columns.
+    Other,
+    /// Its values are written otherwise.
+    Rewritten,
 }
 
 impl<'a> Looks<'a> {
@@ -66,11 +73,16 @@ impl<'a> Looks<'a> {
             before(column).is_none_or(|before| before.section() != column.section())
         };
         let is_key = |column: &Column| new.key.contains(&column.id);
-        let is_same_key = old.is_some_and(|old| old.key == new.key);
+        let key = match old {
+            // Of a table that comes back nobody knows what its key was.
+            None => None,
+            Some(_) if new.key.is_empty() => None,
+            Some(old) if old.key != new.key => Some(Key::Other),
+            Some(_) => columns.iter().any(|it| is_key(it)).then_some(Key::Rewritten),
+        };
         Self {
             table: new,
-            is_same_key,
-            key: !new.key.is_empty() && (!is_same_key || columns.iter().any(|it| is_key(it))),
+            key,
             ownership: old.is_none_or(|old| old.ownership != new.ownership),
             sections: new.columns.iter().any(moves),
             columns,
@@ -89,11 +101,12 @@ impl<'a> Looks<'a> {
         let id_of = |key: Vec<Value>| RecordId::from_key(record.table(), &key);
         let key = &self.table.key;
         id_of(key.iter().map(read).collect()) == record.id()
-            || self.is_same_key && id_of(key.iter().map(held).cloned().collect()) != record.id()
+            || self.key == Some(Key::Rewritten)
+                && id_of(key.iter().map(held).cloned().collect()) != record.id()
     }
 
     fn is_empty(&self) -> bool {
-        self.columns.is_empty() && !self.key && !self.ownership && !self.sections
+        self.columns.is_empty() && self.key.is_none() && !self.ownership && !self.sections
     }
 }
 
@@ -150,29 +163,27 @@ impl<'a> Fit<'a> {
             let why = "the ownership of a table stays as it is while it has records";
             found.push((None, why.to_owned()));
         }
-        if looks.key && found.is_empty() && !looks.follows_key(confirmed) {
+        if looks.key.is_some() && found.is_empty() && !looks.follows_key(confirmed) {
             let why = "their ids do not follow from the key columns: the key, and how its values are \
                        written, stay as they are while the table has records";
             found.push((None, why.to_owned()));
         }
         for (column, why) in found {
-            self.note(record.table(), column, why, record.id());
+            self.note((record.table(), column), why, record.id());
         }
         Ok(())
     }
 
-    fn note(
-        &mut self,
-        table: &TableName,
-        column: Option<ColumnName>,
-        why: String,
-        record: RecordId,
-    ) {
-        let new = || {
-            let (table, column) = (table.clone(), column.clone());
-            SchemaMisfit { table, column, why, records: 0, examples: Vec::new() }
+    fn note(&mut self, of: (&TableName, Option<ColumnName>), why: String, record: RecordId) {
+        let (table, column) = (of.0.clone(), of.1);
+        let new = SchemaMisfit {
+            table: table.clone(),
+            column: column.clone(),
+            why,
+            records: 0,
+            examples: Vec::new(),
         };
-        let misfit = self.misfits.entry((table.clone(), column.clone())).or_insert_with(new);
+        let misfit = self.misfits.entry((table, column)).or_insert(new);
         misfit.records += 1;
         if misfit.examples.len() < SCHEMA_MISFITS_SHOWN_MAX {
             misfit.examples.push(record);
