@@ -132,7 +132,7 @@ impl Reader<'_> {
             return Ok(Field::Ignored);
         }
         let here = self.import.rename.get(name).map_or(name, String::as_str);
-        if let Some(at) = self.table.columns.iter().position(|it| it.id.as_str() == here) {
+        if let Some(at) = self.table.find_column(here) {
             return Ok(Field::Column(at));
         }
         match here {
