@@ -240,8 +240,24 @@ pub const FILTER_WORDS_MAX: usize = 2_048;
 pub const FILTER_LIST_MAX: usize = 4_096;
 /// Lookups that one query follows, all its columns taken together.
 pub const FILTER_LOOKUPS_MAX: usize = 32;
+/// Indexes of a table.
+pub const INDEXES_MAX: usize = 64;
+/// Columns of an index.
+pub const INDEX_COLUMNS_MAX: usize = 8;
+/// Lookups that a column of an index is behind.
+pub const INDEX_LOOKUPS_MAX: usize = 4;
+/// Ranges of an index that a query looks into.
+pub const INDEX_RANGES_MAX: usize = 4_096;
+/// Ids in one block of an index: as many rows with the same values.
+pub const INDEX_BLOCK_IDS_MAX: usize = 64;
+/// Rows that are put into an index, and entries taken out of one, in one step.
+pub const INDEX_STEP_ROWS_MAX: usize = 2_048;
 /// Columns that a query orders by.
 pub const ORDER_COLUMNS_MAX: usize = 8;
+/// Views in a schema.
+pub const VIEWS_MAX: usize = 1_000;
+/// Columns that a view shows.
+pub const VIEW_COLUMNS_MAX: usize = 256;
 /// Bytes of a bookmark as text.
 pub const BOOKMARK_BYTES_MAX: usize = 8 << 20;
 /// Looked-up rows that a query remembers, so that rows which look up the same one read it once.

@@ -182,7 +182,7 @@ pub(super) struct ExportCommand {
 impl ExportCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        declared(&replica.schema(), &self.table)?;
+        declared(&replica.known_schema(), &self.table)?;
         let format = if is_json_lines(self.format, self.file.as_deref()) {
             ExportFormat::JsonLines
         } else if self.names {
@@ -241,7 +241,7 @@ pub(super) struct ShowCommand {
 impl ShowCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        let schema = replica.schema();
+        let schema = replica.known_schema();
         let table = declared(&schema, &self.table)?;
         let row = if self.confirmed {
             replica.get_confirmed(&self.table, self.id)
@@ -291,7 +291,7 @@ pub(super) struct EditCommand {
 impl EditCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        let schema = replica.schema();
+        let schema = replica.known_schema();
         let table = declared(&schema, &self.table)?;
         let columns = columns(&schema, table, &self.set)?;
         let owner =

@@ -15,6 +15,7 @@ mod rotate;
 mod schema;
 mod server;
 mod sharing;
+mod view;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ use self::query::QueryCommand;
 use self::rotate::RotateKeyCommand;
 use self::schema::SchemaCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
+use self::view::ViewCommand;
 use crate::server::Log;
 
 /// Offline-first records with a permission gate.
@@ -70,6 +72,8 @@ enum Command {
     Show(ShowCommand),
     /// List records: all, or those that a filter says, in an order.
     Query(QueryCommand),
+    /// Show what a view of the schema shows.
+    View(ViewCommand),
     /// Make, change, delete or assign a record; works without a connection.
     Edit(EditCommand),
     /// Send what is pending and fetch what changed.
@@ -171,6 +175,7 @@ impl Command {
             Self::Export(command) => (command.run(), command.json),
             Self::Show(command) => (command.run(), command.json),
             Self::Query(command) => (command.run(), command.json),
+            Self::View(command) => (command.run(), command.json),
             Self::Edit(command) => (command.run(), command.json),
             Self::Sync(command) => (command.run(), command.json),
             Self::Status(command) => (command.run(), command.json),

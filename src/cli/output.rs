@@ -57,6 +57,25 @@ pub(super) fn print_row(table: &Table, row: &Row) {
     }
 }
 
+/// Rows under the names of their columns. Values of more than one line are shown in one.
+pub(super) fn print_table(names: Vec<String>, rows: impl Iterator<Item = Vec<String>>) {
+    let one_line = |text: String| text.replace(char::is_control, " ");
+    let rows: Vec<Vec<_>> = std::iter::once(names)
+        .chain(rows)
+        .map(|row| row.into_iter().map(one_line).collect())
+        .collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |at: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
 fn kind_text(kind: EditKind) -> String {
     kind.as_str().replace('_', " ")
 }

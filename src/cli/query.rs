@@ -43,17 +43,29 @@ pub(super) struct QueryCommand {
 }
 
 /// What was asked for is input; the rest went wrong while running.
-fn query_error(error: QueryError) -> CliError {
+pub(super) fn query_error(error: QueryError) -> CliError {
     match error {
         QueryError::Store(error) => CliError::run(error),
         other => CliError::input(other),
     }
 }
 
+/// The values of parameters, each of the form NAME=VALUE.
+pub(super) fn bindings(pairs: &[String]) -> Result<Vec<(&str, Json)>, CliError> {
+    let mut all = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        let expected = || CliError::Input(format!("--bind {pair}: expected NAME=VALUE"));
+        let (name, value) = pair.split_once('=').ok_or_else(expected)?;
+        let json = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value));
+        all.push((name.trim_start_matches('$'), json));
+    }
+    Ok(all)
+}
+
 impl QueryCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        let schema = replica.schema();
+        let schema = replica.known_schema();
         let table = declared(&schema, &self.table)?;
         let query = self.query(replica.query(&self.table))?;
         if self.explain {
@@ -80,12 +92,8 @@ impl QueryCommand {
         if let Some(filter) = &self.filter {
             query = query.filter(filter);
         }
-        for pair in &self.bind {
-            let Some((name, value)) = pair.split_once('=') else {
-                return Err(CliError::Input(format!("--bind {pair}: expected NAME=VALUE")));
-            };
-            let json = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value));
-            query = query.bind(name.trim_start_matches('$'), json);
+        for (name, value) in bindings(&self.bind)? {
+            query = query.bind(name, value);
         }
         if let Some(order) = &self.order {
             for (column, direction) in Query::order(order).map_err(CliError::input)? {

@@ -56,6 +56,7 @@ mod requirement;
 mod roster;
 mod ruling;
 mod standing;
+mod system_row;
 
 pub use access::{can_read, can_read_column, column_permissions, has_right};
 pub use action::{Action, LookupChange, Target};
@@ -74,3 +75,4 @@ pub use roster::Roster;
 pub(crate) use ruling::absent;
 pub use ruling::{Admissible, Court, Find, LookedUp, Ruling, check, rule};
 pub use standing::Standing;
+pub use system_row::{Pen, SystemRow, keep_row};

@@ -12,8 +12,8 @@ use crate::crdt::Record;
 use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX, SHARES_MAX};
 use crate::model::{
     Column, ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner,
-    Principal, RecordId, RecordState, Right, Rule, Schema, Section, Sequence, Table, TableFacts,
-    TableName, Value, check_extent,
+    Principal, RecordId, RecordState, Right, Rule, Schema, Section, Sequence, SystemTable, Table,
+    TableFacts, TableName, Value, check_extent,
 };
 
 /// What a lookup points at, as this court knows it.
@@ -101,6 +101,7 @@ pub fn check(schema: &Schema, record: Option<&Record>, edit: &Edit) -> Result<()
         let detail = format!("table `{}` is not in the schema", edit.table);
         return Err(Denial::malformed(detail));
     };
+    check_system(edit).map_err(|denial| *denial)?;
     let misfits = check_form(table, edit).map_err(|denial| *denial)?;
     match misfits.into_iter().next() {
         Some(misfit) => Err(misfit),
@@ -110,6 +111,10 @@ pub fn check(schema: &Schema, record: Option<&Record>, edit: &Edit) -> Result<()
 
 /// Rules on an edit of `record` (`None`: nothing is known of it).
 pub fn rule(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Ruling {
+    // Before anything that depends on whether there is such a record.
+    if let Err(denial) = check_system(edit) {
+        return Ruling::Denied(*denial);
+    }
     let record = record.filter(|record| record.exists());
     let hidden = || record.is_some_and(|record| !court.may_read(record));
     match examine(court, record, edit) {
@@ -151,6 +156,18 @@ fn examine(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Examined<
 
 fn refuse<T>(detail: impl Into<String>) -> Examined<T> {
     Err(Box::new(Denial::malformed(detail)))
+}
+
+/// Whether it leaves alone what the server alone writes.
+fn check_system(edit: &Edit) -> Examined<()> {
+    if SystemTable::of(&edit.table).is_some() {
+        return Err(Box::new(Denial::system_table(&edit.table)));
+    }
+    if edit.record.is_system() {
+        refuse("only rows of system tables have such ids")
+    } else {
+        Ok(())
+    }
 }
 
 /// What can be said without the record: sections and operations have their form. Returns what of each

@@ -256,7 +256,7 @@ mod tests {
         let key = vec![number.id.clone()];
         let ownership = Ownership::OrganizationOwned;
         let table = Table { key, ..Table::new(id.clone(), ownership, vec![number]) };
-        Schema { tables: [(id, table)].into() }
+        Schema { tables: [(id, table)].into(), ..Schema::default() }
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{TableName, Value};
+use super::{SystemTable, TableName, Value};
+
+/// A version of UUIDs that nobody gives.
+const SYSTEM_VERSION: u8 = 0xF;
 
 /// A record's identity: 128 bits, a UUIDv7 or one derived from the table's key columns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,7 +40,18 @@ impl RecordId {
         }
         let mut bytes = [0; 16];
         bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
-        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+        let mut bytes = uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes();
+        if SystemTable::of(table).is_some() {
+            bytes[6] |= SYSTEM_VERSION << 4;
+        }
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// Whether it is of the form that rows of system tables have, and no other record: whoever knows
+    /// what somebody will be called cannot take the id of that row before the server does.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.0.get_version_num() == usize::from(SYSTEM_VERSION)
     }
 
     /// The 16 bytes.

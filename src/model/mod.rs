@@ -9,6 +9,7 @@ mod difference;
 mod edit_kind;
 mod flat;
 mod id;
+mod index;
 mod json;
 mod lens;
 pub mod name;
@@ -22,11 +23,13 @@ mod right;
 mod schema;
 mod schema_change;
 pub(crate) mod secured;
+mod system_table;
 mod table_facts;
 mod text;
 mod time;
 mod value;
 mod verdict;
+mod view;
 
 pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};
@@ -38,11 +41,12 @@ pub use flat::Flat;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
+pub use index::{ColumnPath, Index};
 pub use json::{Json, JsonError, json_path};
 pub use lens::Lens;
 pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError, PositionId,
-    RoleId, TableName, TeamId, UserId,
+    RoleId, TableName, TeamId, UserId, ViewName,
 };
 pub use op::Op;
 pub use organization::{
@@ -58,8 +62,11 @@ pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
 pub use schema_change::{SchemaChange, SchemaChangeKind};
 pub use secured::Secured;
+pub use system_table::{SYSTEM_KEY, SystemTable};
 pub use table_facts::TableFacts;
 pub use text::Text;
 pub use time::{TimeRangeError, Timestamp};
+pub(crate) use value::Skipped;
 pub use value::{ColumnType, Date, Value};
 pub use verdict::{Denial, Rule, Verdict};
+pub use view::View;

@@ -145,6 +145,20 @@ macro_rules! name {
     };
 }
 
+/// Names that the program itself gives.
+macro_rules! known {
+    ($($type:ident)*) => {
+        $(impl $type {
+            /// A name that is known to be one.
+            pub(crate) const fn known(text: &'static str) -> Self {
+                Self(SmolStr::new_static(text))
+            }
+        })*
+    };
+}
+
+known! { TableName ColumnName TeamId }
+
 name! {
     /// The id of a table.
     TableName
@@ -154,12 +168,12 @@ name! {
     ColumnName
 }
 name! {
-    /// What people call a table or column.
-    DisplayName
-}
-name! {
     /// A column group: columns of a table that a device takes along or leaves out together.
     GroupName
+}
+name! {
+    /// The name of a view.
+    ViewName
 }
 name! {
     /// A user, by the name that the organization gave them.
@@ -180,6 +194,10 @@ name! {
 name! {
     /// A security role.
     RoleId
+}
+name! {
+    /// What people call a user, a team, a business unit, a table or a column.
+    DisplayName
 }
 name! {
     /// A column security profile.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessUnitId, Owner, PositionId, RoleId, TeamId, UserId};
+use super::{BusinessUnitId, DisplayName, Owner, PositionId, RoleId, TeamId, UserId};
 
 /// Everyone, and how they stand to each other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Organization {
 /// A node of the tree of business units.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BusinessUnit {
+    /// What people call it; `None`: by its id.
+    pub name: Option<DisplayName>,
     /// The one above; `None` for the root alone.
     pub parent: Option<BusinessUnitId>,
 }
@@ -39,6 +41,8 @@ pub struct Position {
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
+    /// What people call the user; `None`: by the id.
+    pub name: Option<DisplayName>,
     /// Where the user belongs, and what the depths of the user's own roles are measured from.
     pub business_unit: BusinessUnitId,
     /// Whom the user reports to.
@@ -54,6 +58,8 @@ pub struct User {
 /// Users who share something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Team {
+    /// What people call it; `None`: by its id.
+    pub name: Option<DisplayName>,
     /// What the team can do.
     pub kind: TeamKind,
     /// Its members.
@@ -176,6 +182,12 @@ impl Organization {
         moved.collect()
     }
 
+    /// The topmost business unit.
+    #[must_use]
+    pub fn root(&self) -> Option<&BusinessUnitId> {
+        self.business_units.iter().find(|(_, unit)| unit.parent.is_none()).map(|(id, _)| id)
+    }
+
     /// The business unit of a user or an owner team; `None` where there is no such owner.
     #[must_use]
     pub fn business_unit_of(&self, owner: &Owner) -> Option<&BusinessUnitId> {
@@ -192,6 +204,7 @@ mod tests {
 
     fn user(unit: &str) -> User {
         User {
+            name: None,
             business_unit: unit.parse().unwrap(),
             manager: None,
             position: None,
@@ -204,6 +217,7 @@ mod tests {
         let root = ("root".parse().unwrap(), BusinessUnit::default());
         let users = users.iter().map(|(id, unit)| (id.parse().unwrap(), user(unit)));
         let crew = Team {
+            name: None,
             kind: TeamKind::Owner {
                 business_unit: "root".parse().unwrap(),
                 roles: BTreeSet::new(),

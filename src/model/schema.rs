@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ColumnEdit, ColumnName, ColumnType, Columns, DisplayName, GroupName, MisfitOpError, Op,
-    Section, TableName, Value,
+    ColumnEdit, ColumnName, ColumnType, Columns, DisplayName, GroupName, Index, MisfitOpError, Op,
+    Section, TableName, Value, View, ViewName,
 };
 
 /// Whether records of a table belong to someone.
@@ -228,13 +228,16 @@ pub struct Table {
     /// The columns whose values make a record's id, so that importing again updates; empty: ids
     /// are random or given.
     pub key: Vec<ColumnName>,
+    /// By which columns devices find its rows without going through all of them.
+    pub indexes: Vec<Index>,
 }
 
 impl Table {
     /// A table that nothing more is said of.
     #[must_use]
     pub fn new(id: TableName, ownership: Ownership, columns: Vec<Column>) -> Self {
-        Self { id, name: None, ownership, columns, open: false, key: Vec::new() }
+        let (key, indexes) = (Vec::new(), Vec::new());
+        Self { id, name: None, ownership, columns, open: false, key, indexes }
     }
 
     /// What people call it.
@@ -269,16 +272,19 @@ impl Table {
     }
 }
 
-/// The tables that an app works with.
+/// The tables that an app works with, and what it shows of them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Schema {
     /// The tables, by id.
     pub tables: BTreeMap<TableName, Table>,
+    /// The views, by name.
+    pub views: BTreeMap<ViewName, View>,
 }
 
 impl Schema {
     /// What of the schema concerns someone who may do anything with these tables alone: the tables, and
-    /// of each other that they look up what it takes to name a record of it, which is its key.
+    /// of each other that they look up what it takes to name a record of it, which is its key. Views are
+    /// all there.
     #[must_use]
     pub fn part(&self, is_own: impl Fn(&TableName) -> bool) -> Self {
         let own: Vec<_> = self.tables.values().filter(|table| is_own(&table.id)).collect();
@@ -292,17 +298,24 @@ impl Schema {
                 .cloned()
                 .collect(),
             open: false,
+            indexes: Vec::new(),
             ..table.clone()
         };
         let mut tables: BTreeMap<_, _> =
             looked_up.map(|table| (table.id.clone(), keyed(table))).collect();
         tables.extend(own.into_iter().map(|table| (table.id.clone(), table.clone())));
-        Self { tables }
+        Self { tables, views: self.views.clone() }
     }
 
     /// The table of this id.
     #[must_use]
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.get(name)
+    }
+
+    /// The view of this name.
+    #[must_use]
+    pub fn view(&self, name: &str) -> Option<&View> {
+        self.views.get(name)
     }
 }

@@ -88,6 +88,23 @@ pub enum SchemaChangeKind {
     Opened,
     /// Records may hold declared columns alone.
     Closed,
+    /// Devices find rows of the table by other columns.
+    Reindexed,
+    /// A view of the table is new.
+    ViewAdded {
+        /// Which.
+        view: String,
+    },
+    /// A view of the table goes.
+    ViewRemoved {
+        /// Which.
+        view: String,
+    },
+    /// A view of the table shows something else.
+    ViewChanged {
+        /// Which.
+        view: String,
+    },
 }
 
 impl SchemaChangeKind {
@@ -127,6 +144,10 @@ impl SchemaChangeKind {
             Self::KeyChanged => "refused if a record's id does not follow from the new key",
             Self::Opened => "records may hold what no column declares",
             Self::Closed => "what no column declares is not shown any more, and kept",
+            Self::Reindexed => "devices build what is new from the rows that they have",
+            Self::ViewAdded { .. } | Self::ViewRemoved { .. } | Self::ViewChanged { .. } => {
+                "what apps show; records stay as they are"
+            }
         }
     }
 }
@@ -169,6 +190,10 @@ impl fmt::Display for SchemaChange {
             SchemaChangeKind::KeyChanged => f.write_str("has another key"),
             SchemaChangeKind::Opened => f.write_str("is open"),
             SchemaChangeKind::Closed => f.write_str("is not open any more"),
+            SchemaChangeKind::Reindexed => f.write_str("has other indexes"),
+            SchemaChangeKind::ViewAdded { view } => write!(f, "has the view `{view}`"),
+            SchemaChangeKind::ViewRemoved { view } => write!(f, "has the view `{view}` no more"),
+            SchemaChangeKind::ViewChanged { view } => write!(f, "has another view `{view}`"),
         }
     }
 }
@@ -193,6 +218,26 @@ impl Schema {
                 (None, None) => {}
             }
         }
+        changes.extend(self.view_changes(next));
+        changes
+    }
+
+    fn view_changes(&self, next: &Self) -> Vec<SchemaChange> {
+        let mut changes = Vec::new();
+        let mut note = |table: &TableName, what| {
+            changes.push(SchemaChange { table: table.clone(), column: None, what });
+        };
+        for (id, old) in &self.views {
+            let view = id.to_string();
+            match next.views.get(id) {
+                None => note(&old.table, SchemaChangeKind::ViewRemoved { view }),
+                Some(new) if new != old => note(&new.table, SchemaChangeKind::ViewChanged { view }),
+                Some(_) => {}
+            }
+        }
+        for (id, new) in next.views.iter().filter(|(id, _)| !self.views.contains_key(*id)) {
+            note(&new.table, SchemaChangeKind::ViewAdded { view: id.to_string() });
+        }
         changes
     }
 }
@@ -207,6 +252,9 @@ fn table_changes(old: &Table, new: &Table) -> Vec<SchemaChangeKind> {
     }
     if old.key != new.key {
         all.push(SchemaChangeKind::KeyChanged);
+    }
+    if old.indexes != new.indexes {
+        all.push(SchemaChangeKind::Reindexed);
     }
     match (old.open, new.open) {
         (false, true) => all.push(SchemaChangeKind::Opened),
@@ -293,7 +341,7 @@ mod tests {
     fn schema(columns: Vec<Column>) -> Schema {
         let id: TableName = "t".parse().unwrap();
         let table = Table::new(id.clone(), Ownership::UserOwned, columns);
-        Schema { tables: [(id, table)].into() }
+        Schema { tables: [(id, table)].into(), ..Schema::default() }
     }
 
     fn column(id: &str, column_type: ColumnType) -> Column {

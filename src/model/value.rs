@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rust_decimal::Decimal;
+use serde::de::{EnumAccess, Error as _, VariantAccess as _, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::time::TimeRangeError;
@@ -60,7 +61,7 @@ impl fmt::Display for Date {
 }
 
 /// The type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     /// Unicode text; the last write wins.
@@ -278,6 +279,47 @@ mod decimal_parts {
     }
 }
 
+/// Reads past a value, and makes nothing of it.
+pub(crate) struct Skipped;
+
+impl<'de> Deserialize<'de> for Skipped {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_enum("Value", &[], SkippedVisitor)
+    }
+}
+
+struct SkippedVisitor;
+
+impl<'de> Visitor<'de> for SkippedVisitor {
+    type Value = Skipped;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Skipped, A::Error> {
+        // The variants of `Value`, in its order.
+        let (variant, content) = data.variant::<u32>()?;
+        match variant {
+            0 => content.unit_variant(),
+            // Nobody reads these: that they are texts is not looked at.
+            1 | 8 | 10 | 11 => content.newtype_variant::<&[u8]>().map(drop),
+            2 | 12 => content.newtype_variant::<i64>().map(drop),
+            3 => content.newtype_variant::<(i128, u32)>().map(drop),
+            4 => content.newtype_variant::<f64>().map(drop),
+            5 => content.newtype_variant::<bool>().map(drop),
+            6 => content.newtype_variant::<Timestamp>().map(drop),
+            7 => content.newtype_variant::<Date>().map(drop),
+            9 => content.newtype_variant::<RecordId>().map(drop),
+            13 => content.newtype_variant::<item::Items>().map(drop),
+            14 => content.newtype_variant::<item::Entries>().map(drop),
+            15 => content.newtype_variant::<Json>().map(drop),
+            _ => Err(A::Error::custom("no value is of this kind")),
+        }?;
+        Ok(Skipped)
+    }
+}
+
 /// Reads what a list or map holds: never another list or map, so that no bytes, whatever their
 /// length, make a reader call itself again and again.
 mod item {
@@ -292,7 +334,7 @@ mod item {
     /// The first variants of [`Value`], in its order.
     #[derive(Deserialize)]
     #[serde(rename = "Value")]
-    enum Item {
+    pub(super) enum Item {
         Null,
         Text(Text),
         Integer(i64),
@@ -324,14 +366,52 @@ mod item {
         }
     }
 
+    /// What a list holds.
+    pub(super) type Items = Vec<Item>;
+    /// What a map holds.
+    pub(super) type Entries = BTreeMap<String, Item>;
+
     pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Value>, D::Error> {
-        Ok(Vec::<Item>::deserialize(from)?.into_iter().map(Value::from).collect())
+        Ok(Items::deserialize(from)?.into_iter().map(Value::from).collect())
     }
 
     pub(super) fn map<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<BTreeMap<String, Value>, D::Error> {
-        let entries = BTreeMap::<String, Item>::deserialize(from)?;
+        let entries = Entries::deserialize(from)?;
         Ok(entries.into_iter().map(|(key, item)| (key, item.into())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_skipped_to_its_end() {
+        let values = [
+            Value::Null,
+            Value::Text("a text that has no room in place".into()),
+            Value::Integer(-300),
+            Value::Decimal("-12.50".parse().unwrap()),
+            Value::Float(0.5),
+            Value::Boolean(true),
+            Value::Timestamp(Timestamp::from_millis(-5).unwrap()),
+            Value::Date(Date::from_days(20_000).unwrap()),
+            Value::Choice("open".into()),
+            Value::Lookup(RecordId::from_bytes([9; 16])),
+            Value::Bytes(vec![0, 255]),
+            Value::RichText("é".into()),
+            Value::Counter(7),
+            Value::List(vec![Value::Null, Value::Integer(1)]),
+            Value::Map([("a".to_owned(), Value::Text("b".into()))].into()),
+            Value::Json(Json::new(&serde_json::json!({ "a": [1, null] })).unwrap()),
+        ];
+        for value in values {
+            let bytes = [postcard::to_stdvec(&value).unwrap(), vec![7]].concat();
+            let (_, rest) = postcard::take_from_bytes::<Skipped>(&bytes).unwrap();
+            assert_eq!(rest, [7], "{value:?}");
+        }
+        assert!(postcard::take_from_bytes::<Skipped>(&[16]).is_err());
     }
 }

@@ -29,6 +29,8 @@ pub enum Rule {
     OwnerCannotRead,
     /// A share gives what its giver does not have.
     CannotGiveRight,
+    /// The table is a system table: the server alone writes its rows.
+    SystemTable,
 }
 
 impl Rule {
@@ -45,6 +47,7 @@ impl Rule {
             Self::WrongBusinessUnit => "wrong_business_unit",
             Self::OwnerCannotRead => "owner_cannot_read",
             Self::CannotGiveRight => "cannot_give_right",
+            Self::SystemTable => "system_table",
         }
     }
 }
@@ -83,6 +86,12 @@ impl Denial {
     #[must_use]
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..Self::of(Rule::Malformed) }
+    }
+
+    /// What is said of every edit of a system table.
+    pub(crate) fn system_table(table: &TableName) -> Self {
+        let detail = format!("the server alone writes rows of `{table}`");
+        Self { detail: Some(detail), table: Some(table.clone()), ..Self::of(Rule::SystemTable) }
     }
 
     /// What is said of an edit that comes too late, or of what counts together with it.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    HierarchyModel, Organization, Policy, RoleId, SYSTEM_ADMINISTRATOR, TableFacts, TableName,
-    TeamKind,
+    HierarchyModel, Organization, Policy, RoleId, SYSTEM_ADMINISTRATOR, SystemTable, TableFacts,
+    TableName, TeamKind,
 };
 
 use super::{Fault, Mistake, Noun};
@@ -113,6 +113,10 @@ fn check_users(organization: &Organization, policy: Option<&Policy>) -> Result<(
 fn check_teams(organization: &Organization, policy: Option<&Policy>) -> Result<(), Mistake> {
     for (id, team) in &organization.teams {
         let wrong = |key: &str, fault| Err(mistake(Noun::Team, id, key, fault));
+        if *id == SystemTable::owner_of_units() {
+            let why = "the rows of `business_unit` belong to it, and nobody is in it: choose another name";
+            return wrong("id", Fault::Other(why.into()));
+        }
         if let TeamKind::Owner { business_unit, roles } = &team.kind {
             if !organization.business_units.contains_key(business_unit) {
                 return wrong("business_unit", unknown(Noun::BusinessUnit, business_unit));

@@ -24,6 +24,8 @@ pub enum Noun {
     Column,
     /// The hierarchy.
     Hierarchy,
+    /// A view.
+    View,
 }
 
 impl Noun {
@@ -40,6 +42,7 @@ impl Noun {
             Self::Table => "table",
             Self::Column => "column",
             Self::Hierarchy => "hierarchy",
+            Self::View => "view",
         }
     }
 }

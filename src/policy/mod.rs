@@ -14,6 +14,8 @@ mod place;
 mod policy_document;
 mod reader;
 mod schema_document;
+mod schema_indexes;
+mod view_document;
 
 pub use check::{check_organization, check_policy, check_tables};
 pub use digest::{organization_digest, policy_digest, schema_digest};

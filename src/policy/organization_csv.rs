@@ -95,7 +95,8 @@ pub enum CsvError {
 
 /// Reads an organization from `business_units` (columns `id` and `parent`; the root's parent is
 /// empty) and `users` (`login`, `business_unit`, `manager`, `roles` separated by spaces, and
-/// `disabled`: `true` or `false`, which may be absent). Other columns are ignored. With a policy,
+/// `disabled`: `true` or `false`); both may have a column `name`. Other columns are ignored; `name` and
+/// `disabled` may be absent. With a policy,
 /// the roles must be the policy's.
 ///
 /// # Errors
@@ -107,18 +108,19 @@ pub fn read_organization_csv(
 ) -> Result<Organization, CsvError> {
     let mut organization = Organization::default();
     let mut unit_places = BTreeMap::new();
-    for row in rows(business_units, ["id", "parent"], [])? {
+    for row in rows(business_units, ["id", "parent"], ["name"])? {
         let id: BusinessUnitId = row.required("id")?;
         row.declare(Noun::BusinessUnit, "id", id.to_string(), &mut unit_places)?;
-        let parent = row.optional("parent")?;
-        organization.business_units.insert(id, BusinessUnit { parent });
+        let (name, parent) = (row.optional("name")?, row.optional("parent")?);
+        organization.business_units.insert(id, BusinessUnit { name, parent });
     }
     let mut user_places = BTreeMap::new();
-    for row in rows(users, ["login", "business_unit", "manager", "roles"], ["disabled"])? {
+    for row in rows(users, ["login", "business_unit", "manager", "roles"], ["disabled", "name"])? {
         let id: UserId = row.required("login")?;
         row.declare(Noun::User, "login", id.to_string(), &mut user_places)?;
         let roles = row.text("roles").split(' ').filter(|role| !role.is_empty());
         let user = User {
+            name: row.optional("name")?,
             business_unit: row.required("business_unit")?,
             manager: row.optional("manager")?,
             position: None,

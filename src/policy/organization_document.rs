@@ -24,11 +24,11 @@ pub(super) fn read_organization(
         return Ok(None);
     }
     let mut organization = Organization::default();
-    for object in document.objects("business_unit", &["id", "parent"])? {
+    for object in document.objects("business_unit", &["id", "name", "parent"])? {
         let id: BusinessUnitId = object.name("id")?;
         declared.add(Noun::BusinessUnit, id.as_str(), object)?;
-        let parent = object.optional_name("parent")?;
-        organization.business_units.insert(id, BusinessUnit { parent });
+        let (name, parent) = (object.optional_name("name")?, object.optional_name("parent")?);
+        organization.business_units.insert(id, BusinessUnit { name, parent });
     }
     for object in document.objects("position", &["id", "parent"])? {
         let id: PositionId = object.name("id")?;
@@ -36,11 +36,12 @@ pub(super) fn read_organization(
         let parent = object.optional_name("parent")?;
         organization.positions.insert(id, Position { parent });
     }
-    let user_keys = ["id", "business_unit", "manager", "position", "roles", "disabled"];
+    let user_keys = ["id", "name", "business_unit", "manager", "position", "roles", "disabled"];
     for object in document.objects("user", &user_keys)? {
         let id: UserId = object.name("id")?;
         declared.add(Noun::User, id.as_str(), object)?;
         let user = User {
+            name: object.optional_name("name")?,
             business_unit: object.name("business_unit")?,
             manager: object.optional_name("manager")?,
             position: object.optional_name("position")?,
@@ -49,7 +50,8 @@ pub(super) fn read_organization(
         };
         organization.users.insert(id, user);
     }
-    for object in document.objects("team", &["id", "kind", "business_unit", "members", "roles"])? {
+    let team_keys = ["id", "name", "kind", "business_unit", "members", "roles"];
+    for object in document.objects("team", &team_keys)? {
         let id: TeamId = object.name("id")?;
         declared.add(Noun::Team, id.as_str(), object)?;
         let team = read_team(&id, object)?;
@@ -60,11 +62,11 @@ pub(super) fn read_organization(
 
 fn read_team(id: &TeamId, object: Object<'_>) -> Read<Team> {
     let is_owner = object.require("kind")?.word(&[("owner", true), ("access", false)])?;
-    let members = object.names("members")?;
+    let (name, members) = (object.optional_name("name")?, object.names("members")?);
     let roles: BTreeSet<RoleId> = object.names("roles")?;
     if is_owner {
         let business_unit = object.name("business_unit")?;
-        return Ok(Team { kind: TeamKind::Owner { business_unit, roles }, members });
+        return Ok(Team { name, kind: TeamKind::Owner { business_unit, roles }, members });
     }
     // An empty list of roles is no role.
     let roles = object
@@ -72,6 +74,6 @@ fn read_team(id: &TeamId, object: Object<'_>) -> Read<Team> {
         .filter(|field| matches!(&field.value.tree, Tree::List(items) if !items.is_empty()));
     match object.get("business_unit").or(roles) {
         Some(field) => Err(mistake(field, Noun::Team, id.as_str(), Fault::AccessTeam)),
-        None => Ok(Team { kind: TeamKind::Access, members }),
+        None => Ok(Team { name, kind: TeamKind::Access, members }),
     }
 }

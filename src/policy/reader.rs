@@ -100,6 +100,19 @@ impl<'a> Object<'a> {
         items.iter().map(|value| Field { value, place: &value.place, ..field }.name()).collect()
     }
 
+    /// The texts of a list, each with its place; none where the key is absent.
+    pub(super) fn texts(self, key: &str) -> Read<Vec<Field<'a>>> {
+        let Some(field) = self.get(key) else { return Ok(Vec::new()) };
+        let Tree::List(items) = &field.value.tree else {
+            return Err(field.wrong_type("a list of texts"));
+        };
+        let text = |value: &'a Node| {
+            let field = Field { value, place: &value.place, ..field };
+            field.text().map(|_| field)
+        };
+        items.iter().map(text).collect()
+    }
+
     /// A boolean; false where the key is absent.
     pub(super) fn flag(self, key: &str) -> Read<bool> {
         self.get(key).map_or(Ok(false), Field::boolean)

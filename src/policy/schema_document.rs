@@ -1,20 +1,24 @@
-//! The schema document: the tables that an app works with.
+//! The schema document: the tables that an app works with, and its views.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::limits::{CHOICES_MAX, COLUMNS_MAX, TABLES_MAX};
-use crate::model::{Column, ColumnName, ColumnType, OPEN_COLUMN, Schema, Table, TableName, Value};
+use crate::model::{
+    Column, ColumnName, ColumnType, OPEN_COLUMN, Schema, SystemTable, Table, TableName, Value,
+};
 
 use super::check::RESERVED_COLUMNS;
 use super::document::{Format, Tree, parse};
 use super::policy_document::read_ownership;
 use super::reader::{Declared, Field, Object, Read, mistake};
+use super::schema_indexes::read_indexes;
+use super::view_document::read_views;
 use super::{DocumentError, Fault, Noun};
 
 const COLUMN_KEYS: [&str; 9] =
     ["id", "name", "type", "required", "default", "secured", "group", "choices", "table"];
 
-const TABLE_KEYS: [&str; 6] = ["id", "name", "ownership", "open", "key", "columns"];
+const TABLE_KEYS: [&str; 7] = ["id", "name", "ownership", "open", "key", "indexes", "columns"];
 
 const TYPES: [(&str, ColumnType); 15] = [
     ("text", ColumnType::Text),
@@ -48,12 +52,17 @@ pub fn read_schema(text: &str, file: &str) -> Result<Schema, DocumentError> {
 /// The first thing wrong, with its place.
 pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, DocumentError> {
     let tree = parse(text, format, file)?;
-    let document = Object::document(&tree, &["table"])?;
+    let document = Object::document(&tree, &["table", "system_table", "view"])?;
     let mut declared = Declared::new(file);
     let mut tables = BTreeMap::new();
     for object in document.objects("table", &TABLE_KEYS)? {
         let id: TableName = object.name("id")?;
         declared.add(Noun::Table, id.as_str(), object)?;
+        if SystemTable::of(&id).is_some() {
+            let why = "the server keeps a table of this name: say `[[system_table]]` for it, or choose \
+                       another name";
+            return Err(other(object.require("id")?, Noun::Table, id.as_str(), why));
+        }
         let ownership = read_ownership(object.require("ownership")?)?;
         let mut columns = read_columns(&id, object)?;
         let open = object.flag("open")?;
@@ -62,7 +71,12 @@ pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, 
         }
         let key = read_key(&id, object, &columns)?;
         let name = object.optional_name("name")?;
-        tables.insert(id.clone(), Table { id, name, ownership, columns, open, key });
+        let table = Table { name, open, key, ..Table::new(id.clone(), ownership, columns) };
+        tables.insert(id, table);
+    }
+    for object in document.objects("system_table", &["id", "secured"])? {
+        let table = read_system_table(object, &mut declared)?;
+        tables.insert(table.id.clone(), table);
     }
     if let Some(field) = document.get("table")
         && tables.len() > TABLES_MAX
@@ -70,14 +84,47 @@ pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, 
         return Err(other(field, Noun::Table, "", over(tables.len(), "tables", TABLES_MAX)));
     }
     check_lookups(document, &tables)?;
-    Ok(Schema { tables })
+    for object in document.objects("table", &TABLE_KEYS)? {
+        let id: TableName = object.name("id")?;
+        let Some(table) = tables.get(&id) else { continue };
+        let indexes = read_indexes(table, object, &tables)?;
+        if let Some(table) = tables.get_mut(&id) {
+            table.indexes = indexes;
+        }
+    }
+    let views = BTreeMap::new();
+    let schema = Schema { tables, views };
+    read_views(document, &mut declared, schema)
 }
 
-fn over(count: usize, what: &str, max: usize) -> String {
+fn read_system_table(object: Object<'_>, declared: &mut Declared) -> Read<Table> {
+    let system = object.require("id")?.word(&SystemTable::ALL.map(|it| (it.as_str(), it)))?;
+    declared.add(Noun::Table, system.as_str(), object)?;
+    let table = system.table(&object.names("secured")?);
+    for field in object.texts("secured")? {
+        let id: ColumnName = field.name()?;
+        let wrong = |fault| Err(mistake(field, Noun::Table, system.as_str(), fault));
+        match table.column(id.as_str()) {
+            None => return wrong(Fault::Unknown { what: Noun::Column, id: id.to_string() }),
+            Some(column) if column.lookup.is_some() || table.key.contains(&id) => {
+                return wrong(Fault::NotSecurable(id.to_string()));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(table)
+}
+
+pub(super) fn over(count: usize, what: &str, max: usize) -> String {
     format!("{count} {what}, at most {max} are allowed")
 }
 
-fn other(field: Field<'_>, what: Noun, id: &str, why: impl Into<String>) -> DocumentError {
+pub(super) fn other(
+    field: Field<'_>,
+    what: Noun,
+    id: &str,
+    why: impl Into<String>,
+) -> DocumentError {
     mistake(field, what, id, Fault::Other(why.into()))
 }
 

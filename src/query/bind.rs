@@ -73,9 +73,9 @@ impl Query {
         if let Some(name) = parameters.keys().find(|name| !binder.used.contains(name.as_str())) {
             return Err(BindError::Unknown(name.clone()));
         }
-        let (table, sources, order) =
-            (self.table.clone(), self.sources.clone(), self.order.clone());
-        Ok(BoundQuery { table, sources, filter, order })
+        let (table, sources) = (self.table.clone(), self.sources.clone());
+        let (order, shown) = (self.order.clone(), self.shown.clone());
+        Ok(BoundQuery { table, sources, filter, order, shown })
     }
 }
 
@@ -214,7 +214,10 @@ impl<'a> Binder<'a> {
     fn person(&self, column: &Reference, person: Person) -> Vec<Value> {
         let Environment { user, teams, business_unit, business_units, reports, .. } =
             self.environment;
-        let text = |text: &str| Value::Text(text.into());
+        let looks_up = column.column.lookup.is_some();
+        let text = |id: &str| {
+            if looks_up { Value::Lookup(person.table().record(id)) } else { Value::Text(id.into()) }
+        };
         let principal = |it: Principal| Value::Text(it.to_string().into());
         let is_owner = column.field == Field::Owner;
         let user_text = |user: &UserId| {

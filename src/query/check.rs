@@ -9,7 +9,7 @@ use sqlparser::tokenizer::Span;
 use super::compare::Kind;
 use super::constant::Constant;
 use super::order::OrderColumn;
-use super::parse::{error_at, expression, orders};
+use super::parse::{error_at, expression, orders, shown};
 use super::resolve::Resolver;
 use super::tree::{Comparison, Condition, Operand};
 use super::{Direction, FilterError, FilterFault, Reference, Source, literal};
@@ -53,6 +53,15 @@ impl<'a> Checker<'a> {
         Filter { text, resolver: &mut self.resolver }.condition(&read)
     }
 
+    /// All of these together; `None`: there are none.
+    pub(super) fn all<'t>(
+        &mut self,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> Result<Option<Condition>, FilterError> {
+        let mut all = texts.map(|text| self.filter(text)).collect::<Result<Vec<_>, _>>()?;
+        Ok(if all.len() > 1 { Some(Condition::All(all)) } else { all.pop() })
+    }
+
     pub(super) fn order(
         &mut self,
         columns: &[(&str, Direction)],
@@ -74,6 +83,30 @@ impl<'a> Checker<'a> {
             order.push(OrderColumn { column, direction });
         }
         Ok(order)
+    }
+
+    /// A column to show, with the name behind `as`, or else the one that it has.
+    pub(super) fn shown(&mut self, text: &str) -> Result<(String, Reference), FilterError> {
+        let (read, name) = shown(text)?;
+        let mut filter = Filter { text, resolver: &mut self.resolver };
+        let Some(column) = filter.column(&read)? else { return Err(unsupported(text, &read)) };
+        let Some(name) = name else { return Ok((path_of(&read), column)) };
+        match crate::model::name::check(&name.value) {
+            Ok(()) => Ok((name.value, column)),
+            Err(error) => Err(filter.error(name.span, FilterFault::Syntax(error.to_string()))),
+        }
+    }
+}
+
+/// The names of a column and of the lookups before it.
+fn path_of(expr: &Expr) -> String {
+    match expr {
+        Expr::Nested(inner) => path_of(inner),
+        Expr::CompoundIdentifier(path) => {
+            path.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".")
+        }
+        Expr::Identifier(one) => one.value.clone(),
+        other => other.to_string(),
     }
 }
 

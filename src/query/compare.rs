@@ -67,7 +67,7 @@ pub(super) fn text(value: &Value) -> Option<&str> {
     }
 }
 
-fn millis(value: &Value) -> Option<i64> {
+pub(super) fn millis(value: &Value) -> Option<i64> {
     const DAY: i64 = 24 * 60 * 60 * 1_000;
     match value {
         Value::Timestamp(time) => Some(time.as_millis()),

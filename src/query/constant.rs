@@ -10,7 +10,7 @@ use super::check::{Filter, arguments, is_named, unsupported};
 use super::compare::Kind;
 use super::tree::{Operand, Person};
 use super::{Field, FilterError, FilterFault, Reference, interval, literal};
-use crate::model::{ColumnType, Value};
+use crate::model::{ColumnType, SystemTable, Value};
 
 /// What is no column: a literal has its type from what it is compared with.
 pub(super) enum Constant {
@@ -176,12 +176,16 @@ impl Filter<'_, '_> {
     }
 }
 
-/// Whether a column can hold what is asked about the user: people own records, and texts name anyone.
+/// Whether a column can hold what is asked about the user: people own records, texts name anyone, and
+/// lookups lead to their rows.
 fn names(column: &Reference, person: Person) -> bool {
+    let table = person.table();
     match &column.field {
-        Field::Owner => !person.is_business_unit(),
-        Field::BusinessUnit => person.is_business_unit(),
-        Field::Id => false,
-        Field::Column(_) => column.column_type() == ColumnType::Text,
+        Field::Owner => table != SystemTable::BusinessUnit,
+        Field::BusinessUnit => table == SystemTable::BusinessUnit,
+        Field::Id | Field::Column(_) => {
+            let looks_up = column.column.lookup.as_ref().and_then(SystemTable::of);
+            column.column_type() == ColumnType::Text || looks_up == Some(table)
+        }
     }
 }

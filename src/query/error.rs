@@ -117,6 +117,17 @@ pub enum FilterFault {
         /// The table.
         table: TableName,
     },
+    /// A dot behind an owner or a business unit, of which the schema has no rows.
+    #[error(
+        "`{column}` leads to rows of the system table `{needed}`, which the schema does not have: add \
+         it with `[[system_table]]`"
+    )]
+    NoSystemTable {
+        /// The column.
+        column: String,
+        /// The table.
+        needed: &'static str,
+    },
     /// Columns of such a type are not compared.
     #[error("`{column}` is a {column_type}: it can only be asked whether it `is null`")]
     NotCompared {

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use super::compare::{compare, text};
 use super::order::OrderColumn;
 use super::pattern::Pattern;
+use super::resolve::path;
 use super::row::{Cell, Row};
 use super::tree::Comparison;
 use super::{Reference, Source};
@@ -57,6 +58,8 @@ pub struct BoundQuery {
     pub(super) sources: Vec<Source>,
     pub(super) filter: Option<Bound>,
     pub(super) order: Vec<OrderColumn>,
+    /// What is shown of the rows, beside the rows themselves.
+    pub(super) shown: Vec<Reference>,
 }
 
 impl BoundQuery {
@@ -69,6 +72,12 @@ impl BoundQuery {
             Some(filter) => filter.test(row),
             None => Ok(Some(true)),
         }
+    }
+
+    /// Whether it means some rows only.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.filter.is_some()
     }
 
     /// The table whose rows are asked for.
@@ -85,13 +94,7 @@ impl BoundQuery {
 
     /// A column with the lookups before it.
     pub(super) fn path(&self, column: &Reference) -> String {
-        let mut path = column.name();
-        let mut source = column.source;
-        while let Some(Source { from: Some((from, lookup)), .. }) = self.sources.get(source) {
-            path = format!("{lookup}.{path}");
-            source = *from;
-        }
-        path
+        path(&self.sources, column.source, &column.field)
     }
 }
 

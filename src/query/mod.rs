@@ -39,6 +39,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod bind;
 mod bookmark;
 mod check;
@@ -46,6 +47,9 @@ mod compare;
 mod constant;
 mod error;
 mod evaluate;
+mod fields;
+mod index;
+mod index_key;
 mod interval;
 mod literal;
 mod order;
@@ -55,13 +59,17 @@ mod plan;
 mod resolve;
 mod row;
 mod tree;
+mod view;
 
+pub use access::{Access, IndexAccess, KeyRange, UsableIndex};
 pub use bind::{BindError, Environment, Parameters};
 pub use bookmark::{Bookmark, BookmarkError};
 pub use error::{FilterError, FilterFault};
 pub use evaluate::BoundQuery;
+pub use index::IndexShape;
 pub use order::{Direction, SortKey};
-pub use plan::{Access, Plan};
+pub use plan::{Plan, SCANNED_SHARE};
 pub use resolve::{Field, Reference, Source};
 pub use row::{Cell, Row};
 pub use tree::Query;
+pub use view::{CheckedView, ViewError};

@@ -3,7 +3,7 @@
 //! The parser knows far more SQL than filters have. So the text is first cut into tokens, and only those
 //! that filters know are handed on, in bounded number and depth.
 
-use sqlparser::ast::{Expr, OrderByExpr};
+use sqlparser::ast::{Expr, Ident, OrderByExpr};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -41,6 +41,16 @@ pub(super) fn expression(text: &str) -> Result<Expr, FilterError> {
 /// Reads columns to order by, each with or without a direction.
 pub(super) fn orders(text: &str) -> Result<Vec<OrderByExpr>, FilterError> {
     whole(text, |parser| parser.parse_comma_separated(Parser::parse_order_by_expr))
+}
+
+/// Reads a column to show, and the name that stands behind `as`, if any.
+pub(super) fn shown(text: &str) -> Result<(Expr, Option<Ident>), FilterError> {
+    whole(text, |parser| {
+        let column = parser.parse_expr()?;
+        let is_named = parser.parse_keyword(Keyword::AS);
+        let name = if is_named { Some(parser.parse_identifier()?) } else { None };
+        Ok((column, name))
+    })
 }
 
 /// Reads all of a text as one thing.

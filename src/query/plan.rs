@@ -2,20 +2,12 @@
 
 use std::fmt;
 
-use super::evaluate::Bound;
+use super::access::{Access, UsableIndex};
 use super::order::OrderColumn;
-use super::tree::Comparison;
-use super::{BoundQuery, Direction, Field};
-use crate::model::{RecordId, Value};
+use super::{BoundQuery, Direction};
 
-/// Which rows are looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
-    /// All of the table, in the order of their ids.
-    Table,
-    /// Those with these ids, in their order, each once.
-    Ids(Vec<RecordId>),
-}
+/// Where an index leads to more than one in so many rows, all are gone through instead.
+pub const SCANNED_SHARE: u64 = 4;
 
 /// How a query is carried out, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,32 +36,33 @@ impl Plan {
 }
 
 impl BoundQuery {
-    /// Which rows must be looked at: all others do not match.
-    #[must_use]
-    pub fn access(&self) -> Access {
-        let parts = match &self.filter {
-            Some(Bound::All(parts)) => parts.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-            None => &[],
-        };
-        parts.iter().find_map(ids).map_or(Access::Table, Access::Ids)
-    }
-
     /// How the query is carried out when at most `limit` rows are wanted of a table with `rows`.
     #[must_use]
-    pub fn plan(&self, rows: u64, limit: Option<usize>) -> Plan {
-        let mut lines = vec![match self.access() {
-            Access::Table => format!("go through the {rows} rows of `{}`", self.table),
-            Access::Ids(ids) => format!("get {} rows of `{}` by id", ids.len(), self.table),
-        }];
+    pub fn plan(&self, rows: u64, indexes: &[UsableIndex<'_>], limit: Option<usize>) -> Plan {
+        let access = self.access(indexes, limit);
+        let mut lines = vec![self.first_line(&access, rows, indexes)];
+        let (is_filter, is_ordered) = match &access {
+            Access::Index(it) => (it.is_filter, it.order.is_some()),
+            Access::Table | Access::Ids(_) => (false, self.is_by_id()),
+        };
         let looked_up = self.sources.iter().filter(|source| source.from.is_some());
         lines.extend(looked_up.map(|source| format!("look up {source}, where it is asked for")));
         if self.filter.is_some() {
-            lines.push("keep those that the filter says are meant".to_owned());
+            let keep = "keep those that the filter says are meant";
+            let all = "the index says all that the filter says";
+            lines.push((if is_filter { all } else { keep }).to_owned());
         }
         let most = |limit: usize| format!("stop after {limit} rows");
-        if self.is_by_id() {
-            lines.push("in the order of their ids".to_owned());
+        if is_ordered {
+            let by = if self.is_by_id() {
+                "in the order of their ids"
+            } else {
+                "in the order of the index"
+            };
+            lines.push(by.to_owned());
+            lines.extend(limit.map(most));
+        } else if self.is_by_id() {
+            lines.push("sort by id".to_owned());
             lines.extend(limit.map(most));
         } else {
             let by = self.order.iter().map(|OrderColumn { column, direction }| {
@@ -82,26 +75,25 @@ impl BoundQuery {
         }
         Plan { lines }
     }
-}
 
-/// The ids that a record must have one of.
-fn ids(part: &Bound) -> Option<Vec<RecordId>> {
-    let id = |value: &Value| match value {
-        Value::Lookup(id) => Some(*id),
-        _ => None,
-    };
-    let mut ids: Vec<_> = match part {
-        Bound::Compare { column, comparison: Comparison::Equal, with }
-            if column.source == 0 && column.field == Field::Id =>
-        {
-            id(with).into_iter().collect()
-        }
-        Bound::In { column, list, .. } if column.source == 0 && column.field == Field::Id => {
-            list.iter().filter_map(id).collect()
-        }
-        _ => return None,
-    };
-    ids.sort_unstable();
-    ids.dedup();
-    Some(ids)
+    fn first_line(&self, access: &Access, rows: u64, indexes: &[UsableIndex<'_>]) -> String {
+        let table = &self.table;
+        let it = match access {
+            Access::Table => return format!("go through the {rows} rows of `{table}`"),
+            Access::Ids(ids) => return format!("get {} rows of `{table}` by id", ids.len()),
+            Access::Index(it) => it,
+        };
+        let index = indexes.iter().find(|index| index.number == it.number);
+        let index = index.map(|index| index.shape.to_string()).unwrap_or_default();
+        let (ranges, narrowed) = (it.ranges.len(), it.narrowed);
+        let why = match (narrowed, it.order) {
+            (0, _) => "it has the order".to_owned(),
+            (_, None) => format!(
+                "the filter narrows it down by {narrowed} of its columns, unless to more than 1 in \
+                 {SCANNED_SHARE} of the {rows} rows, which are gone through then"
+            ),
+            (_, Some(_)) => format!("the filter narrows it down by {narrowed} of its columns"),
+        };
+        format!("look into {ranges} ranges of the index ({index}) of `{table}`: {why}")
+    }
 }

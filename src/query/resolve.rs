@@ -1,14 +1,20 @@
 //! Columns by their names, also those of looked-up records: which row they are of, and what they hold.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::FilterFault;
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, FilterFault};
 use crate::limits::FILTER_LOOKUPS_MAX;
-use crate::model::{Column, ColumnName, ColumnType, Schema, Table, TableName};
+use crate::model::{
+    Column, ColumnName, ColumnType, Columns, Header, RecordId, Schema, SystemTable, Table,
+    TableName, Value,
+};
 
 /// What of a row is meant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Field {
     /// The record's id.
     Id,
@@ -18,6 +24,34 @@ pub enum Field {
     BusinessUnit,
     /// A column of the schema.
     Column(ColumnName),
+}
+
+impl Field {
+    /// What a record with this header and these values holds in it.
+    #[must_use]
+    pub fn of<'r>(&self, id: RecordId, header: &Header, columns: &'r Columns) -> Cell<'r> {
+        let text = |text: String| Value::Text(text.into());
+        let owner = header.owner.as_ref();
+        Cell::Known(match self {
+            Self::Id => Cow::Owned(Value::Lookup(id)),
+            Self::Owner => Cow::Owned(owner.map_or(Value::Null, |(it, _)| text(it.to_string()))),
+            Self::BusinessUnit => {
+                Cow::Owned(owner.map_or(Value::Null, |(_, unit)| text(unit.to_string())))
+            }
+            Self::Column(column) => Cow::Borrowed(columns.get(column).unwrap_or(&Value::Null)),
+        })
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id => f.write_str("id"),
+            Self::Owner => f.write_str("owner"),
+            Self::BusinessUnit => f.write_str("business_unit"),
+            Self::Column(column) => column.fmt(f),
+        }
+    }
 }
 
 /// A column of a row, or of one that is looked up from it.
@@ -43,21 +77,33 @@ impl Reference {
 }
 
 /// A row that a query reads: the table's own, or one that is looked up from another source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Source {
     /// Its table.
     pub table: TableName,
-    /// The source and the column that look it up; `None`: it is the table's own row.
-    pub from: Option<(usize, ColumnName)>,
+    /// The source and what of it looks it up; `None`: it is the table's own row. An owner is a user or a
+    /// team: of a team it is the row of the table `team` instead.
+    pub from: Option<(usize, Field)>,
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.from {
-            Some((_, column)) => write!(f, "`{}` by `{column}`", self.table),
+            Some((_, field)) => write!(f, "`{}` by `{field}`", self.table),
             None => write!(f, "`{}`", self.table),
         }
     }
+}
+
+/// A column of a source with the lookups before it, as a filter names it.
+pub(super) fn path(sources: &[Source], source: usize, field: &Field) -> String {
+    let mut path = field.to_string();
+    let mut source = source;
+    while let Some(Source { from: Some((from, lookup)), .. }) = sources.get(source) {
+        path = format!("{lookup}.{path}");
+        source = *from;
+    }
+    path
 }
 
 /// Finds columns, and notes which rows they are of.
@@ -105,14 +151,29 @@ impl<'a> Resolver<'a> {
         field: &Field,
         column: &Column,
     ) -> Result<usize, FilterFault> {
-        // An id looks up nothing but itself.
-        let target = column.lookup.as_ref().filter(|_| matches!(field, Field::Column(_)));
-        let target = target.and_then(|target| self.schema.table(target.as_str()));
+        let system = |tables: &[SystemTable]| {
+            tables.iter().find_map(|system| self.schema.table(system.as_str()))
+        };
+        let target = match field {
+            // An id looks up nothing but itself.
+            Field::Id => None,
+            Field::Owner => system(&[SystemTable::User, SystemTable::Team]),
+            Field::BusinessUnit => system(&[SystemTable::BusinessUnit]),
+            Field::Column(_) => {
+                column.lookup.as_ref().and_then(|target| self.schema.table(target.as_str()))
+            }
+        };
         let Some(target) = target else {
             let (column, table) = (column.id.to_string(), table.id.clone());
-            return Err(FilterFault::NoLookup { column, table });
+            return Err(match field {
+                Field::Owner => FilterFault::NoSystemTable { column, needed: "user" },
+                Field::BusinessUnit => {
+                    FilterFault::NoSystemTable { column, needed: "business_unit" }
+                }
+                Field::Id | Field::Column(_) => FilterFault::NoLookup { column, table },
+            });
         };
-        let from = Some((source, column.id.clone()));
+        let from = Some((source, field.clone()));
         let known = self.sources.iter().position(|(known, _)| known.from == from);
         if let Some(known) = known {
             return Ok(known);

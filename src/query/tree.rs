@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::check::{Checker, order_columns};
 use super::order::OrderColumn;
 use super::{Direction, FilterError, Reference, Source};
-use crate::model::{Schema, Table, TableName, Value};
+use crate::model::{Schema, SystemTable, Table, TableName, Value};
 
 /// How two values are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +85,13 @@ impl Person {
         !matches!(self, Self::Me | Self::BusinessUnit)
     }
 
-    pub(super) fn is_business_unit(self) -> bool {
-        matches!(self, Self::BusinessUnit | Self::BusinessUnits)
+    /// The table that has a row of whom or what it names.
+    pub(super) fn table(self) -> SystemTable {
+        match self {
+            Self::Me | Self::Reports => SystemTable::User,
+            Self::Teams => SystemTable::Team,
+            Self::BusinessUnit | Self::BusinessUnits => SystemTable::BusinessUnit,
+        }
     }
 }
 
@@ -113,6 +118,8 @@ pub struct Query {
     pub(super) sources: Vec<Source>,
     pub(super) filter: Option<Condition>,
     pub(super) order: Vec<OrderColumn>,
+    /// What is shown of the rows, beside the rows themselves.
+    pub(super) shown: Vec<Reference>,
 }
 
 impl Query {
@@ -132,7 +139,7 @@ impl Query {
         let order = checker.order(order)?;
         let sources = checker.into_sources();
         let (schema, table) = (Arc::clone(schema), table.id.clone());
-        Ok(Self { schema, table, sources, filter, order })
+        Ok(Self { schema, table, sources, filter, order, shown: Vec::new() })
     }
 
     /// Reads an order such as `due desc, customer.name` into the columns that [`Self::new`] takes.

@@ -132,7 +132,7 @@ impl Replica {
         owner: Option<&Owner>,
         columns: &[ColumnName],
     ) -> Result<Ability, EditError> {
-        self.ask(table, |question| question.create(owner, columns))
+        self.ask(table, true, |question| question.create(owner, columns))
     }
 
     /// Whether the user may do this with a record, as the app sees it now. The gate is the same as
@@ -156,6 +156,7 @@ impl Replica {
         record: RecordId,
         wish: &Wish,
     ) -> Result<Ability, EditError> {
+        let writes = !matches!(wish, Wish::ReadColumn(_) | Wish::AppendTo);
         let snapshot = self.shared.reader.snapshot()?;
         let (header, columns) = match snapshot.row(table, record)? {
             Some(row) => (row.header, row.columns),
@@ -163,11 +164,11 @@ impl Replica {
                 Some(it) if !it.record().is_active() => {
                     (it.record().header().clone(), Columns::new())
                 }
-                _ => return self.ask(table, |_| Ok(Ability::Unknown(Lack::Record))),
+                _ => return self.ask(table, writes, |_| Ok(Ability::Unknown(Lack::Record))),
             },
         };
         let deleted = header.state == crate::model::RecordState::Deleted;
-        self.ask(table, |question| match wish {
+        self.ask(table, writes, |question| match wish {
             Wish::Undelete if deleted => Ok(question.judge(&Action::Undelete, &header)),
             Wish::Undelete => Ok(malformed("the record is not deleted")),
             _ if deleted => Ok(malformed("the record is deleted")),
@@ -179,17 +180,23 @@ impl Replica {
     fn ask(
         &self,
         table: &TableName,
+        writes: bool,
         ask: impl FnOnce(&Question<'_>) -> Result<Ability, EditError>,
     ) -> Result<Ability, EditError> {
         let core = self.shared.core();
         let meta = core.machine.meta();
         let is_nobodys = meta.enrolment.is_none();
-        if !is_nobodys && core.machine.standing().is_none() {
+        let is_former =
+            meta.former.tables.contains_key(table) && meta.schema.table(table.as_str()).is_none();
+        if !is_nobodys && (is_former || core.machine.standing().is_none()) {
             return Ok(Ability::Denied(Denial::of(Rule::NoPrivilege)));
         }
         let Some(declared) = meta.schema.table(table.as_str()) else {
             return Err(EditError::NoSuchTable(table.clone()));
         };
+        if writes && declared.is_system() {
+            return Ok(Ability::Denied(Denial::system_table(table)));
+        }
         let Some(standing) = core.machine.standing().filter(|_| !is_nobodys) else {
             return Ok(Ability::Unknown(Lack::Grant));
         };

@@ -54,7 +54,7 @@ impl Replica {
         format: ExportFormat,
         to: impl Write,
     ) -> Result<u64, ExportError> {
-        let schema = self.schema();
+        let schema = self.known_schema();
         let declared = schema.table(table.as_str());
         let declared = declared.ok_or_else(|| ExportError::NoSuchTable(table.clone()))?;
         match format {

@@ -258,7 +258,7 @@ impl Replica {
         source: ImportSource<R>,
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<ImportReport, ImportError> {
-        let schema = self.shared.core().machine.meta().schema.clone();
+        let schema = self.known_schema();
         let Some(table) = schema.table(import.table.as_str()) else {
             let (table, known) = (import.table.clone(), names(schema.tables.keys()));
             return Err(ImportError::NoSuchTable { table, known });

@@ -1,39 +1,68 @@
 //! Rows as queries read them: with those that they look up.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Row;
 use super::sight::Sight;
 use crate::limits::LOOKED_UP_KEPT_MAX;
-use crate::model::{ColumnName, RecordId, Secured, TableName, Value};
-use crate::query::{self, Cell, Field, Reference, Source};
-use crate::store::ReplicaSnapshot;
+use crate::model::{Owner, RecordId, Secured, SystemTable, TableName, Value};
+use crate::query::{self, BoundQuery, Cell, Field, Reference, Source};
+use crate::store::{ReplicaSnapshot, RowFinder, RowReader, Wanted};
 use crate::sync::StoreError;
 
 /// The looked-up rows of one query, each read once as long as they are not too many.
 pub(super) struct LookedUp<'a> {
     snapshot: &'a ReplicaSnapshot,
     sight: &'a Sight,
-    sources: &'a [Source],
+    query: &'a BoundQuery,
+    /// By source, and whether of teams.
+    finders: BTreeMap<(usize, bool), Finder>,
     /// By source and id; `None`: there is none on this device.
     kept: BTreeMap<(usize, RecordId), Option<Rc<Row>>>,
+}
+
+/// Finds rows of a table, as far as the query asks for them.
+struct Finder {
+    table: TableName,
+    rows: RowFinder,
+    reader: RowReader,
+}
+
+/// What a query asks of the rows of a source, and what says which of it is hidden.
+pub(super) fn wanted(
+    query: &BoundQuery,
+    source: usize,
+    table: &TableName,
+    sight: &Sight,
+) -> Wanted {
+    let (mut columns, mut header) = (BTreeSet::new(), !sight.secured(table).is_empty());
+    for field in query.fields(source) {
+        match field {
+            Field::Id => {}
+            Field::Owner | Field::BusinessUnit => header = true,
+            Field::Column(column) => drop(columns.insert(column)),
+        }
+    }
+    Wanted { columns, header }
 }
 
 impl<'a> LookedUp<'a> {
     pub(super) fn new(
         snapshot: &'a ReplicaSnapshot,
         sight: &'a Sight,
-        sources: &'a [Source],
+        query: &'a BoundQuery,
     ) -> Self {
-        Self { snapshot, sight, sources, kept: BTreeMap::new() }
+        Self { snapshot, sight, query, finders: BTreeMap::new(), kept: BTreeMap::new() }
     }
 
+    /// A row of a source; of one that is an owner's maybe a team.
     fn find(
         &mut self,
         source: usize,
-        table: &TableName,
+        is_team: bool,
         id: RecordId,
     ) -> Result<Option<Rc<Row>>, StoreError> {
         if let Some(known) = self.kept.get(&(source, id)) {
@@ -42,8 +71,18 @@ impl<'a> LookedUp<'a> {
         if self.kept.len() >= LOOKED_UP_KEPT_MAX {
             self.kept.clear();
         }
-        let stored = self.snapshot.row(table, id)?;
-        let row = stored.map(|stored| Rc::new(Row::new(id, stored, table, self.sight)));
+        let finder = match self.finders.entry((source, is_team)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let Some(it) = self.query.sources().get(source) else { return Ok(None) };
+                let table = if is_team { SystemTable::Team.name() } else { it.table.clone() };
+                let reader = RowReader::of(wanted(self.query, source, &table, self.sight));
+                let rows = self.snapshot.row_finder(&table)?;
+                new.insert(Finder { table, rows, reader })
+            }
+        };
+        let stored = finder.rows.find(id, &mut finder.reader)?;
+        let row = stored.map(|stored| Rc::new(Row::new(id, stored, &finder.table, self.sight)));
         self.kept.insert((source, id), row.clone());
         Ok(row)
     }
@@ -66,32 +105,56 @@ enum Reached {
 
 impl JoinedRow<'_, '_> {
     fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
-        let Some(Source { table, from: Some((from, column)) }) = self.looked_up.sources.get(source)
-        else {
+        let sources = self.looked_up.query.sources();
+        let Some(Source { from: Some((from, field)), .. }) = sources.get(source) else {
             return Ok(Reached::Unknown);
         };
-        let id = if *from == 0 {
-            lookup(self.row, column)
+        let found = if *from == 0 {
+            lookup(self.row, field)
         } else {
             match self.reach(*from)? {
-                Reached::Row(row) => lookup(&row, column),
+                Reached::Row(row) => lookup(&row, field),
                 other => return Ok(other),
             }
         };
-        let Some(id) = id else { return Ok(Reached::Unknown) };
-        let Some(id) = id else { return Ok(Reached::Nothing) };
-        let found = self.looked_up.find(source, table, id)?;
+        let (id, is_team) = match found {
+            Found::Record(id) => (id, false),
+            Found::Team(id) => (id, true),
+            Found::Nothing => return Ok(Reached::Nothing),
+            Found::Hidden => return Ok(Reached::Unknown),
+        };
+        let found = self.looked_up.find(source, is_team, id)?;
         Ok(found.map_or(Reached::Unknown, Reached::Row))
     }
 }
 
-/// What a column looks up, if anything; the outer `None`: that is hidden.
-#[expect(clippy::option_option, reason = "hidden is not null")]
-fn lookup(row: &Row, column: &ColumnName) -> Option<Option<RecordId>> {
-    match row.read(column.as_str()) {
-        Secured::Known(Value::Lookup(id)) => Some(Some(*id)),
-        Secured::Known(Value::Null) => Some(None),
-        Secured::Known(_) | Secured::Hidden => None,
+/// What a part of a row looks up.
+enum Found {
+    /// A record of the source's table.
+    Record(RecordId),
+    /// The row of a team, where the source is the owner's.
+    Team(RecordId),
+    Nothing,
+    Hidden,
+}
+
+fn lookup(row: &Row, field: &Field) -> Found {
+    let owner = row.header.owner.as_ref();
+    match field {
+        Field::Id => Found::Record(row.id),
+        Field::Owner => match owner {
+            Some((Owner::User(user), _)) => Found::Record(SystemTable::User.record(user.as_str())),
+            Some((Owner::Team(team), _)) => Found::Team(SystemTable::Team.record(team.as_str())),
+            None => Found::Nothing,
+        },
+        Field::BusinessUnit => owner.map_or(Found::Nothing, |(_, unit)| {
+            Found::Record(SystemTable::BusinessUnit.record(unit.as_str()))
+        }),
+        Field::Column(column) => match row.read(column.as_str()) {
+            Secured::Known(Value::Lookup(id)) => Found::Record(*id),
+            Secured::Known(Value::Null) => Found::Nothing,
+            Secured::Known(_) | Secured::Hidden => Found::Hidden,
+        },
     }
 }
 
@@ -111,18 +174,8 @@ impl query::Row for JoinedRow<'_, '_> {
 }
 
 fn cell<'r>(row: &'r Row, field: &Field) -> Cell<'r> {
-    let text = |text: Option<String>| text.map_or(Value::Null, |text| Value::Text(text.into()));
-    let owner = row.header.owner.as_ref();
-    let value = match field {
-        Field::Id => Value::Lookup(row.id),
-        Field::Owner => text(owner.map(|(owner, _)| owner.to_string())),
-        Field::BusinessUnit => text(owner.map(|(_, unit)| unit.to_string())),
-        Field::Column(column) => {
-            return match row.read(column.as_str()) {
-                Secured::Known(value) => Cell::Known(Cow::Borrowed(value)),
-                Secured::Hidden => Cell::Hidden,
-            };
-        }
-    };
-    Cell::Known(Cow::Owned(value))
+    match field {
+        Field::Column(column) if row.hidden.contains(column) => Cell::Hidden,
+        _ => field.of(row.id, &row.header, &row.columns),
+    }
 }

@@ -11,6 +11,7 @@ mod file;
 mod import;
 #[cfg(feature = "kit")]
 mod in_memory;
+mod indexing;
 mod listen;
 mod live;
 mod looked_up;
@@ -18,11 +19,13 @@ mod outside;
 mod query;
 mod read;
 mod receipt;
+mod run_query;
 mod session;
 mod shape;
 mod sight;
 mod table;
 mod transaction;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -40,7 +43,7 @@ use crate::sync::ReplicaStore as _;
 use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
-pub use crate::store::is_fenced;
+pub use crate::store::{IndexProgress, is_fenced};
 pub use crate::sync::replica::{Amendment, Draft, EditError, Event, Intent, SignOutError};
 pub use admin::{AdminError, RulesInForce};
 pub use can::{Ability, Lack, Wish};
@@ -61,8 +64,10 @@ pub use receipt::{Receipt, Settled};
 pub use session::{SyncReport, Totals};
 pub use table::{TableError, TypedTable};
 pub use transaction::{PreparedTransaction, Transaction};
+pub use view::{ViewError, ViewQuery, ViewRow};
 
 use admin::Answers;
+use indexing::Indexing;
 use listen::Listeners;
 pub(crate) use outside::Outside;
 use outside::System;
@@ -84,7 +89,7 @@ struct Core {
 #[derive(Debug)]
 struct Shared {
     outside: Box<dyn Outside>,
-    core: Mutex<Core>,
+    core: Arc<Mutex<Core>>,
     /// Reads while an edit or a page is being written.
     reader: crate::store::ReplicaReader,
     key: SecretKey,
@@ -100,6 +105,13 @@ struct Shared {
     edited: Notify,
     /// Held by whoever runs a session: there is one at a time.
     session: tokio::sync::Mutex<()>,
+    indexing: Indexing,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.indexing.end();
+    }
 }
 
 /// Chooses how a replica is opened.
@@ -168,7 +180,7 @@ impl Replica {
             outside,
             reader: core.store.reader(),
             sight: RwLock::new(Arc::new(Sight::of(&core.machine))),
-            core: Mutex::new(core),
+            core: Arc::new(Mutex::new(core)),
             key,
             events: broadcast::Sender::new(EVENTS_KEPT_MAX),
             listeners: Listeners::default(),
@@ -177,7 +189,9 @@ impl Replica {
             changed: watch::Sender::new(0),
             edited: Notify::new(),
             session: tokio::sync::Mutex::new(()),
+            indexing: Indexing::default(),
         };
+        shared.build_indexes();
         Self { shared: Arc::new(shared) }
     }
 
@@ -372,7 +386,7 @@ impl Replica {
     /// # Errors
     /// There is no such table, or a key column has no value.
     pub fn new_id(&self, table: &TableName, columns: &Columns) -> Result<RecordId, EditError> {
-        let schema = self.shared.core().machine.meta().schema.clone();
+        let schema = self.known_schema();
         let Some(declared) = schema.table(table.as_str()) else {
             return Err(EditError::NoSuchTable(table.clone()));
         };
@@ -511,23 +525,42 @@ impl Shared {
     fn step<T, E>(&self, step: impl FnOnce(&mut Core) -> Result<T, E>) -> Result<T, E> {
         let mut core = self.core();
         let result = step(&mut core);
-        self.see(&core.machine);
+        let knows_more = self.see(&core.machine);
         let events: Vec<_> = std::iter::from_fn(|| core.machine.poll_event()).collect();
         drop(core);
+        if knows_more {
+            self.build_indexes();
+        }
         self.publish(events);
         result
+    }
+
+    /// Sees to it that the indexes that the schema declares are built.
+    fn build_indexes(&self) {
+        let is_done = self.reader.snapshot().and_then(|snapshot| snapshot.has_all_indexes());
+        if is_done == Ok(true) {
+            return;
+        }
+        if self.outside.blocks() {
+            self.indexing.start(&self.core, &self.changed);
+        } else {
+            Indexing::build_in_place(&mut self.core());
+        }
     }
 
     fn sight(&self) -> Arc<Sight> {
         Arc::clone(&self.sight.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Follows what the machine knows of the user's privileges.
-    fn see(&self, machine: &ReplicaMachine) {
-        if !self.sight().is_of(machine) {
-            let sight = Arc::new(Sight::of(machine));
-            *self.sight.write().unwrap_or_else(PoisonError::into_inner) = sight;
+    /// Follows what the machine knows of the schema and the user's privileges; tells whether there is
+    /// something new.
+    fn see(&self, machine: &ReplicaMachine) -> bool {
+        if self.sight().is_of(machine) {
+            return false;
         }
+        let sight = Arc::new(Sight::of(machine));
+        *self.sight.write().unwrap_or_else(PoisonError::into_inner) = sight;
+        true
     }
 
     fn outputs(&self) -> Vec<Output> {

@@ -1,21 +1,18 @@
 //! Queries of the rows on this device: filter, order, limit, going on where the last one ended, count.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::looked_up::{JoinedRow, LookedUp};
+use super::run_query::Run;
 use super::sight::Sight;
-use super::{Replica, Row, TableError, TypedTable};
+use super::{Replica, Row, TableError, TypedTable, ViewError};
 use crate::model::{RecordId, TableName, Timestamp};
 use crate::query::{
-    Access, BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters,
-    Plan, Query, SortKey,
+    BindError, Bookmark, BookmarkError, BoundQuery, Direction, FilterError, Parameters, Plan, Query,
 };
-use crate::store::ReplicaSnapshot;
 use crate::sync::StoreError;
 
 /// Why a query gave no rows.
@@ -42,6 +39,9 @@ pub enum QueryError {
     /// There is no such table, or a row does not read as the type.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// There is no such view, or it does not fit, or a row of it does not read as the type.
+    #[error(transparent)]
+    View(#[from] ViewError),
     /// The file cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -60,9 +60,9 @@ pub struct Found<R> {
 #[derive(Debug, Clone)]
 #[must_use = "nothing is read before `rows`, `read` or `count`"]
 pub struct RowQuery {
-    replica: Replica,
+    pub(super) replica: Replica,
     table: TableName,
-    filter: Option<String>,
+    pub(super) filter: Option<String>,
     parameters: BTreeMap<String, Result<Json, String>>,
     order: Vec<(String, Direction)>,
     limit: Option<usize>,
@@ -85,13 +85,6 @@ impl Replica {
             now: None,
         }
     }
-}
-
-/// A query that was checked, with the state of the file that it reads.
-struct Run<'a> {
-    bound: &'a BoundQuery,
-    snapshot: &'a ReplicaSnapshot,
-    sight: &'a Sight,
 }
 
 impl RowQuery {
@@ -150,6 +143,13 @@ impl RowQuery {
     pub fn read(&self) -> Result<Found<Row>, QueryError> {
         let sight = self.replica.shared.sight();
         let bound = self.bound(&sight)?;
+        let snapshot = self.replica.shared.reader.snapshot()?;
+        self.found(&mut Run::new(&bound, &snapshot, &sight)?)
+    }
+
+    /// What a run finds, within limit and bookmark.
+    pub(super) fn found(&self, run: &mut Run<'_>) -> Result<Found<Row>, QueryError> {
+        let bound = run.query;
         if let Some(after) = &self.after {
             bound.accept(after)?;
         }
@@ -157,16 +157,9 @@ impl RowQuery {
         if limit == 0 {
             return Ok(Found { rows: Vec::new(), next: None });
         }
-        let snapshot = self.replica.shared.reader.snapshot()?;
-        let run = Run { bound: &bound, snapshot: &snapshot, sight: &sight };
         let after = self.after.as_ref().map(Bookmark::key);
-        let mut found =
-            if bound.is_by_id() { run.by_id(after, limit)? } else { run.by_order(after, limit)? };
-        // One more than asked for says that there are more.
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|(key, _)| bound.bookmark(key.clone()));
-        Ok(Found { rows: found.into_iter().map(|(_, row)| row).collect(), next })
+        let (rows, last) = run.read(after, limit)?;
+        Ok(Found { rows, next: last.map(|key| bound.bookmark(key)) })
     }
 
     /// How many rows the filter is true for, whatever limit and bookmark say.
@@ -177,16 +170,7 @@ impl RowQuery {
         let sight = self.replica.shared.sight();
         let bound = self.bound(&sight)?;
         let snapshot = self.replica.shared.reader.snapshot()?;
-        if self.filter.is_none() {
-            return Ok(snapshot.row_count(&self.table)?);
-        }
-        let mut rows = 0;
-        let run = Run { bound: &bound, snapshot: &snapshot, sight: &sight };
-        run.each(None, |_, _| {
-            rows += 1;
-            Ok(true)
-        })?;
-        Ok(rows)
+        Ok(Run::new(&bound, &snapshot, &sight)?.count()?)
     }
 
     /// How the rows would be found.
@@ -194,17 +178,34 @@ impl RowQuery {
     /// # Errors
     /// As [`Self::rows`].
     pub fn plan(&self) -> Result<Plan, QueryError> {
-        let bound = self.bound(&self.replica.shared.sight())?;
-        let rows = self.replica.shared.reader.snapshot()?.row_count(&self.table)?;
-        Ok(bound.plan(rows, self.limit))
+        let sight = self.replica.shared.sight();
+        let bound = self.bound(&sight)?;
+        self.planned(&bound, &sight)
+    }
+
+    pub(super) fn planned(&self, bound: &BoundQuery, sight: &Sight) -> Result<Plan, QueryError> {
+        let snapshot = self.replica.shared.reader.snapshot()?;
+        Ok(Run::new(bound, &snapshot, sight)?.plan(self.limit)?)
     }
 
     fn bound(&self, sight: &Sight) -> Result<BoundQuery, QueryError> {
         // Not the machine's, which waits for whoever writes.
         let schema = sight.schema();
         let table = super::table::declared(schema, self.table.as_str())?;
-        let order: Vec<_> = self.order.iter().map(|(by, way)| (by.as_str(), *way)).collect();
-        let query = Query::new(schema, table, self.filter.as_deref(), &order)?;
+        let query = Query::new(schema, table, self.filter.as_deref(), &self.order())?;
+        self.bind_all(&query, sight)
+    }
+
+    pub(super) fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    pub(super) fn order(&self) -> Vec<(&str, Direction)> {
+        self.order.iter().map(|(by, way)| (by.as_str(), *way)).collect()
+    }
+
+    /// Gives a query what was open in it.
+    pub(super) fn bind_all(&self, query: &Query, sight: &Sight) -> Result<BoundQuery, QueryError> {
         let mut parameters = Parameters::new();
         for (name, value) in &self.parameters {
             let wrong = |error: &String| {
@@ -215,90 +216,6 @@ impl RowQuery {
         }
         let now = self.now.unwrap_or_else(|| self.replica.shared.outside.now());
         Ok(query.bind(&parameters, &sight.environment(now))?)
-    }
-}
-
-impl Run<'_> {
-    /// Up to `limit` rows in the order of their ids, and one more.
-    fn by_id(
-        &self,
-        after: Option<&SortKey>,
-        limit: usize,
-    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
-        let mut found = Vec::new();
-        self.each(after.map(SortKey::id), |row, looked_up| {
-            let key = self.bound.sort_key(row.id, &mut JoinedRow { row: &row, looked_up })?;
-            found.push((key, row));
-            Ok(found.len() <= limit)
-        })?;
-        Ok(found)
-    }
-
-    /// The first `limit` rows in the query's order, and one more. No more than twice as many are held
-    /// at a time.
-    fn by_order(
-        &self,
-        after: Option<&SortKey>,
-        limit: usize,
-    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
-        let wanted = limit.saturating_add(1);
-        let mut found: Vec<(SortKey, Row)> = Vec::new();
-        let keep_first = |found: &mut Vec<(SortKey, Row)>| {
-            found.sort_unstable_by(|(a, _), (b, _)| self.bound.compare(a, b));
-            found.truncate(wanted);
-        };
-        self.each(None, |row, looked_up| {
-            let key = self.bound.sort_key(row.id, &mut JoinedRow { row: &row, looked_up })?;
-            let is_behind = |after: &SortKey| self.bound.compare(&key, after) == Ordering::Greater;
-            if after.is_none_or(is_behind) {
-                found.push((key, row));
-            }
-            if found.len() >= wanted.saturating_mul(2) {
-                keep_first(&mut found);
-            }
-            Ok(true)
-        })?;
-        keep_first(&mut found);
-        Ok(found)
-    }
-
-    /// Visits the rows that the filter is true for, in the order of their ids from behind `after` on,
-    /// as long as `visit` wants more.
-    fn each(
-        &self,
-        after: Option<RecordId>,
-        mut visit: impl FnMut(Row, &mut LookedUp<'_>) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut looked_up = LookedUp::new(self.snapshot, self.sight, self.bound.sources());
-        let table = self.bound.table();
-        let mut look = |id, stored| -> Result<bool, StoreError> {
-            let row = Row::new(id, stored, table, self.sight);
-            let mut joined = JoinedRow { row: &row, looked_up: &mut looked_up };
-            if self.bound.test(&mut joined)? == Some(true) {
-                visit(row, &mut looked_up)
-            } else {
-                Ok(true)
-            }
-        };
-        match self.bound.access() {
-            Access::Table => {
-                for entry in self.snapshot.rows(table, after)? {
-                    let (id, stored) = entry?;
-                    if !look(id, stored)? {
-                        break;
-                    }
-                }
-            }
-            Access::Ids(ids) => {
-                for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
-                    let Some(stored) = self.snapshot.row(table, id)? else { continue };
-                    if !look(id, stored)? {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::codec::Digest;
 use crate::gate::{RecordFacts, Standing, can_read_column};
 use crate::model::secured::SECURED;
 use crate::model::{ColumnName, Header, Lens, Schema, TableName, Timestamp};
-use crate::query::Environment;
+use crate::query::{self, Environment, IndexShape};
 use crate::sync::replica::ReplicaMachine;
 
 /// What the newest grant says of reading, apart from the machine: who reads does not wait for it.
@@ -36,15 +36,35 @@ fn source(machine: &ReplicaMachine) -> (Option<Digest>, Option<Digest>, bool) {
     (meta.schema_digest, meta.grant_digest, meta.enrolment.is_some())
 }
 
+/// The tables, as the server sent them last; and those that are not there for the user any more, as they
+/// were when they were.
+fn known_schema(machine: &ReplicaMachine) -> Schema {
+    let (meta, standing) = (machine.meta(), machine.standing());
+    let mut schema = meta.schema.clone();
+    if meta.enrolment.is_none() {
+        return schema;
+    }
+    for (id, table) in &meta.former.tables {
+        let holds = standing.is_some_and(|standing| standing.holds_any(id));
+        if !holds || !schema.tables.contains_key(id) {
+            schema.tables.insert(id.clone(), table.clone());
+        }
+    }
+    for (id, view) in &meta.former.views {
+        schema.views.entry(id.clone()).or_insert_with(|| view.clone());
+    }
+    schema
+}
+
 impl Sight {
     pub(super) fn of(machine: &ReplicaMachine) -> Self {
         let mut secured: BTreeMap<TableName, Vec<ColumnName>> = BTreeMap::new();
-        for table in machine.meta().schema.tables.values() {
+        let schema = Arc::new(known_schema(machine));
+        for table in schema.tables.values() {
             for column in table.columns.iter().filter(|column| column.secured) {
                 secured.entry(table.id.clone()).or_default().push(column.id.clone());
             }
         }
-        let schema = Arc::new(machine.meta().schema.clone());
         let lenses = schema.tables.iter().map(|(id, table)| (id.clone(), table.into())).collect();
         let (of, standing) = (source(machine), machine.standing().cloned());
         Self { of, standing, schema, secured, lenses, nothing: Lens::default() }
@@ -55,7 +75,7 @@ impl Sight {
         self.of == source(machine)
     }
 
-    /// The tables, as the server sent them last.
+    /// The tables, as reads know them.
     pub(super) fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
@@ -84,6 +104,18 @@ impl Sight {
     /// The secured columns of a table.
     pub(super) fn secured(&self, table: &TableName) -> &[ColumnName] {
         self.secured.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether something that an index holds may be hidden from the user.
+    pub(super) fn may_hide(&self, index: &IndexShape) -> bool {
+        index.sources().iter().enumerate().any(|(source, it)| {
+            let secured = self.secured(&it.table);
+            let is_secured = |field: &query::Field| match field {
+                query::Field::Column(column) => secured.contains(column),
+                _ => false,
+            };
+            !secured.is_empty() && index.fields(source).iter().any(is_secured)
+        })
     }
 
     /// Those of them that the user may not read in a record with this header. Before enrolment

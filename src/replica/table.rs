@@ -106,7 +106,7 @@ impl Replica {
         &self,
         name: &str,
     ) -> Result<TypedTable<T>, TableError> {
-        let schema = self.schema();
+        let schema = self.known_schema();
         let table = declared(&schema, name)?;
         // A type without fixed fields, such as a map, is checked value by value.
         let fields = fields_of::<T>();
@@ -239,7 +239,7 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
     }
 
     pub(super) fn insert_draft(&self, row: &T, owner: Option<Owner>) -> Result<Draft, EditError> {
-        let columns = row_columns(&self.replica.schema(), &self.name, row)?;
+        let columns = row_columns(&self.replica.known_schema(), &self.name, row)?;
         let record = self.replica.new_id(&self.name, &columns)?;
         let intent = Intent::Create { owner, columns };
         Ok(Draft { table: self.name.clone(), record, intent })

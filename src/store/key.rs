@@ -114,6 +114,21 @@ impl StoreKey for String {
     }
 }
 
+/// Takes all that is left, so it comes last in a key. What it says may be somebody's values.
+impl StoreKey for Vec<u8> {
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        Some(std::mem::take(bytes).to_vec())
+    }
+
+    fn describe(&self) -> String {
+        format!("of {} bytes", self.len())
+    }
+}
+
 impl StoreKey for TableName {
     fn write(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(self.as_str().as_bytes());

@@ -28,7 +28,10 @@ pub use file::FileKind;
 #[cfg(feature = "server")]
 pub use file::look;
 pub use open_error::{BackupError, OpenError};
-pub use replica::{RedbReplica, Repair, RepairError, ReplicaReader, ReplicaSnapshot, Rows, repair};
+pub use replica::{
+    IndexProgress, IndexReader, RawRow, RedbReplica, Repair, RepairError, ReplicaReader,
+    ReplicaSnapshot, RowFinder, RowReader, Rows, Wanted, repair,
+};
 pub use server::{RedbServer, ServerReader, ServerSnapshot};
 pub use survey::{Finding, Verification};
 pub use verify::verify;

@@ -69,11 +69,23 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
         from: &ReadTransaction,
         to: &WriteTransaction,
     ) -> Result<(), StoreError> {
+        self.copy_if(from, to, |_| true)
+    }
+
+    /// As [`Self::copy`], of those whose keys are wanted.
+    pub(super) fn copy_if(
+        &'static self,
+        from: &ReadTransaction,
+        to: &WriteTransaction,
+        is_wanted: impl Fn(&K) -> bool,
+    ) -> Result<(), StoreError> {
         let (from, mut to) = (self.read(from)?, self.write(to)?);
         let mut entries = from.all()?;
         while let Some(entry) = entries.next_checked() {
             let (key, value) = entry?;
-            to.inner.insert(key.value(), value.value()).map_err(fence::storage)?;
+            if is_wanted(&self.key(key.value())?) {
+                to.inner.insert(key.value(), value.value()).map_err(fence::storage)?;
+            }
         }
         Ok(())
     }
@@ -162,13 +174,23 @@ where
     T: ReadableTable<Bytes, Bytes>,
 {
     pub(super) fn get(&self, key: &K) -> Result<Option<V>, StoreError> {
+        self.get_by(key, |payload| postcard::take_from_bytes(payload))
+    }
+
+    /// As [`Self::get`], read by a reader that knows more than how to read one alone.
+    pub(super) fn get_by(
+        &self,
+        key: &K,
+        read: impl FnOnce(&[u8]) -> Result<(V, &[u8]), postcard::Error>,
+    ) -> Result<Option<V>, StoreError> {
         let key = key.to_bytes();
-        if let Some(value) = self.inner.get(key.as_slice()).map_err(fence::storage)? {
-            return self.table.decode(&key, value.value()).map(Some);
-        }
-        self.check_before(&key)?;
-        self.check_behind(&key)?;
-        Ok(None)
+        let Some(value) = self.inner.get(key.as_slice()).map_err(fence::storage)? else {
+            self.check_before(&key)?;
+            self.check_behind(&key)?;
+            return Ok(None);
+        };
+        let value = value.value();
+        self.table.parse_by(&key, self.table.payload(&key, value)?, read).map(Some)
     }
 
     /// A value that must be there, because another table says so.
@@ -214,7 +236,10 @@ where
 
     /// All entries, in the order of their keys.
     pub(super) fn all(&self) -> Result<Entries<'_, K, V>, StoreError> {
-        self.within(&[], None)
+        let mut all = self.within(&[], None)?;
+        // A page that says that it holds fewer than it does has no neighbour that tells.
+        all.left = Some(self.len()?);
+        Ok(all)
     }
 
     /// All keys, in their order; the values are checked and not decoded.
@@ -241,6 +266,34 @@ where
     /// The entries after `key`.
     pub(super) fn after(&self, key: &K) -> Result<Entries<'_, K, V>, StoreError> {
         self.within(&after(key.to_bytes()), None)
+    }
+
+    /// The entries whose keys begin with `prefix`, after `key`.
+    pub(super) fn starting_after(
+        &self,
+        prefix: &impl StoreKey,
+        key: &K,
+    ) -> Result<Entries<'_, K, V>, StoreError> {
+        let end = after_prefix(&prefix.to_bytes());
+        self.within(&after(key.to_bytes()), end.as_deref())
+    }
+
+    /// The entries from one key up to another, without that.
+    pub(super) fn between(&self, from: &K, to: &K) -> Result<Entries<'_, K, V>, StoreError> {
+        self.within(&from.to_bytes(), Some(&to.to_bytes()))
+    }
+
+    /// As [`Self::between`], the last one first.
+    pub(super) fn between_backwards(
+        &self,
+        from: &K,
+        to: &K,
+    ) -> Result<EntriesBack<'_, K, V>, StoreError> {
+        let (from, to) = (from.to_bytes(), to.to_bytes());
+        let behind = self.inner.range(to.as_slice()..).map_err(fence::storage)?.next();
+        self.check_neighbour(behind, |key| key >= to.as_slice())?;
+        let inner = self.inner.range(..to.as_slice()).map_err(fence::storage)?;
+        Ok(EntriesBack { table: self.table, inner, ceiling: to, from, ended: false })
     }
 
     fn within(&self, from: &[u8], to: Option<&[u8]>) -> Result<Entries<'_, K, V>, StoreError> {
@@ -317,16 +370,16 @@ where
         Ok(old.is_some())
     }
 
-    /// As [`Self::set`], unless the very same is there already.
-    pub(super) fn set_changed(&mut self, key: &K, value: &V) -> Result<(), StoreError> {
+    /// As [`Self::set`], unless the very same is there already; tells whether it was not.
+    pub(super) fn set_changed(&mut self, key: &K, value: &V) -> Result<bool, StoreError> {
         let key = key.to_bytes();
         let value = self.table.encode(&key, value)?;
         let old = self.inner.get(key.as_slice()).map_err(fence::storage)?;
         if old.is_some_and(|old| old.value() == value.as_slice()) {
-            return Ok(());
+            return Ok(false);
         }
         self.inner.insert(key.as_slice(), value.as_slice()).map_err(fence::storage)?;
-        Ok(())
+        Ok(true)
     }
 
     /// Removes all entries up to `key`, it included.
@@ -365,6 +418,8 @@ pub(super) struct Entries<'a, K: 'static, V: 'static> {
     /// The next key is not before this.
     floor: Vec<u8>,
     to: Option<Vec<u8>>,
+    /// How many more there must be, where that is known.
+    left: Option<u64>,
     ended: bool,
 }
 
@@ -375,7 +430,8 @@ impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> Entries<'a, K, V> {
         from: &[u8],
         to: Option<&[u8]>,
     ) -> Self {
-        Self { table, inner, floor: from.to_vec(), to: to.map(<[u8]>::to_vec), ended: false }
+        let (floor, to) = (from.to_vec(), to.map(<[u8]>::to_vec));
+        Self { table, inner, floor, to, left: None, ended: false }
     }
 
     /// The next key, and its value's payload behind the checksum.
@@ -383,7 +439,13 @@ impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> Entries<'a, K, V> {
         if self.ended {
             return None;
         }
-        let next = self.inner.next()?;
+        let Some(next) = self.inner.next() else {
+            self.ended = true;
+            let left = self.left.filter(|left| *left != 0)?;
+            let text = format!("table `{}`: {left} of its entries are not there", self.table.name);
+            return Some(Err(StoreError::Damaged(text)));
+        };
+        self.left = self.left.map(|left| left.saturating_sub(1));
         let checked = next.map_err(fence::storage).and_then(|(key, value)| {
             let found = key.value();
             self.table.payload(found, value.value())?;
@@ -402,16 +464,45 @@ impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> Entries<'a, K, V> {
         checked.transpose()
     }
 
-    /// The next entry, its value read by a reader that knows more than how to read one alone.
-    pub(super) fn next_by(
-        &mut self,
-        read: impl FnOnce(&[u8]) -> Result<(V, &[u8]), postcard::Error>,
-    ) -> Option<Result<(K, V), StoreError>> {
+    /// The next entry, to be read later or not at all.
+    pub(super) fn next_raw(&mut self) -> Option<Result<RawEntry<'a, K, V>, StoreError>> {
         let next = self.next_checked()?;
-        Some(next.and_then(|(key, value)| {
-            let (_, payload) = value.value().split_at_checked(4).unwrap_or_default();
-            Ok((self.table.key(key.value())?, self.table.parse_by(key.value(), payload, read)?))
-        }))
+        Some(next.map(|(key, value)| RawEntry { table: self.table, key, value }))
+    }
+}
+
+/// An entry that was checked, and not read yet.
+pub(super) struct RawEntry<'a, K: 'static, V: 'static> {
+    table: &'static Table<K, V>,
+    key: Guard<'a>,
+    value: Guard<'a>,
+}
+
+impl<K: StoreKey, V: Serialize + DeserializeOwned> RawEntry<'_, K, V> {
+    /// The key's bytes.
+    pub(super) fn key_bytes(&self) -> &[u8] {
+        self.key.value()
+    }
+
+    pub(super) fn key(&self) -> Result<K, StoreError> {
+        self.table.key(self.key.value())
+    }
+
+    /// The value's bytes, whose checksum fits.
+    pub(super) fn payload(&self) -> &[u8] {
+        self.value.value().split_at_checked(4).map_or(&[], |(_, payload)| payload)
+    }
+
+    pub(super) fn damaged(&self, what: &str) -> StoreError {
+        self.table.damaged(self.key.value(), what)
+    }
+
+    /// The value, read by a reader that knows more than how to read one alone.
+    pub(super) fn read_by<'b>(
+        &'b self,
+        read: impl FnOnce(&'b [u8]) -> Result<(V, &'b [u8]), postcard::Error>,
+    ) -> Result<V, StoreError> {
+        self.table.parse_by(self.key.value(), self.payload(), read)
     }
 }
 
@@ -419,6 +510,45 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for Entries<'_, K, V
     type Item = Result<(K, V), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_by(|payload| postcard::take_from_bytes(payload))
+        let next = self.next_raw()?;
+        Some(next.and_then(|entry| {
+            Ok((entry.key()?, entry.read_by(|payload| postcard::take_from_bytes(payload))?))
+        }))
+    }
+}
+
+/// Entries in the order of their keys, the last one first, checked as [`Entries`] are.
+pub(super) struct EntriesBack<'a, K: 'static, V: 'static> {
+    table: &'static Table<K, V>,
+    inner: Range<'a, Bytes, Bytes>,
+    /// The next key is before this.
+    ceiling: Vec<u8>,
+    from: Vec<u8>,
+    ended: bool,
+}
+
+impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for EntriesBack<'_, K, V> {
+    type Item = Result<(K, V), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let next = self.inner.next_back()?;
+        let entry = next.map_err(fence::storage).and_then(|(key, value)| {
+            let found = key.value();
+            let payload = self.table.payload(found, value.value())?;
+            if found >= self.ceiling.as_slice() {
+                return Err(self.table.misplaced(found));
+            }
+            if found < self.from.as_slice() {
+                return Ok(None);
+            }
+            self.ceiling.clear();
+            self.ceiling.extend_from_slice(found);
+            Ok(Some((self.table.key(found)?, self.table.parse(found, payload)?)))
+        });
+        self.ended = !matches!(entry, Ok(Some(_)));
+        entry.transpose()
     }
 }

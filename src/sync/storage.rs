@@ -149,6 +149,9 @@ pub struct ReplicaMeta {
     pub schema: Schema,
     /// Digest of the schema that the server sent.
     pub schema_digest: Option<Digest>,
+    /// Tables and views as they were last when they were there for the user: apps that know them find no
+    /// rows, and no error.
+    pub former: Schema,
     /// The grant: bytes and signature, as the server sent them.
     pub grant: Option<Vec<u8>>,
     /// Names the grant's content.
@@ -436,6 +439,15 @@ impl ServerMeta {
     }
 }
 
+/// The standing of a device's user that other rules ended, which the device need not have heard of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastStanding {
+    /// The last entry of the log that was made while it was in force.
+    pub until: Sequence,
+    /// The standing.
+    pub standing: Vec<u8>,
+}
+
 /// One write of a commit.
 #[derive(Debug, Clone)]
 pub enum Operation {
@@ -475,6 +487,16 @@ pub enum Operation {
         digest: Digest,
         /// The standing.
         standing: Vec<u8>,
+    },
+    /// Keeps the standing that a device's user had until now, for entries of the log were made
+    /// meanwhile. Those that ended at the floor or before are forgotten.
+    PutPastStanding {
+        /// The device.
+        device: DeviceNumber,
+        /// It, and the last of these entries.
+        past: PastStanding,
+        /// The floor of the log.
+        floor: Sequence,
     },
     /// Drops the entries of the log up to a new floor. What is not forgotten is that their edits were
     /// admitted, and which devices wrote which record.
@@ -598,6 +620,16 @@ pub trait ServerStore {
     /// The store cannot be read.
     fn standing(&self, device: DeviceNumber, digest: Digest)
     -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The standings of a device's user that ended behind `after`, in their order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn past_standings(
+        &self,
+        device: DeviceNumber,
+        after: Sequence,
+    ) -> Result<Vec<PastStanding>, StoreError>;
 
     /// The refused edits, oldest first, up to `limit`.
     ///

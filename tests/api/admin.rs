@@ -10,6 +10,7 @@ use super::office::{Office, columns, table, text};
 
 fn clerk() -> User {
     User {
+        name: None,
         business_unit: "root".parse().unwrap(),
         manager: None,
         position: None,
@@ -172,7 +173,8 @@ async fn records_follow_an_owner_who_moves() {
     };
     assert_eq!(unit(&ann).as_deref(), Some("root"));
     let found = |_: &mut _, people: &mut tidegate::model::Organization| {
-        let north = tidegate::model::BusinessUnit { parent: Some("root".parse().unwrap()) };
+        let north =
+            tidegate::model::BusinessUnit { name: None, parent: Some("root".parse().unwrap()) };
         people.business_units.insert("north".parse().unwrap(), north);
         people.users.get_mut("ann").unwrap().business_unit = "north".parse().unwrap();
     };

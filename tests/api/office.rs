@@ -44,6 +44,16 @@ id = "thing"
 ownership = "organization_owned"
 open = true
 columns = [{ id = "name", type = "text", required = true }]
+[[view]]
+id = "transfers"
+table = "transfer"
+columns = ["amount", "from.name as account"]
+filter = "amount > $least"
+order = "amount desc"
+[[view]]
+id = "jobs"
+table = "job"
+columns = ["title", "cost"]
 "#;
 
 pub(crate) const POLICY: &str = r#"
@@ -105,6 +115,10 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) fn open() -> Self {
+        Self::with(SCHEMA, POLICY)
+    }
+
+    pub(crate) fn with(schema: &str, policy: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = dir.path().join(name);
@@ -113,8 +127,8 @@ impl Office {
         };
         let options = InitOptions {
             listen: Some("127.0.0.1:0".parse().unwrap()),
-            schema: write("schema.toml", SCHEMA),
-            policy: write("policy.toml", POLICY),
+            schema: write("schema.toml", schema),
+            policy: write("policy.toml", policy),
             ..InitOptions::default()
         };
         let home = Home::init(&dir.path().join("server"), &options).unwrap();

@@ -60,11 +60,13 @@ async fn a_query_goes_on_where_it_ended_whatever_happened_before() {
     let ids = accounts(&ann, &rows).await;
     let typed = ann.table::<Account>("account").unwrap();
     for query in [typed.query().order_by("balance", Direction::Asc), typed.query()] {
+        // Ids of one millisecond are in no order of their own.
+        let all = names(query.clone().rows().unwrap());
         let first = query.clone().limit(2).read().unwrap();
-        assert_eq!(names(first.rows), ["a", "b"]);
+        assert_eq!(names(first.rows), all[..2]);
         let next = first.next.unwrap();
         let rest = query.clone().limit(3).after(&next).read().unwrap();
-        assert_eq!((names(rest.rows), rest.next), (vec!["c".into(), "d".into(), "e".into()], None));
+        assert_eq!((names(rest.rows), rest.next), (all[2..].to_vec(), None));
     }
     let query = typed.query().order_by("balance", Direction::Asc);
     let next = query.clone().limit(2).read().unwrap().next.unwrap();

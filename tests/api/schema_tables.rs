@@ -2,7 +2,7 @@
 
 use tidegate::SyncOptions;
 use tidegate::model::{Column, ColumnType, Ownership, Policy, Schema, Table, Value};
-use tidegate::replica::{Event, Replica};
+use tidegate::replica::{EditError, Event, Replica};
 
 use super::office::{Office, Publisher, columns, table, text};
 
@@ -52,7 +52,10 @@ async fn a_table_that_was_removed_comes_back_with_its_rows() {
         replica.sync().await.unwrap();
         assert_eq!(replica.count(&table("account")).unwrap(), 0);
         assert!(!tables(replica).contains(&"account".to_owned()));
-        assert!(replica.query(&table("account")).rows().is_err());
+        // An app that knows the table finds it empty, and it takes no edits.
+        assert_eq!(replica.query(&table("account")).filter("balance = 1").rows().unwrap(), []);
+        let refused = replica.insert(&table("account"), columns([("name", text("no"))])).await;
+        assert!(matches!(refused, Err(EditError::Denied(_))), "{refused:?}");
     }
     // Not a byte is left of what is not one's own.
     assert!(!holds("boss.redb"));

@@ -22,9 +22,20 @@ fn failed(outcome: Outcome) -> (i32, String) {
 #[test]
 fn people_are_hired_moved_and_let_go_while_the_server_runs() {
     let (world, mut server) = begin();
-    let hire = ["admin", "user", "add", "cora", "--business-unit", "root", "--role", "technician"];
+    let hire = [
+        "admin",
+        "user",
+        "add",
+        "cora",
+        "--name",
+        "Cora Cay",
+        "--business-unit",
+        "root",
+        "--role",
+        "technician",
+    ];
     let text = world.device("office", &hire).done();
-    assert!(text.contains("+ user cora in root, roles technician"), "{text}");
+    assert!(text.contains("+ user cora `Cora Cay` in root, roles technician"), "{text}");
     world.enroll("acme", "cora", "cora");
     let note = |user: &str| {
         let made = world.run(&["enroll-code", "--dir", "acme", "--user", user]);
@@ -46,7 +57,10 @@ fn people_are_hired_moved_and_let_go_while_the_server_runs() {
     let disable = ["admin", "user", "disable", "cora", "--json"];
     let answer = world.device("office", &disable).json();
     assert!(answer["policy_epoch"].is_u64(), "{answer}");
-    assert_eq!(answer["changes"], json!(["~ user cora in root, roles technician, disabled"]));
+    assert_eq!(
+        answer["changes"],
+        json!(["~ user cora `Cora Cay` in root, roles technician, disabled"])
+    );
     let (code, told) = failed(world.device("cora", &["admin", "devices"]));
     assert!(code == 3 && told.contains("not a system_administrator"), "{code} {told}");
     let again = world.device("office", &disable).json();
@@ -108,14 +122,17 @@ fn people_are_imported_from_a_file_after_a_look() {
     let (world, _server) = begin();
     world.write(
         "users.csv",
-        "login,business_unit,manager,roles\nadmin,root,,system_administrator\n\
-         dora,root,admin,technician\n",
+        "login,name,business_unit,manager,roles\nadmin,,root,,system_administrator\n\
+         dora,Dora Day,root,admin,technician\n",
     );
     let import = |more: &[&str]| {
         world.device("office", &[&["admin", "org", "import", "users.csv"], more].concat())
     };
     let text = import(&["--dry-run"]).done();
-    assert!(text.contains("+ user dora in root, roles technician, manager admin"), "{text}");
+    assert!(
+        text.contains("+ user dora `Dora Day` in root, roles technician, manager admin"),
+        "{text}"
+    );
     assert!(text.contains("~ user alice") && text.contains("disabled"), "{text}");
     assert!(text.contains("nothing was changed"), "{text}");
     import(&[]).done();

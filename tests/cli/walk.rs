@@ -9,6 +9,9 @@ fn two_devices_edit_offline_and_end_equal() {
     let world = World::new();
     let made = world.init("acme", &[]);
     assert_eq!(made["administrator"], "admin");
+    let view = "[[view]]\nid = \"all_orders\"\ntable = \"work_order\"\n\
+                columns = [\"title\", \"customer.name as customer\", \"hours\"]\n\n[[view]]";
+    world.replace("acme/schema.toml", "[[view]]", view);
     let mut server = world.serve("acme");
     let code = made["code"].as_str().unwrap();
     let office = world.device("office", &["enroll", code, "--json"]).json();
@@ -63,6 +66,18 @@ fn two_devices_edit_offline_and_end_equal() {
     let text = world.device("bob", &plan).done();
     assert!(text.contains("go through the 1 rows of `work_order`"), "{text}");
     assert!(text.contains("sort by due desc, id, and keep the first 7"), "{text}");
+    let view = world.device("bob", &["view", "open_orders", "--json"]).json_lines();
+    let status = &columns["status"];
+    assert_eq!(view.len(), usize::from(status != "done"), "{view:?}");
+    let all = ["view", "all_orders", "title = $title", "--bind", "title=Fix the pump"];
+    let text = world.device("bob", &all).done();
+    assert!(
+        text.starts_with("title         customer  hours\nFix the pump  Acme      2.5\n1 row"),
+        "{text}"
+    );
+    let wrong = world.device("bob", &["view", "orders"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("which has: all_orders, open_orders"), "{wrong:?}");
     let text = world.device("bob", &["status"]).done();
     assert!(text.contains("user bob") && text.contains("work_order: 1"), "{text}");
 

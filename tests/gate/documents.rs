@@ -91,6 +91,26 @@ fn the_example_of_the_specification_is_read() {
 }
 
 #[test]
+fn users_teams_and_units_may_be_called_something() {
+    let mut named = POLICY.to_owned();
+    for (id, name) in [("root", "Acme"), ("bob", "Bob Brown"), ("friends", "The friends")] {
+        let key = format!("id = \"{id}\"");
+        named = named.replacen(&key, &format!("{key}\nname = \"{name}\""), 1);
+    }
+    let people = read_policy(&named, "policy.toml", None, None).unwrap().organization.unwrap();
+    let called = [
+        people.business_units["root"].name.as_ref(),
+        people.users["bob"].name.as_ref(),
+        people.teams["friends"].name.as_ref(),
+    ];
+    assert_eq!(called.map(|it| it.unwrap().as_str()), ["Acme", "Bob Brown", "The friends"]);
+    assert_eq!(people.users["alice"].name, None);
+    let nameless = named.replacen("\"Bob Brown\"", "\"\"", 1);
+    let error = read_policy(&nameless, "policy.toml", None, None).unwrap_err().to_string();
+    assert!(error.contains("`name`") && error.contains("empty"), "{error}");
+}
+
+#[test]
 fn toml_and_json_of_one_shape_are_one_policy() {
     let tree: toml::Value = toml::from_str(POLICY).unwrap();
     let json = serde_json::to_string(&tree).unwrap();
@@ -314,11 +334,31 @@ ownership = "organization_owned"
 [[table.columns]]
 id = "name"
 type = "text"
+[[view]]
+id = "open"
+table = "work_order"
+columns = [
+  "number",
+  "customer.name as customer",
+]
+filter = "status = 'open' and cost > $least"
+order = "number desc"
+[[system_table]]
+id = "user"
+secured = ["position"]
+[[system_table]]
+id = "team"
 "#;
 
 #[test]
 fn a_schema_is_read_and_gives_the_gate_its_facts() {
     let schema = read_schema(SCHEMA, "schema.toml").unwrap();
+    let view = schema.view("open").unwrap();
+    assert_eq!(view.columns, ["number", "customer.name as customer"]);
+    assert_eq!(view.order.as_deref(), Some("number desc"));
+    let user = schema.table("user").unwrap();
+    assert!(user.is_system() && user.column("position").unwrap().secured);
+    assert!(schema.table("business_unit").is_none());
     let table = schema.table("work_order").unwrap();
     assert_eq!(table.key[0].as_str(), "number");
     assert_eq!(table.column("status").unwrap().choices, ["open", "done"]);
@@ -336,7 +376,7 @@ fn a_schema_is_read_and_gives_the_gate_its_facts() {
     assert_eq!(document.tables, schema.facts());
 }
 
-const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 21] = [
+const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 39] = [
     (
         "id = \"customer\"\nowner",
         "id = \"work_order\"\nowner",
@@ -363,6 +403,39 @@ const SCHEMA_MISTAKES: [(&str, &str, u64, &[&str]); 21] = [
     ("\"decimal\"", "\"decimal\", table = \"customer\"", 9, &["only a column of type `lookup`"]),
     ("table = \"customer\"", "table = \"client\"", 8, &["column `customer`", "no table `client`"]),
     ("table = \"customer\"", "table = \"customer\", secured = true", 8, &["cannot be secured"]),
+    ("table = \"work_order\"", "table = \"order\"", 19, &["view `open`", "no table `order`"]),
+    ("table = \"work_order\"\n", "", 17, &["`table` is missing"]),
+    (
+        "columns = [\n  \"number\"",
+        "columns = []\nother = [\n  \"number\"",
+        21,
+        &["unknown key `other`", "id, table, columns, filter, order"],
+    ),
+    (
+        "customer.name",
+        "customer.nam",
+        22,
+        &["view `open`: `columns`", "table `customer` has no column `nam`"],
+    ),
+    ("customer.name", "status.name", 22, &["`status` of table `work_order` looks nothing up"]),
+    ("as customer", "as number", 22, &["`number` is shown twice"]),
+    ("customer.name as customer", "5", 22, &["view `open`", "`5` is no part of filters"]),
+    ("\"customer.name as customer\"", "5", 22, &["`columns`", "a text"]),
+    ("\"customer.name as", "\"business_unit.name as", 22, &["system table `business_unit`"]),
+    ("id = \"customer\"\nowner", "id = \"team\"\nowner", 12, &["table `team`", "[[system_table]]"]),
+    ("id = \"team\"", "id = \"teams\"", 30, &["cannot be `teams`", "user, team, business_unit"]),
+    ("id = \"team\"", "id = \"user\"", 30, &["table `user`", "second time"]),
+    ("[\"position\"]", "[\"manager\"]", 28, &["table `user`", "`manager` cannot be secured"]),
+    ("[\"position\"]", "[\"key\"]", 28, &["`key` cannot be secured"]),
+    ("[\"position\"]", "[\"pay\"]", 28, &["there is no column `pay`"]),
+    ("'open'", "'opne'", 24, &["view `open`: `filter`", "column 10: `opne` is not a choice"]),
+    ("number desc", "numbr desc", 25, &["view `open`: `order`", "no column `numbr`"]),
+    (
+        "filter = ",
+        "[[view]]\nid = \"open\"\ntable = \"customer\"\ncolumns = [\"name\"]\nfilter = ",
+        25,
+        &["view `open`", "second time"],
+    ),
 ];
 
 #[test]
@@ -374,7 +447,9 @@ fn each_mistake_in_a_schema_names_file_line_and_key() {
 
 #[test]
 fn documents_are_bounded() {
-    use tidegate::limits::{COLUMNS_MAX, DOCUMENT_BYTES_MAX, TABLES_MAX};
+    use tidegate::limits::{
+        COLUMNS_MAX, DOCUMENT_BYTES_MAX, TABLES_MAX, VIEW_COLUMNS_MAX, VIEWS_MAX,
+    };
     let padded = |bytes: usize| format!("{SCHEMA}#{}", "x".repeat(bytes - SCHEMA.len() - 1));
     assert!(read_schema(&padded(DOCUMENT_BYTES_MAX), "s").is_ok());
     let error = read_schema(&padded(DOCUMENT_BYTES_MAX + 1), "s").unwrap_err();
@@ -394,4 +469,16 @@ fn documents_are_bounded() {
     };
     assert!(read_schema(&tables(TABLES_MAX), "s.json").is_ok());
     assert!(read_schema(&tables(TABLES_MAX + 1), "s.json").is_err());
+    let views = |views: usize, columns: usize| {
+        let columns: Vec<_> = (0..columns).map(|n| format!("id as c{n}")).collect();
+        let view = |n| json!({"id": format!("v{n}"), "table": "t", "columns": columns});
+        let views: Vec<Value> = (0..views).map(view).collect();
+        let table = json!({"id": "t", "ownership": "user_owned"});
+        read_schema(&json!({"table": [table], "view": views}).to_string(), "s.json")
+    };
+    assert_eq!(views(VIEWS_MAX, 1).unwrap().views.len(), VIEWS_MAX);
+    assert!(views(VIEWS_MAX + 1, 1).unwrap_err().to_string().contains("at most 1000"));
+    assert!(views(1, 0).unwrap_err().to_string().contains("at least one column"));
+    assert!(views(1, VIEW_COLUMNS_MAX).is_ok());
+    assert!(views(1, VIEW_COLUMNS_MAX + 1).unwrap_err().to_string().contains("at most 256"));
 }

@@ -31,4 +31,5 @@ mod organization;
 mod random;
 mod sharing;
 mod situations;
+mod system;
 mod twins;

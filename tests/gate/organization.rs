@@ -125,6 +125,8 @@ fn real_people_and_their_real_answers() {
     let organization = document.organization.unwrap();
     assert_eq!(organization.business_units.len(), 23);
     assert_eq!(organization.users.len(), 290);
+    let called = organization.business_units["adventure-works"].name.as_ref().unwrap();
+    assert_eq!(called.as_str(), "Adventure Works");
     let roster = Roster::new(Arc::new(document.policy), Arc::new(organization));
     let mut bytes_max = 0;
     for user in roster.organization().users.keys() {

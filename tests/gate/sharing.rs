@@ -120,7 +120,7 @@ impl<'a> Stage<'a> {
             read_policy_as(Format::Json, &policy.to_string(), "p.json", None, None).unwrap();
         let organization = Arc::new(document.organization.unwrap());
         let tables = document.tables.values().map(|facts| (facts.id.clone(), declare(facts)));
-        let schema = Schema { tables: tables.collect() };
+        let schema = Schema { tables: tables.collect(), ..Schema::default() };
         Self { policy, roster: Roster::new(Arc::new(document.policy), organization), schema }
     }
 

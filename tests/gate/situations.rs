@@ -94,7 +94,9 @@ fn everyday() -> Vec<Situation> {
                     roles: ["buyer".parse().unwrap()].into(),
                 };
                 let members = ["david8".parse().unwrap()].into();
-                organization.teams.insert("contracts".parse().unwrap(), Team { kind, members });
+                organization
+                    .teams
+                    .insert("contracts".parse().unwrap(), Team { name: None, kind, members });
             },
             vec![
                 (case("david8", "write", &order_of("team:contracts")), ""),

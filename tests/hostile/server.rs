@@ -68,6 +68,7 @@ impl Server {
             certificate: certificate.to_bytes(),
         };
         let user = User {
+            name: None,
             business_unit: "acme".parse().unwrap(),
             manager: None,
             position: None,
@@ -75,12 +76,13 @@ impl Server {
             disabled: false,
         };
         let people = Organization {
-            business_units: [("acme".parse().unwrap(), BusinessUnit { parent: None })].into(),
+            business_units: [("acme".parse().unwrap(), BusinessUnit { name: None, parent: None })]
+                .into(),
             users: [("eve".parse().unwrap(), user)].into(),
             ..Organization::default()
         };
         let roster = Roster::new(Arc::new(Policy::default()), Arc::new(people));
-        let schema = Schema { tables: [(table().id, table())].into() };
+        let schema = Schema { tables: [(table().id, table())].into(), ..Schema::default() };
         let rules = Rules::new(schema, roster).unwrap();
         let mut store = MemoryServer::default();
         let meta = store.meta().unwrap();

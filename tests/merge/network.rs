@@ -55,6 +55,7 @@ pub(crate) fn record() -> RecordId {
 fn rules() -> Rules {
     let unit: BusinessUnitId = "all".parse().unwrap();
     let user = User {
+        name: None,
         business_unit: unit.clone(),
         manager: None,
         position: None,
@@ -62,12 +63,12 @@ fn rules() -> Rules {
         disabled: false,
     };
     let organization = Organization {
-        business_units: BTreeMap::from([(unit, BusinessUnit { parent: None })]),
+        business_units: BTreeMap::from([(unit, BusinessUnit { name: None, parent: None })]),
         positions: BTreeMap::new(),
         users: BTreeMap::from([("ann".parse().unwrap(), user)]),
         teams: BTreeMap::new(),
     };
-    let schema = Schema { tables: BTreeMap::from([(table().id, table())]) };
+    let schema = Schema { tables: BTreeMap::from([(table().id, table())]), ..Schema::default() };
     Rules::new(schema, Roster::new(Policy::default().into(), organization.into())).unwrap()
 }
 

@@ -31,8 +31,56 @@ const TYPES: [&str; 12] = [
     "counter",
 ];
 
-/// A schema of a table, and of two that it looks up in a row.
-pub(crate) fn schema(rng: &mut Rng) -> Schema {
+/// A schema of a table, and of two that it looks up in a row; and the same with indexes.
+pub(crate) fn schemas(rng: &mut Rng) -> (Schema, Schema) {
+    let text = document(rng);
+    let plain = tidegate::read_schema(&text, "schema.toml").unwrap();
+    let mut text = text.as_str();
+    let mut with_indexes = String::new();
+    while let Some((before, behind)) = text.split_once("columns = [") {
+        let table = plain.tables.values().nth(with_indexes.matches("[[table]]").count()).unwrap();
+        let indexes: Vec<_> = (0..rng.below(5)).map(|_| index(rng, &plain, table)).collect();
+        let indexes: std::collections::BTreeSet<_> = indexes.into_iter().collect();
+        let indexes = indexes.into_iter().collect::<Vec<_>>().join(", ");
+        write!(with_indexes, "{before}indexes = [{indexes}]\ncolumns = [").unwrap();
+        text = behind;
+    }
+    with_indexes.push_str(text);
+    (plain, tidegate::read_schema(&with_indexes, "schema.toml").unwrap())
+}
+
+/// An index of up to three columns, also of looked-up records.
+fn index(rng: &mut Rng, schema: &Schema, table: &Table) -> String {
+    let mut columns = Vec::new();
+    for _ in 0..=rng.below(3) {
+        let (mut path, mut of) = (String::new(), table);
+        for _ in 0..rng.below(7).saturating_sub(4) {
+            path.push_str("up.");
+            of = schema.table(of.column("up").unwrap().lookup.as_ref().unwrap().as_str()).unwrap();
+        }
+        let names: Vec<_> =
+            of.columns.iter().map(|column| column.id.as_str()).chain(["id"]).collect();
+        path.push_str(rng.pick(&names).unwrap());
+        if !columns.contains(&path) {
+            columns.push(path);
+        }
+    }
+    format!("{columns:?}")
+}
+
+/// What SQLite can have of an index: columns of the table.
+pub(crate) fn index_of_sqlite(table: &Table) -> Vec<String> {
+    let own = |index: &tidegate::model::Index| {
+        let own = index.columns.iter().all(|column| column.names().len() == 1);
+        own.then(|| index.to_string())
+    };
+    let columns = table.indexes.iter().filter_map(own).enumerate();
+    let create =
+        |(number, columns)| format!("create index {0}_{number} on {0} ({columns})", table.id);
+    columns.map(create).collect()
+}
+
+fn document(rng: &mut Rng) -> String {
     let mut text = String::new();
     for (table, looked_up) in [("base", "one"), ("one", "two"), ("two", "base")] {
         write!(
@@ -52,15 +100,16 @@ pub(crate) fn schema(rng: &mut Rng) -> Schema {
         }
         text.push_str("]\n");
     }
-    tidegate::read_schema(&text, "schema.toml").unwrap()
+    text
 }
 
-/// Few, so that lookups lead somewhere and keys collide.
-pub(crate) fn id(rng: &mut Rng) -> RecordId {
+/// An id of one of the tables. Few, so that lookups lead somewhere and keys collide.
+pub(crate) fn id(rng: &mut Rng, table: &str) -> RecordId {
+    let [table, ..] = table.as_bytes() else { panic!("a table has a name") };
     let number = u8::try_from(rng.below(90)).unwrap();
     RecordId::from_bytes([
         number.reverse_bits(),
-        1,
+        *table,
         2,
         3,
         4,
@@ -81,7 +130,7 @@ pub(crate) fn id(rng: &mut Rng) -> RecordId {
 pub(crate) fn row(rng: &mut Rng, table: &Table) -> Columns {
     let columns = table.columns.iter();
     let set = columns.filter_map(|column| {
-        let value = if rng.chance(20) { Value::Null } else { value(rng, column.column_type) };
+        let value = if rng.chance(20) { Value::Null } else { value(rng, column) };
         (!rng.chance(10)).then(|| (column.id.clone(), value))
     });
     set.collect()
@@ -95,10 +144,10 @@ fn bytes(rng: &mut Rng) -> Vec<u8> {
     (0..rng.below(3)).map(|_| [0, 1, 0x80, 0xff][rng.below(4)]).collect()
 }
 
-fn value(rng: &mut Rng, column_type: ColumnType) -> Value {
+fn value(rng: &mut Rng, column: &Column) -> Value {
     let number = hundredths(rng);
     let text = *rng.pick(&TEXTS).unwrap();
-    match column_type {
+    match column.column_type {
         ColumnType::Text => Value::Text(text.into()),
         ColumnType::RichText => Value::RichText(text.to_owned()),
         ColumnType::Choice => Value::Choice((*rng.pick(&CHOICES).unwrap()).into()),
@@ -112,7 +161,7 @@ fn value(rng: &mut Rng, column_type: ColumnType) -> Value {
             let days = i32::try_from(millis(rng).div_euclid(DAY)).unwrap();
             Value::Date(tidegate::model::Date::from_days(days).unwrap())
         }
-        ColumnType::Lookup => Value::Lookup(id(rng)),
+        ColumnType::Lookup => Value::Lookup(id(rng, column.lookup.as_ref().unwrap().as_str())),
         ColumnType::Bytes => Value::Bytes(bytes(rng)),
         other => panic!("no column is drawn of type {other}"),
     }
@@ -230,7 +279,8 @@ impl Draw<'_> {
             }
             ColumnType::Timestamp | ColumnType::Date => return self.time(),
             ColumnType::Lookup => {
-                let id = id(self.rng);
+                let table = *self.rng.pick(&["base", "one", "two"]).unwrap();
+                let id = id(self.rng, table);
                 (format!("'{id}'"), json!(id.to_string()), blob(id.as_bytes()))
             }
             _ => {

@@ -29,6 +29,13 @@ fn an_error_points_at_its_place_and_says_what_to_do() {
         ("customer.colour = 1", 10, "table `customer` has no column `colour`"),
         ("status.name = 1", 1, "`status` of table `order` looks nothing up"),
         ("id.name = 1", 1, "`id` of table `order` looks nothing up"),
+        (
+            "owner.name = 'ann'",
+            1,
+            "rows of the system table `user`, which the schema does not have",
+        ),
+        ("customer.business_unit.name = 'n'", 10, "the system table `business_unit`"),
+        ("customer = me()", 12, "`customer` (lookup) cannot be compared with me()"),
         ("title = notes and pieces = notes", 19, "cannot be compared with `notes`"),
         ("parts = 'x'", 9, "`parts` is a list: it can only be asked whether it `is null`"),
         ("parts is null and title = null", 27, "say `is null`"),

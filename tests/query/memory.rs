@@ -115,9 +115,10 @@ impl Joined<'_> {
     fn reach(&self, source: usize) -> Result<&Record, Cell<'static>> {
         let Some((from, column)) = &self.sources[source].from else { return Ok(self.record) };
         let from = self.reach(*from)?;
-        match from.cell(column.as_str()) {
+        let column = column.to_string();
+        match from.cell(&column) {
             Cell::Known(value) if !value.is_null() => {
-                from.looked_up.get(column.as_str()).ok_or(Cell::Hidden)
+                from.looked_up.get(&column).ok_or(Cell::Hidden)
             }
             nothing => Err(nothing),
         }

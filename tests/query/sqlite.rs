@@ -1,36 +1,47 @@
 //! The same rows in a replica and in SQLite, asked the same: the same rows in the same order.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params_from_iter};
-use tidegate::model::{ColumnType, RecordId, Schema, TableName, Timestamp};
+use tidegate::model::{ColumnType, RecordId, Schema, TableName, Timestamp, Value};
 use tidegate::query::Bookmark;
 use tidegate::replica::{Draft, Intent, Replica, RowQuery};
 use tidegate::{Direction, Row};
 
-use super::drawn::{Draw, NOW, held, id, row, schema};
+use super::drawn::{Draw, NOW, held, id, index_of_sqlite, row, schemas};
 use super::rng::Rng;
 
 /// `TIDEGATE_QUERIES` asks for more.
 const QUERIES: usize = 2_000;
 const QUERIES_OF_A_SCHEMA: usize = 250;
 
+/// How often rows change between the queries of a schema.
+const CHANGES_OF_A_SCHEMA: usize = 10;
+
 /// A replica that never met a server, and SQLite, with the same rows.
 struct Pair {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     schema: Schema,
     replica: Replica,
     sqlite: Connection,
+    /// Their ids are taken.
+    deleted: BTreeSet<(TableName, RecordId)>,
+    /// Queries that an index was used for.
+    by_index: usize,
 }
 
 impl Pair {
+    /// Half of them have their indexes from the beginning, others get them when there are rows.
     async fn new(rng: &mut Rng) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let schema = schema(rng);
-        let path = dir.path().join("rows.redb");
-        let replica = Replica::builder(path).schema(schema.clone()).open().unwrap();
+        let (plain, indexed) = schemas(rng);
+        let first = if rng.chance(50) { plain } else { indexed.clone() };
+        let replica = Self::open(&dir, first);
         let sqlite = Connection::open_in_memory().unwrap();
         sqlite.execute_batch("pragma case_sensitive_like = on").unwrap();
-        let mut drafts = Vec::new();
-        for table in schema.tables.values() {
+        let mut pair =
+            Self { dir, schema: indexed, replica, sqlite, deleted: BTreeSet::new(), by_index: 0 };
+        for table in pair.schema.tables.values() {
             let declared = table.columns.iter().map(|column| {
                 let held = match column.column_type {
                     ColumnType::Text | ColumnType::RichText | ColumnType::Choice => "text",
@@ -42,26 +53,72 @@ impl Pair {
             });
             let declared = declared.collect::<Vec<_>>().join(", ");
             let create = format!("create table {} (id blob primary key, {declared})", table.id);
-            sqlite.execute_batch(&create).unwrap();
-            let mut ids: Vec<_> = (0..60).map(|_| id(rng)).collect();
+            pair.sqlite.execute_batch(&create).unwrap();
+            for create in index_of_sqlite(table) {
+                pair.sqlite.execute_batch(&create).unwrap();
+            }
+        }
+        pair.change(rng, 60).await;
+        drop(pair.replica);
+        pair.replica = Self::open(&pair.dir, pair.schema.clone());
+        pair.replica.indexed().await.unwrap();
+        pair
+    }
+
+    fn open(dir: &tempfile::TempDir, schema: Schema) -> Replica {
+        Replica::builder(dir.path().join("rows.redb")).schema(schema).open().unwrap()
+    }
+
+    /// Writes rows of each table anew, deletes some, and brings some back.
+    async fn change(&mut self, rng: &mut Rng, rows: usize) {
+        let mut drafts = Vec::new();
+        for table in self.schema.tables.values() {
+            let mut ids: Vec<_> = (0..rows).map(|_| id(rng, table.id.as_str())).collect();
             ids.sort_unstable();
             ids.dedup();
             for record in ids {
-                let columns = row(rng, table);
-                let names = columns.iter().map(|(name, _)| name.as_str());
-                let names: Vec<_> = std::iter::once("id").chain(names).collect();
-                let places = vec!["?"; names.len()].join(", ");
-                let insert =
-                    format!("insert into {} ({}) values ({places})", table.id, names.join(", "));
-                let own = rusqlite::types::Value::Blob(record.as_bytes().to_vec());
-                let values = std::iter::once(own).chain(columns.iter().map(|(_, it)| held(it)));
-                sqlite.execute(&insert, params_from_iter(values)).unwrap();
-                let intent = Intent::Create { owner: None, columns };
-                drafts.push(Draft { table: table.id.clone(), record, intent });
+                let is_there = self.replica.get(&table.id, record).unwrap().is_some();
+                let was_there = self.deleted.remove(&(table.id.clone(), record));
+                let delete = format!("delete from {} where id = ?", table.id);
+                self.sqlite.execute(&delete, [record.as_bytes()]).unwrap();
+                let draft = |intent| Draft { table: table.id.clone(), record, intent };
+                if was_there {
+                    drafts.push(draft(Intent::Undelete));
+                    continue;
+                }
+                if is_there && rng.chance(30) {
+                    self.deleted.insert((table.id.clone(), record));
+                    drafts.push(draft(Intent::Delete));
+                    continue;
+                }
+                let mut columns = row(rng, table);
+                if is_there {
+                    // All are set, so that it holds what SQLite holds.
+                    for column in &table.columns {
+                        if !columns.contains_key(&column.id) && !column.column_type.merges() {
+                            columns.insert(column.id.clone(), Value::Null);
+                        }
+                    }
+                }
+                drafts.push(draft(if is_there {
+                    Intent::Set(columns)
+                } else {
+                    Intent::Create { owner: None, columns }
+                }));
             }
         }
-        replica.commit(drafts).await.unwrap();
-        Self { _dir: dir, schema, replica, sqlite }
+        let places: Vec<_> = drafts.iter().map(|it| (it.table.clone(), it.record)).collect();
+        self.replica.commit(drafts).await.unwrap();
+        for (table, record) in places {
+            let Some(row) = self.replica.get(&table, record).unwrap() else { continue };
+            let names = row.columns.iter().map(|(name, _)| name.as_str());
+            let names: Vec<_> = std::iter::once("id").chain(names).collect();
+            let places = vec!["?"; names.len()].join(", ");
+            let insert = format!("insert into {table} ({}) values ({places})", names.join(", "));
+            let own = rusqlite::types::Value::Blob(record.as_bytes().to_vec());
+            let values = std::iter::once(own).chain(row.columns.iter().map(|(_, it)| held(it)));
+            self.sqlite.execute(&insert, params_from_iter(values)).unwrap();
+        }
     }
 
     fn ids_of_sqlite(&self, sql: &str) -> Vec<RecordId> {
@@ -72,7 +129,7 @@ impl Pair {
     }
 
     /// One query, whole and in pages; and how many rows it had.
-    fn compare(&self, rng: &mut Rng) -> usize {
+    fn compare(&mut self, rng: &mut Rng) -> usize {
         let mut draw = Draw { rng, schema: &self.schema, parameters: Vec::new() };
         let depth = draw.rng.below(4);
         let filter = draw.filter(depth);
@@ -99,6 +156,8 @@ impl Pair {
         assert_eq!(ids(&whole), expected, "{}", what());
         assert_eq!(query.count().unwrap(), expected.len() as u64, "{}", what());
         let limit = 1 + rng.below(20);
+        let plan = query.clone().limit(limit).plan().unwrap();
+        self.by_index += usize::from(plan.to_string().contains("index"));
         assert_eq!(in_pages(&query, limit), expected, "{limit} at a time: {}", what());
         expected.len()
     }
@@ -125,18 +184,25 @@ fn in_pages(query: &RowQuery, limit: usize) -> Vec<RecordId> {
 async fn a_replica_answers_as_sqlite_does() {
     let wanted = std::env::var("TIDEGATE_QUERIES").ok();
     let wanted = wanted.map_or(QUERIES, |it| it.parse().expect("TIDEGATE_QUERIES is no number"));
-    let (mut asked, mut with_rows) = (0, 0);
+    let (mut asked, mut with_rows, mut by_index) = (0, 0, 0);
     for seed in 0.. {
         let mut rng = Rng::new(seed);
-        let pair = Pair::new(&mut rng).await;
-        for _ in 0..QUERIES_OF_A_SCHEMA.min(wanted - asked) {
+        let mut pair = Pair::new(&mut rng).await;
+        for number in 0..QUERIES_OF_A_SCHEMA.min(wanted - asked) {
             with_rows += usize::from(pair.compare(&mut rng) > 0);
             asked += 1;
+            if (number + 1) % (QUERIES_OF_A_SCHEMA / CHANGES_OF_A_SCHEMA) == 0 {
+                pair.change(&mut rng, 4).await;
+            }
         }
+        by_index += pair.by_index;
+        let findings = pair.replica.verify().unwrap();
+        assert!(findings.is_sound(), "{findings:?}");
         if asked >= wanted {
             break;
         }
     }
-    println!("{asked} queries, {with_rows} of which gave rows");
+    println!("{asked} queries, {with_rows} of which gave rows, {by_index} used an index");
+    assert!(by_index > asked / 20, "{by_index} of {asked} used an index");
     assert!(with_rows > asked / 3, "{with_rows} of {asked} gave rows");
 }

@@ -34,6 +34,7 @@ fn hire(net: &mut Net, user: &str, has_role: bool) {
     net.change_all(|_, people, _| {
         let roles = BTreeSet::from(["clerk".parse().unwrap()]);
         let user_row = User {
+            name: None,
             business_unit: "root".parse().unwrap(),
             manager: None,
             position: None,
@@ -153,6 +154,66 @@ fn who_is_given_a_column_by_a_profile_gets_its_values_and_not_what_was_there_bef
     };
     assert_eq!(net.row(eve, table, record(0)).get("pay"), None);
     Needles::of(&[NEW]).assert_none_in(&net.devices[eve].received.concat(), "what it received");
+}
+
+/// Rules as they were before are not the same as rules that never changed.
+#[test]
+fn what_was_written_while_a_column_was_taken_away_comes_without_its_past() {
+    let mut case = generated(3);
+    let Case { net, table, writer, reader, other, .. } = &mut case;
+    net.profile("personnel", "ben", true);
+    net.settle();
+    for at in [*reader, *other] {
+        net.part(at);
+        net.set(at, table, record(at), columns([("grade", text(OWN))]));
+    }
+    net.profile("personnel", "ben", false);
+    write_over(net, *writer, table, record(0), "pay");
+    net.profile("personnel", "ben", true);
+    net.connect(*reader);
+    net.connect(*other);
+    net.settle();
+    assert_without_past(net, *other);
+    assert_with_past(net, *reader);
+    for at in [*writer, *reader, *other] {
+        assert_eq!(net.row(at, table, record(0)).get("pay"), Some(&text(NEW)));
+        assert_eq!(net.row(at, table, record(*other)).get("grade"), Some(&text(OWN)));
+        (0..3).for_each(|number| assert_same(net, at, table, record(number)));
+    }
+}
+
+#[test]
+fn what_was_written_while_a_role_was_taken_away_comes_without_its_past() {
+    let mut case = generated(3);
+    let Case { net, table, writer, other, .. } = &mut case;
+    hire(net, "eve", true);
+    let eve = net.enroll("eve");
+    net.part(eve);
+    net.part(*other);
+    net.set(eve, table, record(1), columns([("grade", text(OWN))]));
+    hire(net, "eve", false);
+    write_over(net, *writer, table, record(1), "note");
+    let intent = Intent::Create { owner: None, columns: columns([("name", text(OLD))]) };
+    net.commit(*writer, vec![Draft { table: table.clone(), record: record(9), intent }], false);
+    net.set(*writer, table, record(9), columns([("name", text(NEW))]));
+    net.settle();
+    give_role(net, "eve");
+    // What is done from now on is told as it is done.
+    net.set(*writer, table, record(2), columns([("grade", text("a grade"))]));
+    net.settle();
+    let head = net.store.meta().unwrap().head;
+    net.connect(eve);
+    net.settle();
+    assert!(net.store.meta().unwrap().head > head, "it began anew");
+    net.connect(*other);
+    net.settle();
+    assert_without_past(net, eve);
+    assert_eq!(net.row(eve, table, record(2)).get("grade"), Some(&text("a grade")));
+    for at in [*writer, *other, eve] {
+        assert_eq!(net.row(at, table, record(1)).get("grade"), Some(&text(OWN)));
+        assert_eq!(net.row(at, table, record(1)).get("note"), Some(&text(NEW)));
+        (0..3).for_each(|number| assert_same(net, at, table, record(number)));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
     ColumnName, ColumnPermissions, ColumnType, Columns, Edit, EditId, EditKind, Op, Owner,
-    Principal, RecordId, RecordState, Right, Rights, Section, TableName, Value,
+    Principal, RecordId, RecordState, Right, Rights, Section, SystemTable, TableName, Value,
 };
 use tidegate::sync::replica::{Draft, EditError, Intent};
 use tidegate::sync::{Quarantined, StoreError};
@@ -13,7 +13,7 @@ use tidegate::sync::{Quarantined, StoreError};
 use crate::device::{Made, Once};
 use crate::disk::Key;
 use crate::merge::Naive;
-use crate::people::{ADDED, SECURED, TABLES, TEAMS, USERS, name};
+use crate::people::{ADDED, SECURED, SYSTEM, TABLES, TEAMS, USERS, name};
 use crate::world::{Check, World};
 
 const CODES: [&str; 4] = ["k0", "k1", "k2", "k3"];
@@ -24,10 +24,12 @@ impl World {
         if machine.is_none_or(|machine| machine.meta().schema.tables.is_empty()) {
             return Ok(());
         }
+        // Whatever is drawn of people is refused: now and then that must do.
+        let writes_people = self.rng.chance(3);
         let count = if self.rng.chance(25) { 2 + self.rng.below(2) } else { 1 };
         let mut drafts = Vec::new();
         for _ in 0..count {
-            drafts.extend(self.draft(at, &drafts));
+            drafts.extend(self.draft(at, &drafts, writes_people));
         }
         if drafts.is_empty() {
             return Ok(());
@@ -39,10 +41,12 @@ impl World {
 
     pub(crate) fn app_commits(&mut self, at: usize, drafts: Vec<Draft>, atomic: bool) -> Check {
         let time = self.device_time(at);
+        let people = drafts.iter().any(|draft| is_system(&draft.table));
         let device = &mut self.devices[at];
         let result =
             device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, atomic);
         let ids = match result {
+            Ok(ids) if people => return Err(format!("device {at} writes people: {ids:?}")),
             Ok(ids) => ids,
             Err(error) => return self.edit_refused(at, &error),
         };
@@ -136,8 +140,9 @@ impl World {
         if self.rng.chance(50) { self.crash_device(at) } else { self.drain_device(at) }
     }
 
-    fn draft(&mut self, at: usize, before: &[Draft]) -> Option<Draft> {
-        let rows: Vec<Key> = self.devices[at].disk.file.rows.keys().cloned().collect();
+    fn draft(&mut self, at: usize, before: &[Draft], writes_people: bool) -> Option<Draft> {
+        let mut rows: Vec<Key> = self.devices[at].disk.file.rows.keys().cloned().collect();
+        rows.retain(|(table, _)| writes_people || !is_system(table));
         // Several edits of one record in one transaction come from drawing it again.
         let again = before.last().map(|draft| (draft.table.clone(), draft.record));
         let row = match again.filter(|_| self.rng.chance(40)) {
@@ -317,6 +322,12 @@ impl World {
             let found = self.rng.pick(&customers).copied().map_or(Value::Null, Value::Lookup);
             columns.insert(name("customer"), found);
         }
+        if self.rng.chance(15) {
+            // Whether this device shows that person or not.
+            let clerk = SystemTable::User.record(self.rng.pick(&USERS).unwrap());
+            let clerk = if self.rng.chance(20) { Value::Null } else { Value::Lookup(clerk) };
+            columns.insert(name("clerk"), clerk);
+        }
         columns
     }
 
@@ -483,6 +494,10 @@ fn without_unit(op: &Op) -> Op {
 
 pub(crate) fn quarantined_ops(quarantine: &[Quarantined], id: EditId) -> Vec<Op> {
     quarantine.iter().filter(|entry| entry.edit == id).flat_map(|it| it.ops.clone()).collect()
+}
+
+pub(crate) fn is_system(table: &TableName) -> bool {
+    SYSTEM.contains(&table.as_str())
 }
 
 fn is_local(edit: &Edit) -> bool {

@@ -102,6 +102,19 @@ faults! {
     UnknownMessages 200
     /// It carries change sets that others signed.
     ForeignCarriers 250
+    /// Rules are as they were a while ago.
+    Reversals 250
+}
+
+impl Fault {
+    /// The first seed that may let it happen: what earlier ones mean does not change when the world
+    /// learns something.
+    const fn since(self) -> u64 {
+        match self {
+            Self::Reversals => 100_000,
+            _ => 0,
+        }
+    }
 }
 
 /// The kinds that only a device does that means harm.
@@ -124,9 +137,10 @@ pub(crate) struct Faults(u64);
 
 impl Faults {
     /// None of them, all of them, or some.
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
+    pub(crate) fn draw(seed: u64, rng: &mut Rng) -> Self {
         let percent = [0, 15, 30, 30, 50, 50, 75, 100][rng.below(8)];
-        Fault::ALL.iter().copied().filter(|_| rng.chance(percent)).collect()
+        let known = Fault::ALL.iter().copied().filter(|fault| fault.since() <= seed);
+        known.filter(|_| rng.chance(percent)).collect()
     }
 
     pub(crate) fn has(self, fault: Fault) -> bool {

@@ -4,27 +4,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
-    Columns, DeviceNumber, Edit, EditId, Op, Organization, RecordId, RecordState, Section,
-    Sequence, UserId, Value,
+    ColumnName, Columns, DeviceNumber, Edit, EditId, Op, Organization, RecordId, RecordState,
+    Section, Sequence, UserId, Value,
 };
 
-use crate::app::put;
+use crate::app::{is_system, put};
 use crate::merge::{Naive, add_part};
 use crate::people::{People, reads_in};
 use crate::world::Check;
 
 #[derive(Default)]
 pub(crate) struct Judge {
-    records: BTreeMap<RecordId, Naive>,
+    pub(crate) records: BTreeMap<RecordId, Naive>,
     /// As they were when they were erased.
     erased: BTreeMap<RecordId, Naive>,
-    places: BTreeMap<EditId, Sequence>,
-    edits: Vec<Edit>,
+    pub(crate) places: BTreeMap<EditId, Sequence>,
+    pub(crate) edits: Vec<Edit>,
 }
 
 impl Judge {
     pub(crate) fn record(&self, id: RecordId) -> Option<&Naive> {
         self.records.get(&id)
+    }
+
+    pub(crate) fn is_erased(&self, id: RecordId) -> bool {
+        self.erased.contains_key(&id)
     }
 
     pub(crate) fn place(&self, edit: EditId) -> Option<Sequence> {
@@ -51,6 +55,9 @@ impl Judge {
             return Err("it does not fit the record".into());
         }
         new.add(edit);
+        if is_system(&edit.table) || edit.record.is_system() {
+            return Err("people are written by someone".into());
+        }
         fits_schema(people, edit)?;
         match &old {
             None => self.created(people, user, edit, &new)?,
@@ -61,8 +68,12 @@ impl Judge {
         Ok(())
     }
 
-    /// What the server does by itself: a record follows its owner, or a section is written anew.
+    /// What the server does by itself: a record follows its owner, a section is written anew, or people
+    /// are written as they are.
     pub(crate) fn of_server(&mut self, people: &People, sequence: Sequence, edit: &Edit) -> Check {
+        if is_system(&edit.table) && !self.says_the_same(edit) {
+            return self.write_people(people, sequence, edit);
+        }
         if edit.changes.iter().any(|change| change.section == Section::Header) {
             self.follow(people, sequence, edit)
         } else {
@@ -167,7 +178,7 @@ impl Judge {
             .ops()
             .filter_map(put)
             .filter(|(_, value)| matches!(value, Value::Lookup(_)))
-            .map(|(_, value)| self.target(value))
+            .map(|(column, value)| self.target(column, value))
             .collect();
         people.may_create(user, new, &secured(people, edit), &looked_up)
     }
@@ -187,10 +198,12 @@ impl Judge {
                 let changed: Vec<_> = changed.collect();
                 let looked_up: Vec<_> = changed
                     .iter()
-                    .flat_map(|(column, value)| [columns.get(*column), Some(*value)])
-                    .flatten()
-                    .filter(|value| matches!(value, Value::Lookup(_)))
-                    .map(|value| self.target(value))
+                    .flat_map(|(column, value)| {
+                        let both = [columns.get(*column), Some(*value)];
+                        both.into_iter().flatten().map(move |value| (*column, value))
+                    })
+                    .filter(|(_, value)| matches!(value, Value::Lookup(_)))
+                    .map(|(column, value)| self.target(column, value))
                     .collect();
                 people.may_write(user, old, &secured(people, edit), !changed.is_empty(), &looked_up)
             }
@@ -206,9 +219,12 @@ impl Judge {
         }
     }
 
-    fn target(&self, value: &Value) -> Option<Naive> {
+    fn target(&self, column: &ColumnName, value: &Value) -> Option<Naive> {
         let Value::Lookup(id) = value else { return None };
-        self.records.get(id).filter(|record| record.table.as_str() == "customer").cloned()
+        let table = if column.as_str() == "clerk" { "user" } else { "customer" };
+        // One that is deleted is as good as none.
+        let found = self.records.get(id).filter(|record| record.table.as_str() == table);
+        found.filter(|record| table == "customer" || record.is_active()).cloned()
     }
 
     /// Of two edits of one device on one section of a record, the later knows the earlier: what
@@ -259,7 +275,7 @@ fn fits_schema(people: &People, edit: &Edit) -> Check {
 }
 
 fn is_lookup(edit: &Edit, column: &str) -> bool {
-    edit.table.as_str() == "order" && column == "customer"
+    edit.table.as_str() == "order" && ["customer", "clerk"].contains(&column)
 }
 
 fn secured(people: &People, edit: &Edit) -> Vec<String> {

@@ -7,7 +7,8 @@ use tidegate::gate::Roster;
 use tidegate::model::{
     BusinessUnit, BusinessUnitId, Column, ColumnPermissions, ColumnSecurity, ColumnSecurityId,
     ColumnType, Depth, Inheritance, Organization, Ownership, Policy, Right, Role, RoleId,
-    SYSTEM_ADMINISTRATOR, Schema, Table, TableName, Team, TeamId, TeamKind, User, UserId, Value,
+    SYSTEM_ADMINISTRATOR, Schema, SystemTable, Table, TableName, Team, TeamId, TeamKind, User,
+    UserId, Value,
 };
 use tidegate::sync::server::Rules;
 
@@ -19,10 +20,17 @@ pub(crate) const UNITS: [(&str, Option<&str>); 4] =
 pub(crate) const ROLES: [&str; 4] = ["worker", "lead", "clerk", "crew"];
 pub(crate) const TEAMS: [&str; 2] = ["gold", "iron"];
 pub(crate) const TABLES: [&str; 4] = ["customer", "order", "place", "sheet"];
+/// Those that the server keeps, from the organization.
+pub(crate) const SYSTEM: [&str; 3] = ["user", "team", "business_unit"];
 /// Columns of `order` that may be secured: the last one begins open.
 pub(crate) const SECURED: [&str; 3] = ["cost", "margin", "title"];
 /// Columns that `order` and `customer` may get.
 pub(crate) const ADDED: [&str; 3] = ["size", "color", "place"];
+
+/// Whether a column of this name may be secured at some time.
+pub(crate) fn may_be_secured(column: &str) -> bool {
+    SECURED.contains(&column) || column == "disabled"
+}
 
 pub(crate) fn name<T: std::str::FromStr>(text: &str) -> T
 where
@@ -43,6 +51,7 @@ pub(crate) fn schema() -> Schema {
     let required = |id| Column { required: true, ..text(id) };
     let lookup =
         Column { lookup: Some(name("customer")), ..column("customer", ColumnType::Lookup) };
+    let clerk = Column { lookup: Some(name("user")), ..column("clerk", ColumnType::Lookup) };
     let table = |id, ownership, columns, key: &[&str]| {
         let key = key.iter().map(|id| name(id)).collect();
         let table = Table { key, ..Table::new(name(id), ownership, columns) };
@@ -54,24 +63,33 @@ pub(crate) fn schema() -> Schema {
         column("count", ColumnType::Counter),
     ];
     let note = Column { group: Some(name("remarks")), ..text("note") };
-    let order = vec![text("title"), note, secured("cost"), secured("margin"), lookup];
+    let order = vec![text("title"), note, secured("cost"), secured("margin"), lookup, clerk];
+    let system = SystemTable::ALL.map(|system| {
+        let secured: &[&str] = if system == SystemTable::User { &["disabled"] } else { &[] };
+        (system.name(), system.table(&secured.iter().map(|id| name(id)).collect()))
+    });
+    let tables = BTreeMap::from(system);
     Schema {
-        tables: BTreeMap::from([
-            table(
-                "customer",
-                Ownership::UserOwned,
-                vec![required("code"), text("note")],
-                &["code"],
-            ),
-            table("order", Ownership::UserOwned, order, &[]),
-            table(
-                "place",
-                Ownership::OrganizationOwned,
-                vec![text("code"), text("note")],
-                &["code"],
-            ),
-            table("sheet", Ownership::UserOwned, sheet, &[]),
-        ]),
+        tables: tables
+            .into_iter()
+            .chain([
+                table(
+                    "customer",
+                    Ownership::UserOwned,
+                    vec![required("code"), text("note")],
+                    &["code"],
+                ),
+                table("order", Ownership::UserOwned, order, &[]),
+                table(
+                    "place",
+                    Ownership::OrganizationOwned,
+                    vec![text("code"), text("note")],
+                    &["code"],
+                ),
+                table("sheet", Ownership::UserOwned, sheet, &[]),
+            ])
+            .collect(),
+        ..Schema::default()
     }
 }
 
@@ -85,9 +103,11 @@ pub(crate) struct People {
 
 impl People {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let units = UNITS.map(|(id, parent)| (name(id), BusinessUnit { parent: parent.map(name) }));
+        let units = UNITS
+            .map(|(id, parent)| (name(id), BusinessUnit { name: None, parent: parent.map(name) }));
         let user = |id: &str, rng: &mut Rng| {
             let user = User {
+                name: None,
                 business_unit: unit(rng),
                 manager: None,
                 position: None,
@@ -145,7 +165,7 @@ impl People {
         match rng.weighted(&[20, 15, 10]) {
             0 => {
                 let role = self.policy.roles.get_mut(&name::<RoleId>(role_name)).unwrap();
-                let table = *rng.pick(&TABLES).unwrap();
+                let table = *rng.pick(&[&TABLES[..], &SYSTEM].concat()).unwrap();
                 let rights = role.rights.entry(name(table)).or_default();
                 rights.insert(*rng.pick(&Right::ALL).unwrap(), depth(table, rng));
                 "a depth"
@@ -168,7 +188,7 @@ impl People {
         let user: UserId = name(rng.pick(&USERS).unwrap());
         let user = self.organization.users.get_mut(&user).unwrap();
         let role_name = *rng.pick(&ROLES).unwrap();
-        match rng.weighted(&[15, 8, 15, 15, 3]) {
+        match rng.weighted(&[15, 8, 15, 15, 3, 10]) {
             0 => {
                 user.business_unit = unit(rng);
                 "a user moves"
@@ -185,15 +205,33 @@ impl People {
             }
             3 => {
                 let id: TeamId = name(rng.pick(&TEAMS).unwrap());
+                if rng.chance(15) {
+                    self.organization.teams.remove(&id);
+                    return "a team goes";
+                }
                 self.organization.teams.insert(id, team(rng));
                 "a team"
             }
-            _ => {
+            4 => {
                 if !user.roles.remove(&name::<RoleId>(SYSTEM_ADMINISTRATOR)) {
                     user.roles.insert(name(SYSTEM_ADMINISTRATOR));
                 }
                 "an administrator comes or goes"
             }
+            5 => {
+                let called = name(rng.pick(&["Ada", "Bo", "Cy"]).unwrap());
+                match rng.below(3) {
+                    0 => user.name = Some(called),
+                    1 => user.manager = Some(name(USERS[0])).filter(|_| rng.chance(50)),
+                    _ => {
+                        let unit: BusinessUnitId = unit(rng);
+                        let unit = self.organization.business_units.get_mut(&unit).unwrap();
+                        unit.name = Some(called);
+                    }
+                }
+                "someone is called otherwise"
+            }
+            _ => unreachable!("six weights"),
         }
     }
 
@@ -208,7 +246,14 @@ impl People {
     /// One column comes or goes, is secured or not any more, changes groups or type, is required or
     /// called otherwise; or a table goes, or comes back.
     pub(crate) fn change_schema(&mut self, rng: &mut Rng) -> &'static str {
-        match rng.weighted(&[25, 15, 25, 35, 25, 12, 8, 3]) {
+        match rng.weighted(&[25, 15, 25, 35, 25, 12, 8, 3, 10]) {
+            8 => {
+                let user = self.schema.tables.get_mut(&name::<TableName>("user")).unwrap();
+                let column = user.columns.iter_mut().find(|it| it.id.as_str() == "disabled");
+                let column = column.unwrap();
+                column.secured = !column.secured;
+                "a column of users is secured or not any more"
+            }
             0 => {
                 let id = *rng.pick(&SECURED).unwrap();
                 let mut columns = self.columns_of("order").iter_mut();
@@ -351,6 +396,14 @@ impl People {
         people
     }
 
+    /// The same people, whom nobody calls anything.
+    pub(crate) fn nameless(&self) -> Self {
+        let mut people = self.clone();
+        people.organization.users.values_mut().for_each(|user| user.name = None);
+        people.organization.business_units.values_mut().for_each(|unit| unit.name = None);
+        people
+    }
+
     /// The same people, all of whom may read all columns.
     pub(crate) fn open_columns(&self) -> Self {
         let mut people = self.clone();
@@ -398,13 +451,16 @@ fn team(rng: &mut Rng) -> Team {
     let roles = roles.iter().filter(|(_, percent)| rng.chance(*percent)).map(|(id, _)| name(id));
     let roles = roles.collect();
     let members = USERS.iter().filter(|_| rng.chance(40)).map(|id| name(id)).collect();
-    Team { kind: TeamKind::Owner { business_unit: unit(rng), roles }, members }
+    if rng.chance(15) {
+        return Team { name: None, kind: TeamKind::Access, members };
+    }
+    Team { name: None, kind: TeamKind::Owner { business_unit: unit(rng), roles }, members }
 }
 
 fn role(id: &str, rng: &mut Rng) -> Role {
     let inheritance = if rng.chance(50) { Inheritance::Direct } else { Inheritance::TeamOnly };
     let mut rights: BTreeMap<TableName, BTreeMap<Right, Depth>> = BTreeMap::new();
-    for table in TABLES {
+    for table in TABLES.into_iter().chain(SYSTEM) {
         for right in Right::ALL {
             // Most of what most people try should be allowed, or nothing is put to the test.
             if id == "worker" || rng.chance(40) {
@@ -432,9 +488,11 @@ fn security(rng: &mut Rng) -> ColumnSecurity {
         };
         columns.insert(name(id), permissions);
     }
+    let permissions = ColumnPermissions { read: rng.chance(70), create: false, update: true };
+    let of_user = BTreeMap::from([(name("disabled"), permissions)]);
     ColumnSecurity {
         users: USERS.iter().filter(|_| rng.chance(40)).map(|id| name(id)).collect(),
         teams: TEAMS.iter().filter(|_| rng.chance(30)).map(|id| name(id)).collect(),
-        columns: BTreeMap::from([(name("order"), columns)]),
+        columns: BTreeMap::from([(name("order"), columns), (name("user"), of_user)]),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidegate::model::Edit;
 use tidegate::sync::{Commit, EntryKind, LogEntry, Operation, Purge, ReplicaBatch};
 
+use crate::app::is_system;
 use crate::disk::ReplicaFile;
 use crate::fault::Fault;
 
@@ -44,6 +45,10 @@ planted! {
     ForgetsAFollower [Relocations]
     /// The server's store does not find edits whose entries were dropped.
     ForgetsDropped [Trims, Cuts, DeviceCrashes, DeviceRestores]
+    /// The server's store forgets what users could not read for a while.
+    ForgetsLapses [PolicyChanges, Reversals, Cuts]
+    /// The server does not hear what people are called.
+    ForgetsNames [OrganizationChanges]
     /// Devices' stores forget that bytes are to be purged.
     ForgetsPurges [PolicyChanges, OrganizationChanges, DeviceCrashes]
     /// The server's store keeps no refused edit.
@@ -97,7 +102,12 @@ planted! {
 impl Planted {
     /// Whether the server is given other rules than the true ones.
     pub(crate) fn changes_rules(self) -> bool {
-        matches!(self, Self::SkipsTheGate | Self::LeaksSections | Self::IgnoresRuleChanges)
+        self.changes_people() || matches!(self, Self::ForgetsNames | Self::LeaksSections)
+    }
+
+    /// Whether what it is told of people is another thing, and that is not what is looked for.
+    pub(crate) fn changes_people(self) -> bool {
+        matches!(self, Self::SkipsTheGate | Self::IgnoresRuleChanges)
     }
 
     /// What a device's store writes of a batch.
@@ -144,7 +154,10 @@ impl Planted {
             }
             Self::LosesValues => {
                 for entry in appended(&mut commit) {
-                    if let EntryKind::Edit { edit, .. } = &mut entry.kind {
+                    // Of people it would be found before anything is edited.
+                    if let EntryKind::Edit { edit, .. } = &mut entry.kind
+                        && !is_system(&edit.table)
+                    {
                         lose_a_value(edit);
                     }
                 }

@@ -45,6 +45,11 @@ fn a_store_that_keeps_what_was_erased_is_found() {
 }
 
 #[test]
+fn a_server_that_writes_people_otherwise_than_they_are_is_found() {
+    assert_found(Planted::ForgetsNames, 20, "people: ");
+}
+
+#[test]
 fn a_device_that_reuses_its_actor_is_found() {
     assert_found(Planted::ReusesActors, 240, "one actor and number");
 }
@@ -86,7 +91,12 @@ fn a_device_that_does_what_is_tried_again_twice_is_found() {
 
 #[test]
 fn a_move_that_forgets_a_record_is_found() {
-    assert_found(Planted::ForgetsAFollower, 60, ", not of ");
+    assert_found(Planted::ForgetsAFollower, 240, ", not of ");
+}
+
+#[test]
+fn a_server_that_forgets_what_was_hidden_for_a_while_is_found() {
+    assert_found(Planted::ForgetsLapses, 300, "hidden when it was done");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tidegate::sync::server::{
 };
 use tidegate::sync::{ServerMeta, StoreError};
 
+use crate::app::is_system;
 use crate::device::Impostor;
 use crate::links::End;
 use crate::people::{People, reads_in};
@@ -22,6 +23,7 @@ impl World {
         match self.planted {
             Some(Planted::SkipsTheGate) => people.permissive(),
             Some(Planted::LeaksSections) => people.open_columns(),
+            Some(Planted::ForgetsNames) => people.nameless(),
             Some(Planted::IgnoresRuleChanges) => self.people.clone(),
             _ => people.clone(),
         }
@@ -199,9 +201,20 @@ impl World {
         self.open_server()
     }
 
+    /// Policy and organization are again what they were under one of the last epochs.
+    pub(crate) fn take_back_rules(&mut self) -> Check {
+        let last: Vec<_> = self.truths.values().rev().take(4).collect();
+        let Some(before) = self.rng.pick(&last).copied().cloned() else { return Ok(()) };
+        self.change_rules(|people, _| {
+            people.policy = before.policy;
+            people.organization = before.organization;
+            "as they were"
+        })
+    }
+
     pub(crate) fn change_rules(
         &mut self,
-        change: fn(&mut People, &mut crate::rng::Rng) -> &'static str,
+        change: impl FnOnce(&mut People, &mut crate::rng::Rng) -> &'static str,
     ) -> Check {
         let mut next = self.people.clone();
         let what = change(&mut next, &mut self.rng);
@@ -271,7 +284,9 @@ impl World {
         let records = self.disk.file.tables.iter().map(|(record, table)| (table.clone(), *record));
         let refused = self.disk.file.refused.iter();
         let refused = refused.map(|refused| (refused.edit.table.clone(), refused.edit.record));
-        let all: Vec<_> = records.chain(refused).collect();
+        let mut all: Vec<_> = records.chain(refused).collect();
+        let wants_people = self.rng.chance(15);
+        all.retain(|(table, _)| is_system(table) == wants_people);
         let Some((table, record)) = self.rng.pick(&all).cloned() else { return Ok(()) };
         let time = self.time();
         let Some(server) = &mut self.server else { return Ok(()) };

@@ -105,7 +105,7 @@ impl World {
                     let is_welcome = matches!(message, ToDevice::Welcome { .. });
                     self.figures.welcomes += u64::from(is_welcome);
                     if let (ToDevice::Page(page), Some(end)) = (&message, end) {
-                        self.check_page(id, end, page)?;
+                        self.check_page(end, page)?;
                         let before = self
                             .links
                             .get_mut(&id)

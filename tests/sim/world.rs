@@ -117,7 +117,7 @@ impl World {
             ServerCertificate::issue(&organization, key.public(), tls, 1, start).to_bytes();
         let identity = Identity { organization: organization.public(), key, certificate };
         let people = People::draw(&mut rng);
-        let mut drawn = Faults::draw(&mut rng);
+        let mut drawn = Faults::draw(seed, &mut rng);
         for fault in planted.iter().flat_map(|planted| planted.needs()) {
             drawn = drawn.with(*fault);
         }
@@ -284,6 +284,7 @@ impl World {
             Fault::DeviceClones => self.clone_device(device),
             Fault::PolicyChanges => self.change_rules(People::change_policy),
             Fault::OrganizationChanges => self.change_rules(People::change_organization),
+            Fault::Reversals => self.take_back_rules(),
             Fault::Relocations => self.change_rules(People::relocate),
             Fault::SchemaChanges => self.change_rules(People::change_schema),
             Fault::KeyChanges => self.rotate_keys(),

@@ -15,8 +15,8 @@ use tidegate::model::{
 };
 use tidegate::sync::{
     Commit, DeviceRow, Enrolment, EntryKind, Follower, Kept, Leg, LogEntry, Move, Operation,
-    Pending, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
-    ServerStore, StoredRow, Turn,
+    PastStanding, Pending, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore,
+    ServerMeta, ServerStore, StoredRow, Turn,
 };
 
 /// SplitMix64.
@@ -186,7 +186,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
     let columns: Vec<_> = (0..columns).map(column).collect();
     let made = |name| Table::new(name, Ownership::UserOwned, columns.clone());
     let tables: BTreeMap<_, _> = tables().into_iter().map(|it| (it.clone(), made(it))).collect();
-    Schema { tables }
+    Schema { tables, ..Schema::default() }
 }
 
 pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {
@@ -351,17 +351,23 @@ fn rows(rng: &mut Rng) -> Vec<OrganizationRow> {
     let unit = |rng: &mut Rng| BusinessUnitId::new(format!("unit {}", rng.byte() % 3)).unwrap();
     let row = |rng: &mut Rng| match rng.below(5) {
         0 => OrganizationRow::BusinessUnit(unit(rng), None),
-        1 => {
-            OrganizationRow::BusinessUnit(unit(rng), Some(BusinessUnit { parent: Some(unit(rng)) }))
-        }
+        1 => OrganizationRow::BusinessUnit(
+            unit(rng),
+            Some(BusinessUnit { name: None, parent: Some(unit(rng)) }),
+        ),
         2 => OrganizationRow::Team(
             TeamId::new(format!("team {}", rng.byte() % 3)).unwrap(),
-            Some(Team { kind: TeamKind::Access, members: ["ann".parse().unwrap()].into() }),
+            Some(Team {
+                name: None,
+                kind: TeamKind::Access,
+                members: ["ann".parse().unwrap()].into(),
+            }),
         ),
         3 => OrganizationRow::Position("chief".parse().unwrap(), Some(Position::default())),
         _ => OrganizationRow::User(
             UserId::new(format!("user {}", rng.byte() % 4)).unwrap(),
             (rng.below(3) > 0).then(|| User {
+                name: None,
                 business_unit: unit(rng),
                 manager: None,
                 position: None,
@@ -380,7 +386,7 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
     let mut operations = Vec::new();
     let mut now: BTreeMap<RecordId, Confirmed> = BTreeMap::new();
     for _ in 0..rng.below(6) {
-        match rng.below(13) {
+        match rng.below(14) {
             12 => {
                 let behind = meta.head.0 - meta.floor.0;
                 meta.floor.0 += rng.next() % (behind / 2 + 1);
@@ -440,6 +446,14 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 device: DeviceNumber(u32::from(rng.byte() % 3)),
                 digest: digest(rng.byte() % 4),
                 standing: text(rng).into_bytes(),
+            }),
+            13 => operations.push(Operation::PutPastStanding {
+                device: DeviceNumber(u32::from(rng.byte() % 3)),
+                past: PastStanding {
+                    until: Sequence(u64::from(rng.byte() % 9)),
+                    standing: text(rng).into_bytes(),
+                },
+                floor: Sequence(u64::from(rng.byte() % 4)),
             }),
             4 => operations.push(Operation::ForgetRefused { before: time(4), limit: 2 }),
             _ => {

@@ -9,8 +9,9 @@ use tidegate::model::{
     DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, Erased, Kept, LogEntry, Operation, Pending, Quarantined, RefusedEdit,
-    ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
+    Commit, DeviceRow, Erased, Kept, LogEntry, Operation, PastStanding, Pending, Quarantined,
+    RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError,
+    StoredRow, Turn,
 };
 
 type Place = (TableName, RecordId);
@@ -125,6 +126,7 @@ pub(crate) struct MemoryServer {
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
     pub(crate) codes: BTreeMap<[u8; 8], PublicKey>,
     pub(crate) standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
+    pub(crate) past_standings: BTreeMap<(DeviceNumber, Sequence), Vec<u8>>,
     pub(crate) refused: Vec<RefusedEdit>,
     pub(crate) erased: BTreeMap<RecordId, Erased>,
     pub(crate) schema: Option<Schema>,
@@ -198,6 +200,20 @@ impl ServerStore for MemoryServer {
 
     fn schema(&self) -> Result<Option<Schema>, StoreError> {
         Ok(self.schema.clone())
+    }
+
+    fn past_standings(
+        &self,
+        device: DeviceNumber,
+        after: Sequence,
+    ) -> Result<Vec<PastStanding>, StoreError> {
+        let all = self.past_standings.iter();
+        let behind = all.filter(|((it, until), _)| *it == device && *until > after);
+        let past = |(key, standing): (&(_, Sequence), &Vec<u8>)| PastStanding {
+            until: key.1,
+            standing: standing.clone(),
+        };
+        Ok(behind.map(past).collect())
     }
 
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
@@ -282,6 +298,10 @@ impl ServerStore for MemoryServer {
                     for row in rows {
                         self.organization.set(row);
                     }
+                }
+                Operation::PutPastStanding { device, past, floor } => {
+                    self.past_standings.retain(|(it, until), _| *it != device || *until > floor);
+                    self.past_standings.insert((device, past.until), past.standing);
                 }
                 Operation::PutStanding { device, digest, standing } => {
                     self.standings.insert((device, digest), standing);
@@ -390,6 +410,12 @@ pub(crate) fn compare_server(
     }
     for ((device, digest), standing) in &model.standings {
         same &= store.standing(*device, *digest)?.as_ref() == Some(standing);
+    }
+    for device in (0..3).map(DeviceNumber) {
+        for after in (0..9).map(Sequence) {
+            let past = store.past_standings(device, after)?;
+            same &= past == model.past_standings(device, after)?;
+        }
     }
     Ok(same)
 }

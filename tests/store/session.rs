@@ -119,6 +119,7 @@ fn rules(workers_write: bool) -> Rules {
     let mut policy = Policy::default();
     policy.roles.insert("worker".parse().unwrap(), worker);
     let user = |role: &str| User {
+        name: None,
         business_unit: "acme".parse().unwrap(),
         manager: None,
         position: None,
@@ -126,7 +127,8 @@ fn rules(workers_write: bool) -> Rules {
         disabled: false,
     };
     let people = Organization {
-        business_units: [("acme".parse().unwrap(), BusinessUnit { parent: None })].into(),
+        business_units: [("acme".parse().unwrap(), BusinessUnit { name: None, parent: None })]
+            .into(),
         users: [
             (USERS[0].parse().unwrap(), user(SYSTEM_ADMINISTRATOR)),
             (USERS[1].parse().unwrap(), user("worker")),
@@ -138,7 +140,7 @@ fn rules(workers_write: bool) -> Rules {
 }
 
 fn schema() -> Schema {
-    Schema { tables: [(visit(), replicas::table())].into() }
+    Schema { tables: [(visit(), replicas::table())].into(), ..Schema::default() }
 }
 
 fn key(number: u8) -> SecretKey {

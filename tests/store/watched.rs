@@ -7,8 +7,8 @@ use tidegate::model::{
 };
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{
-    Commit, DeviceRow, Erased, Kept, LogEntry, Pending, Quarantined, RefusedEdit, ReplicaBatch,
-    ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
+    Commit, DeviceRow, Erased, Kept, LogEntry, PastStanding, Pending, Quarantined, RefusedEdit,
+    ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
 };
 
 use crate::data::Rng;
@@ -238,6 +238,14 @@ impl ServerStore for WatchedServer {
         digest: Digest,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         self.store()?.standing(device, digest)
+    }
+
+    fn past_standings(
+        &self,
+        device: DeviceNumber,
+        after: Sequence,
+    ) -> Result<Vec<PastStanding>, StoreError> {
+        self.store()?.past_standings(device, after)
     }
 
     fn erased(&self, record: RecordId) -> Result<Option<Erased>, StoreError> {

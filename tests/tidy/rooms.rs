@@ -10,15 +10,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("error", &[]),
     ("model", &[]),
-    ("policy", &["model"]),
     ("query", &["model"]),
+    ("policy", &["model", "query"]),
     ("crdt", &["model"]),
     ("gate", &["model", "crdt"]),
     ("codec", &["model", "crdt"]),
     ("scope", &["model", "gate", "query"]),
     ("sync", &["model", "policy", "query", "crdt", "gate", "codec", "scope"]),
     // The storage traits that the machines call are declared in `sync`: docs/adr/0008.
-    ("store", &["model", "codec", "gate", "sync"]),
+    ("store", &["model", "query", "codec", "gate", "sync"]),
     ("net", &["model", "codec"]),
     (
         "replica",

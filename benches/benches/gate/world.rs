@@ -151,6 +151,7 @@ fn roster() -> Outcome<Roster> {
         Role { rights: [("work_order".parse()?, rights.into())].into(), ..Role::default() };
     let policy = Policy { roles: [(role.clone(), technician)].into(), ..Policy::default() };
     let user = User {
+        name: None,
         business_unit: root.clone(),
         manager: None,
         position: None,
@@ -159,7 +160,7 @@ fn roster() -> Outcome<Roster> {
     };
     let named = |n| Ok((format!("user{n}").parse()?, user.clone()));
     let people = Organization {
-        business_units: [(root, BusinessUnit { parent: None })].into(),
+        business_units: [(root, BusinessUnit { name: None, parent: None })].into(),
         users: (1..=DEVICES).map(named).collect::<Outcome<BTreeMap<_, _>>>()?,
         ..Organization::default()
     };

@@ -87,11 +87,12 @@ pub(crate) fn rules() -> Outcome<Rules> {
     let technician =
         Role { rights: [("work_order".parse()?, rights.into())].into(), ..Role::default() };
     let policy = Policy { roles: [(role.clone(), technician)].into(), ..Policy::default() };
-    let mut units = BTreeMap::from([(root.clone(), BusinessUnit { parent: None })]);
+    let mut units = BTreeMap::from([(root.clone(), BusinessUnit { name: None, parent: None })]);
     let mut users = BTreeMap::new();
     for number in 1..=HOSTILE {
-        units.insert(unit(number)?, BusinessUnit { parent: Some(root.clone()) });
+        units.insert(unit(number)?, BusinessUnit { name: None, parent: Some(root.clone()) });
         let it = User {
+            name: None,
             business_unit: unit(number)?,
             manager: None,
             position: None,

@@ -3,7 +3,9 @@
 use crate::cli::CliError;
 use crate::cli::schema::{schema_json, schema_lines};
 use crate::codec::{AdminRequest, SchemaText};
-use crate::model::{Organization, OrganizationRow, Policy, Role, Schema, Team, TeamKind, User};
+use crate::model::{
+    DisplayName, Organization, OrganizationRow, Policy, Role, Schema, Team, TeamKind, User,
+};
 use crate::policy::read_schema;
 use crate::replica::RulesInForce;
 
@@ -108,7 +110,8 @@ fn row_line(before: &Organization, row: &OrganizationRow) -> String {
             let sign = sign(before.business_units.contains_key(id), unit.is_some());
             let parent = unit.as_ref().and_then(|unit| unit.parent.as_ref());
             let below = parent.map(|parent| format!(" below {parent}")).unwrap_or_default();
-            format!("{sign} business unit {id}{below}")
+            let called = called(unit.as_ref().and_then(|unit| unit.name.as_ref()));
+            format!("{sign} business unit {id}{called}{below}")
         }
         OrganizationRow::Position(id, position) => {
             let sign = sign(before.positions.contains_key(id), position.is_some());
@@ -127,6 +130,10 @@ fn row_line(before: &Organization, row: &OrganizationRow) -> String {
     }
 }
 
+fn called(name: Option<&DisplayName>) -> String {
+    name.map(|name| format!(" `{name}`")).unwrap_or_default()
+}
+
 fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| name.to_string()).collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
@@ -135,7 +142,8 @@ fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
 fn user_text(user: &User) -> String {
     let manager = user.manager.as_ref().map(|it| format!(", manager {it}")).unwrap_or_default();
     let disabled = if user.disabled { ", disabled" } else { "" };
-    format!(" in {}, roles {}{manager}{disabled}", user.business_unit, list(&user.roles))
+    let called = called(user.name.as_ref());
+    format!("{called} in {}, roles {}{manager}{disabled}", user.business_unit, list(&user.roles))
 }
 
 fn team_text(team: &Team) -> String {
@@ -145,7 +153,7 @@ fn team_text(team: &Team) -> String {
         }
         TeamKind::Access => ", an access team".into(),
     };
-    format!("{kind}, members {}", list(&team.members))
+    format!("{}{kind}, members {}", called(team.name.as_ref()), list(&team.members))
 }
 
 /// The business units in force, as a file that an import reads.

@@ -183,7 +183,11 @@ impl AdminCommand {
         }
         let schema = plan.schema_json();
         let said = |epoch: Option<u64>, text: &str| {
-            self.say(&json!({ "changes": lines, "schema": schema, "policy_epoch": epoch }), text);
+            let mut answer = json!({ "changes": lines, "policy_epoch": epoch });
+            if !schema.is_empty() {
+                answer["schema"] = schema.clone().into();
+            }
+            self.say(&answer, text);
             Ok(())
         };
         if lines.is_empty() {
@@ -319,6 +323,10 @@ fn read_people(
     let read = read_organization_csv(units, users, Some(&now.policy)).map_err(CliError::input)?;
     let mut organization = now.organization.clone();
     organization.business_units = read.business_units;
+    for (id, unit) in &mut organization.business_units {
+        let held = now.organization.business_units.get(id);
+        unit.name = unit.name.take().or_else(|| held.and_then(|it| it.name.clone()));
+    }
     // Whom the file does not name is disabled, and kept: records belong to them.
     for user in organization.users.values_mut() {
         user.disabled = true;
@@ -326,6 +334,7 @@ fn read_people(
     for (id, mut user) in read.users {
         let held = organization.users.get(&id);
         user.position = user.position.or_else(|| held.and_then(|it| it.position.clone()));
+        user.name = user.name.or_else(|| held.and_then(|it| it.name.clone()));
         organization.users.insert(id, user);
     }
     Ok(organization)

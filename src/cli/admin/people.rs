@@ -4,7 +4,8 @@ use clap::Subcommand;
 
 use super::CliError;
 use crate::model::{
-    BusinessUnitId, Organization, PositionId, RoleId, Team, TeamId, TeamKind, User, UserId,
+    BusinessUnitId, DisplayName, Organization, PositionId, RoleId, Team, TeamId, TeamKind, User,
+    UserId,
 };
 
 #[derive(Debug, Subcommand)]
@@ -13,6 +14,9 @@ pub(super) enum UserAction {
     Add {
         /// The user.
         user: UserId,
+        /// What people call the user; default: the id.
+        #[arg(long)]
+        name: Option<DisplayName>,
         /// Where the user belongs.
         #[arg(long)]
         business_unit: BusinessUnitId,
@@ -30,6 +34,9 @@ pub(super) enum UserAction {
     Move {
         /// The user.
         user: UserId,
+        /// What people call the user from now on.
+        #[arg(long)]
+        name: Option<DisplayName>,
         /// Where the user belongs from now on.
         #[arg(long)]
         business_unit: Option<BusinessUnitId>,
@@ -61,8 +68,9 @@ pub(super) enum UserAction {
 impl UserAction {
     pub(super) fn apply(&self, people: &mut Organization) -> Result<(), CliError> {
         match self {
-            Self::Add { user, business_unit, role, manager, position } => {
+            Self::Add { user, name, business_unit, role, manager, position } => {
                 let new = User {
+                    name: name.clone(),
                     business_unit: business_unit.clone(),
                     manager: manager.clone(),
                     position: position.clone(),
@@ -76,8 +84,9 @@ impl UserAction {
                 }
                 people.users.insert(user.clone(), new);
             }
-            Self::Move { user, business_unit, manager, position, add_role, remove_role } => {
+            Self::Move { user, name, business_unit, manager, position, add_role, remove_role } => {
                 let held = user_of(people, user)?;
+                held.name = name.clone().or_else(|| held.name.take());
                 if let Some(unit) = business_unit {
                     held.business_unit = unit.clone();
                 }
@@ -105,6 +114,9 @@ pub(super) enum TeamAction {
     Add {
         /// The team.
         team: TeamId,
+        /// What people call the team; default: the id.
+        #[arg(long)]
+        name: Option<DisplayName>,
         /// Where an owner team belongs.
         #[arg(long)]
         business_unit: Option<BusinessUnitId>,
@@ -119,6 +131,9 @@ pub(super) enum TeamAction {
     Change {
         /// The team.
         team: TeamId,
+        /// What people call the team from now on.
+        #[arg(long)]
+        name: Option<DisplayName>,
         /// Who joins; may be given several times.
         #[arg(long)]
         add_member: Vec<UserId>,
@@ -143,7 +158,7 @@ impl TeamAction {
     pub(super) fn apply(&self, people: &mut Organization) -> Result<(), CliError> {
         let missing = |team: &TeamId| CliError::Input(format!("there is no team `{team}`"));
         match self {
-            Self::Add { team, business_unit, role, member } => {
+            Self::Add { team, name, business_unit, role, member } => {
                 if people.teams.contains_key(team) {
                     return Err(CliError::Input(format!(
                         "team `{team}` is there already: `admin team change` changes one"
@@ -155,10 +170,12 @@ impl TeamAction {
                     None => TeamKind::Access,
                 };
                 let members = member.iter().cloned().collect();
-                people.teams.insert(team.clone(), Team { kind, members });
+                let name = name.clone();
+                people.teams.insert(team.clone(), Team { name, kind, members });
             }
-            Self::Change { team, add_member, remove_member, add_role, remove_role } => {
+            Self::Change { team, name, add_member, remove_member, add_role, remove_role } => {
                 let held = people.teams.get_mut(team).ok_or_else(|| missing(team))?;
+                held.name = name.clone().or_else(|| held.name.take());
                 held.members.extend(add_member.iter().cloned());
                 held.members.retain(|member| !remove_member.contains(member));
                 match &mut held.kind {

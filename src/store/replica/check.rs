@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::index;
 use super::snapshot::ReplicaSnapshot;
 use super::tables::{
     HISTORY, KEPT, MOVED, PENDING, PENDING_RECORD, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD,
@@ -21,7 +22,8 @@ pub(super) fn check(snapshot: &ReplicaSnapshot) -> Result<(), StoreError> {
         }
         pending(snapshot)?;
         quarantine(snapshot)?;
-        KEPT.read(snapshot.tx())?.all()?.try_for_each(|entry| entry.map(drop))
+        KEPT.read(snapshot.tx())?.all()?.try_for_each(|entry| entry.map(drop))?;
+        index::check(snapshot.tx())
     })
 }
 

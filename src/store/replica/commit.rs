@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use redb::WriteTransaction;
 
+use super::changes::RowChanges;
 use super::flat::{self, NewRows};
-use super::pending;
 use super::tables::{
     HISTORY, KEPT, KeptEdit, META, Part, Place, QUARANTINE, QUARANTINE_EDIT, QUARANTINE_RECORD,
     ROW, ROW_COUNT,
 };
+use super::{index, pending};
 use crate::gate::Applied;
 use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::sync::{Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, StoreError, StoredRow};
@@ -39,7 +40,7 @@ pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), St
     }
     let rows: Vec<(Place, _)> =
         rows.into_iter().map(|(table, record, row)| ((table, record), row)).collect();
-    let replaced = write_rows(tx, &rows)?;
+    let replaced = write_rows(tx, &rows)?.into_replaced();
     if !replaced.is_empty() {
         let place = |applied: &Applied| (applied.table().clone(), applied.id());
         let rewritten = gone.iter().cloned().chain(confirmed.iter().map(place)).collect();
@@ -58,7 +59,12 @@ pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), St
 fn write_meta(tx: &WriteTransaction, meta: ReplicaMeta) -> Result<(), StoreError> {
     let mut table = META.write(tx)?;
     for (name, part) in Part::of(meta) {
-        table.set_changed(&name.to_owned(), &part)?;
+        let changed = table.set_changed(&name.to_owned(), &part)?;
+        if let Part::Schema(schema, ..) = &part
+            && changed
+        {
+            index::declare(tx, schema)?;
+        }
     }
     Ok(())
 }
@@ -80,14 +86,14 @@ fn write_history(
     Ok(())
 }
 
-/// Gives back the rows that were there and held other values.
-fn write_rows(
+/// Writes rows, and what is derived of them: all changes of what an app reads are made here.
+fn write_rows<'b>(
     tx: &WriteTransaction,
-    rows: &[(Place, Option<StoredRow>)],
-) -> Result<Vec<(Place, StoredRow)>, StoreError> {
+    rows: &'b [(Place, Option<StoredRow>)],
+) -> Result<RowChanges<'b>, StoreError> {
     let mut table = ROW.write(tx)?;
     let mut growth: BTreeMap<&TableName, i64> = BTreeMap::new();
-    let mut replaced = Vec::new();
+    let mut changes = RowChanges::new();
     for (place, row) in rows {
         let was = match row {
             Some(row) => table.put(place, row)?,
@@ -95,13 +101,9 @@ fn write_rows(
         };
         let (is, was_there) = (row.is_some(), was.is_some());
         *growth.entry(&place.0).or_default() += i64::from(is) - i64::from(was_there);
-        let same = |old: &StoredRow, new: &StoredRow| {
-            old.header == new.header && old.columns == new.columns
-        };
-        if let Some(was) = was.filter(|was| !row.as_ref().is_some_and(|row| same(was, row))) {
-            replaced.push((place.clone(), was));
-        }
+        changes.add(place, was, row.as_ref());
     }
+    index::keep(tx, &changes, &table)?;
     let mut counts = ROW_COUNT.write(tx)?;
     for (name, growth) in growth.into_iter().filter(|(_, growth)| *growth != 0) {
         let count = counts.get(name)?.unwrap_or(0).saturating_add_signed(growth);
@@ -111,7 +113,7 @@ fn write_rows(
             counts.set(name, &count)?;
         }
     }
-    Ok(replaced)
+    Ok(changes)
 }
 
 fn write_kept(

@@ -1,12 +1,15 @@
 //! A replica's file.
 
+mod changes;
 mod check;
 mod commit;
 mod flat;
+mod index;
 mod mark;
 mod pending;
 mod repair;
 mod row_reader;
+mod rows;
 mod snapshot;
 mod tables;
 mod verify;
@@ -29,8 +32,11 @@ use crate::sync::{
 
 use mark::FileMark;
 
+pub use index::{IndexProgress, IndexReader};
 pub use repair::{Repair, RepairError, repair};
-pub use snapshot::{ReplicaSnapshot, Rows};
+pub use row_reader::{RowReader, Wanted};
+pub use rows::{RawRow, RowFinder, Rows};
+pub use snapshot::ReplicaSnapshot;
 pub(super) use verify::verify;
 
 /// A replica's redb file, for the one who writes it. Others read through a [`ReplicaReader`].
@@ -135,6 +141,18 @@ impl RedbReplica {
     /// The store cannot be read.
     pub fn snapshot(&self) -> Result<ReplicaSnapshot, StoreError> {
         ReplicaSnapshot::new(&self.file)
+    }
+
+    /// Puts up to so many rows more into an index that is not built yet. Tells whether there is more to
+    /// do.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn build_indexes(&mut self, at_most: usize) -> Result<bool, StoreError> {
+        if self.snapshot()?.has_all_indexes()? {
+            return Ok(false);
+        }
+        self.file.write(|tx| index::build(tx, at_most))
     }
 
     /// Goes over the whole file: pages, checksums, and whether the tables agree with each other.

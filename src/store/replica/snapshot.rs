@@ -1,20 +1,20 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use redb::ReadTransaction;
 
+use super::index::{self, IndexProgress, IndexReader};
 use super::pending;
-use super::row_reader::RowReader;
+use super::rows::{RowFinder, Rows};
 use super::tables::{
     HISTORY, KEPT, KeptEdit, META, MOVED, PENDING, Place, QUARANTINE, QUARANTINE_RECORD, ROW,
     ROW_COUNT,
 };
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, Sequence, TableName};
+use crate::query::IndexShape;
 use crate::store::fence::fenced;
 use crate::store::file::File;
-use crate::store::reading::{Readers, Snapshot};
-use crate::store::table::Entries;
+use crate::store::reading::Snapshot;
 use crate::sync::{Held, Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
 
 /// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
@@ -98,9 +98,50 @@ impl ReplicaSnapshot {
         fenced(|| {
             let after = after.map(|after| (table.clone(), after));
             let entries = ROW.read(&self.tx)?.owned_starting_with(table, after.as_ref())?;
-            let (entries, reader) = (Some(entries), RowReader::default());
-            Ok(Rows { entries, reader, _file: self.tx.readers() })
+            Ok(Rows::new(entries, table, self.tx.readers()))
         })
+    }
+
+    /// Reads single rows of a table.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn row_finder(&self, table: &TableName) -> Result<RowFinder, StoreError> {
+        fenced(|| Ok(RowFinder::new(ROW.read(&self.tx)?, table, self.tx.readers())))
+    }
+
+    /// The indexes of a table that all rows are in, by their numbers.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn indexes(&self, table: &TableName) -> Result<Vec<(u32, IndexShape)>, StoreError> {
+        let all = fenced(|| index::indexes(&self.tx))?;
+        let of = all.into_iter().filter(|(_, it)| it.is_ready() && it.shape.table() == Some(table));
+        Ok(of.map(|(number, index)| (number, index.shape)).collect())
+    }
+
+    /// Whether all rows are in all indexes, and nothing else is.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn has_all_indexes(&self) -> Result<bool, StoreError> {
+        fenced(|| index::is_all_ready(&self.tx))
+    }
+
+    /// The indexes that not all rows are in yet.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn index_progress(&self) -> Result<Vec<IndexProgress>, StoreError> {
+        fenced(|| index::progress(&self.tx))
+    }
+
+    /// An index.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn index(&self, number: u32) -> Result<IndexReader, StoreError> {
+        fenced(|| Ok(IndexReader::new(index::BLOCK.read(&self.tx)?, number, self.tx.readers())))
     }
 
     /// How many rows a table has.
@@ -246,33 +287,5 @@ impl ReplicaSnapshot {
     /// The store cannot be read.
     pub fn quarantine_count(&self) -> Result<u64, StoreError> {
         fenced(|| QUARANTINE.read(&self.tx)?.len())
-    }
-}
-
-/// Rows of a table as they are read. After an error there are no more.
-pub struct Rows {
-    // Ends before the file is closed.
-    entries: Option<Entries<'static, (TableName, RecordId), StoredRow>>,
-    reader: RowReader,
-    _file: Arc<Readers>,
-}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").finish_non_exhaustive()
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Result<(RecordId, StoredRow), StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let entries = self.entries.as_mut()?;
-        let reader = &mut self.reader;
-        let next = fenced(|| entries.next_by(|payload| reader.read(payload)).transpose());
-        if !matches!(next, Ok(Some(_))) {
-            self.entries = None;
-        }
-        Some(next.transpose()?.map(|((_, record), row)| (record, row)))
     }
 }

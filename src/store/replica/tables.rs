@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use super::index;
 use super::mark::FileMark;
 use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
@@ -59,7 +60,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     QUARANTINE_EDIT.write(tx)?;
     QUARANTINE_RECORD.write(tx)?;
     KEPT.write(tx)?;
-    Ok(())
+    index::make(tx)
 }
 
 /// Where [`META`] says how it stands with a purge.
@@ -115,6 +116,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     QUARANTINE_EDIT.copy(from, to)?;
     QUARANTINE_RECORD.copy(from, to)?;
     KEPT.copy(from, to)?;
+    index::copy(from, to)?;
     set_purge(to, purge(from)?.rewritten())
 }
 
@@ -166,7 +168,7 @@ pub(super) enum Part {
         scope: Scope,
     },
     Enrolment(Option<Enrolment>),
-    Schema(Schema, Option<Digest>),
+    Schema(Schema, Option<Digest>, Schema),
     Grant(Option<Vec<u8>>, Option<Digest>),
     Wanted(Vec<(TableName, RecordId)>),
     Owners(Vec<(Owner, BusinessUnitId)>),
@@ -207,7 +209,7 @@ impl Part {
         [
             Self::Place { counter, epoch, watermark, scope },
             Self::Enrolment(meta.enrolment),
-            Self::Schema(meta.schema, meta.schema_digest),
+            Self::Schema(meta.schema, meta.schema_digest, meta.former),
             Self::Grant(meta.grant, meta.grant_digest),
             Self::Wanted(meta.wanted),
             Self::Owners(meta.owners),
@@ -230,7 +232,8 @@ impl Part {
                 meta.scope = scope;
             }
             Self::Enrolment(enrolment) => meta.enrolment = enrolment,
-            Self::Schema(schema, digest) => {
+            Self::Schema(schema, digest, former) => {
+                meta.former = former;
                 meta.schema = schema;
                 meta.schema_digest = digest;
             }

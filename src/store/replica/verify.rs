@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redb::ReadTransaction;
 
+use super::index;
 use super::tables::{
     HISTORY, KEPT, META, MOVED, PENDING, PENDING_RECORD, Part, Place, QUARANTINE, QUARANTINE_EDIT,
     QUARANTINE_RECORD, ROW, ROW_COUNT,
@@ -36,12 +37,15 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&QUARANTINE_EDIT, tx);
     survey.expect(&QUARANTINE_RECORD, tx);
     survey.expect(&KEPT, tx);
+    survey.expect(&index::INDEX, tx);
+    survey.expect(&index::BLOCK, tx);
     meta(tx, survey);
     let pending = pending(tx, survey);
     let held = history(tx, survey, &pending);
     rows(tx, survey, &pending, &held);
     quarantine(tx, survey);
     kept(tx, survey);
+    index::verify(tx, survey);
 }
 
 fn meta(tx: &ReadTransaction, survey: &mut Survey<'_>) {

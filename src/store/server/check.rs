@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ServerSnapshot, rebuild};
 use super::tables::{
-    ADMITTED, AUTHOR, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PLACE, PURGE, RECORD, REFUSED,
-    REFUSED_EDIT, RUN, STANDING,
+    ADMITTED, AUTHOR, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PAST_STANDING, PLACE, PURGE, RECORD,
+    REFUSED, REFUSED_EDIT, RUN, STANDING,
 };
 use crate::model::TableName;
 use crate::store::fence::fenced;
@@ -20,6 +20,7 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         refused(snapshot)?;
         each(CODE.read(snapshot.tx())?.all()?)?;
         each(STANDING.read(snapshot.tx())?.all()?)?;
+        each(PAST_STANDING.read(snapshot.tx())?.all()?)?;
         each(RUN.read(snapshot.tx())?.all()?)?;
         each(AUTHOR.read(snapshot.tx())?.all()?)?;
         snapshot.schema()?;

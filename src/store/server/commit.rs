@@ -7,13 +7,16 @@ use redb::WriteTransaction;
 use super::erase::erase;
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, ORGANIZATION,
-    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, SCHEMA, SCHEMA_KEY, STANDING,
+    PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, SCHEMA, SCHEMA_KEY,
+    STANDING,
 };
 use super::trim::trim;
 use crate::gate::Applied;
-use crate::model::{EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp};
+use crate::model::{
+    DeviceNumber, EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp,
+};
 use crate::store::table::Writing;
-use crate::sync::{Commit, DeviceRow, LogEntry, Operation, RefusedEdit, StoreError};
+use crate::sync::{Commit, DeviceRow, LogEntry, Operation, PastStanding, RefusedEdit, StoreError};
 
 pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreError> {
     let Commit { expected, meta, operations } = commit;
@@ -58,6 +61,9 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
             Operation::PutStanding { device, digest, standing } => {
                 STANDING.write(tx)?.set_changed(&(device, digest), &standing)?;
             }
+            Operation::PutPastStanding { device, past, floor } => {
+                put_past_standing(tx, device, &past, floor)?;
+            }
             Operation::Trim { up_to } => {
                 // It opens the tables of the log itself.
                 if let Some(log) = log.take() {
@@ -72,6 +78,22 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
         Some(log) => log.finish(tx),
         None => Ok(()),
     }
+}
+
+fn put_past_standing(
+    tx: &WriteTransaction,
+    device: DeviceNumber,
+    past: &PastStanding,
+    floor: Sequence,
+) -> Result<(), StoreError> {
+    let mut table = PAST_STANDING.write(tx)?;
+    let keys = table.starting_with(&device)?.map(|entry| Ok(entry?.0));
+    let keys = keys.collect::<Result<Vec<_>, StoreError>>()?;
+    for key in keys.iter().take_while(|(_, until)| *until <= floor) {
+        table.delete(key)?;
+    }
+    table.set(&(device, past.until), &past.standing)?;
+    Ok(())
 }
 
 fn refuse(tx: &WriteTransaction, refused: RefusedEdit) -> Result<(), StoreError> {

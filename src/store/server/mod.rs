@@ -22,8 +22,8 @@ use crate::model::{
     DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Schema, Sequence,
 };
 use crate::sync::{
-    Commit, DeviceRow, Erased, LogEntry, Operation, RefusedEdit, ServerMeta, ServerStore,
-    StoreError,
+    Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
+    ServerStore, StoreError,
 };
 
 pub use snapshot::ServerSnapshot;
@@ -268,6 +268,14 @@ impl ServerStore for RedbServer {
         digest: Digest,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         self.snapshot()?.standing(device, digest)
+    }
+
+    fn past_standings(
+        &self,
+        device: DeviceNumber,
+        after: Sequence,
+    ) -> Result<Vec<PastStanding>, StoreError> {
+        self.snapshot()?.past_standings(device, after)
     }
 
     fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {

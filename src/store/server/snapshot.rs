@@ -5,7 +5,8 @@ use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
-    PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA, SCHEMA_KEY, STANDING,
+    PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA,
+    SCHEMA_KEY, STANDING,
 };
 use super::trim::is_dropped;
 use crate::codec::{Digest, PublicKey, ScanPlace};
@@ -16,7 +17,7 @@ use crate::model::{
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
 use crate::store::reading::Snapshot;
-use crate::sync::{DeviceRow, Erased, LogEntry, RefusedEdit, ServerMeta, StoreError};
+use crate::sync::{DeviceRow, Erased, LogEntry, PastStanding, RefusedEdit, ServerMeta, StoreError};
 
 /// The state of a server at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
@@ -225,6 +226,24 @@ impl ServerSnapshot {
         digest: Digest,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         fenced(|| STANDING.read(&self.tx)?.get(&(device, digest)))
+    }
+
+    /// The standings of a device's user that ended behind `after`, in their order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn past_standings(
+        &self,
+        device: DeviceNumber,
+        after: Sequence,
+    ) -> Result<Vec<PastStanding>, StoreError> {
+        fenced(|| {
+            let past = PAST_STANDING.read(&self.tx)?;
+            let of_device = past.owned_starting_with(&device, Some(&(device, after)))?;
+            of_device
+                .map(|entry| entry.map(|((_, until), standing)| PastStanding { until, standing }))
+                .collect()
+        })
     }
 
     /// The refused edits, oldest first, up to `limit`.

@@ -43,6 +43,9 @@ pub(super) static DEVICE_KEY: Table<PublicKey, DeviceNumber> = Table::new("devic
 pub(super) static CODE: Table<[u8; 8], PublicKey> = Table::new("code-1");
 /// Standings under which devices receive rows: (device, digest) -> standing.
 pub(super) static STANDING: Table<(DeviceNumber, Digest), Vec<u8>> = Table::new("standing-1");
+/// Standings that other rules ended: (device, last entry of the log meanwhile) -> standing.
+pub(super) static PAST_STANDING: Table<(DeviceNumber, Sequence), Vec<u8>> =
+    Table::new("past-standing-1");
 /// Erased records: record id -> what is known of it still.
 pub(super) static ERASED: Table<RecordId, Erased> = Table::new("erased-1");
 /// Whether bytes of what was erased may be left in the file: [`PURGE_KEY`] -> it.
@@ -77,6 +80,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     DEVICE_KEY.write(tx)?;
     CODE.write(tx)?;
     STANDING.write(tx)?;
+    PAST_STANDING.write(tx)?;
     ERASED.write(tx)?;
     set_purge_due(tx, false)?;
     SCHEMA.write(tx)?;
@@ -117,6 +121,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     DEVICE_KEY.copy(from, to)?;
     CODE.copy(from, to)?;
     STANDING.copy(from, to)?;
+    PAST_STANDING.copy(from, to)?;
     ERASED.copy(from, to)?;
     set_purge_due(to, false)?;
     SCHEMA.copy(from, to)?;

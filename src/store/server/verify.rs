@@ -8,7 +8,7 @@ use redb::ReadTransaction;
 use super::snapshot::rebuild;
 use super::tables::{
     ADMITTED, AUTHOR, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION,
-    PLACE, POLICY, PURGE, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA, STANDING,
+    PAST_STANDING, PLACE, POLICY, PURGE, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA, STANDING,
 };
 use crate::gate::{Confirmed, Follow, can_end_with, replay};
 use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, TableName};
@@ -47,6 +47,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&DEVICE_KEY, tx);
     survey.expect(&CODE, tx);
     survey.expect(&STANDING, tx);
+    survey.expect(&PAST_STANDING, tx);
     survey.expect(&ERASED, tx);
     survey.expect(&PURGE, tx);
     survey.expect(&SCHEMA, tx);
@@ -61,6 +62,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.each(&PURGE, tx, |_, _, _| {});
     survey.each(&STANDING, tx, |_, _, _| {});
     survey.each(&SCHEMA, tx, |_, _, _| {});
+    survey.each(&PAST_STANDING, tx, |_, _, _| {});
     survey.each(&POLICY, tx, |_, _, _| {});
     survey.each(&ORGANIZATION, tx, |survey, name, row| {
         if row.is_removal() || row.name() != name {

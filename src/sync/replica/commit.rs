@@ -164,14 +164,18 @@ impl ReplicaMachine {
     ) -> Result<bool, EditError> {
         let Draft { table: name, record, intent } = draft;
         let Some(table) = self.meta.schema.table(name.as_str()) else {
-            // Who holds nothing has no tables either.
-            let holds_nothing = self.meta.enrolment.is_some() && self.standing.is_none();
-            return Err(if holds_nothing {
+            // It was there for the user; or the user holds nothing, and so has no tables.
+            let is_enrolled = self.meta.enrolment.is_some();
+            let was_there = self.meta.former.tables.contains_key(&name);
+            return Err(if is_enrolled && (was_there || self.standing.is_none()) {
                 EditError::Denied(Denial::of(Rule::NoPrivilege))
             } else {
                 EditError::NoSuchTable(name)
             });
         };
+        if table.is_system() {
+            return Err(EditError::Denied(Denial::system_table(&name)));
+        }
         let (shared, visible) = Self::visible(desk, &name, record)?;
         let ops = self.ops(table, visible, intent)?;
         if ops.is_empty() {

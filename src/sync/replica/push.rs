@@ -29,7 +29,11 @@ impl ReplicaMachine {
             return Ok(());
         }
         self.purge(store, now)?;
-        let Waiting { edits: waiting, mut ask } = self.mend(store, now)?;
+        let Waiting { edits: mut waiting, mut ask } = self.mend(store, now)?;
+        if let Some(session) = &self.session {
+            // To be written anew when their records are here; what was made later comes behind them.
+            waiting.extend(with_followers(store, session.later.clone())?);
+        }
         let mut edits = self.unsent(store)?;
         if self.session.as_ref().is_some_and(|session| session.flush.0 == 0) {
             // The server says which of them are of records that were erased meanwhile.

@@ -2,10 +2,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Resolved;
+use super::lapse::Lapse;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::crdt::Record;
 use crate::gate::{RecordFacts, Standing, can_read, can_read_column};
 use crate::model::{DeviceNumber, Edit, Header, RecordId, Section, Sequence, TableName, UserId};
+use crate::sync::StoreError;
 
 /// One device that is connected.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(super) struct Device {
     pub(super) held: Vec<Reader>,
     /// What it may read now.
     pub(super) reader: Reader,
+    /// What it might read since it was told of the log, and not always.
+    pub(super) lapses: Vec<Lapse>,
     /// The schema and the grant that it has.
     pub(super) schema: Option<Digest>,
     pub(super) grant: Option<Digest>,
@@ -84,6 +88,13 @@ pub(super) enum Reader {
 }
 
 impl Reader {
+    /// As a standing was written.
+    pub(super) fn of_bytes(standing: &[u8]) -> Result<Self, StoreError> {
+        let standing = postcard::from_bytes(standing)
+            .map_err(|error| StoreError::Damaged(error.to_string()))?;
+        Ok(Self::Past(Arc::new(standing)))
+    }
+
     fn standing(&self) -> Option<&Standing> {
         match self {
             Self::Present(resolved) => resolved.standing.as_ref().ok(),
@@ -164,6 +175,9 @@ impl Device {
         let reads = |reader: &Reader| {
             reader.reads(table, header) && reader.reads_section(table, header, section)
         };
+        if !self.could_read_since(table, header, section) {
+            return false;
+        }
         let passed =
             self.looked.as_ref().is_some_and(|at| (table, record) <= (&at.table, at.record));
         if self.is_turning() && !passed {

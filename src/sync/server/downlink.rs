@@ -26,6 +26,8 @@ struct News<'a> {
     after: &'a Header,
     /// Whether the device did it itself.
     is_own: bool,
+    /// Whether it was hidden from the user when it was done.
+    was_hidden: bool,
 }
 
 impl ServerMachine {
@@ -340,7 +342,8 @@ impl Device {
             page.push(Entry::Own { sequence, id: edit.id, table: table.clone(), record, check });
         }
         let before = before.map(Option::as_ref);
-        let news = News { sequence, table, record, before, after, is_own };
+        let was_hidden = !is_own && self.was_hidden(sequence, edit, after);
+        let news = News { sequence, table, record, before, after, is_own, was_hidden };
         self.news(reading, &news, page, |current| {
             // What was taken back meanwhile is not sent any more.
             let part = self.reader.part_of(after, edit).filter(|_| !is_own)?;
@@ -367,7 +370,8 @@ impl Device {
             return Ok(());
         }
         let before = Some(Some(&before));
-        let news = News { sequence, table, record, before, after: &after, is_own: false };
+        let (is_own, was_hidden) = (false, false);
+        let news = News { sequence, table, record, before, after: &after, is_own, was_hidden };
         self.news(reading, &news, page, |_| {
             let Follow { owner, business_unit, actor, at } = follow;
             let (table, records) = (table.clone(), vec![record]);
@@ -385,7 +389,7 @@ impl Device {
         page: &mut Telling,
         as_news: impl FnOnce(&Confirmed) -> Option<Entry>,
     ) -> Result<(), StoreError> {
-        let News { sequence, table, record, before, after, is_own } = *news;
+        let News { sequence, table, record, before, after, is_own, was_hidden } = *news;
         let held_before = match before {
             None => self.may_hold(table, after),
             Some(before) => before.is_some_and(|it| self.may_hold(table, it)),
@@ -404,6 +408,7 @@ impl Device {
             return Ok(());
         };
         let is_new = matches!(before, Some(None));
+        let held_with = if was_hidden { None } else { before.unwrap_or(Some(after)) };
         if !self.reader.reads(table, current.record().header()) {
             if seen() && (before.is_some() || is_own || self.is_turning()) {
                 page.push(gone());
@@ -411,18 +416,18 @@ impl Device {
         } else if self.is_turning() {
             // An own change of the header may have changed what the device may see of the record.
             if !is_own || before.is_some() {
-                self.tell_whole(reading, &current, before.unwrap_or(Some(after)), page)?;
+                self.tell_whole(reading, &current, held_with, page)?;
             }
         } else if !self.reader.reads(table, after) {
             if held_before {
                 page.push(gone());
             }
-        } else if held_before && self.has_turned(table, before.flatten(), after) {
-            self.tell_whole(reading, &current, before.unwrap_or(Some(after)), page)?;
+        } else if was_hidden || (held_before && self.has_turned(table, before.flatten(), after)) {
+            self.tell_whole(reading, &current, held_with, page)?;
         } else if held_before || is_new {
             page.extend(as_news(&current));
         } else {
-            self.tell_whole(reading, &current, before.unwrap_or(Some(after)), page)?;
+            self.tell_whole(reading, &current, held_with, page)?;
         }
         Ok(())
     }

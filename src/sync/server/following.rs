@@ -11,7 +11,7 @@ use crate::gate::{Admissible, Confirmed, Follow, apply, follow_owner, renew};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
     ActorId, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Owner, PolicyEpoch, Schema, Section,
-    Sequence, Table, Timestamp,
+    Sequence, SystemTable, Table, Timestamp,
 };
 use crate::sync::{EntryKind, Follower, Leg, LogEntry, Move, Operation, ServerStore, StoreError};
 
@@ -50,13 +50,11 @@ impl Following {
             let (table, record) = (last.record().table().clone(), last.record().id());
             place = Some(ScanPlace { table, record });
             for mut confirmed in records {
-                let Some(table) = machine.rules.schema().table(confirmed.record().table().as_str())
-                else {
-                    continue;
-                };
+                // Records of a table that was removed follow their owners too: it may come back.
+                let table = machine.rules.schema().table(confirmed.record().table().as_str());
                 fit.look(store, &confirmed)?;
                 let sequence = next(&operations);
-                if fit.moves(&table.id)
+                if let Some(table) = table.filter(|table| fit.moves(&table.id))
                     && let Some(admissible) =
                         self.follow_schema(machine, table, confirmed.record(), sequence)?
                 {
@@ -66,7 +64,10 @@ impl Following {
                     confirmed = after;
                 }
                 let owner = confirmed.record().header().owner.as_ref();
-                if owner.is_some_and(|(owner, _)| self.moved.contains_key(owner)) {
+                // The row of who moved says where that is: it follows with all that it says.
+                if SystemTable::of(confirmed.record().table()).is_none()
+                    && owner.is_some_and(|(owner, _)| self.moved.contains_key(owner))
+                {
                     movers.push(confirmed);
                 }
             }
@@ -143,7 +144,7 @@ impl Following {
 }
 
 /// Who writes what the server does at this place of the log: nobody else, and nowhere else.
-fn only_here(epoch: LogEpoch, sequence: Sequence) -> ActorId {
+pub(super) fn only_here(epoch: LogEpoch, sequence: Sequence) -> ActorId {
     let incarnation = epoch.0 ^ sequence.0.rotate_left(32);
     ActorId { device: DeviceNumber::SERVER, incarnation }
 }
@@ -184,6 +185,6 @@ pub(super) fn append(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands where `map_err` passes by value")]
-fn damaged(error: CrdtError) -> StoreError {
+pub(super) fn damaged(error: CrdtError) -> StoreError {
     StoreError::Damaged(error.to_string())
 }

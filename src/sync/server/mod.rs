@@ -11,11 +11,13 @@ mod floor;
 mod following;
 mod generation;
 mod ingress;
+mod lapse;
 mod past;
 mod purged;
 mod reading;
 mod retention;
 mod rules;
+mod system_rows;
 mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -28,6 +30,7 @@ use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX, RESTORED
 use crate::model::{
     ActorId, Denial, DeviceNumber, EditId, LogEpoch, Schema, Sequence, Timestamp, UserId,
 };
+use crate::query::CheckedView;
 use crate::sync::grant::{schema_digest, standing_digest};
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
@@ -89,7 +92,17 @@ struct Resolved {
 
 /// What of the schema concerns someone who may do this.
 fn part_of(standing: Option<&Standing>, schema: &Schema) -> Schema {
-    schema.part(|table| standing.is_some_and(|standing| standing.holds_any(table)))
+    let part = schema.part(|table| standing.is_some_and(|standing| standing.holds_any(table)));
+    if part.views.is_empty() {
+        return part;
+    }
+    let mut part = Arc::new(part);
+    // One that shows what is not there would be an error to whoever opens it.
+    let mut views = part.views.clone();
+    views.retain(|_, view| CheckedView::new(&part, view).is_ok());
+    let found = Arc::make_mut(&mut part);
+    found.views = views;
+    Arc::unwrap_or_clone(part)
 }
 
 /// A server's machine. See [`crate::sync`] for how it is driven.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fit::SchemaMisfit;
 use super::following::Following;
+use super::system_rows::Keeping;
 use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, Refusal};
 use crate::gate::Roster;
@@ -170,10 +171,10 @@ impl ServerMachine {
             }
             meta.rules = Some(machine.rules.digest);
             meta.policy_epoch = PolicyEpoch(meta.policy_epoch.0 + 1);
-            let held = store.rules()?;
+            let (held, before) = (store.rules()?, store.schema()?);
             let (policy, organization) =
                 (machine.rules.roster.policy(), machine.rules.roster.organization());
-            let mut operations = Vec::new();
+            let mut operations = machine.ended_standings(store, held.as_ref(), before.as_ref())?;
             if held.as_ref().is_none_or(|(held, _)| held != policy) {
                 operations.push(Operation::SetPolicy(Box::new(policy.clone())));
             }
@@ -182,8 +183,9 @@ impl ServerMachine {
             if !rows.is_empty() {
                 operations.push(Operation::SetOrganization(rows));
             }
-            let (before, schema) = (store.schema()?, machine.rules.schema());
-            if before.as_ref() != Some(schema) {
+            let schema = machine.rules.schema();
+            let is_other = before.as_ref() != Some(schema);
+            if is_other {
                 operations.push(Operation::SetSchema(Box::new(schema.clone())));
             }
             let moved = held.moved_to(organization);
@@ -197,7 +199,11 @@ impl ServerMachine {
                 }
             };
             meta.head.0 += entries.len() as u64;
-            operations.extend(entries);
+            let (all, epoch) = (is_other, meta.policy_epoch);
+            let rows = Keeping { before: &held, all, now, epoch };
+            let rows = rows.entries(machine, store, meta.head, &entries)?;
+            meta.head.0 += rows.len() as u64;
+            operations.extend(entries.into_iter().chain(rows));
             machine.commit(store, meta, operations)
         })?;
         unfit.map_or(Ok(()), Err)

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::connection::{Device, LogPlace, Reader};
+use super::lapse::lapses;
 use super::{ConnectionId, ServerMachine, part_of};
 use crate::codec::{Digest, EnrollCode, Refusal, Resume, Scope, ToDevice};
-use crate::gate::Standing;
 use crate::limits::GRANT_LASTS_MILLIS;
 use crate::model::{DeviceNumber, Right, Timestamp};
 use crate::sync::{DeviceRow, Grant, Operation, ServerStore, StoreError};
@@ -105,6 +105,7 @@ impl ServerMachine {
             scope,
             held: Vec::new(),
             reader,
+            lapses: Vec::new(),
             schema: resume.schema,
             grant: resume.grant,
             // It knows itself.
@@ -202,6 +203,7 @@ impl ServerMachine {
             .collect::<Result<Option<_>, _>>()?
             .unwrap_or_default();
         device.reader = Reader::Present(resolved);
+        device.lapses = lapses(store, number, device.seen.sequence)?;
         // Looked at with other eyes.
         device.begun = None;
         self.waiting.turn(id);
@@ -217,8 +219,6 @@ fn past<S: ServerStore>(
     device: DeviceNumber,
     digest: Digest,
 ) -> Result<Option<Reader>, StoreError> {
-    let Some(bytes) = store.standing(device, digest)? else { return Ok(None) };
-    let standing: Option<Standing> =
-        postcard::from_bytes(&bytes).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    Ok(Some(Reader::Past(Arc::new(standing))))
+    let standing = store.standing(device, digest)?;
+    standing.map(|bytes| Reader::of_bytes(&bytes)).transpose()
 }

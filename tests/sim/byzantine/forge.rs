@@ -15,6 +15,7 @@ use tidegate::model::{
     RecordId, RecordState, Right, Rights, Section, Sequence, Table, Timestamp, UserId, Value,
 };
 
+use crate::app::is_system;
 use crate::fault::Fault;
 use crate::people::{SECURED, USERS, name};
 use crate::world::World;
@@ -64,7 +65,9 @@ impl World {
 
     /// A record that the server holds, or a new one.
     fn some_target(&mut self) -> Option<(Table, Record)> {
-        let held: Vec<_> = self.disk.file.records.keys().cloned().collect();
+        let mut held: Vec<_> = self.disk.file.records.keys().cloned().collect();
+        let wants_people = self.rng.chance(8);
+        held.retain(|place| is_system(&place.table) == wants_people);
         let place = self.rng.pick(&held).cloned().filter(|_| self.rng.chance(85));
         let Some(place) = place else {
             let table = self.people.schema.table("order")?.clone();
@@ -128,6 +131,9 @@ impl World {
                 "order" => {
                     let column = name(self.rng.pick(&["title", "note", "cost", "margin"]).unwrap());
                     vec![Op::Put { column, value: self.value() }]
+                }
+                "user" | "team" | "business_unit" => {
+                    vec![Op::Put { column: name("name"), value: self.value() }]
                 }
                 "sheet" => vec![Op::Increment { column: name("count"), by: 1 }],
                 _ => vec![Op::Put { column: name("note"), value: self.value() }],

@@ -10,8 +10,8 @@ use tidegate::model::{
     Section, Sequence, TableName,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, RefusedEdit, ServerMeta,
-    ServerStore, StoreError,
+    Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, PastStanding, RefusedEdit,
+    ServerMeta, ServerStore, StoreError,
 };
 
 use super::{DiskFaults, damaged};
@@ -40,6 +40,7 @@ pub(crate) struct ServerFile {
     pub(crate) devices: BTreeMap<DeviceNumber, DeviceRow>,
     codes: BTreeMap<[u8; 8], PublicKey>,
     standings: BTreeMap<(DeviceNumber, Digest), Vec<u8>>,
+    past_standings: BTreeMap<(DeviceNumber, Sequence), Vec<u8>>,
     pub(crate) refused: Vec<RefusedEdit>,
     pub(crate) erased: BTreeMap<RecordId, Erased>,
     pub(crate) schema: Option<Schema>,
@@ -155,6 +156,10 @@ impl ServerFile {
                     for row in rows {
                         organization.set(row);
                     }
+                }
+                Operation::PutPastStanding { device, past, floor } => {
+                    self.past_standings.retain(|(it, until), _| *it != device || *until > floor);
+                    self.past_standings.insert((device, past.until), past.standing);
                 }
                 Operation::PutStanding { device, digest, standing } => {
                     self.standings.insert((device, digest), standing);
@@ -277,6 +282,22 @@ impl ServerStore for ServerDisk {
     ) -> Result<Option<Vec<u8>>, StoreError> {
         self.faults.read()?;
         Ok(self.file.standings.get(&(device, digest)).cloned())
+    }
+
+    fn past_standings(
+        &self,
+        device: DeviceNumber,
+        after: Sequence,
+    ) -> Result<Vec<PastStanding>, StoreError> {
+        self.faults.read()?;
+        let all = self.file.past_standings.iter();
+        let all = all.filter(|_| self.planted != Some(Planted::ForgetsLapses));
+        let behind = all.filter(|((it, until), _)| *it == device && *until > after);
+        let past = |(key, standing): (&(_, Sequence), &Vec<u8>)| PastStanding {
+            until: key.1,
+            standing: standing.clone(),
+        };
+        Ok(behind.map(past).collect())
     }
 
     fn refused(&self, limit: usize) -> Result<Vec<RefusedEdit>, StoreError> {

@@ -8,6 +8,7 @@ use tidegate::model::{DeviceNumber, Edit, Sequence};
 use crate::device::Device;
 use crate::judge::Judge;
 use crate::merge::parts;
+use crate::planted::Planted;
 use crate::privileges::Facts;
 use crate::world::{Check, World};
 
@@ -22,6 +23,9 @@ impl World {
                 return Err(format!("place {place} of the log holds {}", entry.sequence));
             }
         }
+        let mut seen = 0;
+        // A server with other rules on purpose has other people.
+        let follows_people = !self.planted.is_some_and(Planted::changes_people);
         for entry in &self.disk.file.deeds {
             let place = entry.sequence;
             let epoch = entry.epoch.0;
@@ -34,6 +38,11 @@ impl World {
             if entry.edit.id.device == DeviceNumber(0) {
                 judge.of_server(truth, entry.sequence, &entry.edit)?;
                 continue;
+            }
+            if epoch != seen && follows_people {
+                // The rows were right before anything was judged by these rules.
+                judge.check_people(truth).map_err(|e| format!("log {place}: {e}"))?;
+                seen = epoch;
             }
             let device = self.disk.file.devices.get(&entry.edit.id.device);
             let device = device.ok_or("an edit of no device")?;
@@ -70,6 +79,9 @@ impl World {
                     return Err(format!("{edit} was acknowledged at {sequence}, and is not there"));
                 }
             }
+        }
+        if follows_people && self.disk.file.rules.is_some() {
+            judge.check_people(&self.people)?;
         }
         if let Some((_, organization)) = &self.disk.file.rules {
             judge.check_units(organization)?;

@@ -5,6 +5,7 @@ mod log;
 mod lost;
 mod page;
 mod past;
+mod people;
 mod rows;
 mod scope;
 mod wire;

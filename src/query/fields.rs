@@ -1,0 +1,56 @@
+//! What a query asks of each row, so that nothing else needs to be read of it.
+
+use std::collections::BTreeSet;
+
+use super::evaluate::Bound;
+use super::{BoundQuery, Field, Reference};
+
+impl BoundQuery {
+    /// What filter, order and lookups ask of the rows of a source, and a view shows of looked-up ones; see [`super::Query::sources`].
+    #[must_use]
+    pub fn fields(&self, source: usize) -> BTreeSet<Field> {
+        let mut fields = BTreeSet::new();
+        let mut add = |column: &Reference| {
+            if column.source == source {
+                fields.insert(column.field.clone());
+            }
+        };
+        if let Some(filter) = &self.filter {
+            filter.each_column(&mut add);
+        }
+        for by in &self.order {
+            add(&by.column);
+        }
+        // The rows themselves are read whole where they are shown.
+        for column in self.shown.iter().filter(|column| column.source > 0) {
+            add(column);
+        }
+        let lookups = self.sources.iter().filter_map(|it| it.from.as_ref());
+        let own = lookups.filter(|(from, _)| *from == source);
+        fields.extend(own.map(|(_, field)| field.clone()));
+        fields
+    }
+}
+
+impl Bound {
+    pub(super) fn each_column(&self, visit: &mut impl FnMut(&Reference)) {
+        match self {
+            Self::Always(_) => {}
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.each_column(visit);
+                }
+            }
+            Self::Not(part) => part.each_column(visit),
+            Self::CompareColumns { left, right, .. } => {
+                visit(left);
+                visit(right);
+            }
+            Self::IsNull(column)
+            | Self::Compare { column, .. }
+            | Self::In { column, .. }
+            | Self::Like { column, .. }
+            | Self::BeginsWith { column, .. } => visit(column),
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Carrying a query out: which rows are looked at, what is read of them, and which are kept.
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use super::Row;
+use super::looked_up::{JoinedRow, LookedUp, wanted};
+use super::sight::Sight;
+use crate::model::{RecordId, TableName};
+use crate::query::{
+    Access, BoundQuery, Direction, IndexAccess, IndexShape, Plan, SCANNED_SHARE, SortKey,
+    UsableIndex,
+};
+use crate::store::{RawRow, ReplicaSnapshot, RowFinder, RowReader};
+use crate::sync::StoreError;
+
+/// So few rows of an index are always got by their ids.
+const FEW: u64 = 1_000;
+
+/// A query that was checked, with the state of the file that it reads.
+pub(super) struct Run<'a> {
+    pub(super) query: &'a BoundQuery,
+    snapshot: &'a ReplicaSnapshot,
+    indexes: Vec<(u32, IndexShape)>,
+    reading: Reading<'a>,
+}
+
+/// Reads rows, and what they look up.
+struct Reading<'a> {
+    query: &'a BoundQuery,
+    sight: &'a Sight,
+    looked_up: LookedUp<'a>,
+    finder: RowFinder,
+    /// Reads what the query asks for.
+    glance: RowReader,
+    /// Reads all.
+    whole: RowReader,
+}
+
+/// A row that the filter is true for.
+struct Met {
+    row: Row,
+    /// Where the rest of it is, if it was only glanced at.
+    rest: Rest,
+}
+
+enum Rest {
+    /// All of it was read.
+    Nothing,
+    Here(Box<RawRow>),
+    /// To be found by its id.
+    ById,
+}
+
+/// Which rows are gone through: in the order of their ids.
+enum Through {
+    Table,
+    /// These; and whether it is known that the filter is true for them.
+    Ids(Vec<RecordId>, bool),
+}
+
+/// A row that will be in the result, unless others come before it; it may have to be read still.
+type Kept = (SortKey, Option<Row>);
+
+/// Rows, and what the last one is ordered by if there are more.
+type Page = (Vec<Row>, Option<SortKey>);
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        query: &'a BoundQuery,
+        snapshot: &'a ReplicaSnapshot,
+        sight: &'a Sight,
+    ) -> Result<Self, StoreError> {
+        let table = query.table();
+        let declared = sight.schema().table(table.as_str());
+        let has_indexes = declared.is_some_and(|table| !table.indexes.is_empty());
+        let indexes = if has_indexes { snapshot.indexes(table)? } else { Vec::new() };
+        let reading = Reading {
+            query,
+            sight,
+            looked_up: LookedUp::new(snapshot, sight, query),
+            finder: snapshot.row_finder(table)?,
+            glance: RowReader::of(wanted(query, 0, table, sight)),
+            whole: RowReader::default(),
+        };
+        Ok(Self { query, snapshot, indexes, reading })
+    }
+
+    /// How rows will be found.
+    pub(super) fn plan(&self, limit: Option<usize>) -> Result<Plan, StoreError> {
+        let rows = self.snapshot.row_count(self.query.table())?;
+        Ok(self.query.plan(rows, &self.usable(), limit))
+    }
+
+    /// The first `limit` rows behind `after`.
+    pub(super) fn read(
+        &mut self,
+        after: Option<&SortKey>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        // One more than asked for says that there are more.
+        let wanted = limit.saturating_add(1);
+        let limited = (limit < usize::MAX).then_some(limit);
+        match self.query.access(&self.usable(), limited) {
+            Access::Index(it) if it.order.is_some() => {
+                let rows = self.in_order_of(&it, after, wanted)?;
+                self.page(rows, limit)
+            }
+            access => {
+                let through = self.through(access)?;
+                if self.query.is_by_id() {
+                    let rows = self.by_id(through, after, wanted)?;
+                    return self.page(rows, limit);
+                }
+                let mut found = self.sorted(through, after, wanted)?;
+                let more = found.len() > limit;
+                found.truncate(limit);
+                let last = found.last().filter(|_| more).map(|(key, _)| key.clone());
+                Ok((found.into_iter().map(|(_, row)| row).collect(), last))
+            }
+        }
+    }
+
+    /// A row with what it looks up.
+    pub(super) fn joined<'r>(&'r mut self, row: &'r Row) -> JoinedRow<'r, 'a> {
+        JoinedRow { row, looked_up: &mut self.reading.looked_up }
+    }
+
+    /// How many rows the filter is true for.
+    pub(super) fn count(&mut self) -> Result<u64, StoreError> {
+        if !self.query.is_filtered() {
+            return self.snapshot.row_count(self.query.table());
+        }
+        let access = self.query.access(&self.usable(), None);
+        if let Access::Index(it) = &access
+            && it.is_filter
+        {
+            return self.snapshot.index(it.number)?.count(&it.ranges);
+        }
+        let through = self.through(access)?;
+        let mut rows = 0;
+        self.each(through, None, false, |_, _| {
+            rows += 1;
+            Ok(true)
+        })?;
+        Ok(rows)
+    }
+
+    /// The indexes of the table. What may be hidden decides nothing: the rows are asked.
+    fn usable(&self) -> Vec<UsableIndex<'_>> {
+        let usable = self.indexes.iter().map(|(number, shape)| {
+            let may_hide = self.reading.sight.may_hide(shape);
+            UsableIndex { number: *number, shape, may_hide }
+        });
+        usable.collect()
+    }
+
+    fn page(&mut self, mut rows: Vec<Row>, limit: usize) -> Result<Page, StoreError> {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = match rows.last() {
+            Some(last) if more => Some(self.reading.sort_key(last)?),
+            _ => None,
+        };
+        Ok((rows, last))
+    }
+
+    /// What is gone through. Where an index leads to much of the table, all of it.
+    fn through(&self, access: Access) -> Result<Through, StoreError> {
+        Ok(match access {
+            Access::Table => Through::Table,
+            Access::Ids(ids) => Through::Ids(ids, false),
+            Access::Index(it) => {
+                let rows = self.snapshot.row_count(self.query.table())?;
+                let at_most = FEW.max(rows / SCANNED_SHARE);
+                let ids = self.snapshot.index(it.number)?.ids(&it.ranges, at_most)?;
+                ids.map_or(Through::Table, |ids| Through::Ids(ids, it.is_filter))
+            }
+        })
+    }
+
+    /// The first rows in the order of an index.
+    fn in_order_of(
+        &mut self,
+        index: &IndexAccess,
+        after: Option<&SortKey>,
+        wanted: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let usable = self.usable();
+        let shape = usable.iter().find(|it| it.number == index.number);
+        let after =
+            after.and_then(|after| Some((self.query.index_key(*shape?, after)?, after.id())));
+        let (mut found, reading) = (Vec::new(), &mut self.reading);
+        let descending = index.order == Some(Direction::Desc);
+        let reader = self.snapshot.index(index.number)?;
+        reader.walk(&index.ranges, descending, after, |id| {
+            let Some(row) = reading.find(id)? else { return Ok(ControlFlow::Continue(())) };
+            if index.is_filter || reading.test(&row)? {
+                found.push(row);
+            }
+            Ok(if found.len() < wanted {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            })
+        })?;
+        Ok(found)
+    }
+
+    /// The first rows in the order of their ids.
+    fn by_id(
+        &mut self,
+        through: Through,
+        after: Option<&SortKey>,
+        wanted: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut found = Vec::new();
+        self.each(through, after.map(SortKey::id), true, |met, reading| {
+            found.extend(reading.whole(met)?);
+            Ok(found.len() < wanted)
+        })?;
+        Ok(found)
+    }
+
+    /// The first rows in the query's order. No more than twice as many are held at a time.
+    fn sorted(
+        &mut self,
+        through: Through,
+        after: Option<&SortKey>,
+        wanted: usize,
+    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
+        let query = self.query;
+        let mut found: Vec<Kept> = Vec::new();
+        // Nothing behind this is among the first.
+        let mut last: Option<SortKey> = None;
+        let keep_first = |found: &mut Vec<Kept>| {
+            found.sort_unstable_by(|(a, _), (b, _)| query.compare(a, b));
+            found.truncate(wanted);
+        };
+        // Where all are wanted, each is read when it is met; else only those that are left.
+        let all = wanted == usize::MAX;
+        self.each(through, None, all, |met, reading| {
+            let key = reading.sort_key(&met.row)?;
+            let is = |ordering, other: &SortKey| query.compare(&key, other) == ordering;
+            if after.is_none_or(|after| is(Ordering::Greater, after))
+                && last.as_ref().is_none_or(|last| is(Ordering::Less, last))
+            {
+                found.push((key, if all { reading.whole(met)? } else { None }));
+            }
+            if found.len() >= wanted.saturating_mul(2) {
+                keep_first(&mut found);
+                last = found.last().map(|(key, _)| key.clone());
+            }
+            Ok(true)
+        })?;
+        keep_first(&mut found);
+        let reading = &mut self.reading;
+        let mut read = |(key, row): Kept| {
+            let row = if row.is_some() { row } else { reading.find(key.id())? };
+            Ok(row.map(|row| (key, row)))
+        };
+        found.into_iter().filter_map(|kept| read(kept).transpose()).collect()
+    }
+
+    /// Visits the rows that the filter is true for, in the order of their ids from behind `after` on,
+    /// as long as `visit` wants more. `all` says that it wants all of each row.
+    fn each(
+        &mut self,
+        through: Through,
+        after: Option<RecordId>,
+        all: bool,
+        mut visit: impl FnMut(Met, &mut Reading<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let reading = &mut self.reading;
+        match through {
+            Through::Table => {
+                let mut rows = self.snapshot.rows(self.query.table(), after)?;
+                while let Some(raw) = rows.next_raw()? {
+                    let row = reading.glance(&raw)?;
+                    let is_meant = reading.test(&row)?;
+                    if is_meant && !visit(Met { row, rest: Rest::Here(Box::new(raw)) }, reading)? {
+                        break;
+                    }
+                }
+            }
+            Through::Ids(ids, are_meant) => {
+                for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
+                    let row = if all { reading.find(id)? } else { reading.glance_at(id)? };
+                    let Some(row) = row else { continue };
+                    let rest = if all { Rest::Nothing } else { Rest::ById };
+                    let is_meant = are_meant || reading.test(&row)?;
+                    if is_meant && !visit(Met { row, rest }, reading)? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Reading<'_> {
+    fn table(&self) -> &TableName {
+        self.query.table()
+    }
+
+    /// What the query asks of a row.
+    fn glance(&mut self, raw: &RawRow) -> Result<Row, StoreError> {
+        let stored = raw.read(&mut self.glance)?;
+        Ok(Row::new(raw.id(), stored, self.query.table(), self.sight))
+    }
+
+    /// As [`Self::glance`], of a row that is to be found.
+    fn glance_at(&mut self, id: RecordId) -> Result<Option<Row>, StoreError> {
+        let stored = self.finder.find(id, &mut self.glance)?;
+        Ok(stored.map(|stored| Row::new(id, stored, self.table(), self.sight)))
+    }
+
+    fn find(&mut self, id: RecordId) -> Result<Option<Row>, StoreError> {
+        let stored = self.finder.find(id, &mut self.whole)?;
+        Ok(stored.map(|stored| Row::new(id, stored, self.table(), self.sight)))
+    }
+
+    fn whole(&mut self, met: Met) -> Result<Option<Row>, StoreError> {
+        match met.rest {
+            Rest::Nothing => Ok(Some(met.row)),
+            Rest::Here(raw) => {
+                let stored = raw.read(&mut self.whole)?;
+                Ok(Some(Row::new(raw.id(), stored, self.table(), self.sight)))
+            }
+            Rest::ById => self.find(met.row.id),
+        }
+    }
+
+    fn test(&mut self, row: &Row) -> Result<bool, StoreError> {
+        let mut joined = JoinedRow { row, looked_up: &mut self.looked_up };
+        Ok(self.query.test(&mut joined)? == Some(true))
+    }
+
+    fn sort_key(&mut self, row: &Row) -> Result<SortKey, StoreError> {
+        self.query.sort_key(row.id, &mut JoinedRow { row, looked_up: &mut self.looked_up })
+    }
+}
