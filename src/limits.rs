@@ -192,6 +192,13 @@ pub const OFFENCE_MIN: std::time::Duration = std::time::Duration::from_secs(5);
 pub const OFFENCE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
 /// Devices of which a server remembers that they broke the protocol.
 pub const OFFENDERS_KEPT_MAX: usize = 4_096;
+/// Changed records that a live result notes before it is asked afresh.
+pub const WATCHED_CHANGES_MAX: usize = 10_000;
+/// Rows that a live result with a limit keeps behind it, to follow where one of it goes: half as many as
+/// it shows, and no more than these.
+pub const WATCH_SPARE_ROWS_MAX: usize = 64;
+/// A live result that goes by `now()` is asked afresh so often.
+pub const WATCH_CLOCK: std::time::Duration = std::time::Duration::from_secs(30);
 /// Events that are kept for a listener that does not keep up.
 pub const EVENTS_KEPT_MAX: usize = 4_096;
 /// The first wait before a device tries again to reach its server.

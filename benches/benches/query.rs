@@ -75,11 +75,11 @@ fn race(
     Ok(Line { what: what.to_owned(), times_us, bound })
 }
 
-/// Ids as a device makes them: those of one after the other are not side by side.
+/// Ids as devices make them: they begin with the time.
 fn id(kind: u8, n: u32) -> RecordId {
     let mut bytes = [kind; 16];
-    let (low, _) = bytes.split_at_mut(4);
-    low.copy_from_slice(&n.wrapping_mul(0x9E37_79B1).to_be_bytes());
+    let (time, _) = bytes.split_at_mut(4);
+    time.copy_from_slice(&n.to_be_bytes());
     RecordId::from_bytes(bytes)
 }
 
@@ -315,6 +315,9 @@ impl Pair {
     }
 }
 
+/// A measurement, by its name.
+type Case = (&'static str, fn(&Pair) -> Outcome<Line>);
+
 fn main() -> Outcome<()> {
     // Cargo passes `--bench`; names of measurements pick some of them.
     let asked: Vec<_> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
@@ -322,7 +325,6 @@ fn main() -> Outcome<()> {
     let replica = replica(&dir.path().join("it.redb"))?;
     let db = sqlite(&dir.path().join("it.sqlite"))?;
     let pair = Pair { replica, orders: "work_order".parse()?, db };
-    type Case = (&'static str, fn(&Pair) -> Outcome<Line>);
     let cases: [Case; 7] = [
         ("point", Pair::point),
         ("range", Pair::range),

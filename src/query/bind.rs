@@ -67,15 +67,20 @@ impl Query {
         parameters: &Parameters,
         environment: &Environment,
     ) -> Result<BoundQuery, BindError> {
-        let mut binder =
-            Binder { schema: &self.schema, parameters, environment, used: BTreeSet::new() };
+        let mut binder = Binder {
+            schema: &self.schema,
+            parameters,
+            environment,
+            used: BTreeSet::new(),
+            asks_time: false,
+        };
         let filter = self.filter.as_ref().map(|filter| binder.condition(filter)).transpose()?;
         if let Some(name) = parameters.keys().find(|name| !binder.used.contains(name.as_str())) {
             return Err(BindError::Unknown(name.clone()));
         }
         let (table, sources) = (self.table.clone(), self.sources.clone());
-        let (order, shown) = (self.order.clone(), self.shown.clone());
-        Ok(BoundQuery { table, sources, filter, order, shown })
+        let (order, shown, asks_time) = (self.order.clone(), self.shown.clone(), binder.asks_time);
+        Ok(BoundQuery { table, sources, filter, order, shown, asks_time })
     }
 }
 
@@ -84,6 +89,7 @@ struct Binder<'a> {
     parameters: &'a Parameters,
     environment: &'a Environment,
     used: BTreeSet<&'a str>,
+    asks_time: bool,
 }
 
 impl<'a> Binder<'a> {
@@ -206,7 +212,8 @@ impl<'a> Binder<'a> {
         fitting.map_err(|fault| BindError::Value { name: name.to_owned(), fault })
     }
 
-    fn now(&self, plus_millis: i64) -> Value {
+    fn now(&mut self, plus_millis: i64) -> Value {
+        self.asks_time = true;
         Value::Timestamp(self.environment.now.plus_millis(plus_millis))
     }
 

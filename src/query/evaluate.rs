@@ -60,6 +60,7 @@ pub struct BoundQuery {
     pub(super) order: Vec<OrderColumn>,
     /// What is shown of the rows, beside the rows themselves.
     pub(super) shown: Vec<Reference>,
+    pub(super) asks_time: bool,
 }
 
 impl BoundQuery {
@@ -78,6 +79,12 @@ impl BoundQuery {
     #[must_use]
     pub fn is_filtered(&self) -> bool {
         self.filter.is_some()
+    }
+
+    /// Whether the filter asks for `now()`.
+    #[must_use]
+    pub fn asks_time(&self) -> bool {
+        self.asks_time
     }
 
     /// The table whose rows are asked for.

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::evaluate::Bound;
-use super::{BoundQuery, Field, Reference};
+use super::{BoundQuery, Field, Reference, Source};
+use crate::model::{SystemTable, TableName};
 
 impl BoundQuery {
     /// What filter, order and lookups ask of the rows of a source, and a view shows of looked-up ones; see [`super::Query::sources`].
@@ -29,6 +30,33 @@ impl BoundQuery {
         let own = lookups.filter(|(from, _)| *from == source);
         fields.extend(own.map(|(_, field)| field.clone()));
         fields
+    }
+
+    /// The tables whose rows it reads.
+    #[must_use]
+    pub fn tables(&self) -> BTreeSet<TableName> {
+        let read = self.sources.iter().map(|source| source.table.clone());
+        // An owner is a user or a team.
+        let is_owner = |it: &Source| matches!(it.from, Some((_, Field::Owner)));
+        read.chain(self.sources.iter().any(is_owner).then(|| SystemTable::Team.name())).collect()
+    }
+
+    /// Whether it reads rows of this table that other rows look up.
+    #[must_use]
+    pub fn looks_up(&self, table: &TableName) -> bool {
+        let is_it = |source: &Source| source.table == *table;
+        self.sources.iter().skip(1).any(is_it)
+            || (!self.sources.first().is_some_and(is_it) && self.tables().contains(table))
+    }
+
+    /// Whether which rows are meant, or their order, goes by what they look up.
+    #[must_use]
+    pub fn is_decided_by_looked_up(&self) -> bool {
+        let mut decided = self.order.iter().any(|by| by.column.source > 0);
+        if let Some(filter) = &self.filter {
+            filter.each_column(&mut |column| decided |= column.source > 0);
+        }
+        decided
     }
 }
 

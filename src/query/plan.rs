@@ -94,6 +94,7 @@ impl BoundQuery {
             ),
             (_, Some(_)) => format!("the filter narrows it down by {narrowed} of its columns"),
         };
-        format!("look into {ranges} ranges of the index ({index}) of `{table}`: {why}")
+        let ranges = if ranges == 1 { "1 range".to_owned() } else { format!("{ranges} ranges") };
+        format!("look into {ranges} of the index ({index}) of `{table}`: {why}")
     }
 }

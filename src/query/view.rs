@@ -141,6 +141,12 @@ impl CheckedView {
         &self.query
     }
 
+    /// The tables that it reads: its own first, and those that it looks up. Without one of them it does
+    /// not fit a schema, whether or not the user may read a row there.
+    pub fn tables(&self) -> impl Iterator<Item = &TableName> {
+        self.query.sources().iter().map(|source| &source.table)
+    }
+
     /// The names of what it shows.
     #[must_use]
     pub fn columns(&self) -> &Arc<[String]> {

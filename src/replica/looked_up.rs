@@ -104,20 +104,34 @@ enum Reached {
 }
 
 impl JoinedRow<'_, '_> {
-    fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
+    /// The records that it looks up, there or not.
+    pub(super) fn leads_to(&mut self) -> Result<Vec<RecordId>, StoreError> {
+        let mut records = Vec::new();
+        for source in 1..self.looked_up.query.sources().len() {
+            if let Found::Record(id) | Found::Team(id) = self.lookup(source)? {
+                records.push(id);
+            }
+        }
+        Ok(records)
+    }
+
+    fn lookup(&mut self, source: usize) -> Result<Found, StoreError> {
         let sources = self.looked_up.query.sources();
         let Some(Source { from: Some((from, field)), .. }) = sources.get(source) else {
-            return Ok(Reached::Unknown);
+            return Ok(Found::Hidden);
         };
-        let found = if *from == 0 {
-            lookup(self.row, field)
-        } else {
-            match self.reach(*from)? {
-                Reached::Row(row) => lookup(&row, field),
-                other => return Ok(other),
-            }
-        };
-        let (id, is_team) = match found {
+        if *from == 0 {
+            return Ok(lookup(self.row, field));
+        }
+        Ok(match self.reach(*from)? {
+            Reached::Row(row) => lookup(&row, field),
+            Reached::Nothing => Found::Nothing,
+            Reached::Unknown => Found::Hidden,
+        })
+    }
+
+    fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
+        let (id, is_team) = match self.lookup(source)? {
             Found::Record(id) => (id, false),
             Found::Team(id) => (id, true),
             Found::Nothing => return Ok(Reached::Nothing),

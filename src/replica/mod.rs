@@ -26,6 +26,7 @@ mod sight;
 mod table;
 mod transaction;
 mod view;
+mod watching;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -65,6 +66,7 @@ pub use session::{SyncReport, Totals};
 pub use table::{TableError, TypedTable};
 pub use transaction::{PreparedTransaction, Transaction};
 pub use view::{ViewError, ViewQuery, ViewRow};
+pub use watching::{Differences, RowWatch, TypedWatch, ViewWatch};
 
 use admin::Answers;
 use indexing::Indexing;
@@ -463,6 +465,12 @@ impl Replica {
         let discarded =
             self.shared.with_core(move |core| core.machine.discard(&mut core.store, edit));
         Ok(discarded.await?)
+    }
+
+    /// Whether both are handles to one replica.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// What happens from now on. A receiver that does not keep up misses the oldest, and is told.

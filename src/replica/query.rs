@@ -188,12 +188,25 @@ impl RowQuery {
         Ok(Run::new(bound, &snapshot, sight)?.plan(self.limit)?)
     }
 
-    fn bound(&self, sight: &Sight) -> Result<BoundQuery, QueryError> {
+    pub(super) fn bound(&self, sight: &Sight) -> Result<BoundQuery, QueryError> {
         // Not the machine's, which waits for whoever writes.
         let schema = sight.schema();
         let table = super::table::declared(schema, self.table.as_str())?;
         let query = Query::new(schema, table, self.filter.as_deref(), &self.order())?;
         self.bind_all(&query, sight)
+    }
+
+    pub(super) fn limit_of(&self) -> Option<usize> {
+        self.limit
+    }
+
+    pub(super) fn after_of(&self) -> Option<&Bookmark> {
+        self.after.as_ref()
+    }
+
+    /// Whether `now()` is another time whenever it is asked.
+    pub(super) fn follows_clock(&self) -> bool {
+        self.now.is_none()
     }
 
     pub(super) fn table(&self) -> &TableName {
@@ -252,6 +265,10 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> TypedQuery<T> {
+    pub(super) fn parts(&self) -> (&TypedTable<T>, &RowQuery) {
+        (&self.table, &self.query)
+    }
+
     fn then(mut self, more: impl FnOnce(RowQuery) -> RowQuery) -> Self {
         self.query = more(self.query);
         self

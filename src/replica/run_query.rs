@@ -101,24 +101,44 @@ impl<'a> Run<'a> {
         // One more than asked for says that there are more.
         let wanted = limit.saturating_add(1);
         let limited = (limit < usize::MAX).then_some(limit);
-        match self.query.access(&self.usable(), limited) {
-            Access::Index(it) if it.order.is_some() => {
-                let rows = self.in_order_of(&it, after, wanted)?;
-                self.page(rows, limit)
-            }
-            access => {
-                let through = self.through(access)?;
-                if self.query.is_by_id() {
-                    let rows = self.by_id(through, after, wanted)?;
-                    return self.page(rows, limit);
-                }
-                let mut found = self.sorted(through, after, wanted)?;
-                let more = found.len() > limit;
-                found.truncate(limit);
-                let last = found.last().filter(|_| more).map(|(key, _)| key.clone());
-                Ok((found.into_iter().map(|(_, row)| row).collect(), last))
+        let access = self.query.access(&self.usable(), limited);
+        if let Access::Index(it) = &access
+            && it.order.is_some()
+        {
+            let start = after.map(|after| self.place_of(it, after));
+            // A bookmark that has no place in the index goes on without it.
+            let rows = match start {
+                Some(None) => None,
+                start => Some(self.in_order_of(it, start.flatten(), wanted)?),
+            };
+            if let Some(rows) = rows {
+                return self.page(rows, limit);
             }
         }
+        let through = self.through(access)?;
+        if self.query.is_by_id() {
+            let rows = self.by_id(through, after, wanted)?;
+            return self.page(rows, limit);
+        }
+        let mut found = self.sorted(through, after, wanted)?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more).map(|(key, _)| key.clone());
+        Ok((found.into_iter().map(|(_, row)| row).collect(), last))
+    }
+
+    /// One row, if the filter is true for it, and what it is ordered by.
+    pub(super) fn ask(&mut self, record: RecordId) -> Result<Option<(SortKey, Row)>, StoreError> {
+        let Some(row) = self.reading.find(record)? else { return Ok(None) };
+        if !self.reading.test(&row)? {
+            return Ok(None);
+        }
+        Ok(Some((self.reading.sort_key(&row)?, row)))
+    }
+
+    /// What a row is ordered by.
+    pub(super) fn sort_key(&mut self, row: &Row) -> Result<SortKey, StoreError> {
+        self.reading.sort_key(row)
     }
 
     /// A row with what it looks up.
@@ -179,17 +199,20 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The first rows in the order of an index.
+    /// Where a row lies in an index that has the query's order.
+    fn place_of(&self, index: &IndexAccess, row: &SortKey) -> Option<(Vec<u8>, RecordId)> {
+        let usable = self.usable();
+        let index = usable.iter().find(|it| it.number == index.number)?;
+        Some((self.query.index_key(*index, row)?, row.id()))
+    }
+
+    /// The first rows in the order of an index, from behind a place in it on.
     fn in_order_of(
         &mut self,
         index: &IndexAccess,
-        after: Option<&SortKey>,
+        after: Option<(Vec<u8>, RecordId)>,
         wanted: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let usable = self.usable();
-        let shape = usable.iter().find(|it| it.number == index.number);
-        let after =
-            after.and_then(|after| Some((self.query.index_key(*shape?, after)?, after.id())));
         let (mut found, reading) = (Vec::new(), &mut self.reading);
         let descending = index.order == Some(Direction::Desc);
         let reader = self.snapshot.index(index.number)?;
@@ -285,11 +308,9 @@ impl<'a> Run<'a> {
             }
             Through::Ids(ids, are_meant) => {
                 for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
-                    let row = if all { reading.find(id)? } else { reading.glance_at(id)? };
-                    let Some(row) = row else { continue };
-                    let rest = if all { Rest::Nothing } else { Rest::ById };
-                    let is_meant = are_meant || reading.test(&row)?;
-                    if is_meant && !visit(Met { row, rest }, reading)? {
+                    let Some(met) = reading.meet(id, all, are_meant)? else { continue };
+                    let is_meant = are_meant || reading.test(&met.row)?;
+                    if is_meant && !visit(met, reading)? {
                         break;
                     }
                 }
@@ -310,10 +331,23 @@ impl Reading<'_> {
         Ok(Row::new(raw.id(), stored, self.query.table(), self.sight))
     }
 
-    /// As [`Self::glance`], of a row that is to be found.
-    fn glance_at(&mut self, id: RecordId) -> Result<Option<Row>, StoreError> {
-        let stored = self.finder.find(id, &mut self.glance)?;
-        Ok(stored.map(|stored| Row::new(id, stored, self.table(), self.sight)))
+    /// One of many rows in the order of their ids, of which `all` may be wanted. It is glanced at first
+    /// where that spares something: it may not be meant, and the rest is at hand.
+    fn meet(&mut self, id: RecordId, all: bool, is_meant: bool) -> Result<Option<Met>, StoreError> {
+        let near = self.finder.find_near(id)?;
+        let at_once = all && (is_meant || near.is_none());
+        let reader = if at_once { &mut self.whole } else { &mut self.glance };
+        let stored = match &near {
+            Some(raw) => Some(raw.read(reader)?),
+            None => self.finder.find(id, reader)?,
+        };
+        let rest = match near {
+            _ if at_once => Rest::Nothing,
+            Some(raw) => Rest::Here(Box::new(raw)),
+            None => Rest::ById,
+        };
+        let row = stored.map(|stored| Row::new(id, stored, self.table(), self.sight));
+        Ok(row.map(|row| Met { row, rest }))
     }
 
     fn find(&mut self, id: RecordId) -> Result<Option<Row>, StoreError> {

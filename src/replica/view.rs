@@ -9,10 +9,11 @@ use serde::de::value::MapDeserializer;
 use super::run_query::Run;
 use super::shape::fields_of;
 use super::sight::{Field, Sight};
-use super::{Found, QueryError, Replica, RowQuery};
+use super::{Found, QueryError, Replica, Row, RowQuery};
 use crate::model::{RecordId, Secured, TableName, Timestamp, Value, View, ViewName};
 use crate::query::ViewError as Misfit;
 use crate::query::{Bookmark, BoundQuery, CheckedView, Direction, Plan};
+use crate::sync::StoreError;
 
 /// Why a view gave no rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,13 @@ pub struct ViewRow {
 }
 
 impl ViewRow {
+    /// What a view shows of a row.
+    pub(super) fn of(view: &CheckedView, run: &mut Run<'_>, row: &Row) -> Result<Self, StoreError> {
+        let values = view.values(&mut run.joined(row))?;
+        let columns = Arc::clone(view.columns());
+        Ok(Self { id: row.id, pending: row.pending, columns, values })
+    }
+
     /// What the view shows under this name, unless it is hidden from the user; null where it shows
     /// nothing of the name.
     #[must_use]
@@ -227,9 +235,7 @@ impl ViewQuery {
         let Found { rows: found, next } = self.query.found(&mut run)?;
         let mut rows = Vec::with_capacity(found.len());
         for row in found {
-            let values = view.values(&mut run.joined(&row))?;
-            let columns = Arc::clone(view.columns());
-            rows.push(ViewRow { id: row.id, pending: row.pending, columns, values });
+            rows.push(ViewRow::of(&view, &mut run, &row)?);
         }
         Ok(Found { rows, next })
     }
@@ -283,7 +289,11 @@ impl ViewQuery {
         self.query.table()
     }
 
-    fn bound(&self, sight: &Sight) -> Result<(CheckedView, BoundQuery), QueryError> {
+    pub(super) fn row_query(&self) -> &RowQuery {
+        &self.query
+    }
+
+    pub(super) fn bound(&self, sight: &Sight) -> Result<(CheckedView, BoundQuery), QueryError> {
         let view = declared(sight, self.view.as_str())?;
         let filter = self.query.filter.as_deref();
         let checked = CheckedView::narrowed(sight.schema(), view, filter, &self.query.order());

@@ -125,7 +125,7 @@ impl StoreKey for Vec<u8> {
     }
 
     fn describe(&self) -> String {
-        format!("of {} bytes", self.len())
+        format!("({} bytes)", self.len())
     }
 }
 

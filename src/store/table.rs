@@ -334,6 +334,19 @@ where
     K: StoreKey,
     V: Serialize + DeserializeOwned,
 {
+    /// The entries whose keys begin with `prefix`, from `key` on, for who knows what the first must be;
+    /// the iterator keeps the snapshot.
+    pub(super) fn owned_from(
+        &self,
+        prefix: &impl StoreKey,
+        key: &K,
+    ) -> Result<Entries<'static, K, V>, StoreError> {
+        let to = after_prefix(&prefix.to_bytes());
+        let from = key.to_bytes();
+        let inner = self.inner.range::<&[u8]>(from.as_slice()..).map_err(fence::storage)?;
+        Ok(Entries::new(self.table, inner, &from, to.as_deref()))
+    }
+
     /// As [`Self::starting_with`], of keys after `key`; the iterator keeps the snapshot.
     pub(super) fn owned_starting_with(
         self,

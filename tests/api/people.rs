@@ -204,6 +204,22 @@ async fn an_app_shows_names_beside_records() {
     assert_eq!(own(&boss, SystemTable::User, "id = me()"), ["boss"]);
     assert_eq!(own(&ann, SystemTable::Team, "id in my_teams()"), ["crew"]);
     assert_eq!(own(&ann, SystemTable::BusinessUnit, "id = my_business_unit()"), ["north"]);
+    // Who may do nothing with people has the view all the same, and nobody in it.
+    office
+        .change_policy(|policy, _| {
+            let rights = &mut policy.roles.get_mut("clerk").unwrap().rights;
+            rights.retain(|table, _| SystemTable::of(table).is_none());
+        })
+        .await;
+    sync(&[&ann]).await;
+    assert_eq!(shown(&ann), nobody);
+    let read = tidegate::query::CheckedView::new(
+        &Arc::new(ann.schema()),
+        ann.schema().view("visits").unwrap(),
+    );
+    let read = read.unwrap();
+    let read: Vec<_> = read.tables().map(tidegate::TableName::as_str).collect();
+    assert_eq!(read, ["visit", "user", "business_unit", "user"]);
 }
 
 #[tokio::test]

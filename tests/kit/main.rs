@@ -10,6 +10,7 @@
 
 mod bounds;
 mod finds;
+mod live;
 mod office;
 mod rich;
 mod rules;

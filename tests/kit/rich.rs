@@ -6,7 +6,7 @@ use tidegate::Replica;
 use tidegate::kit::{Chance, Kit, Outcome};
 use tidegate::model::{ColumnPermissions, Owner, Right, Rights};
 
-const SCHEMA: &str = r#"
+pub(crate) const SCHEMA: &str = r#"
 [[table]]
 id = "customer"
 ownership = "user_owned"
@@ -122,11 +122,17 @@ async fn look_at_refused(app: &Replica, chance: &mut Chance) -> Outcome {
     Ok(())
 }
 
-/// What somebody may read from now on begins anew, for which the server's machine waits until it is
-/// asked to judge, also where there is nothing to judge: a kit that did not ask left devices waiting.
-#[test]
-fn an_app_that_uses_everything_holds_whatever_happens_to_it() {
-    let kit = Kit::of_documents(SCHEMA, &policy("technician", "north", "\"ann\"")).unwrap();
+pub(crate) async fn rename(app: &Replica, chance: &mut Chance) -> Outcome {
+    let customers = app.table::<Json>("customer")?;
+    let rows = customers.rows()?;
+    let Some((id, _)) = chance.pick(&rows) else { return Ok(()) };
+    customers.edit(*id).set("name", format!("customer {}", chance.below(9))).commit().await?;
+    Ok(())
+}
+
+/// The app, and all that happens to it.
+pub(crate) fn kit(schema: &str) -> Kit {
+    let kit = Kit::of_documents(schema, &policy("technician", "north", "\"ann\"")).unwrap();
     let rules = [
         ("Ben may do nothing", policy("nothing", "north", "\"ann\"")),
         ("Ben has moved, and knows about money", policy("technician", "south", "\"ann\", \"ben\"")),
@@ -135,19 +141,24 @@ fn an_app_that_uses_everything_holds_whatever_happens_to_it() {
     let kit =
         rules.iter().fold(kit, |kit, (name, policy)| kit.rules_of_document(name, policy).unwrap());
     let kit = USERS.iter().fold(kit, |kit, user| kit.devices(user, 1));
-    let kit = kit
-        .first("ann", plan)
+    kit.first("ann", plan)
         .first("ben", plan)
         .action("plan a visit", 2, plan)
         .action("visit", 8, visit)
         .action("administer", 3, administer)
         .action("look at what was refused", 2, look_at_refused)
-        .always("rows can be read", |app| {
-            for table in ["customer", "visit"] {
-                app.table::<Json>(table)?.rows()?;
-            }
-            Ok(())
-        });
+}
+
+/// What somebody may read from now on begins anew, for which the server's machine waits until it is
+/// asked to judge, also where there is nothing to judge: a kit that did not ask left devices waiting.
+#[test]
+fn an_app_that_uses_everything_holds_whatever_happens_to_it() {
+    let kit = kit(SCHEMA).always("rows can be read", |app| {
+        for table in ["customer", "visit"] {
+            app.table::<Json>(table)?.rows()?;
+        }
+        Ok(())
+    });
     let report = kit.run(0..16).unwrap();
     assert!(report.admitted > 50 && report.denied > 0 && report.refused > 0, "{report}");
     assert!(report.changes > 0 && report.restarts > 0 && report.interrupted > 0, "{report}");

@@ -14,6 +14,8 @@ mod bounds;
 mod drawn;
 mod errors;
 mod hidden;
+mod indexes;
+mod live;
 mod logic;
 mod memory;
 #[path = "../sim/rng.rs"]

@@ -19,7 +19,7 @@ const QUERIES_OF_A_SCHEMA: usize = 250;
 const CHANGES_OF_A_SCHEMA: usize = 10;
 
 /// A replica that never met a server, and SQLite, with the same rows.
-struct Pair {
+pub(crate) struct Pair {
     dir: tempfile::TempDir,
     schema: Schema,
     replica: Replica,
@@ -32,7 +32,7 @@ struct Pair {
 
 impl Pair {
     /// Half of them have their indexes from the beginning, others get them when there are rows.
-    async fn new(rng: &mut Rng) -> Self {
+    pub(crate) async fn new(rng: &mut Rng) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (plain, indexed) = schemas(rng);
         let first = if rng.chance(50) { plain } else { indexed.clone() };
@@ -70,7 +70,7 @@ impl Pair {
     }
 
     /// Writes rows of each table anew, deletes some, and brings some back.
-    async fn change(&mut self, rng: &mut Rng, rows: usize) {
+    pub(crate) async fn change(&mut self, rng: &mut Rng, rows: usize) {
         let mut drafts = Vec::new();
         for table in self.schema.tables.values() {
             let mut ids: Vec<_> = (0..rows).map(|_| id(rng, table.id.as_str())).collect();
@@ -128,8 +128,8 @@ impl Pair {
         ids.map(|id| RecordId::from_bytes(id.unwrap())).collect()
     }
 
-    /// One query, whole and in pages; and how many rows it had.
-    fn compare(&mut self, rng: &mut Rng) -> usize {
+    /// A query, and what to ask SQLite.
+    pub(crate) fn query(&self, rng: &mut Rng) -> (RowQuery, String) {
         let mut draw = Draw { rng, schema: &self.schema, parameters: Vec::new() };
         let depth = draw.rng.below(4);
         let filter = draw.filter(depth);
@@ -150,6 +150,12 @@ impl Pair {
              left join two on two.id = one.up where {} order by {order_theirs}",
             filter.theirs
         );
+        (query, sql)
+    }
+
+    /// One query, whole and in pages; and how many rows it had.
+    fn compare(&mut self, rng: &mut Rng) -> usize {
+        let (query, sql) = self.query(rng);
         let expected = self.ids_of_sqlite(&sql);
         let what = || format!("{query:?}\n{sql}");
         let whole = query.rows().unwrap_or_else(|error| panic!("{error}\n{}", what()));

@@ -112,7 +112,7 @@ async fn damage_in_each_table_is_found_and_named() {
             fs::write(&path, &whole).unwrap();
         }
     }
-    assert_eq!(tables, 30);
+    assert_eq!(tables, 33);
 }
 
 /// What a hand that knows the checksums has changed is found by its meaning.
@@ -138,6 +138,8 @@ async fn what_does_not_fit_together_is_found() {
         ("quarantine-2", "it leads to no such refused edit"),
         ("quarantine-edit-1", "it is not found by its edit id"),
         ("quarantine-record-1", "it is not found by its record"),
+        ("index-1", "it is of an index that there is not"),
+        ("index-block-1", "rows are in it, 20 should be"),
     ] {
         let found = missed(&replica, table);
         assert!(found.contains(told), "{table}: {found}");
@@ -174,8 +176,10 @@ async fn what_does_not_fit_together_is_found() {
     let value = sealed("row-1", &rows[0].0, &rows[1].1[4..]);
     write_raw(&replica, "row-1", &rows[0].0, Some(&value));
     let found = look(&replica).findings;
-    assert_eq!(found.len(), 1, "{found:?}");
+    let places: Vec<_> = found.iter().map(|it| it.table.as_str()).collect();
+    assert_eq!(places, ["row-1", "index-block-1"], "{found:?}");
     assert_eq!(found[0].problem, "it is not what its history and pending edits make");
+    assert_eq!(found[1].problem, "a row in it has another key, or is not there");
 
     let records = dump(&server)["record-2"].clone();
     let log = dump(&server)["log-2"].clone();

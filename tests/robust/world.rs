@@ -42,7 +42,15 @@ pub(crate) fn columns<const N: usize>(values: [(&str, &str); N]) -> Columns {
 impl World {
     pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::init(&dir.path().join("server"), &InitOptions::default()).unwrap();
+        let folder = dir.path().join("server");
+        Home::init(&folder, &InitOptions::default()).unwrap();
+        // Devices keep an index of orders.
+        let schema = folder.join("schema.toml");
+        let text = std::fs::read_to_string(&schema).unwrap();
+        let id = "id = \"work_order\"\n";
+        let text = text.replace(id, &format!("{id}indexes = [[\"status\"]]\n"));
+        std::fs::write(&schema, text).unwrap();
+        let home = Home::open(&folder).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut world = Self { dir, home, server: None, address };
         world.start_server();

@@ -13,6 +13,7 @@ pub(crate) const SCHEMA: &str = r#"
 [[table]]
 id = "person"
 ownership = "user_owned"
+indexes = [["pay"], ["name", "bonus"], ["diary"]]
 columns = [
   { id = "name", type = "text", required = true },
   { id = "note", type = "text" },

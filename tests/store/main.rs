@@ -13,6 +13,7 @@ mod damage;
 mod data;
 #[allow(dead_code, reason = "the fuzz targets do more")]
 mod disk;
+mod indexes;
 mod memory;
 mod open;
 mod power;

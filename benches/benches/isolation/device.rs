@@ -51,6 +51,11 @@ impl Wire {
         }
     }
 
+    /// Whether a message says that all that there was is there.
+    fn has_all(message: &ToDevice) -> bool {
+        matches!(message, ToDevice::Page(page) if page.scope.complete && page.scope.target.is_none())
+    }
+
     pub(crate) async fn send(&mut self, message: &ToServer) -> Outcome<()> {
         Ok(self.sender.send(encode_message(message)?).await?)
     }
@@ -77,6 +82,8 @@ pub(crate) async fn run(
 ) -> Outcome<()> {
     let mut wire = Wire::connect(&key(number), &address).await?;
     wire.greet().await?;
+    // What is made while rows are looked through for it might begin anew.
+    while !Wire::has_all(&wire.next().await?) {}
     let mut writer = Writer::new(number, 0)?;
     let mut records = Vec::new();
     for n in 0..RECORDS {

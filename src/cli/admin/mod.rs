@@ -184,8 +184,8 @@ impl AdminCommand {
         let schema = plan.schema_json();
         let said = |epoch: Option<u64>, text: &str| {
             let mut answer = json!({ "changes": lines, "policy_epoch": epoch });
-            if !schema.is_empty() {
-                answer["schema"] = schema.clone().into();
+            if let Some(entries) = answer.as_object_mut().filter(|_| !schema.is_empty()) {
+                entries.insert("schema".into(), schema.clone().into());
             }
             self.say(&answer, text);
             Ok(())

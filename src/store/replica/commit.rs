@@ -93,7 +93,7 @@ fn write_rows<'b>(
 ) -> Result<RowChanges<'b>, StoreError> {
     let mut table = ROW.write(tx)?;
     let mut growth: BTreeMap<&TableName, i64> = BTreeMap::new();
-    let mut changes = RowChanges::new();
+    let mut changes = RowChanges::with_room(rows.len());
     for (place, row) in rows {
         let was = match row {
             Some(row) => table.put(place, row)?,
@@ -103,7 +103,7 @@ fn write_rows<'b>(
         *growth.entry(&place.0).or_default() += i64::from(is) - i64::from(was_there);
         changes.add(place, was, row.as_ref());
     }
-    index::keep(tx, &changes, &table)?;
+    let changes = index::keep(tx, changes, &table)?;
     let mut counts = ROW_COUNT.write(tx)?;
     for (name, growth) in growth.into_iter().filter(|(_, growth)| *growth != 0) {
         let count = counts.get(name)?.unwrap_or(0).saturating_add_signed(growth);

@@ -15,24 +15,25 @@ use crate::store::replica::tables::Place;
 use crate::store::table::{Bytes, Opened, Writing};
 use crate::sync::{StoreError, StoredRow};
 
-/// Follows what a step changed; `rows` has the rows as they are after it.
-pub(in crate::store::replica) fn keep<T: ReadableTable<Bytes, Bytes>>(
+/// Follows what a step changed, and gives that back; `rows` has the rows as they are after it.
+pub(in crate::store::replica) fn keep<'b, T: ReadableTable<Bytes, Bytes>>(
     tx: &WriteTransaction,
-    changes: &RowChanges<'_>,
+    changes: RowChanges<'b>,
     rows: &Opened<Place, StoredRow, T>,
-) -> Result<(), StoreError> {
+) -> Result<RowChanges<'b>, StoreError> {
     let indexes = all(&INDEX.write(tx)?)?;
     let mut kept: Vec<_> = indexes.iter().filter(|(_, index)| index.is_kept()).collect();
     if kept.is_empty() {
-        return Ok(());
+        return Ok(changes);
     }
+    let changes = changes.sorted();
     // Those that tell what looks a record up are right before others ask them.
     kept.sort_by_key(|(_, index)| index.shape.sources().len());
     let mut blocks = BLOCK.write(tx)?;
     for (number, index) in kept {
         let shape = &index.shape;
         let Some(table) = shape.table() else { continue };
-        let touched = touched(shape, &indexes, changes, &blocks)?;
+        let touched = touched(shape, &indexes, &changes, &blocks)?;
         let mut entries = Vec::with_capacity(touched.len());
         for record in touched {
             let place = (table.clone(), record);
@@ -59,7 +60,7 @@ pub(in crate::store::replica) fn keep<T: ReadableTable<Bytes, Bytes>>(
             }
         }
     }
-    Ok(())
+    Ok(changes)
 }
 
 /// The rows of an index's table whose keys may have changed: those that changed themselves, and those

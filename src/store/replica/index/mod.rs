@@ -104,8 +104,9 @@ pub(super) fn declare(tx: &WriteTransaction, schema: &Schema) -> Result<(), Stor
     }
     let mut table = INDEX.write(tx)?;
     let mut known = all(&table)?;
-    for (number, index) in &mut known {
-        if !wanted.remove(&index.shape) && index.state != IndexState::Dropped {
+    // One that was dropped, and is declared again before it is gone, is another.
+    for (number, index) in known.iter_mut().filter(|(_, it)| it.state != IndexState::Dropped) {
+        if !wanted.remove(&index.shape) {
             index.state = IndexState::Dropped;
             table.set(number, index)?;
         }
