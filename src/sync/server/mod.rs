@@ -20,7 +20,7 @@ mod rules;
 mod system_rows;
 mod welcome;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
@@ -28,7 +28,7 @@ use crate::crdt::Documents;
 use crate::gate::Standing;
 use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX, RESTORED_DEVICES_LEAP};
 use crate::model::{
-    ActorId, Denial, DeviceNumber, EditId, LogEpoch, Schema, Sequence, Timestamp, UserId,
+    ActorId, Denial, DeviceNumber, EditId, LogEpoch, Schema, Sequence, TableName, Timestamp, UserId,
 };
 use crate::query::CheckedView;
 use crate::sync::grant::{schema_digest, standing_digest};
@@ -90,19 +90,21 @@ struct Resolved {
     schema: Digest,
 }
 
-/// What of the schema concerns someone who may do this.
+/// What of the schema concerns someone who may do this: also tables of which a view of theirs shows
+/// something, though all of that be hidden. A view is there for everyone, or for no one, of a table's users.
 fn part_of(standing: Option<&Standing>, schema: &Schema) -> Schema {
-    let part = schema.part(|table| standing.is_some_and(|standing| standing.holds_any(table)));
-    if part.views.is_empty() {
-        return part;
+    let is_own = |table: &TableName| standing.is_some_and(|standing| standing.holds_any(table));
+    let mut views = schema.views.clone();
+    views.retain(|_, view| is_own(&view.table));
+    if views.is_empty() {
+        return Schema { views, ..schema.part(is_own) };
     }
-    let mut part = Arc::new(part);
-    // One that shows what is not there would be an error to whoever opens it.
-    let mut views = part.views.clone();
-    views.retain(|_, view| CheckedView::new(&part, view).is_ok());
-    let found = Arc::make_mut(&mut part);
-    found.views = views;
-    Arc::unwrap_or_clone(part)
+    let whole = Arc::new(schema.clone());
+    let checked = views.values().filter_map(|view| CheckedView::new(&whole, view).ok());
+    let shown: BTreeSet<_> =
+        checked.flat_map(|it| it.tables().cloned().collect::<Vec<_>>()).collect();
+    let part = schema.part(|table| is_own(table) || shown.contains(table));
+    Schema { views, ..part }
 }
 
 /// A server's machine. See [`crate::sync`] for how it is driven.
