@@ -213,10 +213,8 @@ async fn an_app_shows_names_beside_records() {
         .await;
     sync(&[&ann]).await;
     assert_eq!(shown(&ann), nobody);
-    let read = tidegate::query::CheckedView::new(
-        &Arc::new(ann.schema()),
-        ann.schema().view("visits").unwrap(),
-    );
+    let schema = ann.known_schema();
+    let read = tidegate::query::CheckedView::new(&schema, schema.view("visits").unwrap());
     let read = read.unwrap();
     let read: Vec<_> = read.tables().map(tidegate::TableName::as_str).collect();
     assert_eq!(read, ["visit", "user", "business_unit", "user"]);

@@ -138,6 +138,14 @@ fn a_table_goes_with_what_the_policy_says_of_it() {
         "  { id = \"customer\", type = \"lookup\", table = \"customer\" },\n",
         "",
     );
+    // A view shows its columns.
+    let refused = apply(&[]);
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("view `open_orders`"),
+        "{refused:?}"
+    );
+    let less = world.read("less.toml");
+    world.write("less.toml", less.split_once("[[view]]").unwrap().0);
     // The policy names it.
     let refused = apply(&[]);
     assert!(refused.code == Some(2) && refused.stderr.contains("`rights.customer`"), "{refused:?}");
