@@ -12,6 +12,8 @@ pub const TABLES_MAX: usize = 1_000;
 pub const COLUMNS_MAX: usize = 1_000;
 /// Choices of a choice column.
 pub const CHOICES_MAX: usize = 10_000;
+/// Records that are named of those that a schema does not fit, for each column.
+pub const SCHEMA_MISFITS_SHOWN_MAX: usize = 3;
 /// Bytes in a text value.
 pub const TEXT_BYTES_MAX: usize = 512 << 10;
 /// Bytes in a bytes value.

@@ -33,7 +33,8 @@ pub(super) fn columns(
         let Some((name, text)) = pair.split_once('=') else {
             return Err(CliError::Input(format!("`{pair}`: expected COLUMN=VALUE")));
         };
-        let Some(column) = table.column(name) else {
+        let found = table.find_column(name).and_then(|at| table.columns.get(at));
+        let Some(column) = found else {
             let known: Vec<_> = table.columns.iter().map(|it| it.id.to_string()).collect();
             return Err(CliError::Input(format!(
                 "table `{}` has no column `{name}`; it has: {}",
@@ -168,6 +169,9 @@ pub(super) struct ExportCommand {
     /// How rows are written; by default told by the file's name, else CSV.
     #[arg(long)]
     format: Option<Format>,
+    /// Head the columns of CSV with what people call them, not with their ids. Importing takes either.
+    #[arg(long)]
+    names: bool,
     #[command(flatten)]
     replica: ReplicaArg,
     /// Print JSON about the export, where rows go to a file.
@@ -178,9 +182,11 @@ pub(super) struct ExportCommand {
 impl ExportCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        declared(&replica.schema(), &self.table)?;
+        declared(&replica.known_schema(), &self.table)?;
         let format = if is_json_lines(self.format, self.file.as_deref()) {
             ExportFormat::JsonLines
+        } else if self.names {
+            ExportFormat::CsvOfNames
         } else {
             ExportFormat::Csv
         };
@@ -235,7 +241,8 @@ pub(super) struct ShowCommand {
 impl ShowCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        declared(&replica.schema(), &self.table)?;
+        let schema = replica.known_schema();
+        let table = declared(&schema, &self.table)?;
         let row = if self.confirmed {
             replica.get_confirmed(&self.table, self.id)
         } else {
@@ -243,7 +250,7 @@ impl ShowCommand {
         };
         match row.map_err(CliError::run)? {
             Some(row) if self.json => println!("{}", row_json(&self.table, &row)),
-            Some(row) => print_row(&row),
+            Some(row) => print_row(table, &row),
             None => {
                 return Err(CliError::Input(format!(
                     "there is no record {} in table `{}` on this device",
@@ -284,7 +291,7 @@ pub(super) struct EditCommand {
 impl EditCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        let schema = replica.schema();
+        let schema = replica.known_schema();
         let table = declared(&schema, &self.table)?;
         let columns = columns(&schema, table, &self.set)?;
         let owner =

@@ -12,6 +12,7 @@ mod output;
 mod quarantine;
 mod query;
 mod rotate;
+mod schema;
 mod server;
 mod sharing;
 mod view;
@@ -29,6 +30,7 @@ use self::gate::GateCommand;
 use self::quarantine::QuarantineCommand;
 use self::query::QueryCommand;
 use self::rotate::RotateKeyCommand;
+use self::schema::SchemaCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
 use self::view::ViewCommand;
 use crate::server::Log;
@@ -88,7 +90,7 @@ enum Command {
     Backup(BackupCommand),
     /// Put a server's backup back. Devices send again what it lacks.
     Restore(RestoreCommand),
-    /// Change policy and people of a running server, revoke devices, look at denials.
+    /// Change schema, policy and people of a running server, revoke devices, look at denials.
     Admin(AdminCommand),
     /// Give a server that is not running new keys. Devices accept them, and no longer the old.
     RotateKey(RotateKeyCommand),
@@ -96,6 +98,9 @@ enum Command {
     Demo(DemoCommand),
     /// Test a policy.
     Gate(GateCommand),
+    /// Check a schema document, or say how two differ.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
 }
 
 /// Why a command ended. What it prints names the thing and what to do.
@@ -182,6 +187,7 @@ impl Command {
             Self::RotateKey(command) => (command.run(), command.json),
             Self::Demo(command) => (command.run(), command.json),
             Self::Gate(gate) => (gate.run(), gate.as_json()),
+            Self::Schema(schema) => (schema.run(), schema.as_json()),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{ColumnName, ColumnPermissions, EditKind, Principal, Right, Rights, TableName};
+use crate::model::{
+    Column, ColumnName, ColumnPermissions, EditKind, Principal, Right, Rights, Table, TableName,
+};
 use crate::replica::Row;
 use crate::sync::Quarantined;
 
@@ -36,7 +38,8 @@ pub(super) fn row_json(table: &TableName, row: &Row) -> Json {
     })
 }
 
-pub(super) fn print_row(row: &Row) {
+/// A row for people, who see what they call its columns.
+pub(super) fn print_row(table: &Table, row: &Row) {
     let state = if row.pending { "  (pending)" } else { "" };
     println!("{}{state}", row.id);
     if let Some((owner, unit)) = &row.header.owner {
@@ -49,7 +52,8 @@ pub(super) fn print_row(row: &Row) {
         println!("  {column} shared with {to}: {given}");
     }
     for (id, value) in &row.columns {
-        println!("  {id}: {value}");
+        let label = table.column(id.as_str()).map_or(id.as_str(), Column::label);
+        println!("  {label}: {value}");
     }
 }
 

@@ -76,7 +76,7 @@ impl QuarantineCommand {
             }
             Some(Action::Resubmit { edit, set, without, assign }) => {
                 let entry = known(*edit)?;
-                let schema = replica.schema();
+                let schema = replica.known_schema();
                 let set = columns(&schema, declared(&schema, &entry.table)?, set)?;
                 let without = without.iter().cloned().collect();
                 let amendment = Amendment { set, without, owner: assign.clone() };

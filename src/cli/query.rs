@@ -7,7 +7,7 @@ use super::CliError;
 use super::data::declared;
 use super::device::ReplicaArg;
 use super::output::{counted, print_row, row_json};
-use crate::model::TableName;
+use crate::model::{Table, TableName};
 use crate::query::{Bookmark, Query};
 use crate::replica::{QueryError, RowQuery};
 
@@ -65,7 +65,8 @@ pub(super) fn bindings(pairs: &[String]) -> Result<Vec<(&str, Json)>, CliError> 
 impl QueryCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        declared(&replica.schema(), &self.table)?;
+        let schema = replica.known_schema();
+        let table = declared(&schema, &self.table)?;
         let query = self.query(replica.query(&self.table))?;
         if self.explain {
             let plan = query.plan().map_err(query_error)?;
@@ -82,7 +83,7 @@ impl QueryCommand {
                 println!("{}", counted(rows, "row"));
             }
         } else {
-            self.print(&query)?;
+            self.print(table, &query)?;
         }
         Ok(())
     }
@@ -105,13 +106,13 @@ impl QueryCommand {
         Ok(query.limit(self.limit))
     }
 
-    fn print(&self, query: &RowQuery) -> Result<(), CliError> {
+    fn print(&self, table: &Table, query: &RowQuery) -> Result<(), CliError> {
         let found = query.read().map_err(query_error)?;
         for row in &found.rows {
             if self.json {
                 println!("{}", row_json(&self.table, row));
             } else {
-                print_row(row);
+                print_row(table, row);
             }
         }
         let next = found.next.map(|next| next.to_string());

@@ -117,7 +117,7 @@ pub(super) struct ServeCommand {
     #[arg(long, value_name = "N", default_value_t = 7, requires = "backup_to",
           value_parser = clap::value_parser!(u16).range(1..))]
     backup_keep: u16,
-    /// Put the policy and organization of the folder's files in force, whatever administrators
+    /// Put the schema, policy and organization of the folder's files in force, whatever administrators
     /// changed since. Without this they are only what a new server starts with.
     #[arg(long)]
     apply_files: bool,

@@ -4,23 +4,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Denial, DeviceNumber, EditId, LogEpoch, Organization, OrganizationRow, Policy, PolicyEpoch,
-    RecordId, Sequence, TableName, Timestamp, UserId,
+    RecordId, Schema, Sequence, TableName, Timestamp, UserId,
 };
 
 /// What an administrator wants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum AdminRequest {
-    /// The policy and the organization in force.
+    /// The schema, the policy and the organization in force.
     Rules,
     /// Other rules, checked as a whole and put in force as a whole.
     Change {
         /// The policy epoch that the change was made for: another one by now refuses it, so that
         /// two administrators do not overwrite each other.
         expected: PolicyEpoch,
+        /// The schema, where it changes.
+        schema: Option<Box<SchemaText>>,
         /// The policy, where it changes.
         policy: Option<Box<Policy>>,
         /// Rows of the organization that change.
         organization: Vec<OrganizationRow>,
+        /// Only say whether it could be put in force: all is checked, records too.
+        trial: bool,
     },
     /// The devices.
     Devices,
@@ -38,6 +42,15 @@ pub enum AdminRequest {
         /// At most so many.
         limit: u32,
     },
+}
+
+/// A schema document, as the server reads it: nothing is in force that was not read and checked there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaText {
+    /// What the administrator calls it: mistakes name it, and `.json` at its end says that it is JSON.
+    pub file: String,
+    /// The document.
+    pub text: String,
 }
 
 /// A device as an administrator sees it.
@@ -98,6 +111,8 @@ pub enum AdminAnswer {
     Rules {
         /// What the policy and organization are counted as.
         epoch: PolicyEpoch,
+        /// The schema.
+        schema: Box<Schema>,
         /// The policy.
         policy: Box<Policy>,
         /// The organization.
@@ -108,6 +123,8 @@ pub enum AdminAnswer {
         /// From which policy epoch on.
         epoch: PolicyEpoch,
     },
+    /// The change could be put in force, and was not: it was only tried.
+    Fits,
     /// To [`AdminRequest::Devices`].
     Devices(Vec<DeviceInfo>),
     /// The device is revoked.

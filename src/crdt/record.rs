@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -184,9 +185,22 @@ impl Record {
         time: Timestamp,
         ops: Vec<Op>,
     ) -> Edit {
+        let ops = ops.into_iter().map(|op| (op.section(table), op));
+        self.author_in(id, actor, time, ops)
+    }
+
+    /// As [`Self::author_by`], where it is said into which section each operation belongs.
+    #[must_use]
+    pub fn author_in(
+        &self,
+        id: EditId,
+        actor: impl Fn(&Section) -> ActorId,
+        time: Timestamp,
+        ops: impl IntoIterator<Item = (Section, Op)>,
+    ) -> Edit {
         let mut by_section: LiteMap<Section, Vec<Op>> = LiteMap::new();
-        for op in ops {
-            by_section.entry(op.section(table)).or_default().push(op);
+        for (section, op) in ops {
+            by_section.entry(section).or_default().push(op);
         }
         let change = |(section, ops): (Section, Vec<Op>)| {
             let history = self.sections.get(&section);
@@ -235,7 +249,7 @@ impl Record {
         let time =
             |id| history.changes().iter().find(|change| change.id == id).map(|change| change.time);
         let conflict = |(value, change): (Value, ChangeRef)| Conflict {
-            value,
+            value: declared.read(&value).map(Cow::into_owned).unwrap_or_default(),
             change,
             time: time(change).unwrap_or_default(),
         };

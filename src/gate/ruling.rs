@@ -11,8 +11,8 @@ use super::{
 use crate::crdt::Record;
 use crate::limits::{CHANGE_OPS_MAX, EDIT_BYTES_MAX, EDIT_SECTIONS_MAX, SHARES_MAX};
 use crate::model::{
-    Change, ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner,
-    Principal, RecordId, RecordState, Right, Schema, Section, Sequence, SystemTable, Table,
+    Column, ColumnEdit, ColumnName, Columns, Denial, Edit, Header, MisfitOpError, Op, Owner,
+    Principal, RecordId, RecordState, Right, Rule, Schema, Section, Sequence, SystemTable, Table,
     TableFacts, TableName, Value, check_extent,
 };
 
@@ -101,8 +101,12 @@ pub fn check(schema: &Schema, record: Option<&Record>, edit: &Edit) -> Result<()
         let detail = format!("table `{}` is not in the schema", edit.table);
         return Err(Denial::malformed(detail));
     };
-    let checked = check_system(edit).and_then(|()| check_form(table, edit));
-    checked.and_then(|()| check_places(record, edit)).map_err(|denial| *denial)
+    check_system(edit).map_err(|denial| *denial)?;
+    let misfits = check_form(table, edit).map_err(|denial| *denial)?;
+    match misfits.into_iter().next() {
+        Some(misfit) => Err(misfit),
+        None => check_places(record, edit, &[]).map_err(|denial| *denial),
+    }
 }
 
 /// Rules on an edit of `record` (`None`: nothing is known of it).
@@ -117,6 +121,10 @@ pub fn rule(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Ruling {
         // Its author could never write it anew on a record that is out of reach, and to be asked
         // to would tell that there is one.
         Ok(Ruling::Reauthor) | Err(_) if hidden() => Ruling::Denied(absent()),
+        // Nor does who holds nothing on a table know how it looks by now.
+        Ok(Ruling::Reauthor) if !court.holds_any(&edit.table) => {
+            Ruling::Denied(Denial::of(Rule::NoPrivilege))
+        }
         Ok(ruling) => ruling,
         Err(denial) => Ruling::Denied(*denial),
     }
@@ -128,9 +136,9 @@ fn examine(court: &Court<'_>, record: Option<&Record>, edit: &Edit) -> Examined<
     let Some(table) = court.schema.table(edit.table.as_str()) else {
         return refuse(format!("table `{}` is not in the schema", edit.table));
     };
-    check_form(table, edit)?;
+    let misfits = check_form(table, edit)?;
     let standing = court.standing.map_err(|denial| Box::new(denial.clone()))?;
-    let case = Case { court, standing, table, facts: TableFacts::from(table), edit };
+    let case = Case { court, standing, table, facts: TableFacts::from(table), edit, misfits };
     let Some(record) = record else { return case.without_record() };
     if record.table() != &edit.table {
         return Err(Box::new(absent()));
@@ -162,8 +170,10 @@ fn check_system(edit: &Edit) -> Examined<()> {
     }
 }
 
-/// What can be said without the record: sections, operations, columns and values fit the table.
-fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
+/// What can be said without the record: sections and operations have their form. Returns what of each
+/// column does not fit the table, which may have been another when its author wrote it: these are
+/// refused, and the rest may count.
+fn check_form(table: &Table, edit: &Edit) -> Examined<Vec<Denial>> {
     let mut sections: Vec<_> = edit.changes.iter().map(|change| &change.section).collect();
     sections.dedup();
     if sections.len() != edit.changes.len() || !sections.is_sorted() || sections.is_empty() {
@@ -177,6 +187,7 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
         return refuse(format!("an edit of {bytes} bytes, at most {EDIT_BYTES_MAX} are allowed"));
     }
     let mut put: BTreeSet<&ColumnName> = BTreeSet::new();
+    let mut misfits: Vec<Denial> = Vec::new();
     for change in &edit.changes {
         if change.ops.is_empty() {
             return refuse("a change without operations");
@@ -192,13 +203,22 @@ fn check_form(table: &Table, edit: &Edit) -> Examined<()> {
                 check_header_op(table, op)?;
                 continue;
             };
-            check_op(table, column, op)?;
+            if !is_of(&misfits, column)
+                && let Err(misfit) = check_op(table, column, op)
+            {
+                misfits.push(*misfit);
+            }
             if matches!(op, Op::Put { .. }) && !put.insert(column) {
                 return refuse(format!("column `{column}` is set twice"));
             }
         }
     }
-    Ok(())
+    Ok(misfits)
+}
+
+/// Whether one of these denials is about the column.
+fn is_of(denials: &[Denial], column: &ColumnName) -> bool {
+    denials.iter().any(|denial| denial.column.as_ref() == Some(column))
 }
 
 /// Whether records of the table can be shared so.
@@ -224,11 +244,11 @@ fn check_header_op(table: &Table, op: &Op) -> Examined<()> {
 
 /// Whether the operation is one for the column's type, and keeps to its bounds.
 fn check_op(table: &Table, column: &ColumnName, op: &Op) -> Examined<()> {
-    let Some(declared) = table.column(column.as_str()) else {
-        return refuse(format!("table `{}` has no column `{column}`", table.id));
-    };
     let of_column = |detail: String| {
         Box::new(Denial { column: Some(column.clone()), ..Denial::malformed(detail) })
+    };
+    let Some(declared) = table.column(column.as_str()) else {
+        return Err(of_column(format!("table `{}` has no column `{column}`", table.id)));
     };
     let merging = declared.column_type.merges().then_some(declared.column_type);
     if op.merging_type() != merging {
@@ -242,14 +262,14 @@ fn check_op(table: &Table, column: &ColumnName, op: &Op) -> Examined<()> {
         return Err(of_column(misfit.unwrap_or(detail)));
     }
     if let Op::Put { value, .. } = op {
-        declared.accepts(value).map_err(|misfit| of_column(misfit.to_string()))?;
+        declared.read(value).map_err(|misfit| of_column(misfit.to_string()))?;
     }
     op.check().map_err(|misfit| of_column(misfit.to_string()))
 }
 
 /// Whether the operations fit the values that they were written on, where these are at hand: what
-/// builds on older ones is tried when it is merged.
-fn check_places(record: Option<&Record>, edit: &Edit) -> Examined<()> {
+/// builds on older ones is tried when it is merged. What of some columns is refused is left out.
+fn check_places(record: Option<&Record>, edit: &Edit, refused: &[Denial]) -> Examined<()> {
     let nothing = Columns::new();
     let columns = record.map_or(&nothing, Record::columns);
     for change in &edit.changes {
@@ -258,7 +278,8 @@ fn check_places(record: Option<&Record>, edit: &Edit) -> Examined<()> {
             continue;
         }
         let mut trial = ColumnEdit::new(columns);
-        for op in &change.ops {
+        let counts = |op: &&Op| !op.column().is_some_and(|column| is_of(refused, column));
+        for op in change.ops.iter().filter(counts) {
             match trial.apply(op) {
                 // From a time when the column had another type: the document knows.
                 Ok(()) | Err(MisfitOpError::OtherKind { .. }) => {}
@@ -283,11 +304,14 @@ fn builds_on_older(record: &Record, edit: &Edit) -> bool {
 }
 
 /// Whether an operation lies outside its section: by the schema that it was written under the column
-/// was elsewhere.
+/// was elsewhere. A column that is not there any more is nowhere.
 fn is_misplaced(table: &Table, edit: &Edit) -> bool {
-    let is_elsewhere =
-        |change: &Change| change.ops.iter().any(|op| op.section(table) != change.section);
-    edit.changes.iter().any(|change| is_elsewhere(change))
+    let is_gone = |column: &ColumnName| table.column(column.as_str()).is_none();
+    let is_elsewhere = |op: &Op, section: &Section| {
+        !op.column().is_some_and(is_gone) && op.section(table) != *section
+    };
+    let mut all = edit.changes.iter().flat_map(|it| it.ops.iter().map(|op| (op, &it.section)));
+    all.any(|(op, section)| is_elsewhere(op, section))
 }
 
 struct Case<'a> {
@@ -296,6 +320,8 @@ struct Case<'a> {
     table: &'a Table,
     facts: TableFacts,
     edit: &'a Edit,
+    /// What of its columns does not fit the table.
+    misfits: Vec<Denial>,
 }
 
 impl Case<'_> {
@@ -335,8 +361,13 @@ impl Case<'_> {
         let bare = Action::Create { columns: &[], lookups: &[] };
         let mut certain = self.judge(&bare, &facts)?;
         self.check_required()?;
-        check_places(None, self.edit)?;
-        let mut denied = Vec::new();
+        check_places(None, self.edit, &self.misfits)?;
+        let required =
+            |denial: &&Denial| denial.column.as_ref().is_some_and(|it| self.is_required(it));
+        if let Some(misfit) = self.misfits.iter().find(required) {
+            return Err(Box::new(misfit.clone()));
+        }
+        let mut denied = self.misfits.clone();
         let parts = columns
             .iter()
             .map(|column| {
@@ -362,10 +393,12 @@ impl Case<'_> {
 
     fn check_required(&self) -> Examined<()> {
         let is_set = |id: &ColumnName| self.edit.ops().any(|op| op.column() == Some(id));
-        match self.table.columns.iter().find(|column| column.required && !is_set(&column.id)) {
+        let is_missing = |it: &&Column| it.required && it.default.is_none() && !is_set(&it.id);
+        match self.table.columns.iter().find(is_missing) {
             Some(missing) => {
                 let column = Some(missing.id.clone());
-                let detail = format!("column `{}` is required", missing.id);
+                let detail =
+                    format!("column `{}` is required: send it again with a value", missing.id);
                 Err(Box::new(Denial { column, ..Denial::malformed(detail) }))
             }
             None => Ok(()),
@@ -440,7 +473,7 @@ impl Case<'_> {
         }
         match self.court.directory.business_unit(owner) {
             Knowledge::Known(own) if own != business_unit => {
-                Err(Box::new(Denial::of(crate::model::Rule::WrongBusinessUnit)))
+                Err(Box::new(Denial::of(Rule::WrongBusinessUnit)))
             }
             Knowledge::Absent => refuse(format!("`{owner}` is not there, or cannot own records")),
             Knowledge::Known(_) | Knowledge::Unknown => Ok(()),
@@ -458,12 +491,11 @@ impl Case<'_> {
             Judgement::Denied(denial) => return Err(Box::new(denial)),
             Judgement::Allowed | Judgement::Unknown => {}
         }
-        check_places(Some(record), self.edit)?;
-        let denied: Vec<_> = judged
-            .denied
-            .into_iter()
-            .map(|(column, denial)| Denial { column: Some(column), ..denial })
-            .collect();
+        check_places(Some(record), self.edit, &self.misfits)?;
+        let judged_denied = judged.denied.into_iter();
+        let judged_denied =
+            judged_denied.map(|(column, denial)| Denial { column: Some(column), ..denial });
+        let denied: Vec<_> = self.misfits.iter().cloned().chain(judged_denied).collect();
         let of_edit = self.edit.ops().filter_map(Op::column).collect::<BTreeSet<_>>().len();
         match denied.first() {
             None => {
@@ -496,6 +528,9 @@ impl Case<'_> {
         let mut seen = BTreeSet::new();
         for op in self.edit.ops() {
             let Some(column) = op.column().filter(|column| seen.insert(*column)) else { continue };
+            if is_of(&self.misfits, column) {
+                continue;
+            }
             let declared = self.table.column(column.as_str());
             let table = declared.and_then(|column| column.lookup.as_ref());
             let (Some(table), Op::Put { value, .. }) = (table, op) else {
@@ -576,5 +611,9 @@ impl Court<'_> {
     pub fn may_read(&self, record: &Record) -> bool {
         let facts = RecordFacts::of_header(record.header());
         self.standing.is_ok_and(|standing| can_read(standing, record.table(), &facts))
+    }
+
+    fn holds_any(&self, table: &TableName) -> bool {
+        self.standing.is_ok_and(|standing| standing.holds_any(table))
     }
 }

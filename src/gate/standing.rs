@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     BusinessUnitId, ColumnName, ColumnPermissions, Denial, Depth, Hierarchy, HierarchyModel,
-    Inheritance, Owner, Principal, Right, RoleId, Rule, TableName, TeamId, UserId,
+    Inheritance, Owner, Principal, Right, RoleId, Rule, Schema, TableName, TeamId, UserId,
 };
 
 use super::access::receives;
@@ -29,7 +29,8 @@ pub struct Standing {
     pub(super) access_teams: Vec<TeamId>,
     /// Business units with all below them, each set once and sorted; the user's own first.
     pub(super) subtrees: Vec<Vec<BusinessUnitId>>,
-    /// What the user holds, per table; a table without any holding may be absent.
+    /// What the user holds, per table; a table without any holding may be absent. Of an administrator
+    /// the tables that there are, where that is known.
     pub(super) tables: BTreeMap<TableName, TableStanding>,
     /// The people below the user, and how many levels.
     pub(super) people_below: BTreeMap<UserId, u32>,
@@ -109,6 +110,24 @@ impl Standing {
             standing.add_columns(roster);
         }
         Ok(standing)
+    }
+
+    /// The same among these tables. An administrator holds everything on each of them, which is told by
+    /// their names alone.
+    #[must_use]
+    pub fn within(mut self, schema: &Schema) -> Self {
+        if self.administrator {
+            self.tables = schema.tables.keys().map(|id| (id.clone(), <_>::default())).collect();
+        } else {
+            self.tables.retain(|id, _| schema.tables.contains_key(id));
+        }
+        self
+    }
+
+    /// Whether the table is one of those that this is about: not, where it was removed.
+    #[must_use]
+    pub fn knows(&self, table: &TableName) -> bool {
+        self.tables.contains_key(table)
     }
 
     fn add_holder<'a>(
@@ -223,6 +242,14 @@ impl Standing {
     #[must_use]
     pub fn holds_anywhere(&self, right: Right) -> bool {
         self.administrator || self.tables.values().any(|table| !table.holdings(right).is_empty())
+    }
+
+    /// Whether the user holds any right on `table`, at any depth.
+    #[must_use]
+    pub fn holds_any(&self, table: &TableName) -> bool {
+        let of_table = self.tables.get(table);
+        let holds = |table: &TableStanding| table.rights.iter().any(|it| !it.is_empty());
+        self.administrator || of_table.is_some_and(holds)
     }
 
     /// The owner teams of the user, by name, each with its business unit.

@@ -41,7 +41,7 @@ impl Column {
     /// # Errors
     /// The text does not have the form, or the value does not fit.
     pub fn parse(&self, schema: &Schema, text: &str) -> Result<Value, CellError> {
-        let value = if text.is_empty() { Some(Value::Null) } else { self.read(schema, text) };
+        let value = if text.is_empty() { Some(Value::Null) } else { self.of_text(schema, text) };
         let value = value.ok_or_else(|| CellError::Form {
             column: self.id.clone(),
             column_type: self.column_type,
@@ -86,46 +86,10 @@ impl Column {
         }
     }
 
-    fn read(&self, schema: &Schema, text: &str) -> Option<Value> {
-        Some(match self.column_type {
-            ColumnType::Text => Value::Text(text.into()),
-            ColumnType::Choice => Value::Choice(text.into()),
-            ColumnType::Integer => Value::Integer(text.parse().ok()?),
-            ColumnType::Decimal => Value::Decimal(Decimal::from_str_exact(text).ok()?),
-            ColumnType::Float => {
-                Value::Float(text.parse().ok().filter(|number: &f64| !number.is_nan())?)
-            }
-            ColumnType::Boolean => Value::Boolean(match text {
-                "true" | "1" => true,
-                "false" | "0" => false,
-                _ => return None,
-            }),
-            ColumnType::Timestamp => {
-                let time: jiff::Timestamp = text.parse().ok()?;
-                Value::Timestamp(Timestamp::from_millis(time.as_millisecond())?)
-            }
-            ColumnType::Date => Value::Date(text.parse::<jiff::civil::Date>().ok()?.into()),
-            ColumnType::Lookup => Value::Lookup(match text.parse::<RecordId>() {
-                Ok(id) => id,
-                Err(_) => self.by_key(schema, text)?,
-            }),
-            ColumnType::Bytes => Value::Bytes(data_encoding::BASE64.decode(text.as_bytes()).ok()?),
-            ColumnType::RichText => Value::RichText(text.to_owned()),
-            ColumnType::Counter => Value::Counter(text.parse().ok()?),
-            ColumnType::List => {
-                let items: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
-                Value::List(items.iter().map(Value::item_of_json).collect::<Option<_>>()?)
-            }
-            ColumnType::Json => {
-                Value::Json(super::Json::new(&serde_json::from_str(text).ok()?).ok()?)
-            }
-            ColumnType::Map => {
-                let entries: BTreeMap<String, serde_json::Value> =
-                    serde_json::from_str(text).ok()?;
-                let entry = |(key, value)| Some((key, Value::item_of_json(&value)?));
-                Value::Map(entries.into_iter().map(entry).collect::<Option<_>>()?)
-            }
-        })
+    fn of_text(&self, schema: &Schema, text: &str) -> Option<Value> {
+        let value = Value::of_text(self.column_type, text);
+        let by_key = || self.by_key(schema, text).map(Value::Lookup);
+        if self.column_type == ColumnType::Lookup { value.or_else(by_key) } else { value }
     }
 
     /// The record whose one key column has this value.
@@ -137,7 +101,50 @@ impl Column {
         if column.column_type == ColumnType::Lookup {
             return None;
         }
-        Some(RecordId::from_key(&table.id, &[column.read(schema, text)?]))
+        Some(RecordId::from_key(&table.id, &[column.of_text(schema, text)?]))
+    }
+}
+
+impl Value {
+    /// The value of a type that a text says; `None`: none. A lookup is a record's id.
+    #[must_use]
+    pub fn of_text(column_type: ColumnType, text: &str) -> Option<Self> {
+        Some(match column_type {
+            ColumnType::Text => Self::Text(text.into()),
+            ColumnType::Choice => Self::Choice(text.into()),
+            ColumnType::Integer => Self::Integer(text.parse().ok()?),
+            ColumnType::Decimal => Self::Decimal(Decimal::from_str_exact(text).ok()?),
+            ColumnType::Float => {
+                Self::Float(text.parse().ok().filter(|number: &f64| !number.is_nan())?)
+            }
+            ColumnType::Boolean => Self::Boolean(match text {
+                "true" | "1" => true,
+                "false" | "0" => false,
+                _ => return None,
+            }),
+            ColumnType::Timestamp => {
+                let time: jiff::Timestamp = text.parse().ok()?;
+                Self::Timestamp(Timestamp::from_millis(time.as_millisecond())?)
+            }
+            ColumnType::Date => Self::Date(text.parse::<jiff::civil::Date>().ok()?.into()),
+            ColumnType::Lookup => Self::Lookup(text.parse().ok()?),
+            ColumnType::Bytes => Self::Bytes(data_encoding::BASE64.decode(text.as_bytes()).ok()?),
+            ColumnType::RichText => Self::RichText(text.to_owned()),
+            ColumnType::Counter => Self::Counter(text.parse().ok()?),
+            ColumnType::List => {
+                let items: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+                Self::List(items.iter().map(Self::item_of_json).collect::<Option<_>>()?)
+            }
+            ColumnType::Json => {
+                Self::Json(super::Json::new(&serde_json::from_str(text).ok()?).ok()?)
+            }
+            ColumnType::Map => {
+                let entries: BTreeMap<String, serde_json::Value> =
+                    serde_json::from_str(text).ok()?;
+                let entry = |(key, value)| Some((key, Self::item_of_json(&value)?));
+                Self::Map(entries.into_iter().map(entry).collect::<Option<_>>()?)
+            }
+        })
     }
 }
 
@@ -229,16 +236,7 @@ fn typed_item(name: &str, text: &str) -> Option<Value> {
         ColumnType::Bytes,
     ];
     let column_type = types.into_iter().find(|it| it.as_str() == name)?;
-    let column = Column {
-        id: ColumnName::new("item").ok()?,
-        column_type,
-        required: false,
-        secured: false,
-        group: None,
-        choices: Vec::new(),
-        lookup: None,
-    };
-    column.read(&Schema::default(), text)
+    Value::of_text(column_type, text)
 }
 
 #[cfg(test)]
@@ -249,15 +247,7 @@ mod tests {
     fn column(column_type: ColumnType) -> Column {
         let id = ColumnName::new("it").unwrap();
         let lookup = (column_type == ColumnType::Lookup).then(|| "territory".parse().unwrap());
-        Column {
-            id,
-            column_type,
-            required: false,
-            secured: false,
-            group: None,
-            choices: vec![],
-            lookup,
-        }
+        Column { lookup, ..Column::new(id, column_type) }
     }
 
     fn schema() -> Schema {
@@ -265,14 +255,7 @@ mod tests {
         let id: super::super::TableName = "territory".parse().unwrap();
         let key = vec![number.id.clone()];
         let ownership = Ownership::OrganizationOwned;
-        let table = Table {
-            id: id.clone(),
-            ownership,
-            columns: vec![number],
-            open: false,
-            key,
-            indexes: Vec::new(),
-        };
+        let table = Table { key, ..Table::new(id.clone(), ownership, vec![number]) };
         Schema { tables: [(id, table)].into(), ..Schema::default() }
     }
 

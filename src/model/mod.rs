@@ -4,12 +4,14 @@ mod cell;
 mod change;
 mod column_edit;
 mod columns;
+mod convert;
 mod difference;
 mod edit_kind;
 mod flat;
 mod id;
 mod index;
 mod json;
+mod lens;
 pub mod name;
 mod op;
 mod op_text;
@@ -19,6 +21,7 @@ mod principal;
 mod record;
 mod right;
 mod schema;
+mod schema_change;
 pub(crate) mod secured;
 mod system_table;
 mod table_facts;
@@ -40,6 +43,7 @@ pub use id::{
 };
 pub use index::{ColumnPath, Index};
 pub use json::{Json, JsonError, json_path};
+pub use lens::Lens;
 pub use name::{
     BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError, PositionId,
     RoleId, TableName, TeamId, UserId, ViewName,
@@ -56,6 +60,7 @@ pub use principal::{Owner, Principal, PrincipalError};
 pub use record::Header;
 pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};
+pub use schema_change::{SchemaChange, SchemaChangeKind};
 pub use secured::Secured;
 pub use system_table::{SYSTEM_KEY, SystemTable};
 pub use table_facts::TableFacts;

@@ -160,11 +160,11 @@ macro_rules! known {
 known! { TableName ColumnName TeamId }
 
 name! {
-    /// The name of a table.
+    /// The id of a table.
     TableName
 }
 name! {
-    /// The name of a column of a table.
+    /// The id of a column of a table.
     ColumnName
 }
 name! {
@@ -196,7 +196,7 @@ name! {
     RoleId
 }
 name! {
-    /// What people call a user, a team or a business unit.
+    /// What people call a user, a team, a business unit, a table or a column.
     DisplayName
 }
 name! {

@@ -63,13 +63,9 @@ impl SystemTable {
     #[must_use]
     pub fn table(self, secured: &BTreeSet<ColumnName>) -> Table {
         let column = |id: &'static str, column_type, required| Column {
-            id: ColumnName::known(id),
-            column_type,
             required,
             secured: secured.contains(id),
-            group: None,
-            choices: Vec::new(),
-            lookup: None,
+            ..Column::new(ColumnName::known(id), column_type)
         };
         let lookup =
             |id| Column { lookup: Some(self.name()), ..column(id, ColumnType::Lookup, false) };
@@ -88,14 +84,8 @@ impl SystemTable {
         let text = |id| column(id, ColumnType::Text, true);
         let mut columns = vec![text(SYSTEM_KEY), text("name")];
         columns.extend(own);
-        Table {
-            id: self.name(),
-            ownership: Ownership::UserOwned,
-            columns,
-            open: false,
-            key: vec![ColumnName::known(SYSTEM_KEY)],
-            indexes: Vec::new(),
-        }
+        let key = vec![ColumnName::known(SYSTEM_KEY)];
+        Table { key, ..Table::new(self.name(), Ownership::UserOwned, columns) }
     }
 }
 

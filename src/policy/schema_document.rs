@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::limits::{CHOICES_MAX, COLUMNS_MAX, TABLES_MAX};
 use crate::model::{
-    Column, ColumnName, ColumnType, OPEN_COLUMN, Schema, SystemTable, Table, TableName,
+    Column, ColumnName, ColumnType, OPEN_COLUMN, Schema, SystemTable, Table, TableName, Value,
 };
 
 use super::check::RESERVED_COLUMNS;
@@ -15,9 +15,10 @@ use super::schema_indexes::read_indexes;
 use super::view_document::read_views;
 use super::{DocumentError, Fault, Noun};
 
-const COLUMN_KEYS: [&str; 7] = ["id", "type", "required", "secured", "group", "choices", "table"];
+const COLUMN_KEYS: [&str; 9] =
+    ["id", "name", "type", "required", "default", "secured", "group", "choices", "table"];
 
-const TABLE_KEYS: [&str; 6] = ["id", "ownership", "open", "key", "indexes", "columns"];
+const TABLE_KEYS: [&str; 7] = ["id", "name", "ownership", "open", "key", "indexes", "columns"];
 
 const TYPES: [(&str, ColumnType); 15] = [
     ("text", ColumnType::Text),
@@ -69,7 +70,9 @@ pub fn read_schema_as(format: Format, text: &str, file: &str) -> Result<Schema, 
             columns.push(open_column(object)?);
         }
         let key = read_key(&id, object, &columns)?;
-        tables.insert(id.clone(), Table { id, ownership, columns, open, key, indexes: Vec::new() });
+        let name = object.optional_name("name")?;
+        let table = Table { name, open, key, ..Table::new(id.clone(), ownership, columns) };
+        tables.insert(id, table);
     }
     for object in document.objects("system_table", &["id", "secured"])? {
         let table = read_system_table(object, &mut declared)?;
@@ -135,7 +138,8 @@ fn read_columns(table: &TableName, object: Object<'_>) -> Read<Vec<Column>> {
     }
     let mut declared = Declared::new("");
     let mut columns = Vec::with_capacity(objects.len());
-    for object in objects {
+    for object in &objects {
+        let object = *object;
         let id: ColumnName = object.name("id")?;
         declared.add(Noun::Column, id.as_str(), object)?;
         if RESERVED_COLUMNS.contains(&id.as_str()) {
@@ -148,7 +152,34 @@ fn read_columns(table: &TableName, object: Object<'_>) -> Read<Vec<Column>> {
         }
         columns.push(read_column(id, object)?);
     }
+    for (object, column) in objects.iter().zip(&columns) {
+        check_display_name(*object, column, &columns)?;
+    }
     Ok(columns)
+}
+
+/// Where people may give either, an id or what they call a column, it is clear which is meant.
+fn check_display_name(object: Object<'_>, column: &Column, columns: &[Column]) -> Read<()> {
+    let Some(field) = object.get("name") else { return Ok(()) };
+    let label = column.label();
+    let same = |other: &&Column| {
+        other.id != column.id && [other.id.as_str(), other.label()].contains(&label)
+    };
+    if RESERVED_COLUMNS.contains(&label) {
+        return Err(other(
+            field,
+            Noun::Column,
+            column.id.as_str(),
+            "every record has a column of this id",
+        ));
+    }
+    match columns.iter().find(same) {
+        Some(same) => {
+            let why = format!("column `{}` is called so already", same.id);
+            Err(other(field, Noun::Column, column.id.as_str(), why))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The column that makes a table an open one.
@@ -159,15 +190,7 @@ fn open_column(table: Object<'_>) -> Read<Column> {
         key: field.key.to_owned(),
         error,
     })?;
-    Ok(Column {
-        id,
-        column_type: ColumnType::Json,
-        required: false,
-        secured: false,
-        group: None,
-        choices: Vec::new(),
-        lookup: None,
-    })
+    Ok(Column::new(id, ColumnType::Json))
 }
 
 fn read_column(id: ColumnName, object: Object<'_>) -> Read<Column> {
@@ -205,7 +228,36 @@ fn read_column(id: ColumnName, object: Object<'_>) -> Read<Column> {
     {
         return wrong(field, "a secured column is kept by itself, and not in a group");
     }
-    Ok(Column { id, column_type, required, secured, group, choices, lookup })
+    let name = object.optional_name("name")?;
+    let mut column =
+        Column { name, required, secured, group, choices, lookup, ..Column::new(id, column_type) };
+    if let Some(field) = object.get("default") {
+        column.default = Some(read_default(&column, field)?);
+    }
+    Ok(column)
+}
+
+fn read_default(column: &Column, field: Field<'_>) -> Read<Value> {
+    let wrong = |why: String| Err(other(field, Noun::Column, column.id.as_str(), why));
+    if !column.required {
+        return wrong(
+            "only a required column has one: it stands where a record has no value".into(),
+        );
+    }
+    if column.column_type == ColumnType::Lookup {
+        return wrong("a lookup has none: which record would be there on every device?".into());
+    }
+    let text = match &field.value.tree {
+        Tree::Text(text) => text.clone(),
+        Tree::Integer(number) => number.to_string(),
+        Tree::Boolean(truth) => truth.to_string(),
+        _ => return Err(field.wrong_type("a text, an integer or a boolean")),
+    };
+    match column.parse(&Schema::default(), &text) {
+        Ok(Value::Null) => wrong("it says nothing".into()),
+        Ok(value) => Ok(value),
+        Err(error) => wrong(error.to_string()),
+    }
 }
 
 fn read_choices(id: &ColumnName, object: Object<'_>) -> Read<Vec<String>> {
@@ -260,6 +312,8 @@ fn read_key(table: &TableName, object: Object<'_>, columns: &[Column]) -> Read<V
             ColumnType::Lookup | ColumnType::Float | ColumnType::Bytes
         ) {
             "is a lookup, a float or bytes, which cannot be in a key"
+        } else if column.default.is_some() {
+            "has a default, and a key is a record's own"
         } else if key.contains(&id) {
             "comes twice"
         } else {

@@ -1,15 +1,16 @@
 //! What an index holds of a row.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::index_key::write_cell;
+use super::index_key::{NULL, write_cell};
 use super::resolve::Resolver;
 use super::row::Cell;
 use super::{Field, Reference, Source};
-use crate::model::{ColumnName, ColumnType, Index, Schema, Table, TableName};
+use crate::model::{Column, ColumnName, ColumnType, Index, Schema, Table, TableName, Value};
 
 /// An index, resolved against a schema: two that are equal hold the same of the same rows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub(super) struct IndexColumn {
     pub(super) source: usize,
     pub(super) field: Field,
     pub(super) column_type: ColumnType,
+    /// What the key has of a row in which nothing is there.
+    pub(super) nothing: Vec<u8>,
 }
 
 impl IndexShape {
@@ -34,9 +37,13 @@ impl IndexShape {
         let columns = index.columns.iter().map(|path| {
             let names: Vec<_> = path.names().iter().map(ColumnName::as_str).collect();
             let found = resolver.find(&names).ok()?;
-            let column_type = found.column_type();
+            let (column_type, nothing) = (found.column_type(), nothing(&found.column));
+            // Whether nothing is there, or nothing is looked up, is not told apart.
+            if found.source > 0 && found.column.default.is_some() {
+                return None;
+            }
             let Reference { source, field, .. } = found;
-            Some(IndexColumn { source, field, column_type })
+            Some(IndexColumn { source, field, column_type, nothing })
         });
         let columns = columns.collect::<Option<_>>()?;
         let sources = resolver.into_sources();
@@ -53,7 +60,8 @@ impl IndexShape {
         let lookups = self.sources.iter().filter_map(|it| it.from.as_ref());
         lookups.filter_map(|(from, field)| {
             let (table, field) = (self.sources.get(*from)?.table.clone(), field.clone());
-            let column = IndexColumn { source: 0, field, column_type: ColumnType::Lookup };
+            let (column_type, nothing) = (ColumnType::Lookup, vec![NULL]);
+            let column = IndexColumn { source: 0, field, column_type, nothing };
             Some(Self { sources: vec![Source { table, from: None }], columns: vec![column] })
         })
     }
@@ -94,11 +102,33 @@ impl IndexShape {
     ) -> Result<Vec<u8>, E> {
         // With room for what the store puts around it.
         let mut key = Vec::with_capacity(64);
-        for IndexColumn { source, field, column_type } in &self.columns {
-            write_cell(&cell(*source, field)?, *column_type, &mut key);
+        for IndexColumn { source, field, column_type, nothing } in &self.columns {
+            let mut cell = cell(*source, field)?;
+            if let Cell::Known(value) = &mut cell {
+                match value.column_type() {
+                    None => {
+                        key.extend(nothing);
+                        continue;
+                    }
+                    // From a time when the column had another type.
+                    Some(held) if held != *column_type => {
+                        *value = Cow::Owned(value.converted(*column_type).unwrap_or_default());
+                    }
+                    Some(_) => {}
+                }
+            }
+            write_cell(&cell, *column_type, &mut key);
         }
         Ok(key)
     }
+}
+
+/// What a key has where a column holds nothing: it reads as its default.
+fn nothing(column: &Column) -> Vec<u8> {
+    let mut key = Vec::new();
+    let default = column.default.as_ref().unwrap_or(&Value::Null);
+    write_cell(&Cell::Known(Cow::Borrowed(default)), column.column_type, &mut key);
+    key
 }
 
 /// Its columns, as a filter names them.

@@ -211,14 +211,7 @@ fn field(table: &Table, name: &str) -> Result<(Field, Arc<Column>), FilterFault>
             known: known.collect::<Vec<_>>().join(", "),
         });
     };
-    let column = Column {
-        id,
-        column_type,
-        required: false,
-        secured: false,
-        group: None,
-        choices: Vec::new(),
-        lookup: (field == Field::Id).then(|| table.id.clone()),
-    };
+    let lookup = (field == Field::Id).then(|| table.id.clone());
+    let column = Column { lookup, ..Column::new(id, column_type) };
     Ok((field, Arc::new(column)))
 }

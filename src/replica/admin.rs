@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::session::Until;
 use super::{Replica, Shared, SyncError};
-use crate::codec::{AdminAnswer, AdminRefusal, AdminRequest};
-use crate::model::{Organization, Policy, PolicyEpoch};
+use crate::codec::{AdminAnswer, AdminRefusal, AdminRequest, SchemaText};
+use crate::model::{Organization, Policy, PolicyEpoch, Schema};
 use crate::sync::replica::Purpose;
 
 /// Why the server did not do what an administrator wanted.
@@ -45,6 +45,8 @@ impl Answers {
 pub struct RulesInForce {
     /// What they are counted as: a change is made for these.
     pub epoch: PolicyEpoch,
+    /// The schema.
+    pub schema: Schema,
     /// The policy.
     pub policy: Policy,
     /// The organization.
@@ -59,6 +61,8 @@ impl RulesInForce {
             expected: self.epoch,
             organization: self.organization.rows_to(organization),
             policy: (policy != self.policy).then(|| Box::new(policy)),
+            schema: None,
+            trial: false,
         }
     }
 }
@@ -91,14 +95,15 @@ impl Replica {
         }
     }
 
-    /// The policy and the organization in force on the server.
+    /// The schema, the policy and the organization in force on the server.
     ///
     /// # Errors
     /// As [`Self::administer`].
     pub async fn rules_in_force(&self) -> Result<RulesInForce, AdminError> {
         match self.administer(AdminRequest::Rules).await? {
-            AdminAnswer::Rules { epoch, policy, organization } => {
-                Ok(RulesInForce { epoch, policy: *policy, organization: *organization })
+            AdminAnswer::Rules { epoch, schema, policy, organization } => {
+                let (schema, policy, organization) = (*schema, *policy, *organization);
+                Ok(RulesInForce { epoch, schema, policy, organization })
             }
             _ => Err(SyncError::Ended.into()),
         }
@@ -117,6 +122,30 @@ impl Replica {
         let (mut policy, mut organization) = (before.policy.clone(), before.organization.clone());
         change(&mut policy, &mut organization);
         match self.administer(before.change_to(policy, &organization)).await? {
+            AdminAnswer::Changed { epoch } => Ok(epoch),
+            _ => Err(SyncError::Ended.into()),
+        }
+    }
+}
+
+impl Replica {
+    /// Puts another schema in force: a document, as [`crate::policy::read_schema`] reads it. The server
+    /// checks it against the policy in force and all records; connected devices work by it at once,
+    /// others from their next session on. Returns the policy epoch.
+    ///
+    /// # Errors
+    /// As [`Self::administer`]; also where records do not fit the schema, which are named.
+    pub async fn change_schema(&self, text: &str, file: &str) -> Result<PolicyEpoch, AdminError> {
+        let before = self.rules_in_force().await?;
+        let schema = SchemaText { file: file.to_owned(), text: text.to_owned() };
+        let request = AdminRequest::Change {
+            expected: before.epoch,
+            schema: Some(Box::new(schema)),
+            policy: None,
+            organization: Vec::new(),
+            trial: false,
+        };
+        match self.administer(request).await? {
             AdminAnswer::Changed { epoch } => Ok(epoch),
             _ => Err(SyncError::Ended.into()),
         }

@@ -185,17 +185,20 @@ impl Replica {
     ) -> Result<Ability, EditError> {
         let core = self.shared.core();
         let meta = core.machine.meta();
+        let is_nobodys = meta.enrolment.is_none();
+        let is_former =
+            meta.former.tables.contains_key(table) && meta.schema.table(table.as_str()).is_none();
+        if !is_nobodys && (is_former || core.machine.standing().is_none()) {
+            return Ok(Ability::Denied(Denial::of(Rule::NoPrivilege)));
+        }
         let Some(declared) = meta.schema.table(table.as_str()) else {
             return Err(EditError::NoSuchTable(table.clone()));
         };
         if writes && declared.is_system() {
             return Ok(Ability::Denied(Denial::system_table(table)));
         }
-        if meta.enrolment.is_none() {
+        let Some(standing) = core.machine.standing().filter(|_| !is_nobodys) else {
             return Ok(Ability::Unknown(Lack::Grant));
-        }
-        let Some(standing) = core.machine.standing() else {
-            return Ok(Ability::Denied(Denial::of(Rule::NoPrivilege)));
         };
         let directory = DeviceDirectory { standing, owners: &meta.owners };
         let facts = TableFacts::from(declared);

@@ -1,5 +1,7 @@
 //! An edit of one record, being put together.
 
+use std::sync::Arc;
+
 use std::ops::Range;
 
 use serde::Serialize;
@@ -87,7 +89,7 @@ pub struct EditBuilder {
     replica: Replica,
     table: TableName,
     record: RecordId,
-    schema: Schema,
+    schema: Arc<Schema>,
     ops: Vec<Op>,
     /// The first thing that was wrong.
     error: Option<EditError>,
@@ -100,7 +102,7 @@ impl Replica {
             replica: self.clone(),
             table: table.clone(),
             record,
-            schema: self.schema(),
+            schema: self.known_schema(),
             ops: Vec::new(),
             error: None,
         }

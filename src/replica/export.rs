@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::table::row_fields;
 use super::{Replica, Row};
-use crate::model::{Table, TableName};
+use crate::model::{Column, Table, TableName};
 use crate::sync::StoreError;
 
 /// Rows read at a time.
@@ -17,6 +17,8 @@ const BATCH_ROWS: usize = 1_000;
 pub enum ExportFormat {
     /// CSV with a header row. It cannot tell the empty text from null: both are an empty cell.
     Csv,
+    /// The same for people: the header row has what they call the columns.
+    CsvOfNames,
     /// One JSON object a line.
     JsonLines,
 }
@@ -52,19 +54,25 @@ impl Replica {
         format: ExportFormat,
         to: impl Write,
     ) -> Result<u64, ExportError> {
-        let schema = self.schema();
+        let schema = self.known_schema();
         let declared = schema.table(table.as_str());
         let declared = declared.ok_or_else(|| ExportError::NoSuchTable(table.clone()))?;
         match format {
-            ExportFormat::Csv => self.export_csv(declared, to),
+            ExportFormat::Csv => self.export_csv(declared, to, |column| column.id.as_str()),
+            ExportFormat::CsvOfNames => self.export_csv(declared, to, Column::label),
             ExportFormat::JsonLines => self.export_json(declared, to),
         }
     }
 
-    fn export_csv(&self, table: &Table, to: impl Write) -> Result<u64, ExportError> {
+    fn export_csv(
+        &self,
+        table: &Table,
+        to: impl Write,
+        head: impl Fn(&Column) -> &str,
+    ) -> Result<u64, ExportError> {
         let mut csv = csv::Writer::from_writer(to);
         let owner = table.is_user_owned().then_some("owner");
-        let columns = table.columns.iter().map(|column| column.id.as_str());
+        let columns = table.columns.iter().map(head);
         csv.write_record(["id"].into_iter().chain(owner).chain(columns))?;
         let rows = self.each(&table.id, |row| {
             let owner = owner_text(&row).filter(|_| table.is_user_owned());

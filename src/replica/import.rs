@@ -132,7 +132,7 @@ impl Reader<'_> {
             return Ok(Field::Ignored);
         }
         let here = self.import.rename.get(name).map_or(name, String::as_str);
-        if let Some(at) = self.table.columns.iter().position(|it| it.id.as_str() == here) {
+        if let Some(at) = self.table.find_column(here) {
             return Ok(Field::Column(at));
         }
         match here {
@@ -258,7 +258,7 @@ impl Replica {
         source: ImportSource<R>,
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<ImportReport, ImportError> {
-        let schema = self.shared.core().machine.meta().schema.clone();
+        let schema = self.known_schema();
         let Some(table) = schema.table(import.table.as_str()) else {
             let (table, known) = (import.table.clone(), names(schema.tables.keys()));
             return Err(ImportError::NoSuchTable { table, known });

@@ -388,7 +388,7 @@ impl Replica {
     /// # Errors
     /// There is no such table, or a key column has no value.
     pub fn new_id(&self, table: &TableName, columns: &Columns) -> Result<RecordId, EditError> {
-        let schema = self.shared.core().machine.meta().schema.clone();
+        let schema = self.known_schema();
         let Some(declared) = schema.table(table.as_str()) else {
             return Err(EditError::NoSuchTable(table.clone()));
         };

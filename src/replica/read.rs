@@ -1,6 +1,7 @@
 //! Reads: local, synchronous, of one state each, whatever is written meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::sight::Sight;
 use super::{EditError, Replica};
@@ -35,8 +36,9 @@ pub struct Row {
 
 impl Row {
     pub(super) fn new(id: RecordId, row: StoredRow, table: &TableName, sight: &Sight) -> Self {
-        let StoredRow { header, mut columns, pending, version } = row;
+        let StoredRow { header, columns, pending, version } = row;
         let hidden = sight.hidden(table, &header);
+        let mut columns = sight.lens(table).show(columns);
         for column in &hidden {
             // What the user set without being able to read it.
             columns.remove(column);
@@ -231,10 +233,18 @@ impl Replica {
         })
     }
 
-    /// The tables, as the server sent them last.
+    /// The tables, as the server sent them last: those on which the user holds a right, and of others
+    /// that these look up their keys.
     #[must_use]
     pub fn schema(&self) -> Schema {
         self.shared.core().machine.meta().schema.clone()
+    }
+
+    /// The tables as reads and edits know them: also those that are not there for the user any more, as
+    /// they were. These have no rows, and take no edits.
+    #[must_use]
+    pub fn known_schema(&self) -> Arc<Schema> {
+        Arc::clone(self.shared.sight().schema())
     }
 
     /// The user, once the device is enrolled.

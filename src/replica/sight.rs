@@ -12,7 +12,7 @@ use super::Row;
 use crate::codec::Digest;
 use crate::gate::{RecordFacts, Standing, can_read_column};
 use crate::model::secured::SECURED;
-use crate::model::{ColumnName, Header, Schema, TableName, Timestamp};
+use crate::model::{ColumnName, Header, Lens, Schema, TableName, Timestamp};
 use crate::query::{self, Environment, IndexShape};
 use crate::sync::replica::ReplicaMachine;
 
@@ -25,6 +25,10 @@ pub(super) struct Sight {
     schema: Arc<Schema>,
     /// The secured columns of the tables that have some.
     secured: BTreeMap<TableName, Vec<ColumnName>>,
+    /// What values of each table read as.
+    lenses: BTreeMap<TableName, Lens>,
+    /// Of a table that is not there (any more) nothing is shown.
+    nothing: Lens,
 }
 
 fn source(machine: &ReplicaMachine) -> (Option<Digest>, Option<Digest>, bool) {
@@ -32,16 +36,38 @@ fn source(machine: &ReplicaMachine) -> (Option<Digest>, Option<Digest>, bool) {
     (meta.schema_digest, meta.grant_digest, meta.enrolment.is_some())
 }
 
+/// The tables, as the server sent them last; and those that are not there for the user any more, as they
+/// were when they were.
+fn known_schema(machine: &ReplicaMachine) -> Schema {
+    let (meta, standing) = (machine.meta(), machine.standing());
+    let mut schema = meta.schema.clone();
+    if meta.enrolment.is_none() {
+        return schema;
+    }
+    for (id, table) in &meta.former.tables {
+        let holds = standing.is_some_and(|standing| standing.holds_any(id));
+        if !holds || !schema.tables.contains_key(id) {
+            schema.tables.insert(id.clone(), table.clone());
+        }
+    }
+    for (id, view) in &meta.former.views {
+        schema.views.entry(id.clone()).or_insert_with(|| view.clone());
+    }
+    schema
+}
+
 impl Sight {
     pub(super) fn of(machine: &ReplicaMachine) -> Self {
         let mut secured: BTreeMap<TableName, Vec<ColumnName>> = BTreeMap::new();
-        for table in machine.meta().schema.tables.values() {
+        let schema = Arc::new(known_schema(machine));
+        for table in schema.tables.values() {
             for column in table.columns.iter().filter(|column| column.secured) {
                 secured.entry(table.id.clone()).or_default().push(column.id.clone());
             }
         }
-        let schema = Arc::new(machine.meta().schema.clone());
-        Self { of: source(machine), standing: machine.standing().cloned(), schema, secured }
+        let lenses = schema.tables.iter().map(|(id, table)| (id.clone(), table.into())).collect();
+        let (of, standing) = (source(machine), machine.standing().cloned());
+        Self { of, standing, schema, secured, lenses, nothing: Lens::default() }
     }
 
     /// Whether the machine says the same still.
@@ -49,9 +75,14 @@ impl Sight {
         self.of == source(machine)
     }
 
-    /// The tables, as the server sent them last.
+    /// The tables, as reads know them.
     pub(super) fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    /// What values of a table read as.
+    pub(super) fn lens(&self, table: &TableName) -> &Lens {
+        self.lenses.get(table).unwrap_or(&self.nothing)
     }
 
     /// What queries can ask beside rows. Before enrolment nobody is known.

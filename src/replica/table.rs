@@ -106,7 +106,7 @@ impl Replica {
         &self,
         name: &str,
     ) -> Result<TypedTable<T>, TableError> {
-        let schema = self.schema();
+        let schema = self.known_schema();
         let table = declared(&schema, name)?;
         // A type without fixed fields, such as a map, is checked value by value.
         let fields = fields_of::<T>();
@@ -127,7 +127,8 @@ fn check_fields(table: &Table, fields: &[&str]) -> Result<(), TableError> {
             known: known(table.columns.iter().map(|column| &column.id)),
         });
     }
-    let required = table.columns.iter().filter(|column| column.required);
+    let required =
+        table.columns.iter().filter(|column| column.required && column.default.is_none());
     match required.into_iter().find(|column| !fields.contains(&column.id.as_str())) {
         Some(column) => {
             let (column, table) = (column.id.clone(), table.id.clone());
@@ -165,7 +166,8 @@ pub(super) fn item_value(column: &ColumnName, value: &impl Serialize) -> Result<
     Value::item_of_json(&json).ok_or_else(no_item)
 }
 
-/// Reads a whole row that an app gives. What is no column of an open table is an entry of its own.
+/// Reads a whole row that an app gives. What is no column of an open table is an entry of its own; of
+/// a column that was removed meanwhile an older program may say that there is nothing.
 pub(super) fn row_columns(
     schema: &Schema,
     table: &TableName,
@@ -179,7 +181,7 @@ pub(super) fn row_columns(
             for (name, json) in fields {
                 if declared.open && declared.column(&name).is_none() {
                     others.extend((!json.is_null()).then_some((name, json)));
-                } else {
+                } else if declared.column(&name).is_some() || !json.is_null() {
                     columns.extend([column_value(schema, table, &name, &json)?]);
                 }
             }
@@ -237,7 +239,7 @@ impl<T: Serialize + DeserializeOwned> TypedTable<T> {
     }
 
     pub(super) fn insert_draft(&self, row: &T, owner: Option<Owner>) -> Result<Draft, EditError> {
-        let columns = row_columns(&self.replica.schema(), &self.name, row)?;
+        let columns = row_columns(&self.replica.known_schema(), &self.name, row)?;
         let record = self.replica.new_id(&self.name, &columns)?;
         let intent = Intent::Create { owner, columns };
         Ok(Draft { table: self.name.clone(), record, intent })

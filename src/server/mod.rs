@@ -54,7 +54,7 @@ use tokio::sync::oneshot;
 use crate::codec::{SecretKey, ToServer, decode_message};
 use crate::gate::Roster;
 use crate::limits::ASKED_AT_ONCE_MAX;
-use crate::model::{EditId, Organization, Policy, RecordId};
+use crate::model::{EditId, Organization, Policy, RecordId, Schema};
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
 use crate::store::{OpenError, RedbServer, ServerReader};
 use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, RulesError, ServerMachine};
@@ -126,14 +126,24 @@ pub struct ServerOptions<'a> {
     pub tls_key: SecretKey,
     /// What it judges by.
     pub rules: Rules,
-    /// Whether a file that has a policy and an organization goes on with those, which
-    /// administrators may have changed. Its tables are those of `rules` in any case.
+    /// Whether a file that has rules goes on with those, which administrators may have changed.
     pub goes_on: bool,
 }
 
-/// The tables given, with the policy and the organization of before.
-fn go_on(given: &Rules, policy: Policy, organization: Organization) -> Result<Rules, ServerError> {
-    let schema = given.schema().clone();
+/// The rules of before.
+fn go_on(
+    given: &Rules,
+    held: Option<Schema>,
+    policy: Policy,
+    organization: Organization,
+) -> Result<Rules, ServerError> {
+    if held.as_ref().is_some_and(|held| held != given.schema()) {
+        tracing::warn!(
+            "the schema's file says otherwise than the schema in force: `tidegate admin schema apply` \
+             puts it in force, or `serve --apply-files` all files"
+        );
+    }
+    let schema = held.unwrap_or_else(|| given.schema().clone());
     crate::policy::check_policy(&policy, &schema.facts(), Some(&organization))
         .map_err(ServerError::Schema)?;
     Ok(Rules::new(schema, Roster::new(Arc::new(policy), Arc::new(organization)))?)
@@ -169,7 +179,9 @@ impl Server {
         let (seed, reader) = (system::seed()?, store.reader());
         let held = if options.goes_on { store.rules()? } else { None };
         let rules = match held {
-            Some((policy, organization)) => go_on(&options.rules, policy, organization)?,
+            Some((policy, organization)) => {
+                go_on(&options.rules, store.schema()?, policy, organization)?
+            }
             None => options.rules,
         };
         let (organization, now) = (options.identity.organization, system::now());

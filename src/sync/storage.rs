@@ -149,6 +149,9 @@ pub struct ReplicaMeta {
     pub schema: Schema,
     /// Digest of the schema that the server sent.
     pub schema_digest: Option<Digest>,
+    /// Tables and views as they were last when they were there for the user: apps that know them find no
+    /// rows, and no error.
+    pub former: Schema,
     /// The grant: bytes and signature, as the server sent them.
     pub grant: Option<Vec<u8>>,
     /// Names the grant's content.
@@ -410,8 +413,6 @@ pub struct ServerMeta {
     pub policy_epoch: PolicyEpoch,
     /// Digest of the policy, organization and schema that this epoch stands for.
     pub rules: Option<Digest>,
-    /// Digest of the schema by which all columns are in their sections.
-    pub schema: Option<Digest>,
     /// Up to where a backup holds the log: devices keep their own edits behind it. `None`: no
     /// backups are made, and devices need not keep anything.
     pub backed_up: Option<Sequence>,
@@ -472,6 +473,8 @@ pub enum Operation {
         /// The key of the device that used it.
         key: PublicKey,
     },
+    /// Writes the schema.
+    SetSchema(Box<Schema>),
     /// Writes the policy.
     SetPolicy(Box<Policy>),
     /// Writes or removes rows of the organization.
@@ -592,6 +595,12 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn code_used_by(&self, nonce: [u8; 8]) -> Result<Option<PublicKey>, StoreError>;
+
+    /// The schema in force; `None`: none was ever written.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn schema(&self) -> Result<Option<Schema>, StoreError>;
 
     /// The policy and the organization in force; `None`: none was ever written.
     ///

@@ -97,8 +97,10 @@ async fn a_mistake_is_named_and_what_is_in_force_stays() {
     assert_eq!(refused(boss.change_rules(nobody).await.unwrap_err()), AdminRefusal::NobodyLeft);
     let stale = AdminRequest::Change {
         expected: tidegate::model::PolicyEpoch(before.epoch.0 + 7),
+        schema: None,
         policy: None,
         organization: Vec::new(),
+        trial: false,
     };
     let refusal = refused(boss.administer(stale).await.unwrap_err());
     assert_eq!(refusal, AdminRefusal::Outdated(before.epoch));

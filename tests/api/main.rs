@@ -23,5 +23,8 @@ mod people;
 mod quarantine;
 mod query;
 mod rows;
+mod schema_behind;
+mod schema_columns;
+mod schema_tables;
 mod sharing;
 mod view;

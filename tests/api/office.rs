@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tidegate::gate::Roster;
-use tidegate::model::{Columns, Organization, Policy, TableName, Value};
+use tidegate::model::{Columns, Organization, Policy, Schema, Table, TableName, Value};
 use tidegate::replica::Replica;
 use tidegate::server::{Home, InitOptions, Server};
 use tidegate::sync::server::Rules;
@@ -156,6 +156,46 @@ impl Office {
         let roster = Roster::new(Arc::new(policy), Arc::new(organization));
         let rules = Rules::new(rules.schema().clone(), roster).unwrap();
         self.server.set_rules(rules).await.unwrap();
+    }
+}
+
+/// Puts schemas in force, one after another, and keeps what is in force.
+pub(crate) struct Publisher<'a> {
+    office: &'a Office,
+    pub(crate) schema: Schema,
+    pub(crate) policy: Policy,
+    organization: Organization,
+}
+
+impl<'a> Publisher<'a> {
+    pub(crate) fn new(office: &'a Office) -> Self {
+        let rules = office.home.rules().unwrap();
+        let (policy, organization) =
+            (rules.roster().policy().clone(), rules.roster().organization().clone());
+        Self { office, schema: rules.schema().clone(), policy, organization }
+    }
+
+    /// Tries to put what `change` makes of schema and policy in force.
+    pub(crate) async fn publish(
+        &mut self,
+        change: impl FnOnce(&mut Schema, &mut Policy),
+    ) -> Result<(), String> {
+        let (mut schema, mut policy) = (self.schema.clone(), self.policy.clone());
+        change(&mut schema, &mut policy);
+        let roster = Roster::new(Arc::new(policy.clone()), Arc::new(self.organization.clone()));
+        let rules = Rules::new(schema.clone(), roster).unwrap();
+        self.office.server.set_rules(rules).await.map_err(|error| error.to_string())?;
+        (self.schema, self.policy) = (schema, policy);
+        Ok(())
+    }
+
+    /// Puts one table otherwise in force.
+    pub(crate) async fn alter(
+        &mut self,
+        table: &str,
+        change: impl FnOnce(&mut Table),
+    ) -> Result<(), String> {
+        self.publish(|schema, _| change(schema.tables.get_mut(table).unwrap())).await
     }
 }
 

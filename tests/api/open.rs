@@ -114,7 +114,7 @@ async fn values_of_every_type_come_back_from_files() {
             let mut bytes = Vec::new();
             ann.export(&table(name), format, &mut bytes).unwrap();
             let source = match format {
-                ExportFormat::Csv => ImportSource::Csv(bytes.as_slice()),
+                ExportFormat::Csv | ExportFormat::CsvOfNames => ImportSource::Csv(bytes.as_slice()),
                 ExportFormat::JsonLines => ImportSource::JsonLines(bytes.as_slice()),
             };
             let import = Import { table: table(name), rename: [].into(), ignore: vec![] };

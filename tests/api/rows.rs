@@ -77,7 +77,7 @@ async fn exported_rows_import_as_the_same_rows() {
         let fresh = Office::open();
         let other = fresh.device("ann", "ann").await;
         let source = match format {
-            ExportFormat::Csv => ImportSource::Csv(bytes.as_slice()),
+            ExportFormat::Csv | ExportFormat::CsvOfNames => ImportSource::Csv(bytes.as_slice()),
             ExportFormat::JsonLines => ImportSource::JsonLines(bytes.as_slice()),
         };
         let import = Import { table: table("account"), rename: [].into(), ignore: vec![] };
@@ -92,7 +92,7 @@ async fn exported_rows_import_as_the_same_rows() {
         assert_eq!(values(&after), values(&before));
         // Importing again changes nothing.
         let source = match format {
-            ExportFormat::Csv => ImportSource::Csv(bytes.as_slice()),
+            ExportFormat::Csv | ExportFormat::CsvOfNames => ImportSource::Csv(bytes.as_slice()),
             ExportFormat::JsonLines => ImportSource::JsonLines(bytes.as_slice()),
         };
         let again = other.import(&import, source, |_| {}).await.unwrap();

@@ -370,7 +370,7 @@ fn a_schema_that_a_record_cannot_follow_is_refused_and_the_one_of_before_goes_on
         "no more than 786432",
         "Under the schema of before, shorten the column or erase the record",
     ];
-    check(&world, &[("too large", &["serve", "acme"], 1, &words)]);
+    check(&world, &[("too large", &["serve", "acme", "--apply-files"], 1, &words)]);
     // As it was: it serves. Shortened, the record follows.
     let secured = world.read(schema);
     world.write(schema, good);
@@ -379,7 +379,7 @@ fn a_schema_that_a_record_cannot_follow_is_refused_and_the_one_of_before_goes_on
     world.sync("office");
     drop(server);
     world.write(schema, secured);
-    let _server = world.serve("acme");
+    let _server = world.serve_with("acme", &["--apply-files"]);
     world.sync("office");
     assert_eq!(world.rows("office", "customer")[&id]["columns"]["phone"], "123");
 }

@@ -29,25 +29,14 @@ struct Stage<'a> {
 /// A table of a policy with its secured columns, and `title`.
 fn declare(facts: &TableFacts) -> Table {
     let column = |id: &str, secured| Column {
-        id: id.parse().unwrap(),
-        column_type: ColumnType::Text,
-        required: false,
         secured,
-        group: None,
-        choices: Vec::new(),
-        lookup: None,
+        ..Column::new(id.parse().unwrap(), ColumnType::Text)
     };
     let secured = facts.secured.iter().map(|id| column(id.as_str(), true));
     let ownership =
         if facts.is_user_owned() { Ownership::UserOwned } else { Ownership::OrganizationOwned };
-    Table {
-        id: facts.id.clone(),
-        ownership,
-        columns: secured.chain([column("title", false)]).collect(),
-        open: false,
-        key: Vec::new(),
-        indexes: Vec::new(),
-    }
+    let columns = secured.chain([column("title", false)]).collect();
+    Table::new(facts.id.clone(), ownership, columns)
 }
 
 fn permissions(of: &Json) -> ColumnPermissions {

@@ -26,22 +26,12 @@ pub(crate) fn column(name: &str) -> ColumnName {
 /// A table with a column of each type; two are in a group, and the last is secured.
 pub(crate) fn table() -> Table {
     let column = |(name, column_type): (&str, ColumnType)| Column {
-        id: column(name),
-        column_type,
-        required: false,
         secured: name == "secret",
         group: ["photo", "sizes"].contains(&name).then(|| "media".parse().unwrap()),
-        choices: Vec::new(),
-        lookup: None,
+        ..Column::new(column(name), column_type)
     };
-    Table {
-        id: TableName::new("visit").unwrap(),
-        ownership: Ownership::OrganizationOwned,
-        columns: TYPES.into_iter().map(column).collect(),
-        open: false,
-        key: Vec::new(),
-        indexes: Vec::new(),
-    }
+    let columns = TYPES.into_iter().map(column).collect();
+    Table::new(TableName::new("visit").unwrap(), Ownership::OrganizationOwned, columns)
 }
 
 /// A small generator, so that a failure is its seed.

@@ -4,8 +4,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
-    ColumnName, ColumnPermissions, Columns, Edit, EditId, EditKind, Op, Owner, Principal, RecordId,
-    RecordState, Right, Rights, Section, SystemTable, TableName, Value,
+    ColumnName, ColumnPermissions, ColumnType, Columns, Edit, EditId, EditKind, Op, Owner,
+    Principal, RecordId, RecordState, Right, Rights, Section, SystemTable, TableName, Value,
 };
 use tidegate::sync::replica::{Draft, EditError, Intent};
 use tidegate::sync::{Quarantined, StoreError};
@@ -312,7 +312,7 @@ impl World {
                 columns.insert(name(column), self.value());
             }
         }
-        if self.rng.chance(30) {
+        if self.rng.chance(50) {
             columns.extend(self.added(at, "order"));
         }
         if self.rng.chance(25) {
@@ -338,8 +338,20 @@ impl World {
             .into_iter()
             .filter(|id| schema.table(table).is_some_and(|table| table.column(id).is_some()))
             .collect();
-        let found = self.rng.pick(&known).copied();
-        found.map(|id| (name(id), self.value())).into_iter().collect()
+        let Some(id) = self.rng.pick(&known).copied() else { return Columns::new() };
+        let declared = schema.table(table).and_then(|table| table.column(id));
+        let column_type = declared.map(|declared| declared.column_type);
+        let (number, half) = (self.rng.below(50), self.rng.chance(50));
+        let said = if half { format!("{number}.5") } else { number.to_string() };
+        let value = match column_type {
+            _ if self.rng.chance(10) => Value::Null,
+            Some(ColumnType::Integer) => Value::Integer(i64::try_from(number).unwrap()),
+            Some(ColumnType::Decimal) => Value::Decimal(said.parse().unwrap()),
+            Some(ColumnType::Float) => Value::Float(said.parse().unwrap()),
+            _ if self.rng.chance(50) => Value::Text(said.into()),
+            _ => self.value(),
+        };
+        [(name(id), value)].into_iter().collect()
     }
 
     /// Mostly one that nobody wrote before.

@@ -72,8 +72,8 @@ faults! {
     OrganizationChanges 350
     /// People and teams move to other business units, and what they own with them.
     Relocations 800
-    /// Columns are added, are secured or not any more, and change groups.
-    SchemaChanges 150
+    /// Columns and tables come and go, and columns are otherwise in all ways.
+    SchemaChanges 900
     /// The server's keys are replaced. Whoever has the old ones waits for devices.
     KeyChanges 100
     /// The server drops old entries of its log.

@@ -60,6 +60,8 @@ figures! {
     log_epochs
     rule_changes
     schema_changes
+    /// Schemas that records did not fit.
+    schema_refusals
     key_changes
     revocations
     erased

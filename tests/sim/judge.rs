@@ -10,7 +10,7 @@ use tidegate::model::{
 
 use crate::app::{is_system, put};
 use crate::merge::{Naive, add_part};
-use crate::people::People;
+use crate::people::{People, reads_in};
 use crate::world::Check;
 
 #[derive(Default)]
@@ -58,6 +58,7 @@ impl Judge {
         if is_system(&edit.table) || edit.record.is_system() {
             return Err("people are written by someone".into());
         }
+        fits_schema(people, edit)?;
         match &old {
             None => self.created(people, user, edit, &new)?,
             Some(old) => self.changed(people, user, edit, old)?,
@@ -167,6 +168,12 @@ impl Judge {
         if edit.table.as_str() == "customer" && !edit.ops().any(is_code) {
             return Err("a required column is missing".into());
         }
+        for column in &people.schema.tables[&edit.table].columns {
+            let is_set = edit.ops().any(|op| op.column() == Some(&column.id));
+            if column.required && column.default.is_none() && !is_set {
+                return Err(format!("required column {} is missing", column.id));
+            }
+        }
         let looked_up: Vec<_> = edit
             .ops()
             .filter_map(put)
@@ -250,6 +257,21 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+/// What an edit sets reads under the schema of its place.
+fn fits_schema(people: &People, edit: &Edit) -> Check {
+    let table = people.schema.tables.get(&edit.table).ok_or("its table is not there")?;
+    for column in edit.ops().filter_map(Op::column) {
+        let puts = edit.ops().filter_map(put).filter(|(it, _)| *it == column);
+        // A share of a column that is not secured is judged elsewhere.
+        let declared = table.column(column.as_str());
+        let declared = declared.ok_or_else(|| format!("{column} is not there"))?;
+        if let Some((_, value)) = puts.into_iter().find(|(_, value)| !reads_in(declared, value)) {
+            return Err(format!("{column} of {:?} holds {value:?}", declared.column_type));
+        }
+    }
+    Ok(())
 }
 
 fn is_lookup(edit: &Edit, column: &str) -> bool {

@@ -40,6 +40,7 @@ mod world;
 
 use std::sync::Mutex;
 
+use fault::Fault;
 use hunt::{run, run_all};
 use world::Plan;
 
@@ -66,6 +67,22 @@ fn all_seeds_hold() {
     let (hours, minutes) = (all.device_hours(), all.simulated().as_secs() / 60);
     println!("{count} seeds, {hours} device-hours, {minutes} minutes: {:?}", all.counts());
     assert!(failed.is_empty(), "{} seeds fail: {failed:?}", failed.len());
+}
+
+/// Worlds in which little else goes wrong: devices work on by schemas of before.
+#[test]
+fn schemas_that_change_again_and_again_lose_nothing() {
+    let few = [Fault::SchemaChanges, Fault::Cuts, Fault::DeviceCrashes, Fault::ServerCrashes];
+    let plan = Plan { faults: Some(few.into_iter().collect()), ..Plan::of(1) };
+    let sum = Mutex::new((figures::Figures::default(), Vec::new()));
+    run_all(10_000, 100, plan, &|seed, found| {
+        let (all, failed) = &mut *sum.lock().unwrap();
+        all.add(&found.figures);
+        failed.extend(found.problem.as_ref().map(|problem| format!("seed {seed}: {problem}")));
+    });
+    let (all, failed) = sum.into_inner().unwrap();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(all.schema_refusals > 5 && all.schema_changes > 500, "{:?}", all.counts());
 }
 
 #[test]

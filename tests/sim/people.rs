@@ -8,7 +8,7 @@ use tidegate::model::{
     BusinessUnit, BusinessUnitId, Column, ColumnPermissions, ColumnSecurity, ColumnSecurityId,
     ColumnType, Depth, Inheritance, Organization, Ownership, Policy, Right, Role, RoleId,
     SYSTEM_ADMINISTRATOR, Schema, SystemTable, Table, TableName, Team, TeamId, TeamKind, User,
-    UserId,
+    UserId, Value,
 };
 use tidegate::sync::server::Rules;
 
@@ -40,15 +40,7 @@ where
 }
 
 fn column(id: &str, column_type: ColumnType) -> Column {
-    Column {
-        id: name(id),
-        column_type,
-        required: false,
-        secured: false,
-        group: None,
-        choices: Vec::new(),
-        lookup: None,
-    }
+    Column::new(name(id), column_type)
 }
 
 /// `customer` and `place` have keys, `order` looks up customers and has secured columns, `place`
@@ -62,8 +54,7 @@ pub(crate) fn schema() -> Schema {
     let clerk = Column { lookup: Some(name("user")), ..column("clerk", ColumnType::Lookup) };
     let table = |id, ownership, columns, key: &[&str]| {
         let key = key.iter().map(|id| name(id)).collect();
-        let table =
-            Table { id: name(id), ownership, columns, open: false, key, indexes: Vec::new() };
+        let table = Table { key, ..Table::new(name(id), ownership, columns) };
         (table.id.clone(), table)
     };
     let sheet = vec![
@@ -141,6 +132,12 @@ impl People {
             let security = security(rng);
             people.policy.column_security.insert(name::<ColumnSecurityId>(id), security);
         }
+        for id in ADDED {
+            if rng.chance(40) {
+                let column_type = added_type(rng);
+                people.columns_of("order").push(column(id, column_type));
+            }
+        }
         for _ in 0..2 {
             people.change_policy(rng);
             people.change_organization(rng);
@@ -148,12 +145,18 @@ impl People {
         people
     }
 
+    /// Whether a column is secured, or was when it was removed.
     pub(crate) fn is_secured(&self, table: &str, column: &str) -> bool {
-        let column = self
-            .schema
-            .table(table)
-            .and_then(|table| table.columns.iter().find(|declared| declared.id.as_str() == column));
-        column.is_some_and(|column| column.secured)
+        match self.schema.table(table).map(|table| table.column(column)) {
+            Some(Some(column)) => column.secured,
+            // Only secured ones are removed of these.
+            Some(None) => table == "order" && SECURED.contains(&column),
+            None => false,
+        }
+    }
+
+    pub(crate) fn is_declared(&self, table: &str, column: &str) -> bool {
+        self.schema.table(table).is_some_and(|table| table.column(column).is_some())
     }
 
     /// One thing is allowed otherwise.
@@ -233,14 +236,18 @@ impl People {
     }
 
     pub(crate) fn of_order(&mut self, id: &str) -> &mut Column {
-        let order = self.schema.tables.get_mut(&name::<TableName>("order")).unwrap();
-        order.columns.iter_mut().find(|column| column.id.as_str() == id).unwrap()
+        self.columns_of("order").iter_mut().find(|column| column.id.as_str() == id).unwrap()
     }
 
-    /// One column comes, is secured or not any more, or changes groups.
+    fn columns_of(&mut self, table: &str) -> &mut Vec<Column> {
+        &mut self.schema.tables.get_mut(table).unwrap().columns
+    }
+
+    /// One column comes or goes, is secured or not any more, changes groups or type, is required or
+    /// called otherwise; or a table goes, or comes back.
     pub(crate) fn change_schema(&mut self, rng: &mut Rng) -> &'static str {
-        match rng.weighted(&[40, 30, 30, 10]) {
-            3 => {
+        match rng.weighted(&[25, 15, 25, 35, 25, 12, 8, 3, 10]) {
+            8 => {
                 let user = self.schema.tables.get_mut(&name::<TableName>("user")).unwrap();
                 let column = user.columns.iter_mut().find(|it| it.id.as_str() == "disabled");
                 let column = column.unwrap();
@@ -248,9 +255,60 @@ impl People {
                 "a column of users is secured or not any more"
             }
             0 => {
-                let column = self.of_order(rng.pick(&SECURED).unwrap());
-                column.secured = !column.secured;
-                "a column is secured or not any more"
+                let id = *rng.pick(&SECURED).unwrap();
+                let mut columns = self.columns_of("order").iter_mut();
+                if let Some(column) = columns.find(|column| column.id.as_str() == id) {
+                    column.secured = !column.secured;
+                } else {
+                    let secured = rng.chance(50);
+                    let back = Column { secured, ..column(id, ColumnType::Text) };
+                    self.columns_of("order").push(back);
+                }
+                "a column is secured or not any more, or comes back"
+            }
+            3 => {
+                let to = added_type(rng);
+                if let Some(column) = self.some_added(rng) {
+                    *column = Column { required: false, default: None, ..column.clone() };
+                    column.column_type = to;
+                }
+                "a column is of another type"
+            }
+            4 => {
+                let (required, has_default) = (rng.chance(60), rng.chance(60));
+                if let Some(column) = self.some_added(rng) {
+                    let default = match column.column_type {
+                        ColumnType::Text => Value::Text("some".into()),
+                        ColumnType::Integer => Value::Integer(0),
+                        ColumnType::Float => Value::Float(0.0),
+                        _ => Value::Decimal(0.into()),
+                    };
+                    column.required = required;
+                    column.default = Some(default).filter(|_| required && has_default);
+                }
+                "a column is required or not any more"
+            }
+            5 => {
+                if rng.chance(30) {
+                    let is_margin = |it: &Column| it.id.as_str() == "margin" && it.secured;
+                    self.columns_of("order").retain(|column| !is_margin(column));
+                } else if let Some(id) = self.some_added(rng).map(|column| column.id.clone()) {
+                    self.columns_of("order").retain(|column| column.id != id);
+                }
+                "a column is removed"
+            }
+            6 => {
+                let id = *rng.pick(&["place", "sheet"]).unwrap();
+                if self.schema.tables.remove(id).is_none() {
+                    let table = schema().tables.remove(id).unwrap();
+                    self.schema.tables.insert(table.id.clone(), table);
+                }
+                "a table is removed or comes back"
+            }
+            7 => {
+                let to = if rng.chance(50) { Some(name("Anders")) } else { None };
+                self.of_order("note").name = to;
+                "a column is called otherwise"
             }
             1 => {
                 let column = self.of_order("note");
@@ -263,12 +321,22 @@ impl People {
                 let columns =
                     &mut self.schema.tables.get_mut(&name::<TableName>(table)).unwrap().columns;
                 let id = *rng.pick(&ADDED).unwrap();
+                let column_type = if rng.chance(60) { ColumnType::Text } else { added_type(rng) };
                 if columns.iter().all(|column| column.id.as_str() != id) {
-                    columns.push(column(id, ColumnType::Text));
+                    columns.push(column(id, column_type));
                 }
                 "a column is added"
             }
         }
+    }
+
+    /// A column that was added.
+    fn some_added(&mut self, rng: &mut Rng) -> Option<&mut Column> {
+        let table = if rng.chance(80) { "order" } else { "customer" };
+        let columns = self.columns_of(table).iter_mut();
+        let added: Vec<_> = columns.filter(|it| ADDED.contains(&it.id.as_str())).collect();
+        let at = rng.below(added.len().max(1));
+        added.into_iter().nth(at)
     }
 
     /// Someone moves to another business unit, or a team does.
@@ -301,13 +369,19 @@ impl People {
             && self.policy_in_force() == other.policy_in_force()
     }
 
-    /// A policy says nothing of columns that are not secured.
+    /// A policy says nothing of columns that are not secured, nor of tables that are not there.
     fn policy_in_force(&self) -> Policy {
         let mut policy = self.policy.clone();
         for security in policy.column_security.values_mut() {
             for (table, columns) in &mut security.columns {
-                columns.retain(|column, _| self.is_secured(table.as_str(), column.as_str()));
+                columns.retain(|column, _| {
+                    let (table, column) = (table.as_str(), column.as_str());
+                    self.is_secured(table, column) && self.is_declared(table, column)
+                });
             }
+        }
+        for role in policy.roles.values_mut() {
+            role.rights.retain(|table, _| self.schema.tables.contains_key(table));
         }
         policy
     }
@@ -339,6 +413,32 @@ impl People {
             columns.for_each(|permissions| permissions.read = true);
         }
         people
+    }
+}
+
+fn added_type(rng: &mut Rng) -> ColumnType {
+    let all = [ColumnType::Text, ColumnType::Integer, ColumnType::Decimal, ColumnType::Float];
+    *rng.pick(&all).unwrap()
+}
+
+/// Whether a value reads in a column: a naive model for the values that apps set in these worlds,
+/// which are texts, whole numbers and halves.
+pub(crate) fn reads_in(column: &Column, value: &Value) -> bool {
+    let said = match value {
+        Value::Null => return !column.required || column.default.is_some(),
+        Value::Text(text) => text.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Decimal(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        _ => return value.column_type() == Some(column.column_type),
+    };
+    let digits = said.strip_suffix(".5").unwrap_or(&said);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match column.column_type {
+        ColumnType::Text => true,
+        ColumnType::Integer => is_number && digits == said,
+        ColumnType::Decimal | ColumnType::Float => is_number,
+        _ => value.column_type() == Some(column.column_type),
     }
 }
 

@@ -31,6 +31,9 @@ impl People {
     /// Section 2: may the user use the right on a record of this owner?
     pub(crate) fn may(&self, user: &UserId, right: Right, table: &str, facts: &Facts) -> bool {
         let Some(person) = self.organization.users.get(user) else { return false };
+        if self.schema.table(table).is_none() {
+            return false;
+        }
         let gives = |role: &RoleId| {
             let role = self.policy.roles.get(role);
             role.is_some_and(|role| depth_of(role, table, right) != Depth::None)
@@ -54,9 +57,11 @@ impl People {
         let gives = |role: &RoleId| {
             let role = self.policy.roles.get(role);
             role.is_some_and(|role| {
-                role.rights
-                    .values()
-                    .any(|rights| rights.get(&right).is_some_and(|depth| *depth != Depth::None))
+                let there = role.rights.iter();
+                let mut there = there.filter(|(table, _)| self.schema.tables.contains_key(*table));
+                there.any(|(_, rights)| {
+                    rights.get(&right).is_some_and(|depth| *depth != Depth::None)
+                })
             })
         };
         !person.disabled
@@ -174,7 +179,7 @@ impl People {
             return ColumnPermissions { read: true, create: true, update: true };
         }
         let mut all = ColumnPermissions { read: false, create: false, update: false };
-        if !self.is_secured(table, column) {
+        if !self.is_secured(table, column) || !self.is_declared(table, column) {
             // What was in its own section is still nobody's: only the values are everyone's.
             return all;
         }

@@ -76,7 +76,7 @@ fn a_device_that_loses_what_was_built_on_a_refused_edit_is_found() {
 
 #[test]
 fn a_device_that_tries_again_and_keeps_what_it_tried_is_found() {
-    assert_found(Planted::KeepsRetried, 20, "is in quarantine still");
+    assert_found(Planted::KeepsRetried, 60, "is in quarantine still");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_device_that_does_what_is_tried_again_twice_is_found() {
 
 #[test]
 fn a_move_that_forgets_a_record_is_found() {
-    assert_found(Planted::ForgetsAFollower, 60, ", not of ");
+    assert_found(Planted::ForgetsAFollower, 240, ", not of ");
 }
 
 #[test]

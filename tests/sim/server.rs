@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tidegate::codec::{SecretKey, ServerCertificate};
-use tidegate::model::{DeviceNumber, Sequence, Timestamp};
+use tidegate::model::{Column, DeviceNumber, Sequence, Timestamp, Value};
 use tidegate::sync::server::{
     ConnectionId, HistoryBounds, LogBounds, PageBounds, RulesError, ServerMachine,
 };
@@ -13,7 +13,7 @@ use tidegate::sync::{ServerMeta, StoreError};
 use crate::app::is_system;
 use crate::device::Impostor;
 use crate::links::End;
-use crate::people::People;
+use crate::people::{People, reads_in};
 use crate::planted::Planted;
 use crate::world::{Check, START_MILLIS, World};
 
@@ -54,10 +54,18 @@ impl World {
     }
 
     pub(crate) fn open_server(&mut self) -> Check {
-        let rules = self.rules_for(&self.people).rules();
         let (now, seed) = (self.time(), self.rng.seed());
-        let identity = self.identity.clone();
-        let opened = ServerMachine::open(&mut self.disk, identity, rules, now, seed);
+        let open = |world: &mut Self| {
+            let (rules, identity) =
+                (world.rules_for(&world.people).rules(), world.identity.clone());
+            ServerMachine::open(&mut world.disk, identity, rules, now, seed)
+        };
+        let mut opened = open(self);
+        if let (Err(RulesError::Misfits(_)), Some(schema)) = (&opened, &self.disk.file.schema) {
+            // It was restored: what was there then fits the schema of then.
+            self.people.schema = schema.clone();
+            opened = open(self);
+        }
         match opened.map_err(of_store) {
             Ok(mut server) => {
                 // Scans and logs of several pages, although the worlds are small.
@@ -221,7 +229,14 @@ impl World {
             self.people = next;
             return Ok(());
         };
-        match server.set_rules(&mut self.disk, time, given.rules()) {
+        let result = server.set_rules(&mut self.disk, time, given.rules());
+        self.check_fit(&next, &result)?;
+        match result {
+            Err(RulesError::Misfits(misfits)) => {
+                self.note(|| format!("refused: {misfits:?}"));
+                self.figures.schema_refusals += 1;
+                self.drain_server()
+            }
             Ok(()) => {
                 self.people = next;
                 self.note_truth()?;
@@ -233,6 +248,34 @@ impl World {
                 self.truths.entry(written).or_insert(next);
                 self.server_result(Err(of_store(error)))
             }
+        }
+    }
+
+    /// A schema is refused if some record holds what would not read under it, or lacks what it requires,
+    /// and for nothing else.
+    fn check_fit(&self, next: &People, result: &Result<(), RulesError>) -> Check {
+        let mut unfit = None;
+        for confirmed in self.disk.file.confirmed() {
+            let record = confirmed.record();
+            let Some(table) = next.schema.tables.get(record.table()) else { continue };
+            let before = self.people.schema.tables.get(record.table());
+            for column in &table.columns {
+                let value = record.columns().get(&column.id).unwrap_or(&Value::Null);
+                let needs = |column: &Column| column.required && column.default.is_none();
+                // What was undeleted since may lack what was required meanwhile.
+                let needed_before = before.and_then(|table| table.column(column.id.as_str()));
+                let is_news = !needed_before.is_some_and(needs) && record.is_active();
+                if !reads_in(column, value) && (!value.is_null() || is_news) {
+                    unfit = Some(format!("{} of {} holds {value:?}", column.id, record.id()));
+                }
+            }
+        }
+        match (result, unfit) {
+            (Ok(()), Some(why)) => Err(format!("a schema is in force although {why}")),
+            (Err(RulesError::Misfits(misfits)), None) => {
+                Err(format!("a schema is refused that fits: {misfits:?}"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -180,22 +180,11 @@ pub(crate) fn denial(rng: &mut Rng) -> Denial {
 
 pub(crate) fn schema(columns: usize) -> Schema {
     let column = |n| Column {
-        id: column(&format!("c{n}")),
-        column_type: ColumnType::Text,
-        required: false,
-        secured: false,
-        group: None,
         choices: vec!["a".into()],
-        lookup: None,
+        ..Column::new(column(&format!("c{n}")), ColumnType::Text)
     };
-    let made = |name: TableName| Table {
-        open: false,
-        id: name,
-        ownership: Ownership::UserOwned,
-        columns: (0..columns).map(column).collect(),
-        key: Vec::new(),
-        indexes: Vec::new(),
-    };
+    let columns: Vec<_> = (0..columns).map(column).collect();
+    let made = |name| Table::new(name, Ownership::UserOwned, columns.clone());
     let tables: BTreeMap<_, _> = tables().into_iter().map(|it| (it.clone(), made(it))).collect();
     Schema { tables, ..Schema::default() }
 }
@@ -430,6 +419,7 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
             8 => {
                 meta.rules = Some(digest(8));
                 operations.push(Operation::SetPolicy(Box::new(policy(rng))));
+                operations.push(Operation::SetSchema(Box::new(schema(rng.below(3)))));
             }
             9 => operations.push(Operation::SetOrganization(rows(rng))),
             0 => {

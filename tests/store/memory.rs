@@ -5,7 +5,9 @@ use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
-use tidegate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
+use tidegate::model::{
+    DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+};
 use tidegate::sync::{
     Commit, DeviceRow, Erased, Kept, LogEntry, Operation, PastStanding, Pending, Quarantined,
     RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError,
@@ -127,6 +129,7 @@ pub(crate) struct MemoryServer {
     pub(crate) past_standings: BTreeMap<(DeviceNumber, Sequence), Vec<u8>>,
     pub(crate) refused: Vec<RefusedEdit>,
     pub(crate) erased: BTreeMap<RecordId, Erased>,
+    pub(crate) schema: Option<Schema>,
     pub(crate) policy: Option<Policy>,
     pub(crate) organization: Organization,
 }
@@ -193,6 +196,10 @@ impl ServerStore for MemoryServer {
         digest: Digest,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.standings.get(&(device, digest)).cloned())
+    }
+
+    fn schema(&self) -> Result<Option<Schema>, StoreError> {
+        Ok(self.schema.clone())
     }
 
     fn past_standings(
@@ -283,6 +290,7 @@ impl ServerStore for MemoryServer {
                 Operation::UseCode { nonce, key } => {
                     self.codes.insert(nonce, key);
                 }
+                Operation::SetSchema(schema) => self.schema = Some(*schema),
                 Operation::SetPolicy(policy) => {
                     self.policy = Some(*policy);
                 }
@@ -368,6 +376,7 @@ pub(crate) fn compare_server(
         same &= store.refusals(edit)? == model.refusals(edit)?;
     }
     same &= store.rules()? == model.rules()?;
+    same &= store.schema()? == model.schema()?;
     same &= store.devices()? == model.devices()?;
     same &= store.all_erased()? == model.all_erased()?;
     for record in model.erased.keys() {

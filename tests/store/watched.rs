@@ -2,7 +2,9 @@
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
-use tidegate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
+use tidegate::model::{
+    DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+};
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{
     Commit, DeviceRow, Erased, Kept, LogEntry, PastStanding, Pending, Quarantined, RefusedEdit,
@@ -260,6 +262,10 @@ impl ServerStore for WatchedServer {
 
     fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
         self.store()?.refusals(edit)
+    }
+
+    fn schema(&self) -> Result<Option<Schema>, StoreError> {
+        self.store()?.schema()
     }
 
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {

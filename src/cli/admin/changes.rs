@@ -1,14 +1,20 @@
 //! What a change of the rules would change, for people to read before it is made.
 
-use crate::codec::AdminRequest;
+use crate::cli::CliError;
+use crate::cli::schema::{schema_json, schema_lines};
+use crate::codec::{AdminRequest, SchemaText};
 use crate::model::{
-    DisplayName, Organization, OrganizationRow, Policy, Role, Team, TeamKind, User,
+    DisplayName, Organization, OrganizationRow, Policy, Role, Schema, Team, TeamKind, User,
 };
+use crate::policy::read_schema;
 use crate::replica::RulesInForce;
 
 /// A change of the rules in force.
 pub(super) struct Plan {
     pub(super) before: RulesInForce,
+    pub(super) schema: Schema,
+    /// The document of another schema.
+    document: Option<SchemaText>,
     pub(super) policy: Policy,
     pub(super) organization: Organization,
 }
@@ -17,14 +23,26 @@ impl Plan {
     /// Nothing changes yet.
     pub(super) fn new(before: RulesInForce) -> Self {
         let (policy, organization) = (before.policy.clone(), before.organization.clone());
-        Self { before, policy, organization }
+        Self { schema: before.schema.clone(), document: None, before, policy, organization }
+    }
+
+    pub(super) fn set_schema(&mut self, file: String, text: String) -> Result<(), CliError> {
+        self.schema = read_schema(&text, &file).map_err(CliError::input)?;
+        self.document = Some(SchemaText { file, text });
+        Ok(())
+    }
+
+    /// What is otherwise of the schema.
+    pub(super) fn schema_json(&self) -> Vec<serde_json::Value> {
+        schema_json(&self.before.schema, &self.schema)
     }
 
     /// A line for each thing that changes: `+` comes, `-` goes, `~` is another.
     pub(super) fn lines(&self) -> Vec<String> {
         let (old, people) = (&self.before.policy, &self.before.organization);
         let (new, others) = (&self.policy, &self.organization);
-        let mut lines = role_lines(old, new);
+        let mut lines = schema_lines(&self.before.schema, &self.schema);
+        lines.extend(role_lines(old, new));
         if old.column_security != new.column_security {
             lines.push("~ column security".into());
         }
@@ -35,8 +53,13 @@ impl Plan {
         lines
     }
 
-    pub(super) fn into_request(self) -> AdminRequest {
-        self.before.change_to(self.policy, &self.organization)
+    pub(super) fn into_request(self, dry_run: bool) -> AdminRequest {
+        let mut request = self.before.change_to(self.policy, &self.organization);
+        if let AdminRequest::Change { schema, trial, .. } = &mut request {
+            *schema = self.document.map(Box::new);
+            *trial = dry_run;
+        }
+        request
     }
 }
 

@@ -13,7 +13,7 @@ use self::people::{TeamAction, UserAction};
 use super::device::ReplicaArg;
 use super::{CliError, wait};
 use crate::codec::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo};
-use crate::model::{DeviceNumber, Organization, Policy, RecordId, TableName};
+use crate::model::{DeviceNumber, Organization, Policy, RecordId, Schema, TableName};
 use crate::policy::{CsvFile, read_organization_csv, read_policy};
 use crate::replica::{AdminError, Replica, RulesInForce};
 
@@ -30,6 +30,9 @@ pub(super) struct AdminCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// The schema: tables and columns.
+    #[command(subcommand)]
+    Schema(SchemaAction),
     /// The policy proper: roles, column security, hierarchy.
     #[command(subcommand)]
     Policy(PolicyAction),
@@ -66,6 +69,22 @@ enum Action {
 }
 
 #[derive(Debug, Subcommand)]
+enum SchemaAction {
+    /// Put a schema document in force. What changes, and what it means, is shown first; records that
+    /// do not fit it refuse it.
+    Apply {
+        /// The document (TOML or JSON).
+        file: PathBuf,
+        /// A policy document for it, put in force with it: one names no table that is not there.
+        #[arg(long)]
+        policy: Option<PathBuf>,
+        /// Only show what would change, and have the server say whether it could.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum PolicyAction {
     /// Put a policy document in force, as a whole. What changes is shown first.
     Apply {
@@ -97,9 +116,17 @@ impl AdminCommand {
         let replica = self.replica.open_enrolled()?;
         wait(async {
             match &self.action {
+                Action::Schema(SchemaAction::Apply { file, policy, dry_run }) => {
+                    let mut plan = plan(&replica).await?;
+                    plan.set_schema(file.display().to_string(), read(file)?)?;
+                    if let Some(policy) = policy {
+                        plan.policy = read_policy_file(&plan.schema, policy, &plan.before)?;
+                    }
+                    self.carry_out(&replica, plan, *dry_run).await
+                }
                 Action::Policy(PolicyAction::Apply { file, dry_run }) => {
                     let mut plan = plan(&replica).await?;
-                    plan.policy = read_policy_file(&replica, file, &plan.before)?;
+                    plan.policy = read_policy_file(&plan.schema, file, &plan.before)?;
                     self.carry_out(&replica, plan, *dry_run).await
                 }
                 Action::Org(OrgAction::Import { users, business_units, dry_run }) => {
@@ -154,17 +181,23 @@ impl AdminCommand {
                 println!("{line}");
             }
         }
+        let schema = plan.schema_json();
         let said = |epoch: Option<u64>, text: &str| {
-            self.say(&json!({ "changes": lines, "policy_epoch": epoch }), text);
+            let mut answer = json!({ "changes": lines, "policy_epoch": epoch });
+            if let Some(entries) = answer.as_object_mut().filter(|_| !schema.is_empty()) {
+                entries.insert("schema".into(), schema.clone().into());
+            }
+            self.say(&answer, text);
             Ok(())
         };
         if lines.is_empty() {
             return said(None, "nothing changes");
         }
-        if dry_run {
+        if dry_run && schema.is_empty() {
             return said(None, "nothing was changed: this was a dry run");
         }
-        match ask(replica, plan.into_request()).await? {
+        match ask(replica, plan.into_request(dry_run)).await? {
+            AdminAnswer::Fits => said(None, "all records fit; nothing was changed: a dry run"),
             AdminAnswer::Changed { epoch } => {
                 said(Some(epoch.0), &format!("in force as policy epoch {}", epoch.0))
             }
@@ -256,15 +289,14 @@ fn read(path: &std::path::Path) -> Result<String, CliError> {
     super::gate::read_text(path)
 }
 
-/// Checked against the tables of this device and the people of the server.
+/// Checked against the tables and the people of the server.
 fn read_policy_file(
-    replica: &Replica,
+    schema: &Schema,
     file: &std::path::Path,
     now: &RulesInForce,
 ) -> Result<Policy, CliError> {
-    let name = file.display().to_string();
-    let (schema, text) = (replica.schema(), read(file)?);
-    let by = |people| read_policy(&text, &name, Some(&schema), people).map_err(CliError::input);
+    let (name, text) = (file.display().to_string(), read(file)?);
+    let by = |people| read_policy(&text, &name, Some(schema), people).map_err(CliError::input);
     let document = by(None)?;
     // A document with people of its own, those that a new server starts with, was checked against
     // them; the server checks it against its own.

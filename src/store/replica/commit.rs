@@ -60,7 +60,7 @@ fn write_meta(tx: &WriteTransaction, meta: ReplicaMeta) -> Result<(), StoreError
     let mut table = META.write(tx)?;
     for (name, part) in Part::of(meta) {
         let changed = table.set_changed(&name.to_owned(), &part)?;
-        if let Part::Schema(schema, _) = &part
+        if let Part::Schema(schema, ..) = &part
             && changed
         {
             index::declare(tx, schema)?;

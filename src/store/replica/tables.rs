@@ -24,7 +24,7 @@ pub(super) type Place = (TableName, RecordId);
 
 /// What the device knows of itself, in parts, so that a commit writes only what it changes:
 /// name of the part -> [`Part`].
-pub(super) static META: Table<String, Part> = Table::new("meta-2");
+pub(super) static META: Table<String, Part> = Table::new("meta-3");
 /// Rows as the app reads them: (table, record id) -> row.
 pub(super) static ROW: Table<Place, StoredRow> = Table::new("row-1");
 /// How many rows a table has: table -> number.
@@ -168,7 +168,7 @@ pub(super) enum Part {
         scope: Scope,
     },
     Enrolment(Option<Enrolment>),
-    Schema(Schema, Option<Digest>),
+    Schema(Schema, Option<Digest>, Schema),
     Grant(Option<Vec<u8>>, Option<Digest>),
     Wanted(Vec<(TableName, RecordId)>),
     Owners(Vec<(Owner, BusinessUnitId)>),
@@ -209,7 +209,7 @@ impl Part {
         [
             Self::Place { counter, epoch, watermark, scope },
             Self::Enrolment(meta.enrolment),
-            Self::Schema(meta.schema, meta.schema_digest),
+            Self::Schema(meta.schema, meta.schema_digest, meta.former),
             Self::Grant(meta.grant, meta.grant_digest),
             Self::Wanted(meta.wanted),
             Self::Owners(meta.owners),
@@ -232,7 +232,8 @@ impl Part {
                 meta.scope = scope;
             }
             Self::Enrolment(enrolment) => meta.enrolment = enrolment,
-            Self::Schema(schema, digest) => {
+            Self::Schema(schema, digest, former) => {
+                meta.former = former;
                 meta.schema = schema;
                 meta.schema_digest = digest;
             }

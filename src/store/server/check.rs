@@ -23,6 +23,7 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         each(PAST_STANDING.read(snapshot.tx())?.all()?)?;
         each(RUN.read(snapshot.tx())?.all()?)?;
         each(AUTHOR.read(snapshot.tx())?.all()?)?;
+        snapshot.schema()?;
         snapshot.rules().map(drop)
     })
 }

@@ -7,7 +7,8 @@ use redb::WriteTransaction;
 use super::erase::erase;
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, ORGANIZATION,
-    PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, STANDING,
+    PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, SCHEMA, SCHEMA_KEY,
+    STANDING,
 };
 use super::trim::trim;
 use crate::gate::Applied;
@@ -49,6 +50,9 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
             Operation::PutDevice(device) => put_device(tx, &device)?,
             Operation::UseCode { nonce, key } => {
                 CODE.write(tx)?.set(&nonce, &key)?;
+            }
+            Operation::SetSchema(schema) => {
+                SCHEMA.write(tx)?.set(&SCHEMA_KEY.to_owned(), &schema)?;
             }
             Operation::SetPolicy(policy) => {
                 POLICY.write(tx)?.set(&POLICY_KEY.to_owned(), &policy)?;

@@ -18,7 +18,9 @@ use super::file::{self, File, FileKind};
 use super::{BackupError, OpenError, memory};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
-use crate::model::{DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Sequence};
+use crate::model::{
+    DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Schema, Sequence,
+};
 use crate::sync::{
     Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
     ServerStore, StoreError,
@@ -242,6 +244,10 @@ impl ServerStore for RedbServer {
 
     fn device_by_key(&self, key: &PublicKey) -> Result<Option<DeviceRow>, StoreError> {
         self.snapshot()?.device_by_key(key)
+    }
+
+    fn schema(&self) -> Result<Option<Schema>, StoreError> {
+        self.snapshot()?.schema()
     }
 
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {

@@ -5,12 +5,15 @@ use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
-    PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN, STANDING,
+    PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA,
+    SCHEMA_KEY, STANDING,
 };
 use super::trim::is_dropped;
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
-use crate::model::{DeviceNumber, EditId, Organization, Policy, RecordId, Sequence, TableName};
+use crate::model::{
+    DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+};
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
 use crate::store::reading::Snapshot;
@@ -176,6 +179,14 @@ impl ServerSnapshot {
     /// The store cannot be read.
     pub fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
         fenced(|| DEVICE.read(&self.tx)?.get(&number))
+    }
+
+    /// The schema in force.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn schema(&self) -> Result<Option<Schema>, StoreError> {
+        fenced(|| SCHEMA.read(&self.tx)?.get(&SCHEMA_KEY.to_owned()))
     }
 
     /// A device by its key.

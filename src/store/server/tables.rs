@@ -7,7 +7,7 @@ use crate::codec::{Digest, PublicKey};
 use crate::gate::Versions;
 use crate::model::{
     Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy, PolicyEpoch, RecordId,
-    Sequence, TableName, Timestamp, UserId,
+    Schema, Sequence, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -16,7 +16,7 @@ use crate::sync::{
 };
 
 /// What the server knows of itself: [`META_KEY`] -> it.
-pub(super) static META: Table<String, ServerMeta> = Table::new("meta-2");
+pub(super) static META: Table<String, ServerMeta> = Table::new("meta-3");
 /// The log: sequence -> entry.
 pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-2");
 /// Records: record id -> all changes.
@@ -50,11 +50,15 @@ pub(super) static PAST_STANDING: Table<(DeviceNumber, Sequence), Vec<u8>> =
 pub(super) static ERASED: Table<RecordId, Erased> = Table::new("erased-1");
 /// Whether bytes of what was erased may be left in the file: [`PURGE_KEY`] -> it.
 pub(super) static PURGE: Table<String, bool> = Table::new("purge-1");
+/// The schema in force: [`SCHEMA_KEY`] -> it.
+pub(super) static SCHEMA: Table<String, Schema> = Table::new("schema-1");
 /// The policy in force: [`POLICY_KEY`] -> it.
 pub(super) static POLICY: Table<String, Policy> = Table::new("policy-1");
 /// The organization: kind and id -> row.
 pub(super) static ORGANIZATION: Table<String, OrganizationRow> = Table::new("organization-1");
 
+/// The only key of [`SCHEMA`].
+pub(super) const SCHEMA_KEY: &str = "schema";
 /// The only key of [`POLICY`].
 pub(super) const POLICY_KEY: &str = "policy";
 /// The only key of [`META`].
@@ -79,6 +83,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     PAST_STANDING.write(tx)?;
     ERASED.write(tx)?;
     set_purge_due(tx, false)?;
+    SCHEMA.write(tx)?;
     POLICY.write(tx)?;
     ORGANIZATION.write(tx)?;
     Ok(())
@@ -119,6 +124,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     PAST_STANDING.copy(from, to)?;
     ERASED.copy(from, to)?;
     set_purge_due(to, false)?;
+    SCHEMA.copy(from, to)?;
     POLICY.copy(from, to)?;
     ORGANIZATION.copy(from, to)?;
     Ok(())

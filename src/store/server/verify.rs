@@ -8,7 +8,7 @@ use redb::ReadTransaction;
 use super::snapshot::rebuild;
 use super::tables::{
     ADMITTED, AUTHOR, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION,
-    PAST_STANDING, PLACE, POLICY, PURGE, RECORD, REFUSED, REFUSED_EDIT, RUN, STANDING,
+    PAST_STANDING, PLACE, POLICY, PURGE, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA, STANDING,
 };
 use crate::gate::{Confirmed, Follow, can_end_with, replay};
 use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, TableName};
@@ -50,6 +50,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PAST_STANDING, tx);
     survey.expect(&ERASED, tx);
     survey.expect(&PURGE, tx);
+    survey.expect(&SCHEMA, tx);
     survey.expect(&POLICY, tx);
     survey.expect(&ORGANIZATION, tx);
     let runs = runs(tx, survey);
@@ -60,6 +61,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     refused(tx, survey);
     survey.each(&PURGE, tx, |_, _, _| {});
     survey.each(&STANDING, tx, |_, _, _| {});
+    survey.each(&SCHEMA, tx, |_, _, _| {});
     survey.each(&PAST_STANDING, tx, |_, _, _| {});
     survey.each(&POLICY, tx, |_, _, _| {});
     survey.each(&ORGANIZATION, tx, |survey, name, row| {

@@ -1,16 +1,42 @@
 //! From what an app asks of columns to the operations that an edit carries.
 
+use std::borrow::Cow;
+
 use crate::crdt::{CrdtError, Record};
-use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Json, Op, Table, Value};
+use crate::model::{ColumnEdit, ColumnName, ColumnType, Columns, Denial, Json, Op, Table, Value};
 
 /// The operations after which columns that hold `now` hold `columns`.
 pub(super) fn set(table: &Table, now: &Columns, columns: Columns) -> Vec<Op> {
     let mut ops = Vec::with_capacity(columns.len());
     for (column, value) in columns {
-        let old = now.get(&column).unwrap_or(&Value::Null);
-        set_column(&mut ops, table, column, old, value);
+        let old = shown(table, &column, now.get(&column).unwrap_or(&Value::Null));
+        set_column(&mut ops, table, column, &old, value);
     }
     ops
+}
+
+/// What a column holds, as it reads now; what was no value of its type is nothing.
+fn shown<'v>(table: &'v Table, column: &ColumnName, held: &'v Value) -> Cow<'v, Value> {
+    let declared = table.column(column.as_str()).filter(|_| !held.is_null());
+    let read = declared.map(|declared| declared.read(held).unwrap_or_default());
+    read.unwrap_or(Cow::Borrowed(held))
+}
+
+/// Whether each value set is of its column's type. The gate takes others too that say the same there,
+/// because they may be from a time when the type was another; what an app sets is of now.
+pub(super) fn check_types(table: &Table, ops: &[Op]) -> Result<(), Denial> {
+    for op in ops {
+        let Op::Put { column, value } = op else { continue };
+        let Some(declared) = table.column(column.as_str()) else { continue };
+        if !is_for(declared.column_type, value) {
+            let misfit = declared.accepts(value).map_err(|misfit| Denial {
+                column: Some(column.clone()),
+                ..Denial::malformed(misfit.to_string())
+            });
+            misfit?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds the operations after which a column that holds `old` holds `value`.
@@ -54,7 +80,8 @@ pub(super) fn carry_out(
                     edit.restore(&column);
                 }
                 let mut parts = Vec::new();
-                let old = edit.value(&column);
+                let held = edit.value(&column);
+                let old = shown(table, &column, &held);
                 set_column(&mut parts, table, column.clone(), &old, value.clone());
                 let settles = replaces && parts.is_empty();
                 if settles && !record.conflicts(table, &column)?.is_empty() {

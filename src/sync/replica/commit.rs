@@ -79,8 +79,8 @@ pub enum EditError {
     /// The device belongs to nobody yet, and has no tables of its own.
     #[error("this device is not enrolled: enrol it, or give it a schema to start with")]
     NotEnrolled,
-    /// The schema has no such table.
-    #[error("there is no table `{0}`")]
+    /// The schema has no such table, or the user may do nothing on it.
+    #[error("there is no table `{0}` for this user")]
     NoSuchTable(TableName),
     /// The record is not on this device.
     #[error("there is no record {1} in table `{0}` on this device")]
@@ -120,7 +120,7 @@ impl ReplicaMachine {
     ) -> Result<Vec<EditId>, EditError> {
         self.recover(store)?;
         let device = self.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default();
-        if self.meta.schema.tables.is_empty() {
+        if self.meta.enrolment.is_none() && self.meta.schema.tables.is_empty() {
             return Err(EditError::NotEnrolled);
         }
         let counter = self.meta.counter + 1;
@@ -164,7 +164,14 @@ impl ReplicaMachine {
     ) -> Result<bool, EditError> {
         let Draft { table: name, record, intent } = draft;
         let Some(table) = self.meta.schema.table(name.as_str()) else {
-            return Err(EditError::NoSuchTable(name));
+            // It was there for the user; or the user holds nothing, and so has no tables.
+            let is_enrolled = self.meta.enrolment.is_some();
+            let was_there = self.meta.former.tables.contains_key(&name);
+            return Err(if is_enrolled && (was_there || self.standing.is_none()) {
+                EditError::Denied(Denial::of(Rule::NoPrivilege))
+            } else {
+                EditError::NoSuchTable(name)
+            });
         };
         if table.is_system() {
             return Err(EditError::Denied(Denial::system_table(&name)));
@@ -174,6 +181,7 @@ impl ReplicaMachine {
         if ops.is_empty() {
             return Ok(false);
         }
+        column_ops::check_types(table, &ops).map_err(EditError::Denied)?;
         let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
         self.preview(shared, store, visible, &edit)?;
         desk.folder(&name, record)?.add(Pending { turn: Turn::first(id), edit })?;

@@ -110,7 +110,9 @@ impl ReplicaMachine {
                     continue;
                 }
                 let ids = folder.pending.iter().map(|pending| pending.edit.id);
-                let here = folder.exists() && !folder.builds_on_hidden(&table, record);
+                let here = folder.exists()
+                    && !folder.builds_on_hidden(&table, record)
+                    && self.meta.schema.table(table.as_str()).is_some();
                 let must_wait = self.must_wait(&table, record, here);
                 let ask = if here { Vec::new() } else { self.unasked(&folder.pending) };
                 if must_wait || !ask.is_empty() {

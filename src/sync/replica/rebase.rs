@@ -4,7 +4,7 @@ use super::desk::{Folder, not_there, stands};
 use crate::crdt::{Fate, Rebase, Record, Translated};
 use crate::limits::CHANGE_OPS_MAX;
 use crate::model::{
-    ActorId, Change, ChangeRef, Columns, Denial, Edit, EditId, Op, RecordId, Schema, Section,
+    ActorId, Change, ChangeRef, Columns, Denial, Edit, EditId, Op, RecordId, Rule, Schema, Section,
     Table, TableName, Timestamp,
 };
 use crate::sync::Pending;
@@ -56,9 +56,7 @@ impl Folder {
         let mut rebased = Rebased::default();
         self.touch();
         let Some(table) = schema.table(name.as_str()) else {
-            self.unwritten.note_all();
-            let denial = || Denial::malformed(format!("table `{name}` is not in the schema"));
-            rebased.impossible = self.pending.drain(..).map(|it| (it.edit, denial())).collect();
+            self.leave_table(name, asked, answered, &mut rebased);
             return rebased;
         };
         let replaced = std::mem::take(&mut self.replaced);
@@ -101,12 +99,48 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// What is pending on a record whose table is not there any more, or not for this user. The server
+    /// may have admitted it before: it stays as it is until that is answered.
+    fn leave_table(
+        &mut self,
+        name: &TableName,
+        asked: &BTreeSet<EditId>,
+        answered: bool,
+        rebased: &mut Rebased,
+    ) {
+        let detail = "the user holds nothing on it, or it is not there any more";
+        let denial = || Denial {
+            table: Some(name.clone()),
+            detail: Some(format!("table `{name}`: {detail}")),
+            ..Denial::of(Rule::NoPrivilege)
+        };
+        let (refused, open): (Vec<_>, Vec<_>) =
+            self.pending.drain(..).partition(|it| answered || asked.contains(&it.edit.id));
+        for Pending { edit, .. } in refused {
+            self.unwritten.note_edit(&edit);
+            rebased.impossible.push((edit, denial()));
+        }
+        rebased.open = open.iter().map(|it| it.edit.id).collect();
+        self.pending = open;
+    }
+}
+
 /// Whether an edit builds on something in a section that is not here: its user may not read it any
 /// more. (On what is past, of the user's own, the server admits nothing.)
 fn builds_on_hidden(record: &Record, edit: &Edit, past: &[Edit]) -> bool {
     let is_past = |dep: &ChangeRef| past.iter().flat_map(|it| &it.changes).any(|it| it.id == *dep);
     let mut hidden = edit.changes.iter().filter(|change| is_hidden(record, change));
     hidden.any(|change| !change.deps.iter().any(is_past))
+}
+
+/// The section of an operation that is written anew. What is done to a column that is not there any more
+/// stays where it was: it is for the server to refuse.
+fn place(table: &Table, change: &Change, op: &Op) -> Section {
+    match op.column() {
+        Some(column) if table.column(column.as_str()).is_none() => change.section.clone(),
+        _ => op.section(table),
+    }
 }
 
 fn is_hidden(record: &Record, change: &Change) -> bool {
@@ -192,7 +226,7 @@ impl<'a> Places<'a> {
         for change in edit.changes.iter().filter(|it| !(joins && it.section == Section::Header)) {
             let now = joins.then_some(record.columns());
             let translated = self.translate(edit.id, change, now, is_hidden(record, change));
-            ops.extend(translated.ops);
+            ops.extend(translated.ops.into_iter().map(|op| (place(table, change, &op), op)));
             lost.extend(translated.impossible);
         }
         let denial = lost.first().map(|(_, why)| Denial::malformed(why.clone()));
@@ -201,7 +235,7 @@ impl<'a> Places<'a> {
             return denial.map_or(Anew::Void, Anew::Impossible);
         }
         let time = edit.changes.first().map_or_else(Timestamp::default, |change| change.time);
-        let anew = record.author(table, edit.id, self.actor, time, ops);
+        let anew = record.author_in(edit.id, |_| self.actor, time, ops);
         let anew = Edit { atomic: edit.atomic, ..anew };
         if anew.changes.iter().any(|change| change.ops.len() > CHANGE_OPS_MAX) {
             self.sections.clear();

@@ -58,7 +58,11 @@ impl ReplicaMachine {
 
     fn schema<S: ReplicaStore>(&mut self, store: &mut S, schema: Schema) -> Result<(), StoreError> {
         self.meta.schema_digest = Some(schema_digest(&schema)?);
-        self.meta.schema = schema;
+        let before = std::mem::replace(&mut self.meta.schema, schema);
+        let holds = |id: &TableName| self.standing.as_ref().is_some_and(|it| it.holds_any(id));
+        let held = before.tables.into_iter().filter(|(id, _)| holds(id));
+        self.meta.former.tables.extend(held);
+        self.meta.former.views.extend(before.views);
         self.save(store)?;
         self.tell(Event::SchemaChanged);
         Ok(())

@@ -9,8 +9,8 @@ use crate::codec::{
 };
 use crate::gate::{Roster, Standing};
 use crate::limits::ADMIN_DENIALS_MAX;
-use crate::model::{DeviceNumber, OrganizationRow, Policy, PolicyEpoch, Timestamp};
-use crate::policy::{check_organization, check_policy, check_tables};
+use crate::model::{DeviceNumber, OrganizationRow, Policy, PolicyEpoch, Schema, Timestamp};
+use crate::policy::{check_organization, check_policy, check_tables, read_schema};
 use crate::sync::{DeviceRow, Operation, RefusedEdit, ServerStore, StoreError};
 
 impl ServerMachine {
@@ -47,19 +47,32 @@ impl ServerMachine {
         Ok(match request {
             AdminRequest::Rules => AdminAnswer::Rules {
                 epoch: self.meta.policy_epoch,
+                schema: Box::new(self.rules.schema().clone()),
                 policy: Box::new(self.rules.roster().policy().clone()),
                 organization: Box::new(self.rules.roster().organization().clone()),
             },
-            AdminRequest::Change { expected, policy, organization } => {
-                match self.changed_rules(expected, policy.map(|it| *it), organization)? {
-                    Ok(rules) => match self.set_rules(store, now, rules) {
-                        Ok(()) => AdminAnswer::Changed { epoch: self.meta.policy_epoch },
-                        Err(RulesError::Store(error)) => return Err(error),
-                        Err(error) => {
-                            AdminAnswer::Refused(AdminRefusal::Mistake(error.to_string()))
-                        }
-                    },
-                    Err(refusal) => AdminAnswer::Refused(refusal),
+            AdminRequest::Change { expected, schema, policy, organization, trial } => {
+                let schema = schema.map(|schema| read_schema(&schema.text, &schema.file));
+                let changed = match schema.transpose() {
+                    Ok(schema) => {
+                        self.changed_rules(expected, schema, policy.map(|it| *it), organization)?
+                    }
+                    Err(error) => Err(AdminRefusal::Mistake(error.to_string())),
+                };
+                let rules = match changed {
+                    Ok(rules) => rules,
+                    Err(refusal) => return Ok(AdminAnswer::Refused(refusal)),
+                };
+                let done = if trial {
+                    self.try_rules(store, now, rules)
+                } else {
+                    self.set_rules(store, now, rules)
+                };
+                match done {
+                    Ok(()) if trial => AdminAnswer::Fits,
+                    Ok(()) => AdminAnswer::Changed { epoch: self.meta.policy_epoch },
+                    Err(RulesError::Store(error)) => return Err(error),
+                    Err(error) => AdminAnswer::Refused(AdminRefusal::Mistake(error.to_string())),
                 }
             }
             AdminRequest::Devices => {
@@ -93,6 +106,7 @@ impl ServerMachine {
     fn changed_rules(
         &self,
         expected: PolicyEpoch,
+        schema: Option<Schema>,
         policy: Option<Policy>,
         rows: Vec<OrganizationRow>,
     ) -> Result<Result<Rules, AdminRefusal>, StoreError> {
@@ -105,7 +119,7 @@ impl ServerMachine {
         for row in rows {
             organization.set(row);
         }
-        let schema = self.rules.schema();
+        let schema = schema.unwrap_or_else(|| self.rules.schema().clone());
         let tables = schema.facts();
         let checked = check_tables(&tables)
             .and_then(|()| check_organization(&organization, Some(&policy)))
@@ -120,7 +134,7 @@ impl ServerMachine {
         if !roster.organization().users.keys().any(administers) {
             return Ok(Err(AdminRefusal::NobodyLeft));
         }
-        Rules::new(schema.clone(), roster).map(Ok)
+        Rules::new(schema, roster).map(Ok)
     }
 
     /// Ends the sessions of a device, and opens none for it any more. Returns whether there is such a

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use super::Resolved;
 use super::lapse::Lapse;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
+use crate::crdt::Record;
 use crate::gate::{RecordFacts, Standing, can_read, can_read_column};
-use crate::model::{
-    DeviceNumber, Edit, Header, RecordId, Schema, Section, Sequence, TableName, UserId,
-};
+use crate::model::{DeviceNumber, Edit, Header, RecordId, Section, Sequence, TableName, UserId};
 use crate::sync::StoreError;
 
 /// One device that is connected.
@@ -105,7 +104,8 @@ impl Reader {
 
     pub(super) fn reads(&self, table: &TableName, header: &Header) -> bool {
         let facts = RecordFacts::of_header(header);
-        self.standing().is_some_and(|standing| can_read(standing, table, &facts))
+        let reads = |it: &Standing| it.knows(table) && can_read(it, table, &facts);
+        self.standing().is_some_and(reads)
     }
 
     pub(super) fn reads_section(
@@ -141,19 +141,13 @@ impl Reader {
         })
     }
 
-    /// Whether two readers see the same columns of a record that both may read.
-    pub(super) fn same_columns(
-        &self,
-        other: &Self,
-        schema: &Schema,
-        table: &TableName,
-        header: &Header,
-    ) -> bool {
-        let Some(declared) = schema.table(table.as_str()) else { return true };
-        declared.columns.iter().filter(|column| column.secured).all(|column| {
-            let section = Section::Secured(column.id.clone());
-            self.reads_section(table, header, &section)
-                == other.reads_section(table, header, &section)
+    /// Whether two readers see the same of a record that both may read: also of columns that are not
+    /// declared any more.
+    pub(super) fn sees_as(&self, other: &Self, record: &Record) -> bool {
+        let (table, header) = (record.table(), record.header());
+        record.sections().all(|(section, _)| {
+            self.reads_section(table, header, section)
+                == other.reads_section(table, header, section)
         })
     }
 }

@@ -509,9 +509,8 @@ impl Device {
         let (table, header) = (confirmed.record().table(), confirmed.record().header());
         let had = self.held.iter().filter(|held| held.reads(table, header));
         if self.reader.reads(table, header) {
-            let same = |held: &super::connection::Reader| {
-                held.same_columns(&self.reader, reading.rules.schema(), table, header)
-            };
+            let same =
+                |held: &super::connection::Reader| held.sees_as(&self.reader, confirmed.record());
             // Of several standings held it is not known which one a row came under, or whether a
             // scan came so far.
             let is_there = self.scope.complete && had.clone().any(same);

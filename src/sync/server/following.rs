@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::fit::Fit;
 use super::{RulesError, ServerMachine, server_edit};
 use crate::codec::ScanPlace;
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Admissible, Confirmed, Follow, apply, follow_owner, renew};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
-    ActorId, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Owner, PolicyEpoch, Section, Sequence,
-    Table, Timestamp,
+    ActorId, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Owner, PolicyEpoch, Schema, Section,
+    Sequence, SystemTable, Table, Timestamp,
 };
 use crate::sync::{EntryKind, Follower, Leg, LogEntry, Move, Operation, ServerStore, StoreError};
 
@@ -18,26 +19,26 @@ use crate::sync::{EntryKind, Follower, Leg, LogEntry, Move, Operation, ServerSto
 pub(super) struct Following {
     /// The owners who moved.
     pub(super) moved: BTreeMap<Owner, BusinessUnitId>,
-    /// Columns may belong to other sections than before.
-    pub(super) columns_move: bool,
     pub(super) now: Timestamp,
     pub(super) epoch: PolicyEpoch,
 }
 
 impl Following {
     /// The entries of the log behind `head` by which all records follow: one for each that the schema
-    /// concerns, and then one for all whose owners moved.
+    /// concerns, and then one for all whose owners moved. `before` is the schema that they are by now.
     ///
     /// # Errors
-    /// The store cannot be read, or one of them cannot follow.
+    /// The store cannot be read, one of them cannot follow, or some do not fit the schema.
     pub(super) fn entries<S: ServerStore>(
         &self,
         machine: &ServerMachine,
         store: &S,
         head: Sequence,
+        before: Option<&Schema>,
     ) -> Result<Vec<Operation>, RulesError> {
         let mut operations = Vec::new();
-        if self.moved.is_empty() && !self.columns_move {
+        let mut fit = Fit::new(before, machine.rules.schema());
+        if self.moved.is_empty() && fit.is_empty() {
             return Ok(operations);
         }
         let next = |operations: &[Operation]| Sequence(head.0 + operations.len() as u64 + 1);
@@ -49,13 +50,13 @@ impl Following {
             let (table, record) = (last.record().table().clone(), last.record().id());
             place = Some(ScanPlace { table, record });
             for mut confirmed in records {
-                let Some(table) = machine.rules.schema().table(confirmed.record().table().as_str())
-                else {
-                    continue;
-                };
+                // Records of a table that was removed follow their owners too: it may come back.
+                let table = machine.rules.schema().table(confirmed.record().table().as_str());
+                fit.look(store, &confirmed)?;
                 let sequence = next(&operations);
-                if let Some(admissible) =
-                    self.follow_schema(machine, table, confirmed.record(), sequence)?
+                if let Some(table) = table.filter(|table| fit.moves(&table.id))
+                    && let Some(admissible) =
+                        self.follow_schema(machine, table, confirmed.record(), sequence)?
                 {
                     let (operation, after) =
                         append(confirmed, &admissible, sequence, self.now, self.epoch)?;
@@ -64,12 +65,16 @@ impl Following {
                 }
                 let owner = confirmed.record().header().owner.as_ref();
                 // The row of who moved says where that is: it follows with all that it says.
-                if !table.is_system()
+                if SystemTable::of(confirmed.record().table()).is_none()
                     && owner.is_some_and(|(owner, _)| self.moved.contains_key(owner))
                 {
                     movers.push(confirmed);
                 }
             }
+        }
+        let misfits = fit.finish();
+        if !misfits.is_empty() {
+            return Err(RulesError::Misfits(misfits));
         }
         let moved = self.follow_owners(machine, movers, next(&operations))?;
         operations.extend(moved);
@@ -118,9 +123,6 @@ impl Following {
         record: &Record,
         sequence: Sequence,
     ) -> Result<Option<Admissible>, RulesError> {
-        if !self.columns_move {
-            return Ok(None);
-        }
         let sections = record.misplaced(table);
         // Left as it is, or moved by halves, it would look as if it had moved.
         let immovable = |why: String| {

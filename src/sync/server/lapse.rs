@@ -8,7 +8,7 @@ use super::ServerMachine;
 use super::connection::{Device, Reader};
 use crate::gate::{Roster, Standing};
 use crate::model::{
-    DeviceNumber, Edit, Header, Organization, Policy, Section, Sequence, TableName, UserId,
+    DeviceNumber, Edit, Header, Organization, Policy, Schema, Section, Sequence, TableName, UserId,
 };
 use crate::sync::grant::standing_digest;
 use crate::sync::{DeviceRow, Operation, PastStanding, ServerStore, StoreError};
@@ -40,15 +40,19 @@ impl ServerMachine {
         &self,
         store: &S,
         before: Option<&(Policy, Organization)>,
+        schema: Option<&Schema>,
     ) -> Result<Vec<Operation>, StoreError> {
-        let Some((policy, organization)) = before else { return Ok(Vec::new()) };
-        let before = Roster::new(Arc::new(policy.clone()), Arc::new(organization.clone()));
+        let (Some((policy, organization)), Some(schema)) = (before, schema) else {
+            return Ok(Vec::new());
+        };
+        let roster = Roster::new(Arc::new(policy.clone()), Arc::new(organization.clone()));
+        let before = (&roster, schema);
         let (head, floor) = (self.meta.head, self.meta.floor);
         let mut ended = BTreeMap::new();
         let mut operations = Vec::new();
         for DeviceRow { number: device, user, .. } in store.devices()? {
             if !ended.contains_key(&user) {
-                let standing = self.ended_standing(&before, &user)?;
+                let standing = self.ended_standing(before, &user)?;
                 ended.insert(user.clone(), standing);
             }
             let Some(standing) = ended.get(&user).cloned().flatten() else { continue };
@@ -65,16 +69,16 @@ impl ServerMachine {
     /// A user's standing by the rules of before, if it is another one now.
     fn ended_standing(
         &self,
-        before: &Roster,
+        before: (&Roster, &Schema),
         user: &UserId,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let bytes = |roster: &Roster| {
-            let standing = Standing::resolve(roster, user);
+        let bytes = |(roster, schema): (&Roster, &Schema)| {
+            let standing = Standing::resolve(roster, user).map(|it| it.within(schema));
             let named = standing_digest(standing.as_ref().ok());
             named.map(|(_, bytes)| bytes).map_err(|error| StoreError::Damaged(error.to_string()))
         };
         let was = bytes(before)?;
-        Ok((was != bytes(&self.rules.roster)?).then_some(was))
+        Ok((was != bytes((&self.rules.roster, self.rules.schema()))?).then_some(was))
     }
 }
 

@@ -6,6 +6,7 @@ mod connection;
 mod downlink;
 mod erase;
 mod filling;
+mod fit;
 mod floor;
 mod following;
 mod generation;
@@ -19,17 +20,21 @@ mod rules;
 mod system_rows;
 mod welcome;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::crdt::Documents;
 use crate::gate::Standing;
 use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX, RESTORED_DEVICES_LEAP};
-use crate::model::{ActorId, Denial, DeviceNumber, EditId, LogEpoch, Sequence, Timestamp, UserId};
-use crate::sync::grant::standing_digest;
+use crate::model::{
+    ActorId, Denial, DeviceNumber, EditId, LogEpoch, Schema, Sequence, TableName, Timestamp, UserId,
+};
+use crate::query::CheckedView;
+use crate::sync::grant::{schema_digest, standing_digest};
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
+pub use fit::SchemaMisfit;
 pub use floor::LogBounds;
 pub use generation::HistoryBounds;
 pub use rules::{Rules, RulesError};
@@ -81,6 +86,25 @@ struct Resolved {
     standing: Result<Standing, Denial>,
     digest: Digest,
     bytes: Vec<u8>,
+    /// Of the part of the schema that concerns the user. Itself it is made where it is sent.
+    schema: Digest,
+}
+
+/// What of the schema concerns someone who may do this: also tables of which a view of theirs shows
+/// something, though all of that be hidden. A view is there for everyone, or for no one, of a table's users.
+fn part_of(standing: Option<&Standing>, schema: &Schema) -> Schema {
+    let is_own = |table: &TableName| standing.is_some_and(|standing| standing.holds_any(table));
+    let mut views = schema.views.clone();
+    views.retain(|_, view| is_own(&view.table));
+    if views.is_empty() {
+        return Schema { views, ..schema.part(is_own) };
+    }
+    let whole = Arc::new(schema.clone());
+    let checked = views.values().filter_map(|view| CheckedView::new(&whole, view).ok());
+    let shown: BTreeSet<_> =
+        checked.flat_map(|it| it.tables().cloned().collect::<Vec<_>>()).collect();
+    let part = schema.part(|table| is_own(table) || shown.contains(table));
+    Schema { views, ..part }
 }
 
 /// A server's machine. See [`crate::sync`] for how it is driven.
@@ -344,10 +368,13 @@ impl ServerMachine {
         if let Some(resolved) = self.resolved.get(user) {
             return Ok(Arc::clone(resolved));
         }
+        let schema = self.rules.schema();
         let standing = Standing::resolve(&self.rules.roster, user);
+        let standing = standing.map(|standing| standing.within(schema));
         let (digest, bytes) = standing_digest(standing.as_ref().ok())
             .map_err(|error| StoreError::Damaged(error.to_string()))?;
-        let resolved = Arc::new(Resolved { standing, digest, bytes });
+        let schema = schema_digest(&part_of(standing.as_ref().ok(), schema))?;
+        let resolved = Arc::new(Resolved { standing, digest, bytes, schema });
         self.resolved.insert(user.clone(), Arc::clone(&resolved));
         Ok(resolved)
     }

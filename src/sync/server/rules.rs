@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fit::SchemaMisfit;
 use super::following::Following;
 use super::system_rows::Keeping;
 use super::{ConnectionId, ServerMachine};
@@ -10,7 +11,6 @@ use crate::gate::Roster;
 use crate::model::{
     BusinessUnitId, Owner, PolicyEpoch, RecordId, Schema, TableName, TeamKind, Timestamp,
 };
-use crate::sync::grant::schema_digest;
 use crate::sync::{Operation, ServerStore, StoreError};
 
 /// Why rules are not put in force. What is in force stays, and nothing has changed.
@@ -35,13 +35,19 @@ pub enum RulesError {
         /// What is too large, and for what; or what else is in the way.
         why: String,
     },
+    /// Records hold what the new schema has no place for, or lack what it requires.
+    #[error("the schema does not fit what is there: {}", list(.0))]
+    Misfits(Vec<SchemaMisfit>),
+}
+
+fn list(misfits: &[SchemaMisfit]) -> String {
+    misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The tables, the people and what these may do.
 #[derive(Debug)]
 pub struct Rules {
     schema: Schema,
-    pub(super) schema_digest: Digest,
     pub(super) roster: Roster,
     digest: Digest,
 }
@@ -52,11 +58,10 @@ impl Rules {
     /// # Errors
     /// None in practice: they can always be written for their digest.
     pub fn new(schema: Schema, roster: Roster) -> Result<Self, StoreError> {
-        let schema_digest = schema_digest(&schema)?;
         let all = (&schema, roster.policy(), roster.organization());
         let bytes = postcard::to_stdvec(&all);
         let bytes = bytes.map_err(|error| StoreError::Damaged(error.to_string()))?;
-        Ok(Self { schema, schema_digest, roster, digest: Digest::of("rules", &bytes) })
+        Ok(Self { schema, roster, digest: Digest::of("rules", &bytes) })
     }
 
     /// The tables.
@@ -120,6 +125,24 @@ impl ServerMachine {
         Ok(())
     }
 
+    /// Says whether other rules could be put in force: nothing changes.
+    ///
+    /// # Errors
+    /// As [`Self::set_rules`].
+    pub fn try_rules<S: ServerStore>(
+        &mut self,
+        store: &S,
+        now: Timestamp,
+        rules: Rules,
+    ) -> Result<(), RulesError> {
+        let before = std::mem::replace(&mut self.rules, Arc::new(rules));
+        let moved = before.roster.organization().moved_to(self.rules.roster.organization());
+        let following = Following { moved, now, epoch: self.meta.policy_epoch };
+        let entries = following.entries(self, store, self.meta.head, Some(before.schema()));
+        self.rules = before;
+        entries.map(drop)
+    }
+
     /// Makes sure that the store holds the present rules, which are in force here. What was looked up
     /// after a doubtful write may be of rules that never were.
     pub(super) fn note_rules<S: ServerStore>(
@@ -130,7 +153,7 @@ impl ServerMachine {
         self.put_in_force(store, now).map_err(|error| match error {
             RulesError::Store(error) => error,
             // Another server had others meanwhile, and wrote by them.
-            immovable @ RulesError::Immovable { .. } => StoreError::Io(immovable.to_string()),
+            other => StoreError::Io(other.to_string()),
         })
     }
 
@@ -140,7 +163,7 @@ impl ServerMachine {
         store: &mut S,
         now: Timestamp,
     ) -> Result<(), RulesError> {
-        let mut immovable = None;
+        let mut unfit = None;
         self.until_certain(|machine| {
             let mut meta = machine.meta.clone();
             if meta.rules == Some(machine.rules.digest) {
@@ -148,10 +171,10 @@ impl ServerMachine {
             }
             meta.rules = Some(machine.rules.digest);
             meta.policy_epoch = PolicyEpoch(meta.policy_epoch.0 + 1);
-            let held = store.rules()?;
+            let (held, before) = (store.rules()?, store.schema()?);
             let (policy, organization) =
                 (machine.rules.roster.policy(), machine.rules.roster.organization());
-            let mut operations = machine.ended_standings(store, held.as_ref())?;
+            let mut operations = machine.ended_standings(store, held.as_ref(), before.as_ref())?;
             if held.as_ref().is_none_or(|(held, _)| held != policy) {
                 operations.push(Operation::SetPolicy(Box::new(policy.clone())));
             }
@@ -160,26 +183,29 @@ impl ServerMachine {
             if !rows.is_empty() {
                 operations.push(Operation::SetOrganization(rows));
             }
-            let schema = Some(machine.rules.schema_digest);
+            let schema = machine.rules.schema();
+            let is_other = before.as_ref() != Some(schema);
+            if is_other {
+                operations.push(Operation::SetSchema(Box::new(schema.clone())));
+            }
             let moved = held.moved_to(organization);
-            let columns_move = std::mem::replace(&mut meta.schema, schema) != schema;
-            let following = Following { moved, columns_move, now, epoch: meta.policy_epoch };
-            let entries = match following.entries(machine, store, meta.head) {
+            let following = Following { moved, now, epoch: meta.policy_epoch };
+            let entries = match following.entries(machine, store, meta.head, before.as_ref()) {
                 Ok(entries) => entries,
                 Err(RulesError::Store(error)) => return Err(error),
                 Err(error) => {
-                    immovable = Some(error);
+                    unfit = Some(error);
                     return Ok(());
                 }
             };
             meta.head.0 += entries.len() as u64;
-            let (all, epoch) = (columns_move, meta.policy_epoch);
+            let (all, epoch) = (is_other, meta.policy_epoch);
             let rows = Keeping { before: &held, all, now, epoch };
             let rows = rows.entries(machine, store, meta.head, &entries)?;
             meta.head.0 += rows.len() as u64;
             operations.extend(entries.into_iter().chain(rows));
             machine.commit(store, meta, operations)
         })?;
-        immovable.map_or(Ok(()), Err)
+        unfit.map_or(Ok(()), Err)
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::connection::{Device, LogPlace, Reader};
 use super::lapse::lapses;
-use super::{ConnectionId, ServerMachine};
+use super::{ConnectionId, ServerMachine, part_of};
 use crate::codec::{Digest, EnrollCode, Refusal, Resume, Scope, ToDevice};
 use crate::limits::GRANT_LASTS_MILLIS;
 use crate::model::{DeviceNumber, Right, Timestamp};
@@ -182,9 +182,9 @@ impl ServerMachine {
         let damaged = |error: crate::sync::GrantError| StoreError::Damaged(error.to_string());
         let digest = grant.digest().map_err(damaged)?;
         let mut news = Vec::new();
-        if device.schema != Some(rules.schema_digest) {
-            device.schema = Some(rules.schema_digest);
-            news.push(ToDevice::Schema(Box::new(rules.schema().clone())));
+        if device.schema != Some(resolved.schema) {
+            device.schema = Some(resolved.schema);
+            news.push(ToDevice::Schema(Box::new(part_of(grant.standing.as_ref(), rules.schema()))));
         }
         if device.grant != Some(digest) {
             device.grant = Some(digest);

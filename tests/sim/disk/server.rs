@@ -6,8 +6,8 @@ use std::ops::Bound;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Applied, Confirmed, Versions};
 use tidegate::model::{
-    DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId, Section,
-    Sequence, TableName,
+    DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId, Schema,
+    Section, Sequence, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, PastStanding, RefusedEdit,
@@ -43,6 +43,7 @@ pub(crate) struct ServerFile {
     past_standings: BTreeMap<(DeviceNumber, Sequence), Vec<u8>>,
     pub(crate) refused: Vec<RefusedEdit>,
     pub(crate) erased: BTreeMap<RecordId, Erased>,
+    pub(crate) schema: Option<Schema>,
     pub(crate) rules: Option<(Policy, Organization)>,
 }
 
@@ -146,6 +147,7 @@ impl ServerFile {
                 Operation::UseCode { nonce, key } => {
                     self.codes.insert(nonce, key);
                 }
+                Operation::SetSchema(schema) => self.schema = Some(*schema),
                 Operation::SetPolicy(policy) => {
                     self.rules.get_or_insert_default().0 = *policy;
                 }
@@ -240,6 +242,11 @@ impl ServerStore for ServerDisk {
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
         self.faults.read()?;
         Ok(self.file.devices.get(&number).cloned())
+    }
+
+    fn schema(&self) -> Result<Option<Schema>, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.schema.clone())
     }
 
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
