@@ -66,7 +66,6 @@ pub use system_table::{SYSTEM_KEY, SystemTable};
 pub use table_facts::TableFacts;
 pub use text::Text;
 pub use time::{TimeRangeError, Timestamp};
-pub(crate) use value::Skipped;
-pub use value::{ColumnType, Date, Value};
+pub use value::{ColumnType, Date, Skipped, Value};
 pub use verdict::{Denial, Rule, Verdict};
 pub use view::View;

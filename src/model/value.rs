@@ -279,8 +279,9 @@ mod decimal_parts {
     }
 }
 
-/// Reads past a value, and makes nothing of it.
-pub(crate) struct Skipped;
+/// A [`Value`] that was read past, in a format that is not self-describing: nothing is made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
