@@ -217,6 +217,9 @@ pub const ATOMIC_PARTS_MAX: usize = 1_000;
 pub const FINDINGS_MAX: usize = 1_000;
 /// Numbers that a restored server leaves to devices that enrolled after the backup was made.
 pub const RESTORED_DEVICES_LEAP: u32 = 1_000;
+/// A restored server leaves out at most so many times those numbers, drawn anew each time: two that
+/// were restored from the same backup, one after the other, hardly ever give the same.
+pub const RESTORED_DEVICES_LEAPS_MAX: u64 = 4_096;
 /// Own edits that a device keeps until the server states a backup that holds them.
 pub const KEPT_EDITS_MAX: u64 = 65_536;
 /// Bytes of these, roughly.

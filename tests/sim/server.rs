@@ -53,6 +53,11 @@ impl World {
         }
     }
 
+    /// A server that failed may have put these in force, and the next one others.
+    fn note_untold_truth(&mut self, people: People) {
+        self.truths.entry(self.disk.file.meta.policy_epoch.0).or_insert(people);
+    }
+
     pub(crate) fn open_server(&mut self) -> Check {
         let (now, seed) = (self.time(), self.rng.seed());
         let open = |world: &mut Self| {
@@ -90,6 +95,7 @@ impl World {
             Err(_) => {
                 // Nobody is told what was written meanwhile; whoever opens it next finds it.
                 self.disk.faults.restart();
+                self.note_untold_truth(self.people.clone());
                 Ok(())
             }
         }
@@ -244,8 +250,7 @@ impl World {
             }
             Err(error) => {
                 // Where the power went they may be in force all the same, until it is opened.
-                let written = self.disk.file.meta.policy_epoch.0;
-                self.truths.entry(written).or_insert(next);
+                self.note_untold_truth(next);
                 self.server_result(Err(of_store(error)))
             }
         }

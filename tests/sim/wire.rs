@@ -82,6 +82,9 @@ impl World {
             Refusal::Protocol(_) if end == Some(End::Byzantine) => {
                 self.figures.byzantine_refused += 1;
             }
+            Refusal::UnknownDevice if matches!(end, Some(End::Device(at)) if self.is_known(at)) => {
+                return Err("a device that is enrolled is told that it is not".into());
+            }
             _ => {}
         }
         if let Some(link) = self.links.get_mut(&id) {
@@ -138,19 +141,17 @@ impl World {
     fn session_error(&mut self, at: usize, error: &SessionError) -> Check {
         self.note(|| format!("device {at} ends its session: {error}"));
         match error {
-            // In calm it is one that was on its way.
-            SessionError::Refused(Refusal::Trouble(_) | Refusal::NoSuchUser(_)) => Ok(()),
+            // In calm it is one that was on its way. Of a device that is not known it was so when it
+            // was said: an old message on a restored server may have enrolled it meanwhile.
+            SessionError::Refused(
+                Refusal::Trouble(_) | Refusal::NoSuchUser(_) | Refusal::UnknownDevice,
+            ) => Ok(()),
             SessionError::Refused(Refusal::ExpiredCode(_) | Refusal::WrongCode) if !self.calm => {
                 Ok(())
             }
             // It may be on its way still when a backup of before is put back.
             SessionError::Refused(Refusal::RevokedDevice) if self.figures.revocations > 0 => Ok(()),
-            // Its key may have been enrolled once more, by an old message on a restored server.
-            SessionError::Refused(Refusal::UnknownDevice) | SessionError::Grant(_)
-                if self.is_unknown(at) =>
-            {
-                Ok(())
-            }
+            SessionError::Grant(_) if self.is_unknown(at) => Ok(()),
             SessionError::Store(StoreError::Damaged(_)) => Err(format!("device {at}: {error}")),
             SessionError::Store(_) if !self.calm => {
                 if self.rng.chance(50) {

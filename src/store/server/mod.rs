@@ -100,13 +100,19 @@ impl RedbServer {
         if meta.epoch != LogEpoch::default() {
             meta.end_life();
         }
+        // It may be damaged, which is why it is replaced; but nobody may have it open.
+        let present = file::open_damaged(to);
+        if let Ok((database, Ok(FileKind::Server))) = &present {
+            // Who enrolled since the backup has numbers that are not given again.
+            let given = fenced(|| ServerSnapshot::of(database)?.meta()).map(|meta| meta.devices);
+            meta.devices = meta.devices.max(given.unwrap_or_default());
+        }
         let make = |tx: &redb::WriteTransaction| {
             tables::copy(snapshot.tx(), tx)?;
             tables::META.write(tx)?.set(&tables::META_KEY.to_owned(), &meta)?;
             Ok(())
         };
-        // It may be damaged, which is why it is replaced; but nobody may have it open.
-        match file::open_damaged(to) {
+        match present {
             Err(OpenError::NotFound(_)) => {
                 BackupError::sort(file::create(to, FileKind::Server, make))?;
                 return Ok((head, None));

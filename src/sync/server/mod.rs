@@ -26,7 +26,10 @@ use std::sync::Arc;
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::crdt::Documents;
 use crate::gate::Standing;
-use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX, RESTORED_DEVICES_LEAP};
+use crate::limits::{
+    PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX, RESTORED_DEVICES_LEAP,
+    RESTORED_DEVICES_LEAPS_MAX,
+};
 use crate::model::{
     ActorId, Denial, DeviceNumber, EditId, LogEpoch, Schema, Sequence, TableName, Timestamp, UserId,
 };
@@ -191,8 +194,11 @@ impl ServerMachine {
                 // New: who runs it has to say that no backups are made.
                 meta.backed_up = Some(Sequence(0));
             } else {
-                // A backup: devices that enrolled after it was made have the next numbers.
-                meta.devices = meta.devices.saturating_add(RESTORED_DEVICES_LEAP);
+                // A backup: devices that enrolled after it was made have the next numbers, and so
+                // have those of another life that began with the same backup.
+                let leap = 1 + entropy.next_u64() % RESTORED_DEVICES_LEAPS_MAX;
+                let leap = u32::try_from(leap).unwrap_or(1) * RESTORED_DEVICES_LEAP;
+                meta.devices = meta.devices.saturating_add(leap);
             }
             machine.commit(store, meta, Vec::new())
         })?;

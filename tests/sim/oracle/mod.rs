@@ -95,6 +95,12 @@ impl World {
         self.disk.file.devices.values().any(|row| row.key == key && row.revoked)
     }
 
+    /// Whether the server knows the device's key.
+    pub(crate) fn is_known(&self, at: usize) -> bool {
+        let key = self.devices[at].key.public();
+        self.disk.file.devices.values().any(|row| row.key == key)
+    }
+
     /// Whether the device is enrolled, and the server does not know it.
     pub(crate) fn is_unknown(&self, at: usize) -> bool {
         let device = &self.devices[at];
