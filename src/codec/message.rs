@@ -8,6 +8,7 @@ use super::{
     AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, SignedPurgeReceipt,
     decode_records_up_to, encode_edits,
 };
+use crate::crdt::Record;
 use crate::limits::{ANSWERS_MAX, COLUMNS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
 use crate::model::{
     ActorId, BusinessUnitId, Denial, DeviceNumber, Edit, EditId, LogEpoch, Owner, PolicyEpoch,
@@ -48,6 +49,14 @@ pub struct ScanPlace {
     pub table: TableName,
     /// The last record passed.
     pub record: RecordId,
+}
+
+impl ScanPlace {
+    /// Where a record is in that order.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        Self { table: record.table().clone(), record: record.id() }
+    }
 }
 
 /// What a device's rows answer to: the privileges under which they were sent.

@@ -1,5 +1,6 @@
 //! The nouns: plain data with its invariants, and nothing that does anything.
 
+mod bucket;
 mod cell;
 mod change;
 mod column_edit;
@@ -31,6 +32,7 @@ mod value;
 mod verdict;
 mod view;
 
+pub use bucket::{Bucket, BucketError};
 pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};
 pub(crate) use column_edit::{CHARS, ENTRIES, ITEMS, check_extent, check_splice, extent, index};

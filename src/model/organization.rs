@@ -170,14 +170,15 @@ impl Organization {
         [units, positions, users, teams].concat()
     }
 
-    /// The owners whose business unit is another one in `new`, with that.
+    /// The owners whose business unit is another one in `new`, with that. Who is new may have been
+    /// there before, and have records of that time.
     #[must_use]
     pub fn moved_to(&self, new: &Self) -> BTreeMap<Owner, BusinessUnitId> {
-        let users = self.users.keys().cloned().map(Owner::User);
-        let owners = users.chain(self.teams.keys().cloned().map(Owner::Team));
+        let users = new.users.keys().cloned().map(Owner::User);
+        let owners = users.chain(new.teams.keys().cloned().map(Owner::Team));
         let moved = owners.filter_map(|owner| {
             let unit = new.business_unit_of(&owner)?;
-            (self.business_unit_of(&owner)? != unit).then(|| (owner, unit.clone()))
+            (self.business_unit_of(&owner) != Some(unit)).then(|| (owner, unit.clone()))
         });
         moved.collect()
     }
@@ -249,10 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn who_is_new_or_gone_has_not_moved() {
+    fn who_is_new_may_have_been_there_before_and_who_is_gone_has_not_moved() {
         let old = people(&[("ann", "root"), ("ben", "root")]);
         let new = people(&[("ann", "north"), ("cora", "north")]);
-        let moved = [("user:ann".parse().unwrap(), "north".parse().unwrap())];
+        let moved = ["user:ann", "user:cora"]
+            .map(|owner| (owner.parse().unwrap(), "north".parse().unwrap()));
         assert_eq!(old.moved_to(&new), moved.into());
+        assert!(new.moved_to(&new).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::codec::{Digest, PublicKey};
-use crate::model::{DeviceNumber, EditId, RecordId, Sequence, TableName};
+use crate::model::{Bucket, DeviceNumber, EditId, RecordId, Sequence, TableName};
 use crate::sync::Turn;
 
 /// Ends a table's name within a key. No name holds a control character, so that a shorter name
@@ -136,16 +136,36 @@ impl StoreKey for TableName {
     }
 
     fn take(bytes: &mut &[u8]) -> Option<Self> {
-        let end = bytes.iter().position(|byte| *byte == NAME_END)?;
-        let (name, rest) = bytes.split_at_checked(end)?;
-        let (_, rest) = rest.split_first()?;
-        *bytes = rest;
-        std::str::from_utf8(name).ok()?.parse().ok()
+        named(bytes)?.parse().ok()
     }
 
     fn describe(&self) -> String {
         self.to_string()
     }
+}
+
+impl StoreKey for Bucket {
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.to_string().as_bytes());
+        to.push(NAME_END);
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        named(bytes)?.parse().ok()
+    }
+
+    fn describe(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// What ends with [`NAME_END`].
+fn named<'b>(bytes: &mut &'b [u8]) -> Option<&'b str> {
+    let end = bytes.iter().position(|byte| *byte == NAME_END)?;
+    let (name, rest) = bytes.split_at_checked(end)?;
+    let (_, rest) = rest.split_first()?;
+    *bytes = rest;
+    std::str::from_utf8(name).ok()
 }
 
 impl<A: StoreKey, B: StoreKey> StoreKey for (A, B) {

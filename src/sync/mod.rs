@@ -15,7 +15,7 @@ pub use entropy::Entropy;
 pub use grant::{Grant, GrantError};
 pub use log::{EntryKind, Follower, Leg, LogEntry, Move};
 pub use storage::{
-    Commit, DeviceRow, Enrolment, Erased, Held, Kept, KeptSize, Operation, PastStanding, Pending,
-    Purge, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
+    Commit, DeviceRow, Enrolment, Erased, Held, Kept, KeptPlace, KeptSize, Operation, PastStanding,
+    Pending, Purge, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
     ServerStore, StoreError, StoredRow, Turn,
 };

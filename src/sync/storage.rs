@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed};
 use crate::model::{
-    BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
-    Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema, Sequence,
-    TableName, Timestamp, UserId,
+    Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
+    LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema,
+    Sequence, TableName, Timestamp, UserId,
 };
 use crate::sync::LogEntry;
 
@@ -189,10 +189,34 @@ pub struct KeptSize {
 /// An own edit that counts, and that no backup of the server is known to hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
-    /// Its place in the log.
+    /// Its place in the log, or one behind it: of entries that were dropped the server knows no more
+    /// than that.
     pub sequence: Sequence,
     /// The edit as it was pending.
     pub pending: Pending,
+}
+
+impl Kept {
+    /// Where it is kept.
+    #[must_use]
+    pub fn place(&self) -> KeptPlace {
+        KeptPlace { sequence: self.sequence, turn: self.pending.turn }
+    }
+}
+
+/// The order of kept edits: that of the log, and where that is not known, in which they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct KeptPlace {
+    /// Its place in the log, or one behind it.
+    pub sequence: Sequence,
+    /// When it was made.
+    pub turn: Turn,
+}
+
+impl KeptPlace {
+    /// Behind all others.
+    pub const LAST: Self =
+        Self { sequence: Sequence(u64::MAX), turn: Turn { counter: u64::MAX, part: u32::MAX } };
 }
 
 impl ReplicaMeta {
@@ -243,7 +267,7 @@ pub struct ReplicaBatch {
     /// until a backup holds it.
     pub erased: Vec<RecordId>,
     /// Kept edits up to here, of those that were there before, are kept no longer.
-    pub forgotten: Option<Sequence>,
+    pub forgotten: Option<KeptPlace>,
 }
 
 impl ReplicaBatch {
@@ -335,7 +359,7 @@ pub trait ReplicaStore {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError>;
+    fn kept_after(&self, after: KeptPlace, limit: usize) -> Result<Vec<Kept>, StoreError>;
 
     /// Writes a batch, durably and as a whole.
     ///
@@ -577,6 +601,17 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError>;
+
+    /// Up to `limit` records of a bucket after `after`, in the order of [`ScanPlace`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn scan_bucket(
+        &self,
+        bucket: &Bucket,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError>;
 
     /// A device by its number.
     ///

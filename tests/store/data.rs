@@ -14,9 +14,9 @@ use tidegate::model::{
     TeamKind, Timestamp, User, UserId, Value,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, Enrolment, EntryKind, Follower, Kept, Leg, LogEntry, Move, Operation,
-    PastStanding, Pending, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore,
-    ServerMeta, ServerStore, StoredRow, Turn,
+    Commit, DeviceRow, Enrolment, EntryKind, Follower, Kept, KeptPlace, Leg, LogEntry, Move,
+    Operation, PastStanding, Pending, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta,
+    ReplicaStore, ServerMeta, ServerStore, StoredRow, Turn,
 };
 
 /// SplitMix64.
@@ -288,7 +288,8 @@ pub(crate) fn batch(rng: &mut Rng, store: &impl ReplicaStore) -> ReplicaBatch {
         batch.quarantine = (0..=rng.below(2)).map(|_| quarantined(rng)).collect();
     }
     if rng.one_in(4) {
-        batch.forgotten = Some(Sequence(rng.next() % 100));
+        let turn = Turn { counter: rng.next() % 40, part: 0 };
+        batch.forgotten = Some(KeptPlace { sequence: Sequence(rng.next() % 100), turn });
     }
     if rng.one_in(4) {
         batch.released.push(edit_id(4, 1 + rng.next() % 5, 0));

@@ -6,12 +6,12 @@ use std::ops::Bound;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
 use tidegate::model::{
-    DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
 };
 use tidegate::sync::{
-    Commit, DeviceRow, Erased, Kept, LogEntry, Operation, PastStanding, Pending, Quarantined,
-    RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError,
-    StoredRow, Turn,
+    Commit, DeviceRow, Erased, Kept, KeptPlace, LogEntry, Operation, PastStanding, Pending,
+    Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore,
+    StoreError, StoredRow, Turn,
 };
 
 type Place = (TableName, RecordId);
@@ -24,7 +24,7 @@ pub(crate) struct MemoryReplica {
     pub(crate) confirmed: BTreeMap<Place, Confirmed>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) quarantine: Vec<Quarantined>,
-    pub(crate) kept: BTreeMap<Sequence, Pending>,
+    pub(crate) kept: BTreeMap<KeptPlace, Pending>,
 }
 
 impl ReplicaStore for MemoryReplica {
@@ -64,10 +64,12 @@ impl ReplicaStore for MemoryReplica {
         Ok(self.quarantine.clone())
     }
 
-    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+    fn kept_after(&self, after: KeptPlace, limit: usize) -> Result<Vec<Kept>, StoreError> {
         let behind = self.kept.range((Bound::Excluded(after), Bound::Unbounded));
-        let kept =
-            |(at, pending): (&Sequence, &Pending)| Kept { sequence: *at, pending: pending.clone() };
+        let kept = |(at, pending): (&KeptPlace, &Pending)| Kept {
+            sequence: at.sequence,
+            pending: pending.clone(),
+        };
         Ok(behind.take(limit).map(kept).collect())
     }
 
@@ -98,7 +100,7 @@ impl ReplicaStore for MemoryReplica {
         self.quarantine.retain(|it| !batch.released.contains(&it.edit) || again(it));
         self.kept.retain(|at, _| batch.forgotten.is_none_or(|up_to| *at > up_to));
         self.kept.retain(|_, kept| !batch.erased.contains(&kept.edit.record));
-        self.kept.extend(batch.kept.into_iter().map(|kept| (kept.sequence, kept.pending)));
+        self.kept.extend(batch.kept.into_iter().map(|kept| (kept.place(), kept.pending)));
         self.quarantine.retain(|it| !batch.erased.contains(&it.record) || again(it));
         for entry in &batch.quarantine {
             if !self.quarantine.contains(entry) {
@@ -176,6 +178,18 @@ impl ServerStore for MemoryServer {
         let after = after.map(|place| (place.table.clone(), place.record));
         let later = self.records.iter().filter(|(place, _)| Some(*place) > after.as_ref());
         Ok(later.take(limit).map(|(_, record)| record.clone()).collect())
+    }
+
+    fn scan_bucket(
+        &self,
+        bucket: &Bucket,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let after = after.map(|place| (place.table.clone(), place.record));
+        let later = self.records.iter().filter(|(place, _)| Some(*place) > after.as_ref());
+        let found = later.filter(|(_, it)| Bucket::of(it.record().header()).contains(bucket));
+        Ok(found.take(limit).map(|(_, record)| record.clone()).collect())
     }
 
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
@@ -332,8 +346,8 @@ pub(crate) fn read_replica(
     }
     all.pending = store.pending_after(Turn::default(), usize::MAX)?;
     all.quarantine = store.quarantine()?;
-    let kept = store.kept_after(Sequence(0), usize::MAX)?;
-    all.kept = kept.into_iter().map(|kept| (kept.sequence, kept.pending)).collect();
+    let kept = store.kept_after(KeptPlace::default(), usize::MAX)?;
+    all.kept = kept.into_iter().map(|kept| (kept.place(), kept.pending)).collect();
     Ok(all)
 }
 

@@ -3,12 +3,13 @@
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
 use tidegate::model::{
-    DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
 };
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{
-    Commit, DeviceRow, Erased, Kept, LogEntry, PastStanding, Pending, Quarantined, RefusedEdit,
-    ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError, StoredRow, Turn,
+    Commit, DeviceRow, Erased, Kept, KeptPlace, LogEntry, PastStanding, Pending, Quarantined,
+    RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError,
+    StoredRow, Turn,
 };
 
 use crate::data::Rng;
@@ -176,7 +177,7 @@ impl ReplicaStore for WatchedReplica {
         self.store()?.quarantine()
     }
 
-    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+    fn kept_after(&self, after: KeptPlace, limit: usize) -> Result<Vec<Kept>, StoreError> {
         self.store()?.kept_after(after, limit)
     }
 
@@ -218,6 +219,15 @@ impl ServerStore for WatchedServer {
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
         self.store()?.scan(after, limit)
+    }
+
+    fn scan_bucket(
+        &self,
+        bucket: &Bucket,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        self.store()?.scan_bucket(bucket, after, limit)
     }
 
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {

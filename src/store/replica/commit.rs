@@ -18,8 +18,10 @@ use super::tables::{
 };
 use super::{index, pending};
 use crate::gate::Applied;
-use crate::model::{EditId, RecordId, Sequence, TableName};
-use crate::sync::{Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, StoreError, StoredRow};
+use crate::model::{EditId, RecordId, TableName};
+use crate::sync::{
+    Kept, KeptPlace, Pending, Quarantined, ReplicaBatch, ReplicaMeta, StoreError, StoredRow,
+};
 
 pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), StoreError> {
     let ReplicaBatch {
@@ -118,19 +120,18 @@ fn write_rows<'b>(
 
 fn write_kept(
     tx: &WriteTransaction,
-    forgotten: Option<Sequence>,
+    forgotten: Option<KeptPlace>,
     kept: Vec<Kept>,
 ) -> Result<(), StoreError> {
     if kept.is_empty() && forgotten.is_none() {
         return Ok(());
     }
     let mut table = KEPT.write(tx)?;
-    if let Some(up_to) = forgotten {
-        table.delete_up_to(&up_to)?;
+    if let Some(KeptPlace { sequence, turn }) = forgotten {
+        table.delete_up_to(&(sequence, turn))?;
     }
-    for Kept { sequence, pending } in kept {
-        let Pending { turn, edit } = pending;
-        table.set(&sequence, &KeptEdit { turn, edit })?;
+    for Kept { sequence, pending: Pending { turn, edit } } in kept {
+        table.set(&(sequence, turn), &KeptEdit(edit))?;
     }
     Ok(())
 }
@@ -156,13 +157,13 @@ fn erase(
     let mut kept = KEPT.write(tx)?;
     let mut gone = Vec::new();
     for entry in kept.all()? {
-        let (sequence, entry) = entry?;
-        if entry.edit.record == record {
-            gone.push(sequence);
+        let (place, KeptEdit(edit)) = entry?;
+        if edit.record == record {
+            gone.push(place);
         }
     }
-    for sequence in gone {
-        kept.delete(&sequence)?;
+    for place in gone {
+        kept.delete(&place)?;
     }
     Ok(())
 }

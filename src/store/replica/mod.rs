@@ -24,10 +24,10 @@ use super::file::{self, File, FileKind};
 use super::survey::{Survey, Verification};
 use super::{BackupError, OpenError, memory};
 use crate::gate::Confirmed;
-use crate::model::{EditId, RecordId, Sequence, TableName};
+use crate::model::{EditId, RecordId, TableName};
 use crate::sync::{
-    Held, Kept, Pending, Purge, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
-    StoredRow, Turn,
+    Held, Kept, KeptPlace, Pending, Purge, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore,
+    StoreError, StoredRow, Turn,
 };
 
 use mark::FileMark;
@@ -244,7 +244,7 @@ impl ReplicaStore for RedbReplica {
         self.snapshot()?.quarantine()
     }
 
-    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+    fn kept_after(&self, after: KeptPlace, limit: usize) -> Result<Vec<Kept>, StoreError> {
         self.snapshot()?.kept_after(after, limit)
     }
 

@@ -7,7 +7,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{self, KEPT, KeptEdit, META, PENDING, Part, QUARANTINE, ROW};
 use super::{commit, verify};
-use crate::model::{RecordId, Sequence, TableName};
+use crate::model::{RecordId, TableName};
 use crate::store::OpenError;
 use crate::store::fence::{self, fenced};
 use crate::store::file::{self, FileKind};
@@ -63,7 +63,7 @@ struct Saved {
     has_identity: bool,
     pending: BTreeMap<Turn, Pending>,
     quarantine: Vec<Quarantined>,
-    kept: BTreeMap<Sequence, Pending>,
+    kept: Vec<Kept>,
 }
 
 /// Makes a damaged file whole: who the device is, its pending and its refused edits are kept, as far
@@ -127,11 +127,10 @@ fn save(tx: &ReadTransaction) -> Saved {
     });
     // Where all is fetched anew, the server is asked again about what it admitted last.
     let sent: BTreeSet<_> = pending.values().map(|it: &Pending| it.edit.id).collect();
-    let mut kept = BTreeMap::new();
-    survey.each(&KEPT, tx, |_, sequence, edit| {
-        let KeptEdit { turn, edit } = edit;
+    let mut kept = Vec::new();
+    survey.each(&KEPT, tx, |_, (sequence, turn), KeptEdit(edit)| {
         if !sent.contains(&edit.id) {
-            kept.insert(sequence, Pending { turn, edit });
+            kept.push(Kept { sequence, pending: Pending { turn, edit } });
         }
     });
     let mut quarantine = BTreeMap::new();
@@ -141,7 +140,7 @@ fn save(tx: &ReadTransaction) -> Saved {
     let quarantine: Vec<_> = quarantine.into_values().collect();
 
     let used = pending.values().map(|it: &Pending| it.turn.counter.max(it.edit.id.counter));
-    let used = used.chain(kept.values().map(|it| it.edit.id.counter));
+    let used = used.chain(kept.iter().map(|it: &Kept| it.pending.edit.id.counter));
     let used = used.chain(quarantine.iter().map(|entry| entry.edit.counter)).max();
     meta.counter = meta.counter.max(used.unwrap_or(0));
     // How many edits it made is not known: as if it were a copy.
@@ -152,10 +151,8 @@ fn save(tx: &ReadTransaction) -> Saved {
 impl Saved {
     fn into_batch(mut self) -> ReplicaBatch {
         self.meta.forget_confirmed();
-        let entry = |(sequence, pending)| Kept { sequence, pending };
-        let kept: Vec<_> = std::mem::take(&mut self.kept).into_iter().map(entry).collect();
         // The bytes are a rough figure, and right again when these are gone.
-        self.meta.kept.edits = kept.len() as u64;
+        self.meta.kept.edits = self.kept.len() as u64;
         let mut by_record: BTreeMap<(TableName, RecordId), Vec<Pending>> = BTreeMap::new();
         for pending in self.pending.values() {
             let place = (pending.edit.table.clone(), pending.edit.record);
@@ -170,7 +167,7 @@ impl Saved {
             rows: by_record.into_iter().filter_map(row).collect(),
             pending: self.pending.into_values().collect(),
             quarantine: self.quarantine,
-            kept,
+            kept: self.kept,
             ..ReplicaBatch::default()
         }
     }

@@ -10,12 +10,14 @@ use super::tables::{
     ROW_COUNT,
 };
 use crate::gate::Confirmed;
-use crate::model::{EditId, RecordId, Sequence, TableName};
+use crate::model::{EditId, RecordId, TableName};
 use crate::query::IndexShape;
 use crate::store::fence::fenced;
 use crate::store::file::File;
 use crate::store::reading::Snapshot;
-use crate::sync::{Held, Kept, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn};
+use crate::sync::{
+    Held, Kept, KeptPlace, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn,
+};
 
 /// The state of a replica at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
@@ -229,14 +231,17 @@ impl ReplicaSnapshot {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+    pub fn kept_after(&self, after: KeptPlace, limit: usize) -> Result<Vec<Kept>, StoreError> {
         fenced(|| {
             let kept = KEPT.read(&self.tx)?;
-            let entry = |(sequence, KeptEdit { turn, edit })| Kept {
+            let entry = |((sequence, turn), KeptEdit(edit))| Kept {
                 sequence,
                 pending: Pending { turn, edit },
             };
-            kept.after(&after)?.take(limit).map(|kept| kept.map(entry)).collect()
+            kept.after(&(after.sequence, after.turn))?
+                .take(limit)
+                .map(|kept| kept.map(entry))
+                .collect()
         })
     }
 

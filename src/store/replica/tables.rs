@@ -44,8 +44,8 @@ pub(super) static QUARANTINE_EDIT: Table<(EditId, u64), ()> = Table::new("quaran
 /// What is refused of a record: (record id, counter of [`QUARANTINE`]) -> nothing.
 pub(super) static QUARANTINE_RECORD: Table<(RecordId, u64), ()> = Table::new("quarantine-record-1");
 
-/// Own edits that count, and that no backup of the server is known to hold: sequence -> edit.
-pub(super) static KEPT: Table<Sequence, KeptEdit> = Table::new("kept-1");
+/// Own edits that count, and that no backup of the server is known to hold: place -> edit.
+pub(super) static KEPT: Table<(Sequence, Turn), KeptEdit> = Table::new("kept-2");
 
 /// Makes all tables, so that a reader finds each.
 pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
@@ -151,11 +151,7 @@ pub(super) enum PendingEdit {
 
 /// A kept edit.
 #[derive(Serialize, Deserialize)]
-pub(super) struct KeptEdit {
-    pub(super) turn: Turn,
-    #[serde(with = "edit_bytes")]
-    pub(super) edit: Edit,
-}
+pub(super) struct KeptEdit(#[serde(with = "edit_bytes")] pub(super) Edit);
 
 /// A part of a [`ReplicaMeta`].
 #[derive(Serialize, Deserialize)]

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{ServerSnapshot, rebuild};
 use super::tables::{
-    ADMITTED, AUTHOR, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PAST_STANDING, PLACE, PURGE, RECORD,
-    REFUSED, REFUSED_EDIT, RUN, STANDING,
+    ADMITTED, AUTHOR, BUCKET, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PAST_STANDING, PLACE, PURGE,
+    Place, RECORD, REFUSED, REFUSED_EDIT, RUN, STANDING,
 };
 use crate::model::TableName;
 use crate::store::fence::fenced;
@@ -59,18 +59,24 @@ fn refused(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
 }
 
 fn records(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
-    let places = PLACE.read(snapshot.tx())?;
+    let (places, buckets) = (PLACE.read(snapshot.tx())?, BUCKET.read(snapshot.tx())?);
     let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
-    let mut count = 0;
+    let (mut count, mut in_buckets) = (0, 0);
     for entry in RECORD.read(snapshot.tx())?.all()? {
         let (id, kept) = entry?;
         let confirmed = rebuild(id, &kept)?;
-        let (table, is_active) = (confirmed.record().table(), confirmed.record().is_active());
-        agree(places.get(&(table.clone(), id))? == Some(is_active), "the records and their order")?;
-        *counts.entry(table.clone()).or_default() += u64::from(is_active);
+        let (at, place) = ((confirmed.record().table().clone(), id), Place::of(&confirmed));
+        agree(places.get(&at)?.as_ref() == Some(&place), "the records and their order")?;
+        for bucket in &place.buckets {
+            let is_found = buckets.get(&(bucket.clone(), at.clone()))?.is_some();
+            agree(is_found, "the records and their buckets")?;
+        }
+        in_buckets += place.buckets.len();
+        *counts.entry(at.0).or_default() += u64::from(place.is_active);
         count += 1;
     }
     agree(places.all()?.count() == count, "the records and the number of them")?;
+    agree(buckets.all()?.count() == in_buckets, "the records and the number of them in buckets")?;
     counts.retain(|_, count| *count > 0);
     let mut stored = snapshot.record_counts()?;
     stored.retain(|_, count| *count > 0);

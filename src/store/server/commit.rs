@@ -6,14 +6,14 @@ use redb::WriteTransaction;
 
 use super::erase::erase;
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY, ORGANIZATION,
-    PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, SCHEMA, SCHEMA_KEY,
-    STANDING,
+    ADMITTED, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY,
+    ORGANIZATION, PAST_STANDING, PLACE, POLICY, POLICY_KEY, Place, RECORD, REFUSED, REFUSED_EDIT,
+    SCHEMA, SCHEMA_KEY, STANDING,
 };
 use super::trim::trim;
 use crate::gate::Applied;
 use crate::model::{
-    DeviceNumber, EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp,
+    Bucket, DeviceNumber, EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp,
 };
 use crate::store::table::Writing;
 use crate::sync::{Commit, DeviceRow, LogEntry, Operation, PastStanding, RefusedEdit, StoreError};
@@ -152,7 +152,8 @@ struct Log<'t> {
     entries: Writing<'t, Sequence, Logged>,
     admitted: Writing<'t, EditId, Sequence>,
     records: Writing<'t, RecordId, Kept>,
-    places: Writing<'t, (TableName, RecordId), bool>,
+    places: Writing<'t, (TableName, RecordId), Place>,
+    buckets: Writing<'t, (Bucket, (TableName, RecordId)), ()>,
     /// The records as the last entry of each leaves them: a record is written once.
     after: BTreeMap<RecordId, Applied>,
     growth: BTreeMap<TableName, i64>,
@@ -165,6 +166,7 @@ impl<'t> Log<'t> {
             admitted: ADMITTED.write(tx)?,
             records: RECORD.write(tx)?,
             places: PLACE.write(tx)?,
+            buckets: BUCKET.write(tx)?,
             after: BTreeMap::new(),
             growth: BTreeMap::new(),
         })
@@ -181,14 +183,21 @@ impl<'t> Log<'t> {
     }
 
     fn put(&mut self, record: Applied) -> Result<(), StoreError> {
-        let place = (record.table().clone(), record.id());
+        let at = (record.table().clone(), record.id());
         let confirmed = record.into_confirmed();
-        let is_active = confirmed.record().is_active();
+        let place = Place::of(&confirmed);
         let versions = confirmed.versions().clone();
         let kept = Kept { versions, changes: confirmed.to_edit() };
-        self.records.set(&place.1, &kept)?;
-        let was_active = self.places.put(&place, &is_active)?.unwrap_or(false);
-        *self.growth.entry(place.0).or_default() += i64::from(is_active) - i64::from(was_active);
+        self.records.set(&at.1, &kept)?;
+        let before = self.places.put(&at, &place)?.unwrap_or_default();
+        for left in before.buckets.difference(&place.buckets) {
+            self.buckets.delete(&(left.clone(), at.clone()))?;
+        }
+        for entered in place.buckets.difference(&before.buckets) {
+            self.buckets.set(&(entered.clone(), at.clone()), &())?;
+        }
+        *self.growth.entry(at.0).or_default() +=
+            i64::from(place.is_active) - i64::from(before.is_active);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use redb::WriteTransaction;
 
 use super::tables::{
-    ADMITTED, AUTHOR, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, REFUSED_EDIT,
+    ADMITTED, AUTHOR, BUCKET, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, REFUSED_EDIT,
     set_purge_due,
 };
 use crate::model::{DeviceNumber, Edit};
@@ -61,9 +61,13 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
     RECORD.write(tx)?.delete(&record)?;
     let place = (table.clone(), record);
     let mut places = PLACE.write(tx)?;
-    let was_there = places.get(&place)? == Some(true);
+    let before = places.get(&place)?.unwrap_or_default();
     places.delete(&place)?;
-    if was_there {
+    let mut buckets = BUCKET.write(tx)?;
+    for bucket in before.buckets {
+        buckets.delete(&(bucket, place.clone()))?;
+    }
+    if before.is_active {
         let mut counts = COUNT.write(tx)?;
         let count = counts.get(&table)?.unwrap_or(0).saturating_sub(1);
         counts.set(&table, &count)?;

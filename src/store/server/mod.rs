@@ -19,7 +19,7 @@ use super::{BackupError, OpenError, memory};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{
-    DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Schema, Sequence,
+    Bucket, DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Schema, Sequence,
 };
 use crate::sync::{
     Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
@@ -242,6 +242,15 @@ impl ServerStore for RedbServer {
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
         self.snapshot()?.scan(after, limit)
+    }
+
+    fn scan_bucket(
+        &self,
+        bucket: &Bucket,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        self.snapshot()?.scan_bucket(bucket, after, limit)
     }
 
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
-    PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA,
-    SCHEMA_KEY, STANDING,
+    ADMITTED, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY,
+    ORGANIZATION, PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN,
+    SCHEMA, SCHEMA_KEY, STANDING,
 };
 use super::trim::is_dropped;
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{
-    DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
 };
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
@@ -158,6 +158,34 @@ impl ServerSnapshot {
             };
             places.take(limit).map(|entry| Ok(entry?.0.1)).collect()
         })?;
+        self.records(&ids)
+    }
+
+    /// Up to `limit` records of a bucket after `after`, in the order of [`ScanPlace`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn scan_bucket(
+        &self,
+        bucket: &Bucket,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let ids: Vec<RecordId> = fenced(|| {
+            let buckets = BUCKET.read(&self.tx)?;
+            let places = match after {
+                Some(ScanPlace { table, record }) => {
+                    let place = (table.clone(), *record);
+                    buckets.starting_after(bucket, &(bucket.clone(), place))?
+                }
+                None => buckets.starting_with(bucket)?,
+            };
+            places.take(limit).map(|entry| Ok(entry?.0.1.1)).collect()
+        })?;
+        self.records(&ids)
+    }
+
+    fn records(&self, ids: &[RecordId]) -> Result<Vec<Confirmed>, StoreError> {
         let kept: Vec<Kept> = fenced(|| {
             let records = RECORD.read(&self.tx)?;
             ids.iter().map(|id| records.expect(id)).collect()

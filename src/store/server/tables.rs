@@ -1,13 +1,15 @@
 //! What the file of a server holds. A change of a key or value takes a new name.
 
+use std::collections::BTreeSet;
+
 use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Digest, PublicKey};
-use crate::gate::Versions;
+use crate::gate::{Confirmed, Versions};
 use crate::model::{
-    Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy, PolicyEpoch, RecordId,
-    Schema, Sequence, TableName, Timestamp, UserId,
+    Bucket, Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy, PolicyEpoch,
+    RecordId, Schema, Sequence, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -21,8 +23,10 @@ pub(super) static META: Table<String, ServerMeta> = Table::new("meta-3");
 pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-2");
 /// Records: record id -> all changes.
 pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-2");
-/// Records in the order of a scan: (table, record id) -> whether it is there, not deleted.
-pub(super) static PLACE: Table<(TableName, RecordId), bool> = Table::new("place-1");
+/// Records in the order of a scan: (table, record id) -> by what else it is found.
+pub(super) static PLACE: Table<(TableName, RecordId), Place> = Table::new("place-2");
+/// The records of a bucket in the order of a scan: (bucket, (table, record id)) -> nothing.
+pub(super) static BUCKET: Table<(Bucket, (TableName, RecordId)), ()> = Table::new("bucket-1");
 /// How many records of a table are there: table -> number.
 pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
 /// Where an admitted edit is in the log: edit id -> sequence.
@@ -70,6 +74,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     LOG.write(tx)?;
     RECORD.write(tx)?;
     PLACE.write(tx)?;
+    BUCKET.write(tx)?;
     COUNT.write(tx)?;
     ADMITTED.write(tx)?;
     RUN.write(tx)?;
@@ -111,6 +116,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     LOG.copy(from, to)?;
     RECORD.copy(from, to)?;
     PLACE.copy(from, to)?;
+    BUCKET.copy(from, to)?;
     COUNT.copy(from, to)?;
     ADMITTED.copy(from, to)?;
     RUN.copy(from, to)?;
@@ -128,6 +134,22 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     POLICY.copy(from, to)?;
     ORGANIZATION.copy(from, to)?;
     Ok(())
+}
+
+/// By what a record is found, beside its table and id.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// Whether it is there, not deleted.
+    pub(super) is_active: bool,
+    /// The buckets that it is in.
+    pub(super) buckets: BTreeSet<Bucket>,
+}
+
+impl Place {
+    pub(super) fn of(confirmed: &Confirmed) -> Self {
+        let record = confirmed.record();
+        Self { is_active: record.is_active(), buckets: Bucket::of(record.header()) }
+    }
 }
 
 /// A record as it is kept.

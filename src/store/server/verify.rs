@@ -7,8 +7,9 @@ use redb::ReadTransaction;
 
 use super::snapshot::rebuild;
 use super::tables::{
-    ADMITTED, AUTHOR, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY, ORGANIZATION,
-    PAST_STANDING, PLACE, POLICY, PURGE, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA, STANDING,
+    ADMITTED, AUTHOR, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY,
+    ORGANIZATION, PAST_STANDING, PLACE, POLICY, PURGE, Place, RECORD, REFUSED, REFUSED_EDIT, RUN,
+    SCHEMA, STANDING,
 };
 use crate::gate::{Confirmed, Follow, can_end_with, replay};
 use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, TableName};
@@ -37,6 +38,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&LOG, tx);
     survey.expect(&RECORD, tx);
     survey.expect(&PLACE, tx);
+    survey.expect(&BUCKET, tx);
     survey.expect(&COUNT, tx);
     survey.expect(&ADMITTED, tx);
     survey.expect(&RUN, tx);
@@ -190,7 +192,7 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut s
         if record.id() != id {
             survey.misfit(&RECORD, &id, format!("it holds the record {}", record.id()));
         }
-        places.insert((record.table().clone(), id), record.is_active());
+        places.insert((record.table().clone(), id), Place::of(&confirmed));
         // What cannot be read was told where the log was gone over.
         if is_made_by(tx, &confirmed, floor, logged) == Ok(false) {
             survey.misfit(&RECORD, &id, "it is not what its entries in the log make");
@@ -206,14 +208,24 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut s
         survey.misfit(&RECORD, &id, "it is not there, though the log has entries of it");
     }
     let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
-    for ((table, _), is_active) in &places {
-        *counts.entry(table.clone()).or_default() += u64::from(*is_active);
+    let mut buckets = BTreeSet::new();
+    for (at, place) in &places {
+        *counts.entry(at.0.clone()).or_default() += u64::from(place.is_active);
+        buckets.extend(place.buckets.iter().map(|bucket| (bucket.clone(), at.clone())));
     }
-    survey.each(&PLACE, tx, |survey, place, is_active| {
-        if places.remove(&place) != Some(is_active) {
-            survey.misfit(&PLACE, &place, "it does not fit the record");
+    survey.each(&PLACE, tx, |survey, at, place| {
+        if places.remove(&at) != Some(place) {
+            survey.misfit(&PLACE, &at, "it does not fit the record");
         }
     });
+    survey.each(&BUCKET, tx, |survey, at, ()| {
+        if !buckets.remove(&at) {
+            survey.misfit(&BUCKET, &at, "it does not fit the record");
+        }
+    });
+    for at in buckets {
+        survey.misfit(&BUCKET, &at, "it is not there, though the record is in it");
+    }
     for place in places.into_keys() {
         survey.misfit(&RECORD, &place.1, "it is not found in the order of its table");
     }

@@ -9,9 +9,11 @@ use super::quarantine::quarantined;
 use super::{Event, ReplicaMachine};
 use crate::model::{
     BusinessUnitId, Denial, DeviceNumber, EditId, Op, Owner, PolicyEpoch, RecordId, Rule, Schema,
-    Sequence, TableName, Timestamp,
+    TableName, Timestamp,
 };
-use crate::sync::{Pending, Purge, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, Turn};
+use crate::sync::{
+    KeptPlace, Pending, Purge, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, Turn,
+};
 
 /// Whom records made before enrolment belong to.
 const NOBODY_YET: &str = "local";
@@ -139,7 +141,7 @@ impl ReplicaMachine {
             desk.folder(&table, record)?.forget();
         }
         desk.batch.released = store.quarantine()?.into_iter().map(|entry| entry.edit).collect();
-        desk.batch.forgotten = Some(Sequence(u64::MAX));
+        desk.batch.forgotten = Some(KeptPlace::LAST);
         self.meta = ReplicaMeta { counter, schema, purge: Purge::Due, ..ReplicaMeta::default() };
         (self.standing, self.epoch) = (None, PolicyEpoch::default());
         let prepared = desk.finish(&self.meta.schema)?;

@@ -4,8 +4,8 @@ use super::ReplicaMachine;
 use super::desk::Desk;
 use super::quarantine::quarantined;
 use crate::crdt::Documents;
-use crate::model::{Denial, EditId, RecordId, Sequence, TableName, Timestamp};
-use crate::sync::{ReplicaStore, StoreError};
+use crate::model::{Denial, EditId, RecordId, TableName, Timestamp};
+use crate::sync::{KeptPlace, ReplicaStore, StoreError};
 
 impl ReplicaMachine {
     /// As [`Self::erase`], of the record of a refused edit.
@@ -46,7 +46,7 @@ impl ReplicaMachine {
         let held = if is_known || self.meta.kept.edits == 0 {
             Vec::new()
         } else {
-            store.kept_after(Sequence(0), usize::MAX)?
+            store.kept_after(KeptPlace::default(), usize::MAX)?
         };
         let kept = held.iter().chain(&desk.batch.kept);
         for kept in kept.filter(|kept| kept.pending.edit.record == record) {

@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::{Event, ReplicaMachine};
 use crate::limits::{KEPT_BYTES_MAX, KEPT_EDITS_MAX};
 use crate::model::{LogEpoch, Sequence};
-use crate::sync::{Kept, KeptSize, Pending, ReplicaBatch, ReplicaStore, StoreError};
+use crate::sync::{Kept, KeptPlace, KeptSize, Pending, ReplicaBatch, ReplicaStore, StoreError};
 
 /// Edits read at a time.
 const CHUNK: usize = 1_024;
@@ -22,7 +22,7 @@ impl ReplicaMachine {
         }
         let up_to = backed_up.unwrap_or(Sequence(u64::MAX));
         let held = self.meta.kept.edits > 0;
-        let first = if held { store.kept_after(Sequence(0), 1)? } else { Vec::new() };
+        let first = if held { store.kept_after(KeptPlace::default(), 1)? } else { Vec::new() };
         if first.first().is_some_and(|kept| kept.sequence <= up_to) {
             self.forget_kept(store, |sequence, _| sequence <= up_to)?;
         }
@@ -37,7 +37,7 @@ impl ReplicaMachine {
         is_over: impl Fn(Sequence, KeptSize) -> bool,
     ) -> Result<u64, StoreError> {
         let before = self.meta.kept.edits;
-        let (mut last, mut previous): (Option<Sequence>, Option<Kept>) = (None, None);
+        let (mut last, mut previous): (Option<KeptPlace>, Option<Kept>) = (None, None);
         let mut left = self.meta.kept;
         'all: loop {
             let chunk = store.kept_after(last.unwrap_or_default(), CHUNK)?;
@@ -55,7 +55,7 @@ impl ReplicaMachine {
                     break 'all;
                 }
                 left = left.without(&kept);
-                last = Some(kept.sequence);
+                last = Some(kept.place());
                 previous = Some(kept);
             }
         }
@@ -110,9 +110,9 @@ impl ReplicaMachine {
         if !is_other_life && self.meta.kept.edits == 0 {
             return Ok(());
         }
-        let all = store.kept_after(Sequence(0), usize::MAX)?;
+        let all = store.kept_after(KeptPlace::default(), usize::MAX)?;
         // In another life of the log their places mean nothing. What is left of them is in a backup.
-        desk.batch.forgotten = Some(Sequence(u64::MAX));
+        desk.batch.forgotten = Some(KeptPlace::LAST);
         self.meta.kept = KeptSize::default();
         for kept in all {
             let (sequence, pending) = (kept.sequence, &kept.pending);

@@ -466,8 +466,7 @@ impl Device {
             let records = reading.store.scan(self.looked.as_ref(), bounds.looks)?;
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
-                let (table, record) = (confirmed.record().table().clone(), confirmed.record().id());
-                let place = ScanPlace { table, record };
+                let place = ScanPlace::of(confirmed.record());
                 let news = self.scanned(reading, confirmed)?;
                 pasts.extend(news.pasts);
                 // Behind such a place only others of the kind are looked for.

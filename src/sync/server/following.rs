@@ -7,11 +7,11 @@ use super::fit::Fit;
 use super::{RulesError, ServerMachine, server_edit};
 use crate::codec::ScanPlace;
 use crate::crdt::{CrdtError, Record};
-use crate::gate::{Admissible, Confirmed, Follow, apply, follow_owner, renew};
+use crate::gate::{Admissible, Applied, Confirmed, Follow, apply, follow_owner, renew};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
-    ActorId, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Owner, PolicyEpoch, Schema, Section,
-    Sequence, SystemTable, Table, Timestamp,
+    ActorId, Bucket, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Owner, PolicyEpoch, RecordId,
+    Schema, Section, Sequence, SystemTable, Table, Timestamp,
 };
 use crate::sync::{EntryKind, Follower, Leg, LogEntry, Move, Operation, ServerStore, StoreError};
 
@@ -36,39 +36,24 @@ impl Following {
         head: Sequence,
         before: Option<&Schema>,
     ) -> Result<Vec<Operation>, RulesError> {
-        let mut operations = Vec::new();
         let mut fit = Fit::new(before, machine.rules.schema());
-        if self.moved.is_empty() && fit.is_empty() {
-            return Ok(operations);
-        }
-        let next = |operations: &[Operation]| Sequence(head.0 + operations.len() as u64 + 1);
-        let mut movers = Vec::new();
+        let mut operations = Vec::new();
         let mut place = None;
-        loop {
+        while !fit.is_empty() {
             let records = store.scan(place.as_ref(), PAGE_LOOKS_MAX)?;
             let Some(last) = records.last() else { break };
-            let (table, record) = (last.record().table().clone(), last.record().id());
-            place = Some(ScanPlace { table, record });
-            for mut confirmed in records {
-                // Records of a table that was removed follow their owners too: it may come back.
+            place = Some(ScanPlace::of(last.record()));
+            for confirmed in records {
                 let table = machine.rules.schema().table(confirmed.record().table().as_str());
                 fit.look(store, &confirmed)?;
-                let sequence = next(&operations);
+                let sequence = Sequence(head.0 + operations.len() as u64 + 1);
                 if let Some(table) = table.filter(|table| fit.moves(&table.id))
                     && let Some(admissible) =
                         self.follow_schema(machine, table, confirmed.record(), sequence)?
                 {
-                    let (operation, after) =
+                    let (operation, _) =
                         append(confirmed, &admissible, sequence, self.now, self.epoch)?;
                     operations.push(operation);
-                    confirmed = after;
-                }
-                let owner = confirmed.record().header().owner.as_ref();
-                // The row of who moved says where that is: it follows with all that it says.
-                if SystemTable::of(confirmed.record().table()).is_none()
-                    && owner.is_some_and(|(owner, _)| self.moved.contains_key(owner))
-                {
-                    movers.push(confirmed);
                 }
             }
         }
@@ -76,9 +61,39 @@ impl Following {
         if !misfits.is_empty() {
             return Err(RulesError::Misfits(misfits));
         }
-        let moved = self.follow_owners(machine, movers, next(&operations))?;
-        operations.extend(moved);
+        let movers = self.movers(store, &operations)?;
+        let sequence = Sequence(head.0 + operations.len() as u64 + 1);
+        operations.extend(self.follow_owners(machine, movers, sequence)?);
         Ok(operations)
+    }
+
+    /// The records of the owners who moved, as `done` of the same step leaves them. Those of a table
+    /// that was removed follow too: it may come back.
+    fn movers<S: ServerStore>(
+        &self,
+        store: &S,
+        done: &[Operation],
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let written = written(done);
+        let mut movers = Vec::new();
+        for owner in self.moved.keys() {
+            let bucket = Bucket::Owner(owner.clone());
+            let mut place = None;
+            loop {
+                let records = store.scan_bucket(&bucket, place.as_ref(), PAGE_LOOKS_MAX)?;
+                let Some(last) = records.last() else { break };
+                place = Some(ScanPlace::of(last.record()));
+                // The row of who moved says where that is: it follows with all that it says.
+                let records = records
+                    .into_iter()
+                    .filter(|confirmed| SystemTable::of(confirmed.record().table()).is_none());
+                movers.extend(records.map(|confirmed| {
+                    let after = written.get(&confirmed.record().id());
+                    after.map_or(confirmed, |after| (*after).clone())
+                }));
+            }
+        }
+        Ok(movers)
     }
 
     /// The entry at this place of the log by which these records follow their owners; `None`: all are
@@ -163,6 +178,16 @@ pub(super) fn renewal(
     let changes = changes.filter_map(Result::ok).map(Arc::new).collect();
     let (table, id) = (record.table().clone(), server_edit(epoch, sequence));
     renew(record, &Edit { id, table, record: record.id(), atomic: 0, changes })
+}
+
+/// Records as the operations of a step leave them.
+pub(super) fn written(done: &[Operation]) -> BTreeMap<RecordId, &Confirmed> {
+    let records = done.iter().filter_map(|operation| match operation {
+        Operation::Append { records, .. } => Some(records),
+        _ => None,
+    });
+    let records = records.flatten().map(Applied::confirmed);
+    records.map(|confirmed| (confirmed.record().id(), confirmed)).collect()
 }
 
 /// The write that puts what the server did into the log, and the record after it.

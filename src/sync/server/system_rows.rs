@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::following::{damaged, only_here};
+use super::following::{damaged, only_here, written};
 use super::{ServerMachine, server_edit};
 use crate::codec::ScanPlace;
-use crate::gate::{Applied, Confirmed, Pen, SystemRow, apply, keep_row};
+use crate::gate::{Confirmed, Pen, SystemRow, apply, keep_row};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
     Organization, OrganizationRow, PolicyEpoch, RecordId, SYSTEM_KEY, Section, Sequence,
@@ -37,11 +37,12 @@ impl Keeping<'_> {
         done: &[Operation],
     ) -> Result<Vec<Operation>, StoreError> {
         let mut operations = Vec::new();
+        let written = written(done);
         for (system, id) in self.due(machine, store)? {
             let sequence = Sequence(head.0 + operations.len() as u64 + 1);
             let record = system.record(&id);
-            let confirmed = match written(done, record) {
-                Some(confirmed) => Some(confirmed.clone()),
+            let confirmed = match written.get(&record) {
+                Some(confirmed) => Some((*confirmed).clone()),
                 None => store.record(record)?,
             };
             if confirmed.is_none() && store.erased(record)?.is_some() {
@@ -116,16 +117,6 @@ impl Keeping<'_> {
         due.retain(|(system, _)| is_there(system));
         Ok(due)
     }
-}
-
-/// A record as this step has left it.
-fn written(done: &[Operation], record: RecordId) -> Option<&Confirmed> {
-    let mut records = done.iter().rev().filter_map(|operation| match operation {
-        Operation::Append { records, .. } => Some(records),
-        _ => None,
-    });
-    let is_it = |confirmed: &&Confirmed| confirmed.record().id() == record;
-    records.find_map(|records| records.iter().map(Applied::confirmed).find(is_it))
 }
 
 /// The ids of the users, teams or units of which there are rows.

@@ -6,8 +6,8 @@ use std::ops::Bound;
 use tidegate::gate::Confirmed;
 use tidegate::model::{Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName};
 use tidegate::sync::{
-    Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError, StoredRow,
-    Turn,
+    Kept, KeptPlace, Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
+    StoredRow, Turn,
 };
 
 use super::{DiskFaults, Key, damaged};
@@ -40,7 +40,7 @@ pub(crate) struct ReplicaFile {
     pub(crate) confirmed: BTreeMap<Key, (Sequence, Edit)>,
     pub(crate) pending: BTreeMap<Turn, Edit>,
     pub(crate) quarantine: Vec<Quarantined>,
-    pub(crate) kept: BTreeMap<Sequence, Pending>,
+    pub(crate) kept: BTreeMap<KeptPlace, Pending>,
     /// The sections of which bytes may be in the file: what is deleted leaves its own behind.
     pub(crate) bytes: BTreeSet<(Key, Section)>,
 }
@@ -149,7 +149,7 @@ impl ReplicaDisk {
         file.quarantine.extend(quarantine);
         file.kept.retain(|_, kept| !erased.contains(&kept.edit.record));
         file.kept.retain(|at, _| forgotten.is_none_or(|up_to| *at > up_to));
-        file.kept.extend(kept.into_iter().map(|kept| (kept.sequence, kept.pending)));
+        file.kept.extend(kept.into_iter().map(|kept| (kept.place(), kept.pending)));
     }
 }
 
@@ -206,11 +206,13 @@ impl ReplicaStore for ReplicaDisk {
         Ok(self.file.quarantine.clone())
     }
 
-    fn kept_after(&self, after: Sequence, limit: usize) -> Result<Vec<Kept>, StoreError> {
+    fn kept_after(&self, after: KeptPlace, limit: usize) -> Result<Vec<Kept>, StoreError> {
         self.faults.read()?;
         let behind = self.file.kept.range((Bound::Excluded(after), Bound::Unbounded));
-        let kept =
-            |(at, pending): (&Sequence, &Pending)| Kept { sequence: *at, pending: pending.clone() };
+        let kept = |(at, pending): (&KeptPlace, &Pending)| Kept {
+            sequence: at.sequence,
+            pending: pending.clone(),
+        };
         Ok(behind.take(limit).map(kept).collect())
     }
 

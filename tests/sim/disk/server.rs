@@ -6,8 +6,8 @@ use std::ops::Bound;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Applied, Confirmed, Versions};
 use tidegate::model::{
-    DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId, Schema,
-    Section, Sequence, TableName,
+    Bucket, DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId,
+    Schema, Section, Sequence, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, PastStanding, RefusedEdit,
@@ -237,6 +237,18 @@ impl ServerStore for ServerDisk {
             .map(|(_, (versions, edit))| Confirmed::from_stored(versions.clone(), edit))
             .collect::<Result<_, _>>()
             .map_err(damaged)
+    }
+
+    fn scan_bucket(
+        &self,
+        bucket: &Bucket,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let mut found = self.scan(after, usize::MAX)?;
+        found.retain(|it| Bucket::of(it.record().header()).contains(bucket));
+        found.truncate(limit);
+        Ok(found)
     }
 
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
