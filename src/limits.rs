@@ -128,6 +128,9 @@ pub const PAGE_LOOKS_MAX: usize = 512;
 pub const PAGE_ROUNDS_MAX: usize = 32;
 /// Bytes of edits that a page aims at; one more edit may exceed it.
 pub const PAGE_BYTES_TARGET: usize = 256 << 10;
+/// Pages of a scan that a server sends before it hears that the first of them is written: so much comes
+/// again after a crash.
+pub const SCAN_PAGES_AHEAD_MAX: usize = 8;
 /// Bytes in a line of a case file given to `tidegate gate check`.
 pub const CASE_BYTES_MAX: usize = 1 << 20;
 /// Refused edits that an administrator is told in one answer.

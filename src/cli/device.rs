@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output::{counted, print_quarantined, quarantined_json};
 use super::{CliError, wait};
 use crate::codec::{EnrollCode, Refusal};
-use crate::replica::{Event, Replica, SyncError, SyncOptions, SyncReport};
-use crate::sync::replica::SessionError;
+use crate::replica::{Event, Progress, Replica, SyncError, SyncOptions, SyncReport};
+use crate::sync::replica::{Arrival, SessionError};
 
 /// The replica that a device command works on.
 #[derive(Debug, Args)]
@@ -67,6 +68,41 @@ fn report_json(report: &SyncReport) -> serde_json::Value {
     })
 }
 
+/// Runs a session, and shows meanwhile how far the rows are that it brings.
+async fn watched(
+    replica: &Replica,
+    session: impl Future<Output = Result<SyncReport, SyncError>>,
+    json: bool,
+) -> Result<SyncReport, SyncError> {
+    let bar = if json { ProgressBar::hidden() } else { ProgressBar::no_length() };
+    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows {msg}");
+    let bar = style.map_or_else(|_| ProgressBar::hidden(), |style| bar.with_style(style));
+    let mut events = replica.events();
+    let mut session = std::pin::pin!(session);
+    let report = loop {
+        tokio::select! {
+            biased;
+            report = &mut session => break report,
+            // Whoever looks on may miss some; the replica does not.
+            _ = events.recv() => {
+                if let Some(progress) = replica.progress() {
+                    bar.set_length(progress.arrival.total.records);
+                    bar.set_position(progress.arrival.here.records);
+                    bar.set_message(pace(&progress));
+                }
+            }
+        }
+    };
+    bar.finish_and_clear();
+    report
+}
+
+fn pace(Progress { arrival, rate, left }: &Progress) -> String {
+    let (here, total) = (HumanBytes(arrival.here.bytes), HumanBytes(arrival.total.bytes));
+    let left = left.map(|left| format!(", {} left", HumanDuration(left))).unwrap_or_default();
+    format!("({here} of {total}), {rate:.0} rows/s{left}")
+}
+
 #[derive(Debug, Args)]
 pub(super) struct EnrollCommand {
     /// The code, as an administrator gave it.
@@ -89,7 +125,8 @@ impl EnrollCommand {
             return Err(CliError::input(SessionError::AlreadyEnrolled(user)));
         }
         let report = wait(async {
-            replica.enroll(&code, &self.name).await.map_err(|error| enroll_error(&error))
+            let enrolled = replica.enroll(&code, &self.name);
+            watched(&replica, enrolled, self.json).await.map_err(|error| enroll_error(&error))
         })?;
         let status = replica.status().map_err(CliError::run)?;
         let (user, device) = (replica.user(), replica.device());
@@ -128,7 +165,8 @@ impl SyncCommand {
     }
 
     async fn once(&self, replica: &Replica) -> Result<(), CliError> {
-        let report = replica.sync().await.map_err(|error| sync_error(&error))?;
+        let synced = watched(replica, replica.sync(), self.json).await;
+        let report = synced.map_err(|error| sync_error(&error))?;
         let quarantine = replica.quarantine().map_err(CliError::run)?;
         if self.json {
             println!("{}", report_json(&report));
@@ -193,6 +231,14 @@ impl SyncCommand {
                 "reconsidered",
                 format!("edit {edit} may be allowed now; it is pending again as {again}"),
                 json!({ "edit": edit.to_string(), "again": again.to_string() }),
+            ),
+            Event::Arriving(Arrival { here, total }) => (
+                "arriving",
+                format!("{} of about {} rows are here", here.records, total.records),
+                json!({
+                    "rows": here.records, "bytes": here.bytes,
+                    "of_rows": total.records, "of_bytes": total.bytes,
+                }),
             ),
             Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned(), json!({})),
             Event::GrantChanged => ("grant_changed", "privileges changed".to_owned(), json!({})),

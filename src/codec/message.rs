@@ -164,6 +164,8 @@ pub enum ToServer {
     /// The device has purged what its user may not read any more. What comes after it is answered
     /// when the server has stored that.
     Purged(SignedPurgeReceipt),
+    /// A page of a scan is written: what is in it need not come again.
+    Stored,
 }
 
 /// Why a server ends a session.
@@ -284,6 +286,33 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// What it takes in a page, roughly.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Edit { edit, .. } | Self::Whole { record: edit, .. } => edit.size(),
+            Self::Split { columns, .. } => 64 + 64 * columns.len(),
+            Self::Own { .. } | Self::Gone { .. } | Self::Erased { .. } | Self::Moved { .. } => 64,
+        }
+    }
+
+    /// The record that it is about, where it is about one.
+    #[must_use]
+    pub fn place(&self) -> Option<(TableName, RecordId)> {
+        match self {
+            Self::Edit { edit, .. } | Self::Whole { record: edit, .. } => {
+                Some((edit.table.clone(), edit.record))
+            }
+            Self::Own { table, record, .. }
+            | Self::Split { table, record, .. }
+            | Self::Gone { table, record, .. }
+            | Self::Erased { table, record, .. } => Some((table.clone(), *record)),
+            Self::Moved { .. } => None,
+        }
+    }
+}
+
 /// Records of one table that follow one owner.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MovedLeg {
@@ -375,6 +404,13 @@ pub enum ToDevice {
         number: u32,
         /// What came of it.
         answer: AdminAnswer,
+    },
+    /// A scan is under way: about so much its user may read, where all of it has come.
+    Coming {
+        /// Records.
+        records: u64,
+        /// Their bytes, as [`Entry::size`] counts them.
+        bytes: u64,
     },
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::crdt::{CrdtError, Record};
-use crate::model::{ColumnName, Edit, RecordId, Section, Sequence, TableName};
+use crate::model::{ColumnName, Edit, RecordId, Section, Sequence, Size, TableName};
 
 /// The places in the log of the last edits of a record: of what everybody reads who reads the
 /// record, and of each secured column. Who may not read a column must not hear that it was edited.
@@ -68,6 +68,15 @@ impl Confirmed {
     #[must_use]
     pub fn versions(&self) -> &Versions {
         &self.versions
+    }
+
+    /// How much it is to who reads no secured column: how long the values of these are is not for
+    /// everyone.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        let open = self.record.sections().filter(|(it, _)| !matches!(it, Section::Secured(_)));
+        let changes = open.flat_map(|(_, history)| history.changes());
+        Size { records: 1, bytes: 32 + changes.map(|change| change.size() as u64).sum::<u64>() }
     }
 
     /// All changes of the record as if one edit had made them: the form in which a record is kept

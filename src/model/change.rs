@@ -71,6 +71,12 @@ impl Change {
             && self.id.actor.device == DeviceNumber::SERVER
             && self.section != Section::Header
     }
+
+    /// What it takes in memory and on the wire, roughly.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        16 + self.ops.iter().map(Op::size).sum::<usize>()
+    }
 }
 
 /// What one commit of the app did to one record.
@@ -108,6 +114,12 @@ impl Edit {
     #[must_use]
     pub fn is_create(&self) -> bool {
         self.change(&Section::Header).is_some_and(|change| change.deps.is_empty())
+    }
+
+    /// What it takes in memory and on the wire, roughly.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        32 + self.changes.iter().map(|change| change.size()).sum::<usize>()
     }
 
     /// All operations, in the order of the sections.

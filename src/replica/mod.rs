@@ -16,6 +16,7 @@ mod listen;
 mod live;
 mod looked_up;
 mod outside;
+mod progress;
 mod query;
 mod read;
 mod receipt;
@@ -45,7 +46,7 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::store::{IndexProgress, is_fenced};
-pub use crate::sync::replica::{Amendment, Draft, EditError, Event, Intent, SignOutError};
+pub use crate::sync::replica::{Amendment, Arrival, Draft, EditError, Event, Intent, SignOutError};
 pub use admin::{AdminError, RulesInForce};
 pub use can::{Ability, Lack, Wish};
 pub use conflict::Conflict;
@@ -59,6 +60,7 @@ pub use file::{
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
 pub use listen::Subscription;
 pub use live::{SyncGuard, SyncOptions};
+pub use progress::Progress;
 pub use query::{Found, QueryError, RowQuery, TypedQuery};
 pub use read::{Row, RowState, Status};
 pub use receipt::{Receipt, Settled};
@@ -73,6 +75,7 @@ use indexing::Indexing;
 use listen::Listeners;
 pub(crate) use outside::Outside;
 use outside::System;
+use progress::Pace;
 use session::Until;
 use sight::Sight;
 
@@ -101,6 +104,8 @@ struct Shared {
     sight: RwLock<Arc<Sight>>,
     /// What happened since the replica was opened.
     totals: Mutex<Totals>,
+    /// How fast rows arrive.
+    pace: Mutex<Option<Pace>>,
     /// Counts steps of the machine: whoever waits for something looks again.
     changed: watch::Sender<u64>,
     /// Wakes a session after a local edit.
@@ -188,6 +193,7 @@ impl Replica {
             listeners: Listeners::default(),
             answers: Answers::default(),
             totals: Mutex::default(),
+            pace: Mutex::default(),
             changed: watch::Sender::new(0),
             edited: Notify::new(),
             session: tokio::sync::Mutex::new(()),
@@ -588,7 +594,11 @@ impl Shared {
 
     fn publish(&self, events: Vec<Event>) {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).count(&events);
+        let now = self.outside.now();
         for event in events {
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            *pace = Pace::note(*pace, &event, now);
+            drop(pace);
             self.listeners.tell(&event);
             // Nobody needs to listen.
             let _ = self.events.send(event);

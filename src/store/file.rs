@@ -23,7 +23,7 @@ use super::{OpenError, rewrite};
 use crate::sync::StoreError;
 
 /// The format of files that this build writes, and the only one that it reads.
-const FORMAT: u64 = 12;
+const FORMAT: u64 = 13;
 
 /// What the file is: "kind" -> a [`FileKind`], "format" -> its number, "commits" -> how many there
 /// were. This table stays as it is in all formats, so that every build can say what it cannot read.

@@ -10,7 +10,7 @@ use crate::gate::{Applied, Confirmed};
 use crate::model::{
     Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
     LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema,
-    Sequence, TableName, Timestamp, UserId,
+    Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::sync::LogEntry;
 
@@ -349,6 +349,12 @@ pub trait ReplicaStore {
     /// The store cannot be read.
     fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError>;
 
+    /// How many confirmed records there are. A store knows it without looking at them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn confirmed_count(&self) -> Result<u64, StoreError>;
+
     /// The refused edits, oldest first.
     ///
     /// # Errors
@@ -595,6 +601,13 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn record_count(&self) -> Result<u64, StoreError>;
+
+    /// How much a table holds, or what of it is in a bucket ([`Confirmed::size`]). A store knows it
+    /// without looking at the records.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError>;
 
     /// Up to `limit` records after `after`, in the order of [`ScanPlace`].
     ///

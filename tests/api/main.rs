@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod arrival;
 mod atomic;
 mod can;
 mod edits;

@@ -10,6 +10,7 @@
 
 mod backup;
 mod copied;
+mod first_sync;
 mod limits;
 mod purge;
 mod repair;

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
 use tidegate::model::{
-    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, Size, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Erased, Kept, KeptPlace, LogEntry, Operation, PastStanding, Pending,
@@ -58,6 +58,10 @@ impl ReplicaStore for MemoryReplica {
 
     fn confirmed_ids(&self) -> Result<Vec<Place>, StoreError> {
         Ok(self.confirmed.keys().cloned().collect())
+    }
+
+    fn confirmed_count(&self) -> Result<u64, StoreError> {
+        Ok(self.confirmed.len() as u64)
     }
 
     fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
@@ -172,6 +176,14 @@ impl ServerStore for MemoryServer {
 
     fn record_count(&self) -> Result<u64, StoreError> {
         Ok(self.records.len() as u64)
+    }
+
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+        let found = self.records.values().filter(|it| it.record().table() == table);
+        let is_in = |it: &&Confirmed| {
+            bucket.is_none_or(|bucket| Bucket::of(it.record().header()).contains(bucket))
+        };
+        Ok(found.filter(is_in).fold(Size::NOTHING, |all, it| all.plus(it.size())))
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
@@ -401,6 +413,7 @@ pub(crate) fn compare_server(
         same &= store.record(*record)? == model.record(*record)?;
         let place = ScanPlace { table: table.clone(), record: *record };
         same &= store.scan(Some(&place), 3)? == model.scan(Some(&place), 3)?;
+        same &= store.size(table, None)? == model.size(table, None)?;
     }
     for entry in &model.log {
         let Some(edit) = entry.edit() else { continue };

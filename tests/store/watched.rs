@@ -3,7 +3,7 @@
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::Confirmed;
 use tidegate::model::{
-    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, Size, TableName,
 };
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{
@@ -173,6 +173,10 @@ impl ReplicaStore for WatchedReplica {
         self.store()?.confirmed_ids()
     }
 
+    fn confirmed_count(&self) -> Result<u64, StoreError> {
+        self.store()?.confirmed_count()
+    }
+
     fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
         self.store()?.quarantine()
     }
@@ -215,6 +219,10 @@ impl ServerStore for WatchedServer {
 
     fn record_count(&self) -> Result<u64, StoreError> {
         self.store()?.record_count()
+    }
+
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+        self.store()?.size(table, bucket)
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {

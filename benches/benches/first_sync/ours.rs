@@ -1,6 +1,8 @@
 //! Tidegate: a server over QUIC on loopback, and a device in a process of its own that comes for
 //! the first time.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -51,7 +53,7 @@ impl Served {
         let mut policy = fs::read_to_string(source.dir.join("policy.toml"))?;
         policy.push_str("\n[[role]]\nid = \"reader\"\n");
         for table in TABLES {
-            policy.push_str(&format!("[role.rights.{table}]\nread = \"organization\"\n"));
+            writeln!(policy, "[role.rights.{table}]\nread = \"organization\"")?;
         }
         let users = fs::read_to_string(source.dir.join("user.csv"))?;
         let units = fs::read_to_string(source.dir.join("business_unit.csv"))?;
@@ -71,9 +73,9 @@ impl Served {
         };
         let home = Home::init(&dir.join("server"), &options)?;
         let server = home.serve(home.rules()?)?;
-        let served = Self { dir: dir.to_owned(), home, server, devices: 0 };
-        served.fill(source).await?;
-        Ok(served)
+        let filled = Self { dir: dir.to_owned(), home, server, devices: 0 };
+        filled.fill(source).await?;
+        Ok(filled)
     }
 
     fn code(&self, user: &str) -> Outcome<String> {
@@ -82,12 +84,12 @@ impl Served {
     }
 
     async fn fill(&self, source: &Source) -> Outcome<()> {
-        let office = Replica::builder(&self.dir.join("office.redb")).open()?;
+        let office = Replica::builder(self.dir.join("office.redb")).open()?;
         office.enroll(&self.code("importer")?.parse()?, "office").await?;
         for table in LOOKED_UP.into_iter().chain(TABLES) {
             let rename = match table {
                 "territory" => [("id".to_owned(), "number".to_owned())].into(),
-                _ => Default::default(),
+                _ => BTreeMap::default(),
             };
             let import = Import { table: table.parse()?, rename, ignore: Vec::new() };
             let rows = ImportSource::Csv(BufReader::new(fs::File::open(source.csv(table))?));

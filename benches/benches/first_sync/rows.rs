@@ -62,12 +62,9 @@ fn id(kind: u32, n: u32) -> String {
         state.wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ (state >> 31)
     };
     let (high, low) = (mix(u64::from(kind) << 32 | u64::from(n)), mix(u64::from(n) << 8 | 7));
-    let bytes = format!("{high:016x}{low:016x}");
-    let (a, rest) = bytes.split_at(8);
-    let (b, rest) = rest.split_at(4);
-    let (c, rest) = rest.split_at(4);
-    let (d, e) = rest.split_at(4);
-    format!("{a}-{b}-{c}-{d}-{e}")
+    let mut text = format!("{high:016x}{low:016x}");
+    [20, 16, 12, 8].iter().for_each(|at| text.insert(*at, '-'));
+    text
 }
 
 const TIME: &str = "2013-03-07T00:00:00Z";

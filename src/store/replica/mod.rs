@@ -240,6 +240,10 @@ impl ReplicaStore for RedbReplica {
         self.snapshot()?.confirmed_ids()
     }
 
+    fn confirmed_count(&self) -> Result<u64, StoreError> {
+        self.snapshot()?.confirmed_count()
+    }
+
     fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
         self.snapshot()?.quarantine()
     }

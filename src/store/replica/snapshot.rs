@@ -186,6 +186,14 @@ impl ReplicaSnapshot {
         fenced(|| HISTORY.read(&self.tx)?.all_keys()?.collect())
     }
 
+    /// How many confirmed records there are.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn confirmed_count(&self) -> Result<u64, StoreError> {
+        fenced(|| HISTORY.read(&self.tx)?.len())
+    }
+
     /// The edits pending on a record, in their order.
     ///
     /// # Errors

@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use super::snapshot::{ServerSnapshot, rebuild};
 use super::tables::{
     ADMITTED, AUTHOR, BUCKET, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PAST_STANDING, PLACE, PURGE,
-    Place, RECORD, REFUSED, REFUSED_EDIT, RUN, STANDING,
+    Place, RECORD, REFUSED, REFUSED_EDIT, RUN, SIZE, STANDING,
 };
-use crate::model::TableName;
+use crate::model::{Size, TableName};
 use crate::store::fence::fenced;
 use crate::sync::StoreError;
 
@@ -61,6 +61,7 @@ fn refused(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
 fn records(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
     let (places, buckets) = (PLACE.read(snapshot.tx())?, BUCKET.read(snapshot.tx())?);
     let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
+    let mut sizes: BTreeMap<(TableName, String), Size> = BTreeMap::new();
     let (mut count, mut in_buckets) = (0, 0);
     for entry in RECORD.read(snapshot.tx())?.all()? {
         let (id, kept) = entry?;
@@ -71,6 +72,10 @@ fn records(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
             let is_found = buckets.get(&(bucket.clone(), at.clone()))?.is_some();
             agree(is_found, "the records and their buckets")?;
         }
+        for part in place.parts() {
+            let size = sizes.entry((at.0.clone(), part)).or_default();
+            *size = size.plus(place.size);
+        }
         in_buckets += place.buckets.len();
         *counts.entry(at.0).or_default() += u64::from(place.is_active);
         count += 1;
@@ -80,7 +85,9 @@ fn records(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
     counts.retain(|_, count| *count > 0);
     let mut stored = snapshot.record_counts()?;
     stored.retain(|_, count| *count > 0);
-    agree(counts == stored, "the numbers of records")
+    agree(counts == stored, "the numbers of records")?;
+    let stored: BTreeMap<_, _> = SIZE.read(snapshot.tx())?.all()?.collect::<Result<_, _>>()?;
+    agree(sizes == stored, "the sizes of tables and buckets")
 }
 
 fn devices(snapshot: &ServerSnapshot) -> Result<(), StoreError> {

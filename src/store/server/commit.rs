@@ -8,7 +8,7 @@ use super::erase::erase;
 use super::tables::{
     ADMITTED, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY,
     ORGANIZATION, PAST_STANDING, PLACE, POLICY, POLICY_KEY, Place, RECORD, REFUSED, REFUSED_EDIT,
-    SCHEMA, SCHEMA_KEY, STANDING,
+    SCHEMA, SCHEMA_KEY, STANDING, Sizes,
 };
 use super::trim::trim;
 use crate::gate::Applied;
@@ -157,6 +157,7 @@ struct Log<'t> {
     /// The records as the last entry of each leaves them: a record is written once.
     after: BTreeMap<RecordId, Applied>,
     growth: BTreeMap<TableName, i64>,
+    sizes: Sizes,
 }
 
 impl<'t> Log<'t> {
@@ -169,6 +170,7 @@ impl<'t> Log<'t> {
             buckets: BUCKET.write(tx)?,
             after: BTreeMap::new(),
             growth: BTreeMap::new(),
+            sizes: Sizes::default(),
         })
     }
 
@@ -196,6 +198,7 @@ impl<'t> Log<'t> {
         for entered in place.buckets.difference(&before.buckets) {
             self.buckets.set(&(entered.clone(), at.clone()), &())?;
         }
+        self.sizes.note(&at.0, &before, &place);
         *self.growth.entry(at.0).or_default() +=
             i64::from(place.is_active) - i64::from(before.is_active);
         Ok(())
@@ -210,6 +213,6 @@ impl<'t> Log<'t> {
             let count = counts.get(&table)?.unwrap_or(0).saturating_add_signed(growth);
             counts.set(&table, &count)?;
         }
-        Ok(())
+        self.sizes.write(tx)
     }
 }

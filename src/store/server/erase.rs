@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use redb::WriteTransaction;
 
 use super::tables::{
-    ADMITTED, AUTHOR, BUCKET, COUNT, ERASED, LOG, Logged, PLACE, RECORD, REFUSED, REFUSED_EDIT,
-    set_purge_due,
+    ADMITTED, AUTHOR, BUCKET, COUNT, ERASED, LOG, Logged, PLACE, Place, RECORD, REFUSED,
+    REFUSED_EDIT, Sizes, set_purge_due,
 };
 use crate::model::{DeviceNumber, Edit};
 use crate::sync::{Erased, LogEntry, RefusedEdit, StoreError};
@@ -64,6 +64,9 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
     let before = places.get(&place)?.unwrap_or_default();
     places.delete(&place)?;
     let mut buckets = BUCKET.write(tx)?;
+    let mut sizes = Sizes::default();
+    sizes.note(&table, &before, &Place::default());
+    sizes.write(tx)?;
     for bucket in before.buckets {
         buckets.delete(&(bucket, place.clone()))?;
     }

@@ -19,7 +19,8 @@ use super::{BackupError, OpenError, memory};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{
-    Bucket, DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Schema, Sequence,
+    Bucket, DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Schema, Sequence, Size,
+    TableName,
 };
 use crate::sync::{
     Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
@@ -238,6 +239,10 @@ impl ServerStore for RedbServer {
 
     fn record_count(&self) -> Result<u64, StoreError> {
         self.snapshot()?.record_count()
+    }
+
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+        self.snapshot()?.size(table, bucket)
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {

@@ -6,13 +6,13 @@ use redb::{ReadTransaction, ReadableDatabase as _};
 use super::tables::{
     ADMITTED, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY,
     ORGANIZATION, PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN,
-    SCHEMA, SCHEMA_KEY, STANDING,
+    SCHEMA, SCHEMA_KEY, SIZE, STANDING, part,
 };
 use super::trim::is_dropped;
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{
-    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, Size, TableName,
 };
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
@@ -139,6 +139,15 @@ impl ServerSnapshot {
     /// The store cannot be read.
     pub fn record_count(&self) -> Result<u64, StoreError> {
         fenced(|| RECORD.read(&self.tx)?.len())
+    }
+
+    /// How much a table holds, or what of it is in a bucket.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+        let key = (table.clone(), part(bucket));
+        fenced(|| Ok(SIZE.read(&self.tx)?.get(&key)?.unwrap_or_default()))
     }
 
     /// Up to `limit` records after `after`, in the order of [`ScanPlace`].

@@ -1,6 +1,6 @@
 //! What the file of a server holds. A change of a key or value takes a new name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::codec::{Digest, PublicKey};
 use crate::gate::{Confirmed, Versions};
 use crate::model::{
     Bucket, Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy, PolicyEpoch,
-    RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+    RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -24,11 +24,13 @@ pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-2");
 /// Records: record id -> all changes.
 pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-2");
 /// Records in the order of a scan: (table, record id) -> by what else it is found.
-pub(super) static PLACE: Table<(TableName, RecordId), Place> = Table::new("place-2");
+pub(super) static PLACE: Table<(TableName, RecordId), Place> = Table::new("place-3");
 /// The records of a bucket in the order of a scan: (bucket, (table, record id)) -> nothing.
 pub(super) static BUCKET: Table<(Bucket, (TableName, RecordId)), ()> = Table::new("bucket-1");
 /// How many records of a table are there: table -> number.
 pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
+/// How much of a table is in a bucket, and in all: (table; bucket as text, or nothing) -> size.
+pub(super) static SIZE: Table<(TableName, String), Size> = Table::new("size-1");
 /// Where an admitted edit is in the log: edit id -> sequence.
 pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
 /// Admitted edits whose entries in the log were dropped: (device, part), first counter -> last.
@@ -76,6 +78,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     PLACE.write(tx)?;
     BUCKET.write(tx)?;
     COUNT.write(tx)?;
+    SIZE.write(tx)?;
     ADMITTED.write(tx)?;
     RUN.write(tx)?;
     AUTHOR.write(tx)?;
@@ -118,6 +121,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     PLACE.copy(from, to)?;
     BUCKET.copy(from, to)?;
     COUNT.copy(from, to)?;
+    SIZE.copy(from, to)?;
     ADMITTED.copy(from, to)?;
     RUN.copy(from, to)?;
     AUTHOR.copy(from, to)?;
@@ -141,6 +145,8 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
 pub(super) struct Place {
     /// Whether it is there, not deleted.
     pub(super) is_active: bool,
+    /// How much it is.
+    pub(super) size: Size,
     /// The buckets that it is in.
     pub(super) buckets: BTreeSet<Bucket>,
 }
@@ -148,7 +154,49 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn of(confirmed: &Confirmed) -> Self {
         let record = confirmed.record();
-        Self { is_active: record.is_active(), buckets: Bucket::of(record.header()) }
+        let (is_active, buckets) = (record.is_active(), Bucket::of(record.header()));
+        Self { is_active, size: confirmed.size(), buckets }
+    }
+
+    /// The parts of its table that it counts in, as keys of [`SIZE`] have them.
+    pub(super) fn parts(&self) -> impl Iterator<Item = String> {
+        std::iter::once(part(None)).chain(self.buckets.iter().map(|bucket| part(Some(bucket))))
+    }
+}
+
+/// A bucket, or all of a table, as keys of [`SIZE`] have it.
+pub(super) fn part(bucket: Option<&Bucket>) -> String {
+    bucket.map(ToString::to_string).unwrap_or_default()
+}
+
+/// What is to be added to sizes, and taken from them.
+#[derive(Default)]
+pub(super) struct Sizes(BTreeMap<(TableName, String), (Size, Size)>);
+
+impl Sizes {
+    /// Notes that a record of a table is found otherwise than before.
+    pub(super) fn note(&mut self, table: &TableName, before: &Place, after: &Place) {
+        for part in after.parts() {
+            let (more, _) = self.0.entry((table.clone(), part)).or_default();
+            *more = more.plus(after.size);
+        }
+        for part in before.parts() {
+            let (_, less) = self.0.entry((table.clone(), part)).or_default();
+            *less = less.plus(before.size);
+        }
+    }
+
+    pub(super) fn write(self, tx: &WriteTransaction) -> Result<(), StoreError> {
+        let mut sizes = SIZE.write(tx)?;
+        for (key, (more, less)) in self.0.into_iter().filter(|(_, (more, less))| more != less) {
+            let size = sizes.get(&key)?.unwrap_or_default().plus(more).minus(less);
+            if size == Size::NOTHING {
+                sizes.delete(&key)?;
+            } else {
+                sizes.set(&key, &size)?;
+            }
+        }
+        Ok(())
     }
 }
 

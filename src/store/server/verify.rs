@@ -9,10 +9,10 @@ use super::snapshot::rebuild;
 use super::tables::{
     ADMITTED, AUTHOR, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY,
     ORGANIZATION, PAST_STANDING, PLACE, POLICY, PURGE, Place, RECORD, REFUSED, REFUSED_EDIT, RUN,
-    SCHEMA, STANDING,
+    SCHEMA, SIZE, STANDING,
 };
 use crate::gate::{Confirmed, Follow, can_end_with, replay};
-use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, TableName};
+use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, Size, TableName};
 use crate::store::fence::fenced;
 use crate::store::survey::Survey;
 use crate::sync::{EntryKind, StoreError};
@@ -40,6 +40,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&PLACE, tx);
     survey.expect(&BUCKET, tx);
     survey.expect(&COUNT, tx);
+    survey.expect(&SIZE, tx);
     survey.expect(&ADMITTED, tx);
     survey.expect(&RUN, tx);
     survey.expect(&AUTHOR, tx);
@@ -209,7 +210,12 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut s
     }
     let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
     let mut buckets = BTreeSet::new();
+    let mut sizes: BTreeMap<(TableName, String), Size> = BTreeMap::new();
     for (at, place) in &places {
+        for part in place.parts() {
+            let size = sizes.entry((at.0.clone(), part)).or_default();
+            *size = size.plus(place.size);
+        }
         *counts.entry(at.0.clone()).or_default() += u64::from(place.is_active);
         buckets.extend(place.buckets.iter().map(|bucket| (bucket.clone(), at.clone())));
     }
@@ -238,6 +244,25 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut s
     });
     for (table, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         survey.misfit(&COUNT, &table, format!("it says no records, there are {count}"));
+    }
+    verify_sizes(tx, survey, sizes);
+}
+
+fn verify_sizes(
+    tx: &ReadTransaction,
+    survey: &mut Survey<'_>,
+    mut sizes: BTreeMap<(TableName, String), Size>,
+) {
+    survey.each(&SIZE, tx, |survey, part, size| {
+        let found = sizes.remove(&part).unwrap_or_default();
+        if found != size {
+            let (records, bytes) = (found.records, found.bytes);
+            let problem = format!("it says otherwise than {records} records of {bytes} bytes");
+            survey.misfit(&SIZE, &part, problem);
+        }
+    });
+    for (part, Size { records, .. }) in sizes {
+        survey.misfit(&SIZE, &part, format!("it says no records, there are {records}"));
     }
 }
 

@@ -322,6 +322,16 @@ impl Folder {
 
     /// The row as the app reads it. It takes the visible record with it.
     fn take_row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
+        // Nearly all of a page: the rest of the record is not needed.
+        if let (true, Some(confirmed)) = (self.pending.is_empty(), &self.confirmed) {
+            let record = confirmed.record();
+            return record.is_active().then(|| StoredRow {
+                header: record.header().clone(),
+                columns: record.columns().clone(),
+                pending: false,
+                version: confirmed.version(),
+            });
+        }
         // What does not fit (yet) is not shown; the confirmed state still is.
         let fits = self.visible(table, id).is_ok();
         let visible = self.visible.take().filter(|_| fits);

@@ -1,6 +1,7 @@
 //! A device's side: local edits, and the session in which they are judged and others' arrive.
 
 mod actors;
+mod arrival;
 mod column_ops;
 mod commit;
 mod desk;
@@ -31,6 +32,7 @@ use crate::sync::{
     Entropy, Grant, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
 };
 
+pub use arrival::Arrival;
 pub use commit::{Draft, EditError, Intent};
 pub use desk::replay;
 pub use directory::DeviceDirectory;
@@ -101,6 +103,8 @@ pub enum Event {
         /// The record.
         record: RecordId,
     },
+    /// A scan brings rows, as in a first sync: a page of it is here.
+    Arriving(Arrival),
     /// The server sent another schema.
     SchemaChanged,
     /// The user's privileges changed.

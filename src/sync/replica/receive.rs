@@ -10,7 +10,7 @@ use crate::gate::{Attestation, Follow, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
     ActorId, Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Section, Sequence,
-    TableName, Timestamp, Verdict,
+    Size, TableName, Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
 use crate::sync::{Grant, GrantError, Pending, ReplicaBatch, ReplicaStore, StoreError};
@@ -38,6 +38,9 @@ impl ReplicaMachine {
             }
             ToDevice::Verdicts(verdicts) => Ok(self.verdicts(store, now, verdicts)?),
             ToDevice::Page(page) => Ok(self.page(store, now, word, page)?),
+            ToDevice::Coming { records, bytes } => {
+                Ok(self.note_coming(store, Size { records, bytes })?)
+            }
             ToDevice::BackedUp(backed_up) => Ok(self.state_backed_up(store, backed_up)?),
             ToDevice::Admin { number, answer } => {
                 self.outputs.push_back(Output::Answer(number, answer));
@@ -304,10 +307,15 @@ impl ReplicaMachine {
     ) -> Result<(), StoreError> {
         let mut desk = Desk::new(&*store);
         let wanted = self.meta.wanted.clone();
+        desk.fetch(page.entries.iter().filter_map(Entry::place))?;
+        let mut bytes = 0;
         for entry in page.entries {
+            bytes += entry.size();
             self.entry(&*store, &mut desk, now, word, entry)?;
         }
         self.meta.watermark = page.watermark;
+        // Only a scan moves it.
+        let is_scan = self.meta.scope != page.scope;
         self.meta.scope = page.scope;
         self.meta.authors.extend(page.authors);
         self.mend_touched(&mut desk, now)?;
@@ -316,6 +324,10 @@ impl ReplicaMachine {
         }
         let prepared = desk.finish(&self.meta.schema)?;
         self.write(store, prepared)?;
+        if is_scan {
+            self.outputs.push_back(Output::Send(ToServer::Stored));
+            self.note_arrived(store, bytes)?;
+        }
         self.bound_kept(store)?;
         self.fetch_new(&wanted);
         self.settle_passed(store, now)

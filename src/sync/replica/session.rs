@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::purge::PurgeStage;
-use super::{Event, Output, ReplicaMachine};
+use super::{Arrival, Event, Output, ReplicaMachine};
 use crate::codec::{
     CertificateError, EnrollCode, PublicKey, Refusal, Resume, ServerCertificate, ToDevice, ToServer,
 };
@@ -105,6 +105,8 @@ pub(super) struct Session {
     pub(super) rounds: u32,
     /// The last [`ToServer::Flush`] sent, and the last answered.
     pub(super) flush: (u32, u32),
+    /// How far the rows are that a scan brings.
+    pub(super) arrival: Option<Arrival>,
     /// How far a purge is.
     pub(super) purge: PurgeStage,
     /// When it last ended, in this session.
@@ -151,6 +153,7 @@ impl ReplicaMachine {
             news: true,
             rounds: 0,
             flush: (0, 0),
+            arrival: None,
             purge: PurgeStage::default(),
             purged: None,
         });

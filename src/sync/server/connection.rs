@@ -33,6 +33,8 @@ pub(super) struct Device {
     pub(super) begun: Option<Begun>,
     /// The record at which a scan under way is: the scope names the last one that was told.
     pub(super) looked: Option<ScanPlace>,
+    /// Pages of scans that it has not said to have written.
+    pub(super) ahead: usize,
     /// What its rows answer to.
     pub(super) scope: Scope,
     /// The same as the device was told last.
@@ -95,7 +97,7 @@ impl Reader {
         Ok(Self::Past(Arc::new(standing)))
     }
 
-    fn standing(&self) -> Option<&Standing> {
+    pub(super) fn standing(&self) -> Option<&Standing> {
         match self {
             Self::Present(resolved) => resolved.standing.as_ref().ok(),
             Self::Past(standing) => standing.as_ref().as_ref(),

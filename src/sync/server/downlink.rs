@@ -9,6 +9,7 @@ use super::reading::Reading;
 use super::{ConnectionId, Output, PageBounds, ServerMachine};
 use crate::codec::{Entry, MovedLeg, Page, ScanPlace, ToDevice, edit_digest};
 use crate::gate::{Confirmed, Follow};
+use crate::limits::SCAN_PAGES_AHEAD_MAX;
 use crate::model::{
     DeviceNumber, Edit, EditId, Header, RecordId, Section, Sequence, TableName, UserId, Verdict,
 };
@@ -78,10 +79,14 @@ impl ServerMachine {
             }
         }
         if device.is_turning() {
+            if device.ahead >= SCAN_PAGES_AHEAD_MAX {
+                return Ok(());
+            }
             match device.scan_page(reading, bounds)? {
                 // Who turned away and back, and was told nothing in between, is where it was.
                 Next::Page(entries) if !entries.is_empty() || device.ends_elsewhere() => {
                     connection.writable = false;
+                    device.ahead += 1;
                     let page = device.page(store, entries)?;
                     self.send(id, ToDevice::Page(page));
                 }
@@ -102,6 +107,19 @@ impl ServerMachine {
             self.send(id, ToDevice::Flushed { number, watermark });
         }
         Ok(())
+    }
+
+    /// The device has written a page of a scan.
+    pub(super) fn stored<S: ServerStore>(
+        &mut self,
+        store: &S,
+        id: ConnectionId,
+    ) -> Result<(), StoreError> {
+        let device = self.connections.get_mut(&id).and_then(|it| it.device.as_mut());
+        if let Some(device) = device {
+            device.ahead = device.ahead.saturating_sub(1);
+        }
+        self.pump(store, id)
     }
 
     pub(super) fn fetch<S: ServerStore>(

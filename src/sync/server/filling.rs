@@ -3,7 +3,6 @@
 use super::PageBounds;
 use super::past::Pasts;
 use crate::codec::{Entry, MovedLeg};
-use crate::model::Op;
 
 /// What is next for a device.
 #[derive(Debug)]
@@ -45,7 +44,7 @@ impl Filling {
     /// Adds an entry. Records that one entry of the log moves become one of the page.
     pub(super) fn push(&mut self, entry: Entry) {
         self.told += 1;
-        self.bytes += entry_bytes(&entry);
+        self.bytes += entry.size();
         match (self.entries.last_mut(), entry) {
             (
                 Some(Entry::Moved { sequence: last, legs, .. }),
@@ -82,16 +81,5 @@ fn add(legs: &mut Vec<MovedLeg>, new: MovedLeg) {
     match legs.last_mut().filter(|last| names(last) == names(&new)) {
         Some(last) => last.records.extend(new.records),
         None => legs.push(new),
-    }
-}
-
-/// What an entry takes in a page, roughly.
-fn entry_bytes(entry: &Entry) -> usize {
-    match entry {
-        Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => {
-            32 + 16 * edit.changes.len() + edit.ops().map(Op::size).sum::<usize>()
-        }
-        Entry::Split { columns, .. } => 64 + 64 * columns.len(),
-        Entry::Own { .. } | Entry::Gone { .. } | Entry::Erased { .. } | Entry::Moved { .. } => 64,
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answered;
+mod coming;
 mod connection;
 mod downlink;
 mod erase;
@@ -347,6 +348,7 @@ impl ServerMachine {
             (true, ToServer::Admin { number, request }) => {
                 self.admin(store, now, id, number, request)
             }
+            (true, ToServer::Stored) => self.stored(store, id),
             (true, ToServer::Purged(receipt)) => self.purged(store, id, &receipt),
             (_, message) => {
                 let what = match message {

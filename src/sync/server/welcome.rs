@@ -101,6 +101,7 @@ impl ServerMachine {
             seen: LogPlace::behind(watermark),
             begun: None,
             looked: None,
+            ahead: 0,
             told: scope.clone(),
             scope,
             held: Vec::new(),
@@ -207,7 +208,8 @@ impl ServerMachine {
         // Looked at with other eyes.
         device.begun = None;
         self.waiting.turn(id);
-        for message in news {
+        let coming = device.coming(store, rules.schema())?;
+        for message in news.into_iter().chain(coming) {
             self.send(id, message);
         }
         self.pump(store, id)

@@ -201,6 +201,11 @@ impl ReplicaStore for ReplicaDisk {
         Ok(self.file.confirmed.keys().cloned().collect())
     }
 
+    fn confirmed_count(&self) -> Result<u64, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.confirmed.len() as u64)
+    }
+
     fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
         self.faults.read()?;
         Ok(self.file.quarantine.clone())

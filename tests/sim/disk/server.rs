@@ -7,7 +7,7 @@ use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Applied, Confirmed, Versions};
 use tidegate::model::{
     Bucket, DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId,
-    Schema, Section, Sequence, TableName,
+    Schema, Section, Sequence, Size, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, PastStanding, RefusedEdit,
@@ -227,6 +227,15 @@ impl ServerStore for ServerDisk {
     fn record_count(&self) -> Result<u64, StoreError> {
         self.faults.read()?;
         Ok(self.file.records.len() as u64)
+    }
+
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+        let mut found = self.scan(None, usize::MAX)?;
+        found.retain(|it| it.record().table() == table);
+        found.retain(|it| {
+            bucket.is_none_or(|bucket| Bucket::of(it.record().header()).contains(bucket))
+        });
+        Ok(found.iter().fold(Size::NOTHING, |all, it| all.plus(it.size())))
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
