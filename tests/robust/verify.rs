@@ -151,7 +151,7 @@ async fn what_does_not_fit_together_is_found() {
         ("place-3", "it is not found in the order of its table"),
         ("bucket-1", "it is not there, though the record is in it"),
         ("count-1", "it says no records, there are 19"),
-        ("size-1", "it says no records, there are 19"),
+        ("size-1", "it says no records, there are 20"),
         ("erased-1", "it is not there, though the log has entries of it"),
         ("admitted-1", "it is not found by its edit id"),
         ("refused-2", "it leads to no such refused edit"),

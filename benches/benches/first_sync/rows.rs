@@ -63,7 +63,9 @@ fn id(kind: u32, n: u32) -> String {
     };
     let (high, low) = (mix(u64::from(kind) << 32 | u64::from(n)), mix(u64::from(n) << 8 | 7));
     let mut text = format!("{high:016x}{low:016x}");
-    [20, 16, 12, 8].iter().for_each(|at| text.insert(*at, '-'));
+    for at in [20, 16, 12, 8] {
+        text.insert(at, '-');
+    }
     text
 }
 
