@@ -129,7 +129,7 @@ struct Seen {
 }
 
 impl Session {
-    fn from_server(&mut self, machine: &mut ServerMachine, store: &RedbServer, seen: &mut Seen) {
+    fn serve(&mut self, machine: &mut ServerMachine, store: &RedbServer, seen: &mut Seen) {
         while let Some(output) = machine.poll_output() {
             match output {
                 ServerOutput::Send(to, message) => {
@@ -146,11 +146,11 @@ impl Session {
         }
     }
 
-    fn from_device(&mut self, machine: &mut ReplicaMachine, seen: &mut Seen) {
+    fn answer(&mut self, machine: &mut ReplicaMachine, seen: &mut Seen) {
         while let Some(output) = machine.poll_output() {
             match output {
                 Output::Send(message) => {
-                    self.to_server.push_back(encode_message(&message).unwrap())
+                    self.to_server.push_back(encode_message(&message).unwrap());
                 }
                 Output::Close(error) => panic!("{error}"),
                 Output::Event(Event::Arriving(arrival)) => {
@@ -165,9 +165,9 @@ impl Session {
 }
 
 /// How many rows were sent until the device has all, with kills when so many have arrived.
-fn first_sync(rows: u64, seed: u8) {
+fn first_sync(rows: u64, chance: u8) {
     let mut world = World::new(rows);
-    let mut entropy = Entropy::new([seed; 32]);
+    let mut entropy = Entropy::new([chance; 32]);
     let mut kills: Vec<u64> = (0..KILLS).map(|_| entropy.next_u64() % rows).collect();
     kills.sort_unstable_by(|one, other| other.cmp(one));
     let code = world.home.enroll_code_at(vec!["127.0.0.1:1".into()], &"alice".parse().unwrap(), 1);
@@ -186,8 +186,8 @@ fn first_sync(rows: u64, seed: u8) {
         });
         let (replica_store, replica) = device.get_or_insert_with(|| {
             let store = RedbReplica::open(&device_path).unwrap();
-            let seed = world.seed();
-            let machine = ReplicaMachine::open(&store, world.key.clone(), seed).unwrap();
+            let life = world.seed();
+            let machine = ReplicaMachine::open(&store, world.key.clone(), life).unwrap();
             (store, machine)
         });
         let connection = ConnectionId(killed);
@@ -199,7 +199,7 @@ fn first_sync(rows: u64, seed: u8) {
         machine.connected(connection, world.key.public());
         let mut session = Session { to_device: VecDeque::new(), to_server: VecDeque::new() };
         loop {
-            session.from_server(machine, store, &mut seen);
+            session.serve(machine, store, &mut seen);
             if let Some(bytes) = session.to_server.pop_front() {
                 let message: ToServer = decode_message(&bytes).unwrap();
                 machine.received(store, now(), connection, message).unwrap();
@@ -212,14 +212,14 @@ fn first_sync(rows: u64, seed: u8) {
             let Some(bytes) = session.to_device.pop_front() else { break };
             let message: ToDevice = decode_message(&bytes).unwrap();
             replica.received(replica_store, now(), message).unwrap();
-            session.from_device(replica, &mut seen);
+            session.answer(replica, &mut seen);
         }
         if seen.is_up_to_date {
             break;
         }
         assert!(kills.pop().is_some(), "it stands still: {} of {rows}", seen.arrived);
         killed += 1;
-        if entropy.next_u64() % 2 == 0 {
+        if entropy.next_u64().is_multiple_of(2) {
             replica.disconnected();
             server = None;
         } else {
@@ -227,11 +227,11 @@ fn first_sync(rows: u64, seed: u8) {
             device = None;
         }
     }
-    assert_eq!(usize::try_from(killed).unwrap(), KILLS, "seed {seed}");
+    assert_eq!(usize::try_from(killed).unwrap(), KILLS, "seed {chance}");
     assert!(seen.totals.iter().all(|total| *total == rows), "told beforehand each time");
     assert_eq!(seen.arrived, rows);
     let twice = seen.sent - rows;
-    assert!(twice * 20 <= rows, "seed {seed}: {twice} of {rows} rows were sent twice");
+    assert!(twice * 20 <= rows, "seed {chance}: {twice} of {rows} rows were sent twice");
     println!("{rows} rows, {killed} kills: {twice} rows were sent twice");
     let (server, device) = (server.unwrap().0, device.unwrap().0);
     let bucket = Bucket::Unit("north".parse().unwrap());
@@ -258,6 +258,6 @@ fn a_first_sync_with_ten_kills_ends_equal_and_sends_little_twice() {
     let asked = std::env::var("TIDEGATE_FIRST_SYNC_ROWS").ok();
     match asked.map(|rows| rows.parse().unwrap()) {
         Some(rows) => first_sync(rows, 1),
-        None => (1..=3).for_each(|seed| first_sync(ROWS, seed)),
+        None => (1..=3).for_each(|chance| first_sync(ROWS, chance)),
     }
 }
