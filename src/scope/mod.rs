@@ -106,6 +106,7 @@ mod candidate;
 mod checked;
 mod error;
 mod fitting;
+mod lacks;
 mod taken;
 
 pub use bound::{BoundProfile, Related, environment, minute_of};
@@ -113,4 +114,5 @@ pub use candidate::{Candidate, Records};
 pub use checked::{CheckedProfile, Link};
 pub use error::{ProfileError, ProfileFault};
 pub use fitting::{profile_of, unreached};
+pub use lacks::Lack;
 pub use taken::Taken;

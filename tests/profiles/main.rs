@@ -1,4 +1,4 @@
-//! Offline profiles: their documents, and what they take.
+//! Offline profiles: their documents, what they take, and what they lack.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 
 mod documents;
 mod drawn;
+mod lacks;
 mod memory;
 mod naive;
 mod random;
