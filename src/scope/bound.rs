@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::candidate::Seen;
-use super::checked::{CheckedTable, targets};
+use super::checked::CheckedTable;
 use super::{Candidate, CheckedProfile, Link, Records};
 use crate::gate::Standing;
 use crate::model::{ColumnName, Header, Owner, RecordId, RowRule, TableName, Timestamp};
@@ -183,7 +183,7 @@ impl BoundProfile {
         for (id, entry) in self.checked.tables() {
             for link in &entry.related {
                 match link {
-                    Link::Children { by } if self.targets(id, by).contains(table) => {
+                    Link::Children { by, to } if to.contains(table) => {
                         let (by, record) = (by.clone(), candidate.id);
                         related.insert(Related::LookingUp { table: id.clone(), by, record });
                     }
@@ -203,10 +203,9 @@ impl BoundProfile {
     pub fn comes_from(&self, table: &TableName, candidate: &Candidate) -> BTreeSet<Related> {
         let links = self.checked.links(table).iter();
         let from = links.filter_map(|link| match link {
-            Link::Children { by } => {
-                let targets = self.targets(table, by);
-                let (target, id) = candidate.lookup(by, targets.first()?)?;
-                targets.contains(&target).then_some(Related::Record(target, id))
+            Link::Children { by, to } => {
+                let (target, id) = candidate.lookup(by, to.first()?)?;
+                to.contains(&target).then_some(Related::Record(target, id))
             }
             Link::Parents { of, by } => {
                 let (table, by, record) = (of.clone(), by.clone(), candidate.id);
@@ -214,11 +213,6 @@ impl BoundProfile {
             }
         });
         from.collect()
-    }
-
-    pub(super) fn targets(&self, table: &TableName, by: &Field) -> Vec<TableName> {
-        let schema = self.checked.schema();
-        schema.table(table.as_str()).map_or_else(Vec::new, |table| targets(schema, table, by))
     }
 
     fn holds(&self, rule: RowRule, header: &Header) -> bool {

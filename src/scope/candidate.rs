@@ -39,8 +39,10 @@ pub trait Records {
 }
 
 impl Candidate {
-    /// The record that it looks up, there or not. The owner is looked up among users or teams.
-    pub(super) fn lookup(&self, by: &Field, target: &TableName) -> Option<(TableName, RecordId)> {
+    /// The record that it looks up, there or not, and its table: of a column it is `target`, of an owner
+    /// users or teams.
+    #[must_use]
+    pub fn lookup(&self, by: &Field, target: &TableName) -> Option<(TableName, RecordId)> {
         let of = |system: SystemTable, id: &str| Some((system.name(), system.record(id)));
         match by {
             Field::Id => None,

@@ -38,6 +38,8 @@ pub enum Link {
     Children {
         /// The table's own lookup.
         by: Field,
+        /// Where it leads: of an owner to users and teams, as far as the schema has them.
+        to: Vec<TableName>,
     },
     /// N:1: rows that a taken row looks up.
     Parents {
@@ -46,23 +48,6 @@ pub enum Link {
         /// Its lookup.
         by: Field,
     },
-}
-
-/// Which tables a lookup can lead to: of an owner the users and the teams, as far as the schema has
-/// them; none: it is no lookup.
-pub(super) fn targets(schema: &Schema, table: &Table, by: &Field) -> Vec<TableName> {
-    let there = |system: SystemTable| schema.table(system.as_str()).map(|table| table.id.clone());
-    match by {
-        Field::Id => Vec::new(),
-        Field::Owner => {
-            [SystemTable::User, SystemTable::Team].into_iter().filter_map(there).collect()
-        }
-        Field::BusinessUnit => there(SystemTable::BusinessUnit).into_iter().collect(),
-        Field::Column(column) => {
-            let column = table.column(column.as_str());
-            column.and_then(|column| column.lookup.clone()).into_iter().collect()
-        }
-    }
 }
 
 impl CheckedProfile {
@@ -248,12 +233,8 @@ fn resolve(
         text: text.to_owned(),
         tables: or(tables),
     };
-    if let Some((by, targets)) = lookup(schema, table, text) {
-        return if takes(&targets) {
-            Ok(Link::Children { by })
-        } else {
-            Err(from_nowhere(&targets))
-        };
+    if let Some((by, to)) = lookup(schema, table, text) {
+        return if takes(&to) { Ok(Link::Children { by, to }) } else { Err(from_nowhere(&to)) };
     }
     // Names may hold dots themselves: the first split that names a lookup counts.
     for (dot, _) in text.match_indices('.') {
@@ -279,14 +260,24 @@ fn resolve(
     Err(ProfileFault::NoLookup(text.to_owned()))
 }
 
-/// A lookup of a table by its name, and where it leads; also the owner and the owner's unit, where these
-/// have rows.
+/// A lookup of a table by its name, and where it leads; also the owner, to users and teams, and the
+/// owner's unit, as far as the schema has rows of these.
 fn lookup(schema: &Schema, table: &Table, name: &str) -> Option<(Field, Vec<TableName>)> {
-    let by = match name {
-        "owner" if table.is_user_owned() => Field::Owner,
-        "business_unit" if table.is_user_owned() => Field::BusinessUnit,
-        _ => Field::Column(table.column(name)?.id.clone()),
+    let there = |systems: &[SystemTable]| {
+        let tables = systems.iter().filter_map(|system| schema.table(system.as_str()));
+        tables.map(|table| table.id.clone()).collect::<Vec<_>>()
     };
-    let targets = targets(schema, table, &by);
-    (!targets.is_empty()).then_some((by, targets))
+    let (by, to) = match name {
+        "owner" if table.is_user_owned() => {
+            (Field::Owner, there(&[SystemTable::User, SystemTable::Team]))
+        }
+        "business_unit" if table.is_user_owned() => {
+            (Field::BusinessUnit, there(&[SystemTable::BusinessUnit]))
+        }
+        _ => {
+            let column = table.column(name)?;
+            (Field::Column(column.id.clone()), column.lookup.iter().cloned().collect())
+        }
+    };
+    (!to.is_empty()).then_some((by, to))
 }

@@ -55,7 +55,7 @@ impl BoundProfile {
     ) -> Result<Round, R::Error> {
         let mut round = Round::new();
         for (table, entry) in self.checked().tables() {
-            for id in self.reached(table, entry, before, records)? {
+            for id in reached(table, entry, before, records)? {
                 if taken.get(table).is_some_and(|taken| taken.contains_key(&id)) {
                     continue;
                 }
@@ -67,40 +67,38 @@ impl BoundProfile {
         }
         Ok(round)
     }
+}
 
-    /// The records of a table that relationships lead to from what a round took.
-    fn reached<R: Records>(
-        &self,
-        table: &TableName,
-        entry: &CheckedTable,
-        before: &Round,
-        records: &R,
-    ) -> Result<BTreeSet<RecordId>, R::Error> {
-        let mut reached = BTreeSet::new();
-        let is_new = |(table, id): (TableName, RecordId)| {
-            before.get(&table).is_some_and(|ids| ids.contains(&id))
-        };
-        for link in &entry.related {
-            match link {
-                Link::Children { by } => {
-                    let targets = self.targets(table, by);
-                    let Some(target) = targets.first() else { continue };
-                    for id in records.ids(table)? {
-                        let Some(candidate) = records.find(table, id)? else { continue };
-                        if candidate.lookup(by, target).is_some_and(is_new) {
-                            reached.insert(id);
-                        }
-                    }
-                }
-                Link::Parents { of, by } => {
-                    for id in before.get(of).into_iter().flatten() {
-                        let Some(candidate) = records.find(of, *id)? else { continue };
-                        let looked_up = candidate.lookup(by, table);
-                        reached.extend(looked_up.filter(|(it, _)| it == table).map(|(_, id)| id));
+/// The records of a table that relationships lead to from what a round took.
+fn reached<R: Records>(
+    table: &TableName,
+    entry: &CheckedTable,
+    before: &Round,
+    records: &R,
+) -> Result<BTreeSet<RecordId>, R::Error> {
+    let mut reached = BTreeSet::new();
+    let is_new = |(table, id): (TableName, RecordId)| {
+        before.get(&table).is_some_and(|ids| ids.contains(&id))
+    };
+    for link in &entry.related {
+        match link {
+            Link::Children { by, to } => {
+                let Some(target) = to.first() else { continue };
+                for id in records.ids(table)? {
+                    let Some(candidate) = records.find(table, id)? else { continue };
+                    if candidate.lookup(by, target).is_some_and(is_new) {
+                        reached.insert(id);
                     }
                 }
             }
+            Link::Parents { of, by } => {
+                for id in before.get(of).into_iter().flatten() {
+                    let Some(candidate) = records.find(of, *id)? else { continue };
+                    let looked_up = candidate.lookup(by, table);
+                    reached.extend(looked_up.filter(|(it, _)| it == table).map(|(_, id)| id));
+                }
+            }
         }
-        Ok(reached)
     }
+    Ok(reached)
 }
