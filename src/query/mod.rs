@@ -59,6 +59,7 @@ mod plan;
 mod resolve;
 mod row;
 mod tree;
+mod uses;
 mod view;
 
 pub use access::{Access, IndexAccess, KeyRange, UsableIndex};
@@ -72,4 +73,5 @@ pub use plan::{Plan, SCANNED_SHARE};
 pub use resolve::{Field, Reference, Source};
 pub use row::{Cell, Row};
 pub use tree::Query;
+pub use uses::Used;
 pub use view::{CheckedView, ViewError};
