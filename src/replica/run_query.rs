@@ -33,7 +33,7 @@ struct Reading<'a> {
     finder: RowFinder,
     /// Reads what the query asks for.
     glance: RowReader,
-    /// Reads all.
+    /// Reads all that is shown.
     whole: RowReader,
 }
 
@@ -80,8 +80,10 @@ impl<'a> Run<'a> {
             sight,
             looked_up: LookedUp::new(snapshot, sight, query),
             finder: snapshot.row_finder(table)?,
-            glance: RowReader::of(wanted(query, 0, table, sight)),
-            whole: RowReader::default(),
+            glance: RowReader::of(wanted(query.fields(0), table, sight)),
+            whole: query.shown_fields().map_or_else(RowReader::default, |fields| {
+                RowReader::of(wanted(fields, table, sight))
+            }),
         };
         Ok(Self { query, snapshot, indexes, reading })
     }
@@ -217,9 +219,10 @@ impl<'a> Run<'a> {
         let descending = index.order == Some(Direction::Desc);
         let reader = self.snapshot.index(index.number)?;
         reader.walk(&index.ranges, descending, after, |id| {
-            let Some(row) = reading.find(id)? else { return Ok(ControlFlow::Continue(())) };
-            if index.is_filter || reading.test(&row)? {
-                found.push(row);
+            let met = reading.meet(id, true, index.is_filter)?;
+            let Some(met) = met else { return Ok(ControlFlow::Continue(())) };
+            if index.is_filter || reading.test(&met.row)? {
+                found.extend(reading.whole(met)?);
             }
             Ok(if found.len() < wanted {
                 ControlFlow::Continue(())
@@ -331,8 +334,8 @@ impl Reading<'_> {
         Ok(Row::new(raw.id(), stored, self.query.table(), self.sight))
     }
 
-    /// One of many rows in the order of their ids, of which `all` may be wanted. It is glanced at first
-    /// where that spares something: it may not be meant, and the rest is at hand.
+    /// One of many rows, mostly in the order of their ids, of which `all` may be wanted. It is glanced at
+    /// first where that spares something: it may not be meant, and the rest is at hand.
     fn meet(&mut self, id: RecordId, all: bool, is_meant: bool) -> Result<Option<Met>, StoreError> {
         let near = self.finder.find_near(id)?;
         let at_once = all && (is_meant || near.is_none());
