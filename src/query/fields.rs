@@ -17,8 +17,8 @@ impl BoundQuery {
                 fields.insert(column.field.clone());
             }
         };
-        if let Some(filter) = &self.filter {
-            filter.each_column(&mut add);
+        for part in &self.filter {
+            part.each_column(&mut add);
         }
         for by in &self.order {
             add(&by.column);
@@ -62,8 +62,8 @@ impl BoundQuery {
     #[must_use]
     pub fn is_decided_by_looked_up(&self) -> bool {
         let mut decided = self.order.iter().any(|by| by.column.source > 0);
-        if let Some(filter) = &self.filter {
-            filter.each_column(&mut |column| decided |= column.source > 0);
+        for part in &self.filter {
+            part.each_column(&mut |column| decided |= column.source > 0);
         }
         decided
     }
