@@ -61,8 +61,8 @@ impl ScanPlace {
 
 /// What a device's rows answer to: the privileges under which they were sent.
 ///
-/// A scan goes through all records of the server, and sends what the target may read and those
-/// held may not, and the other way round.
+/// A scan goes through the records that one of them reaches, and sends what the target may read and
+/// those held may not, and the other way round.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Scope {
     /// The standings under which the device may hold rows; none: it holds nothing.

@@ -52,6 +52,7 @@ mod explain;
 mod facts;
 mod follow;
 mod judge;
+mod reach;
 mod requirement;
 mod roster;
 mod ruling;
@@ -71,6 +72,7 @@ pub use explain::{
 pub use facts::RecordFacts;
 pub use follow::{Follow, follow_owner, renew};
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
+pub use reach::Reach;
 pub use roster::Roster;
 pub(crate) use ruling::absent;
 pub use ruling::{Admissible, Court, Find, LookedUp, Ruling, check, rule};

@@ -232,6 +232,11 @@ impl Standing {
         self.people_below.keys()
     }
 
+    /// The tables that this is about.
+    pub fn tables(&self) -> impl Iterator<Item = &TableName> {
+        self.tables.keys()
+    }
+
     /// Whether the user may do everything.
     #[must_use]
     pub fn is_administrator(&self) -> bool {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
-use crate::gate::{Applied, Confirmed};
+use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
     Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
     LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema,
@@ -610,6 +610,18 @@ pub trait ServerStore {
         &self,
         bucket: &Bucket,
         after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError>;
+
+    /// Up to `limit` records of a table within reach, after `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn scan_within(
+        &self,
+        table: &TableName,
+        reach: &Reach,
+        after: Option<RecordId>,
         limit: usize,
     ) -> Result<Vec<Confirmed>, StoreError>;
 

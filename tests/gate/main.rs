@@ -29,6 +29,7 @@ mod naive_structure;
 mod net;
 mod organization;
 mod random;
+mod reach;
 mod sharing;
 mod situations;
 mod system;

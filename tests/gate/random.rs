@@ -242,6 +242,18 @@ impl World {
         }
     }
 
+    pub(crate) fn is_owned(&self, table: &str) -> bool {
+        self.table(table)["ownership"] == "user_owned"
+    }
+
+    /// An owner, and its business unit or, now and then, another one.
+    pub(crate) fn owner_and_unit(&self, random: &mut Random) -> (String, String) {
+        let owner = self.owner(random);
+        let unit = self.unit_of(&owner).as_str().unwrap().to_owned();
+        let unit = if random.percent(20) { random.one(&self.units).clone() } else { unit };
+        (owner, unit)
+    }
+
     fn owner(&self, random: &mut Random) -> String {
         let teams = self.policy["team"].as_array().unwrap();
         let owners: Vec<&Value> = teams.iter().filter(|team| team["kind"] == "owner").collect();

@@ -1,5 +1,7 @@
 //! Each planted bug is found.
 
+use std::ops::RangeInclusive;
+
 use crate::fault::Fault;
 use crate::hunt::{minimized, run};
 use crate::planted::Planted;
@@ -8,15 +10,27 @@ use crate::world::Plan;
 /// The planted bug is found within so many seeds, by an oracle that says `symptom`.
 #[track_caller]
 fn assert_found(planted: Planted, seeds_max: u64, symptom: &str) {
+    assert_found_in(1..=seeds_max, None, planted, symptom);
+}
+
+/// As [`assert_found`], in these seeds, with these faults.
+#[track_caller]
+fn assert_found_in(
+    seeds: RangeInclusive<u64>,
+    faults: Option<&[Fault]>,
+    planted: Planted,
+    symptom: &str,
+) {
     let mut others = Vec::new();
-    for seed in 1..=seeds_max {
-        let plan = Plan { planted: Some(planted), ..Plan::of(seed) };
+    for seed in seeds.clone() {
+        let mut plan = Plan { planted: Some(planted), ..Plan::of(seed) };
+        plan.faults = faults.map(|faults| faults.iter().copied().collect());
         match run(plan).problem {
             Some(problem) if problem.contains(symptom) => return,
             other => others.extend(other),
         }
     }
-    panic!("{planted:?} is not found within {seeds_max} seeds: {others:#?}");
+    panic!("{planted:?} is not found in seeds {seeds:?}: {others:#?}");
 }
 
 #[test]
@@ -96,7 +110,10 @@ fn a_move_that_forgets_a_record_is_found() {
 
 #[test]
 fn a_server_that_forgets_what_was_hidden_for_a_while_is_found() {
-    assert_found(Planted::ForgetsLapses, 300, "hidden when it was done");
+    // Rules must come and go while a device is away.
+    let faults = [Fault::PolicyChanges, Fault::Reversals, Fault::Cuts, Fault::OneWayCuts];
+    let seeds = 100_001..=100_200;
+    assert_found_in(seeds, Some(&faults), Planted::ForgetsLapses, "hidden when it was done");
 }
 
 #[test]

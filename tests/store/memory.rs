@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
-use tidegate::gate::Confirmed;
+use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
     Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
 };
@@ -190,6 +190,22 @@ impl ServerStore for MemoryServer {
         let later = self.records.iter().filter(|(place, _)| Some(*place) > after.as_ref());
         let found = later.filter(|(_, it)| Bucket::of(it.record().header()).contains(bucket));
         Ok(found.take(limit).map(|(_, record)| record.clone()).collect())
+    }
+
+    fn scan_within(
+        &self,
+        table: &TableName,
+        reach: &Reach,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let mut found = self.scan(None, usize::MAX)?;
+        found.retain(|confirmed| {
+            let record = confirmed.record();
+            record.table() == table && Some(record.id()) > after && reach.takes(record.header())
+        });
+        found.truncate(limit);
+        Ok(found)
     }
 
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {
@@ -401,6 +417,23 @@ pub(crate) fn compare_server(
         same &= store.record(*record)? == model.record(*record)?;
         let place = ScanPlace { table: table.clone(), record: *record };
         same &= store.scan(Some(&place), 3)? == model.scan(Some(&place), 3)?;
+    }
+    let headers = model.records.values().map(|it| it.record().header());
+    let buckets: BTreeSet<Bucket> = headers.flat_map(Bucket::of).collect();
+    for (at, bucket) in buckets.iter().enumerate() {
+        let all = model.scan_bucket(bucket, None, usize::MAX)?;
+        same &= store.scan_bucket(bucket, None, usize::MAX)? == all;
+        let Some(middle) = all.get(all.len() / 2) else { continue };
+        let (record, place) = (middle.record(), ScanPlace::of(middle.record()));
+        let behind = model.scan_bucket(bucket, Some(&place), 3)?;
+        same &= store.scan_bucket(bucket, Some(&place), 3)? == behind;
+        let some = buckets.iter().skip(at).step_by(2).cloned().collect();
+        for reach in [Reach::Nothing, Reach::All, Reach::Buckets(some)] {
+            for (after, limit) in [(None, usize::MAX), (None, 2), (Some(record.id()), 3)] {
+                let found = store.scan_within(record.table(), &reach, after, limit)?;
+                same &= found == model.scan_within(record.table(), &reach, after, limit)?;
+            }
+        }
     }
     for entry in &model.log {
         let Some(edit) = entry.edit() else { continue };

@@ -1,7 +1,7 @@
 //! A store on a disk whose power may go, beside a plain list of what the store acknowledged.
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
-use tidegate::gate::Confirmed;
+use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
     Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
 };
@@ -228,6 +228,16 @@ impl ServerStore for WatchedServer {
         limit: usize,
     ) -> Result<Vec<Confirmed>, StoreError> {
         self.store()?.scan_bucket(bucket, after, limit)
+    }
+
+    fn scan_within(
+        &self,
+        table: &TableName,
+        reach: &Reach,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        self.store()?.scan_within(table, reach, after, limit)
     }
 
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {

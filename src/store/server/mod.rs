@@ -3,6 +3,7 @@
 mod check;
 mod commit;
 mod erase;
+mod scan;
 mod snapshot;
 mod tables;
 mod trim;
@@ -17,9 +18,10 @@ use super::fence::fenced;
 use super::file::{self, File, FileKind};
 use super::{BackupError, OpenError, memory};
 use crate::codec::{Digest, PublicKey, ScanPlace};
-use crate::gate::Confirmed;
+use crate::gate::{Confirmed, Reach};
 use crate::model::{
     Bucket, DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Schema, Sequence,
+    TableName,
 };
 use crate::sync::{
     Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
@@ -251,6 +253,16 @@ impl ServerStore for RedbServer {
         limit: usize,
     ) -> Result<Vec<Confirmed>, StoreError> {
         self.snapshot()?.scan_bucket(bucket, after, limit)
+    }
+
+    fn scan_within(
+        &self,
+        table: &TableName,
+        reach: &Reach,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        self.snapshot()?.scan_within(table, reach, after, limit)
     }
 
     fn device(&self, number: DeviceNumber) -> Result<Option<DeviceRow>, StoreError> {

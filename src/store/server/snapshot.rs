@@ -4,15 +4,15 @@ use std::sync::Arc;
 use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
-    ADMITTED, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY,
-    ORGANIZATION, PAST_STANDING, PLACE, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN,
-    SCHEMA, SCHEMA_KEY, STANDING,
+    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
+    PAST_STANDING, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA, SCHEMA_KEY,
+    STANDING,
 };
 use super::trim::is_dropped;
-use crate::codec::{Digest, PublicKey, ScanPlace};
+use crate::codec::{Digest, PublicKey};
 use crate::gate::Confirmed;
 use crate::model::{
-    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
+    DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, TableName,
 };
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
@@ -22,7 +22,7 @@ use crate::sync::{DeviceRow, Erased, LogEntry, PastStanding, RefusedEdit, Server
 /// The state of a server at one moment, whatever is written meanwhile. Keep it only while it is
 /// read: what it shows takes room in the file.
 pub struct ServerSnapshot {
-    tx: Snapshot,
+    pub(super) tx: Snapshot,
 }
 
 impl std::fmt::Debug for ServerSnapshot {
@@ -139,58 +139,6 @@ impl ServerSnapshot {
     /// The store cannot be read.
     pub fn record_count(&self) -> Result<u64, StoreError> {
         fenced(|| RECORD.read(&self.tx)?.len())
-    }
-
-    /// Up to `limit` records after `after`, in the order of [`ScanPlace`].
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn scan(
-        &self,
-        after: Option<&ScanPlace>,
-        limit: usize,
-    ) -> Result<Vec<Confirmed>, StoreError> {
-        let ids: Vec<RecordId> = fenced(|| {
-            let places = PLACE.read(&self.tx)?;
-            let places = match after {
-                Some(ScanPlace { table, record }) => places.after(&(table.clone(), *record))?,
-                None => places.all()?,
-            };
-            places.take(limit).map(|entry| Ok(entry?.0.1)).collect()
-        })?;
-        self.records(&ids)
-    }
-
-    /// Up to `limit` records of a bucket after `after`, in the order of [`ScanPlace`].
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn scan_bucket(
-        &self,
-        bucket: &Bucket,
-        after: Option<&ScanPlace>,
-        limit: usize,
-    ) -> Result<Vec<Confirmed>, StoreError> {
-        let ids: Vec<RecordId> = fenced(|| {
-            let buckets = BUCKET.read(&self.tx)?;
-            let places = match after {
-                Some(ScanPlace { table, record }) => {
-                    let place = (table.clone(), *record);
-                    buckets.starting_after(bucket, &(bucket.clone(), place))?
-                }
-                None => buckets.starting_with(bucket)?,
-            };
-            places.take(limit).map(|entry| Ok(entry?.0.1.1)).collect()
-        })?;
-        self.records(&ids)
-    }
-
-    fn records(&self, ids: &[RecordId]) -> Result<Vec<Confirmed>, StoreError> {
-        let kept: Vec<Kept> = fenced(|| {
-            let records = RECORD.read(&self.tx)?;
-            ids.iter().map(|id| records.expect(id)).collect()
-        })?;
-        ids.iter().zip(&kept).map(|(id, kept)| rebuild(*id, kept)).collect()
     }
 
     /// How many records of each table are there, not deleted.

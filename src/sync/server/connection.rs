@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Resolved;
 use super::lapse::Lapse;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::crdt::Record;
-use crate::gate::{RecordFacts, Standing, can_read, can_read_column};
+use crate::gate::{Reach, RecordFacts, Standing, can_read, can_read_column};
 use crate::model::{DeviceNumber, Edit, Header, RecordId, Section, Sequence, TableName, UserId};
 use crate::sync::StoreError;
 
@@ -102,6 +102,13 @@ impl Reader {
         }
     }
 
+    /// Where the records are that may be read, of each table of which there can be some.
+    fn reach(&self) -> impl Iterator<Item = (&TableName, Reach)> {
+        let standing = self.standing().into_iter();
+        let tables = standing.flat_map(|it| it.tables().map(|table| (table, it.reach(table))));
+        tables.filter(|(_, reach)| *reach != Reach::Nothing)
+    }
+
     pub(super) fn reads(&self, table: &TableName, header: &Header) -> bool {
         let facts = RecordFacts::of_header(header);
         let reads = |it: &Standing| it.knows(table) && can_read(it, table, &facts);
@@ -156,6 +163,18 @@ impl Device {
     /// Whether a scan is under way: the device has not all that it may read, or more.
     pub(super) fn is_turning(&self) -> bool {
         self.scope.target.is_some()
+    }
+
+    /// Where the records are that it may read, or may hold.
+    pub(super) fn reach(&self) -> BTreeMap<TableName, Reach> {
+        let mut all: BTreeMap<TableName, Reach> = BTreeMap::new();
+        for reader in self.held.iter().chain([&self.reader]) {
+            for (table, reach) in reader.reach() {
+                let known = all.entry(table.clone()).or_default();
+                *known = std::mem::take(known).and(reach);
+            }
+        }
+        all
     }
 
     /// Whether a scan has ended, and with another scope than the device knows of.

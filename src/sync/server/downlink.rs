@@ -1,6 +1,8 @@
 //! What a device is told: one stream of pages in the order of the log, its own admitted edits among
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
+use std::cmp::Ordering;
+
 use super::answered::{became, refused_of};
 use super::connection::{Begun, Device, LogPlace};
 use super::filling::{Filling, Next, Telling};
@@ -463,7 +465,7 @@ impl Device {
         let mut page = Filling::default();
         let mut pasts = Pasts::default();
         for _ in 0..bounds.rounds {
-            let records = reading.store.scan(self.looked.as_ref(), bounds.looks)?;
+            let records = self.next_records(reading.store, bounds.looks)?;
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let place = ScanPlace::of(confirmed.record());
@@ -497,6 +499,28 @@ impl Device {
             }
         }
         Ok(page.or(pasts))
+    }
+
+    /// The next records that the device may read, or may hold.
+    fn next_records<S: ServerStore>(
+        &self,
+        store: &S,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let mut records: Vec<Confirmed> = Vec::new();
+        for (table, reach) in self.reach() {
+            let from = self.looked.as_ref().map(|at| (at.table.cmp(&table), at.record));
+            let after = match from {
+                Some((Ordering::Greater, _)) => continue,
+                Some((Ordering::Equal, record)) => Some(record),
+                Some((Ordering::Less, _)) | None => None,
+            };
+            records.extend(store.scan_within(&table, &reach, after, limit - records.len())?);
+            if records.len() == limit {
+                break;
+            }
+        }
+        Ok(records)
     }
 
     fn scanned<S: ServerStore>(

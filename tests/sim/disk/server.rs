@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
-use tidegate::gate::{Applied, Confirmed, Versions};
+use tidegate::gate::{Applied, Confirmed, Reach, Versions};
 use tidegate::model::{
     Bucket, DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId,
     Schema, Section, Sequence, TableName,
@@ -247,6 +247,22 @@ impl ServerStore for ServerDisk {
     ) -> Result<Vec<Confirmed>, StoreError> {
         let mut found = self.scan(after, usize::MAX)?;
         found.retain(|it| Bucket::of(it.record().header()).contains(bucket));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    fn scan_within(
+        &self,
+        table: &TableName,
+        reach: &Reach,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let mut found = self.scan(None, usize::MAX)?;
+        found.retain(|confirmed| {
+            let record = confirmed.record();
+            record.table() == table && Some(record.id()) > after && reach.takes(record.header())
+        });
         found.truncate(limit);
         Ok(found)
     }
