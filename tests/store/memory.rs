@@ -427,8 +427,8 @@ pub(crate) fn compare_server(
         let (record, place) = (middle.record(), ScanPlace::of(middle.record()));
         let behind = model.scan_bucket(bucket, Some(&place), 3)?;
         same &= store.scan_bucket(bucket, Some(&place), 3)? == behind;
-        let some = buckets.iter().skip(at).step_by(2).cloned().collect();
-        for reach in [Reach::Nothing, Reach::All, Reach::Buckets(some)] {
+        let every_other = buckets.iter().skip(at).step_by(2).cloned().collect();
+        for reach in [Reach::Nothing, Reach::All, Reach::Buckets(every_other)] {
             for (after, limit) in [(None, usize::MAX), (None, 2), (Some(record.id()), 3)] {
                 let found = store.scan_within(record.table(), &reach, after, limit)?;
                 same &= found == model.scan_within(record.table(), &reach, after, limit)?;
