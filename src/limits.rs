@@ -282,7 +282,7 @@ pub const SYNC_MINUTES_MAX: u32 = 1_440;
 pub const PRIORITY_MAX: u32 = 1_000_000;
 /// Bytes of a bookmark as text.
 pub const BOOKMARK_BYTES_MAX: usize = 8 << 20;
-/// Looked-up rows that a query remembers, so that rows which look up the same one read it once.
+/// Looked-up rows that a query remembers of each table, so that rows which look up the same one read it once.
 pub const LOOKED_UP_KEPT_MAX: usize = 4_096;
 /// Devices of a merge-fuzzing kit.
 pub const KIT_DEVICES_MAX: usize = 32;

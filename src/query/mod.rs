@@ -66,7 +66,7 @@ pub use access::{Access, IndexAccess, KeyRange, UsableIndex};
 pub use bind::{BindError, Environment, Parameters};
 pub use bookmark::{Bookmark, BookmarkError};
 pub use error::{FilterError, FilterFault};
-pub use evaluate::BoundQuery;
+pub use evaluate::{BoundQuery, Parts};
 pub use index::IndexShape;
 pub use order::{Direction, SortKey};
 pub use plan::{Plan, SCANNED_SHARE};
