@@ -30,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! Without features there is the pure core: [model], [policy], [gate], [crdt], [codec] and the
+//! Without features there is the pure core: [model], [policy], [gate], [scope], [crdt], [codec] and the
 //! machines of [sync], with no runtime, file or socket.
 //!
 //! What the words mean is in `docs/glossary.md`, where things are in `docs/architecture.md`.
@@ -52,6 +52,7 @@ pub mod policy;
 pub mod query;
 #[cfg(feature = "client")]
 pub mod replica;
+pub mod scope;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "_shell")]

@@ -271,9 +271,21 @@ pub const ORDER_COLUMNS_MAX: usize = 8;
 pub const VIEWS_MAX: usize = 1_000;
 /// Columns that a view shows.
 pub const VIEW_COLUMNS_MAX: usize = 256;
+/// Offline profiles in a document.
+pub const PROFILES_MAX: usize = 1_000;
+/// Groups of users that one profile is for.
+pub const PROFILE_AUDIENCES_MAX: usize = 1_000;
+/// Rounds of relationships that a profile follows.
+pub const PROFILE_DEPTH_MAX: u32 = 8;
+/// Relationships of one table of a profile.
+pub const PROFILE_RELATED_MAX: usize = 32;
+/// Minutes between two syncs of a table.
+pub const SYNC_MINUTES_MAX: u32 = 1_440;
+/// The priority of what comes last.
+pub const PRIORITY_MAX: u32 = 1_000_000;
 /// Bytes of a bookmark as text.
 pub const BOOKMARK_BYTES_MAX: usize = 8 << 20;
-/// Looked-up rows that a query remembers, so that rows which look up the same one read it once.
+/// Looked-up rows that a query remembers of each table, so that rows which look up the same one read it once.
 pub const LOOKED_UP_KEPT_MAX: usize = 4_096;
 /// Devices of a merge-fuzzing kit.
 pub const KIT_DEVICES_MAX: usize = 32;

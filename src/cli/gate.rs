@@ -8,9 +8,11 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::CliError;
+use super::schema::read_schema_file;
 use crate::gate::{CaseJudge, Roster};
 use crate::limits::{CASE_BYTES_MAX, DOCUMENT_BYTES_MAX};
-use crate::policy::{CsvFile, PolicyDocument, read_organization_csv, read_policy, read_schema};
+use crate::model::Schema;
+use crate::policy::{CsvFile, PolicyDocument, read_organization_csv, read_policy};
 
 /// `tidegate gate`
 #[derive(Debug, Args)]
@@ -133,43 +135,42 @@ impl ExplainArgs {
 impl RulesArgs {
     /// Reads the documents.
     fn judge(&self) -> Result<CaseJudge, CliError> {
-        let input = |error: &dyn std::fmt::Display| CliError::Input(error.to_string());
-        let schema = match &self.schema {
-            Some(path) => {
-                let text = read_text(path)?;
-                Some(read_schema(&text, &path.to_string_lossy()).map_err(|error| input(&error))?)
-            }
-            None => None,
-        };
-        let file = self.policy.to_string_lossy();
-        let text = read_text(&self.policy)?;
-        let read = |organization| {
-            read_policy(&text, &file, schema.as_ref(), organization).map_err(|error| input(&error))
-        };
-        let mut document = read(None)?;
-        if let Some(directory) = &self.organization {
-            let path = |name: &str| directory.join(name);
-            let (units, users) = (path("business_unit.csv"), path("user.csv"));
-            let (unit_bytes, user_bytes) = (read_bytes(&units)?, read_bytes(&users)?);
-            let organization = read_organization_csv(
-                CsvFile { name: &units.to_string_lossy(), bytes: &unit_bytes },
-                CsvFile { name: &users.to_string_lossy(), bytes: &user_bytes },
-                Some(&document.policy),
-            )
-            .map_err(|error| input(&error))?;
-            // Again, now that the users it names can be checked.
-            document = PolicyDocument {
-                organization: Some(organization.clone()),
-                ..read(Some(&organization))?
-            };
-        }
+        let schema = self.schema.as_deref().map(read_schema_file).transpose()?;
+        let document = read_rules(&self.policy, schema.as_ref(), self.organization.as_deref())?;
         let organization = document.organization.ok_or_else(|| {
+            let file = self.policy.display();
             let help = "declare the root [[business_unit]], or give --organization DIRECTORY";
             CliError::Input(format!("{file}: the policy declares no business unit: {help}"))
         })?;
         let roster = Roster::new(Arc::new(document.policy), Arc::new(organization));
         Ok(CaseJudge::new(roster, document.tables))
     }
+}
+
+/// Reads a policy, with the organization that it declares, or that of a directory.
+pub(super) fn read_rules(
+    policy: &Path,
+    schema: Option<&Schema>,
+    organization: Option<&Path>,
+) -> Result<PolicyDocument, CliError> {
+    let file = policy.to_string_lossy();
+    let text = read_text(policy)?;
+    let read =
+        |organization| read_policy(&text, &file, schema, organization).map_err(CliError::input);
+    let document = read(None)?;
+    let Some(directory) = organization else { return Ok(document) };
+    let path = |name: &str| directory.join(name);
+    let (units, users) = (path("business_unit.csv"), path("user.csv"));
+    let (unit_bytes, user_bytes) = (read_bytes(&units)?, read_bytes(&users)?);
+    let organization = read_organization_csv(
+        CsvFile { name: &units.to_string_lossy(), bytes: &unit_bytes },
+        CsvFile { name: &users.to_string_lossy(), bytes: &user_bytes },
+        Some(&document.policy),
+    )
+    .map_err(CliError::input)?;
+    // Again, now that the users it names can be checked.
+    let document = read(Some(&organization))?;
+    Ok(PolicyDocument { organization: Some(organization), ..document })
 }
 
 /// Answers each line in order.

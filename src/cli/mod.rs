@@ -9,6 +9,7 @@ mod file;
 mod gate;
 mod log;
 mod output;
+mod profile;
 mod quarantine;
 mod query;
 mod rotate;
@@ -27,6 +28,7 @@ use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
 use self::file::{BackupCommand, RepairCommand, RestoreCommand, VerifyCommand};
 use self::gate::GateCommand;
+use self::profile::ProfileCommand;
 use self::quarantine::QuarantineCommand;
 use self::query::QueryCommand;
 use self::rotate::RotateKeyCommand;
@@ -101,6 +103,9 @@ enum Command {
     /// Check a schema document, or say how two differ.
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Check what groups of users take offline.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
 }
 
 /// Why a command ended. What it prints names the thing and what to do.
@@ -188,6 +193,7 @@ impl Command {
             Self::Demo(command) => (command.run(), command.json),
             Self::Gate(gate) => (gate.run(), gate.as_json()),
             Self::Schema(schema) => (schema.run(), schema.as_json()),
+            Self::Profile(profile) => (profile.run(), profile.as_json()),
         }
     }
 }

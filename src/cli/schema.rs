@@ -42,7 +42,7 @@ impl SchemaCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         match self {
             Self::Check { file, json } => {
-                let schema = read(file)?;
+                let schema = read_schema_file(file)?;
                 let columns: usize = schema.tables.values().map(|table| table.columns.len()).sum();
                 let tables = schema.tables.len();
                 if *json {
@@ -52,7 +52,7 @@ impl SchemaCommand {
                 }
             }
             Self::Diff { old, new, json } => {
-                let (old, new) = (read(old)?, read(new)?);
+                let (old, new) = (read_schema_file(old)?, read_schema_file(new)?);
                 if *json {
                     println!("{}", Json::Array(schema_json(&old, &new)));
                 } else {
@@ -70,7 +70,7 @@ impl SchemaCommand {
     }
 }
 
-fn read(path: &Path) -> Result<Schema, CliError> {
+pub(super) fn read_schema_file(path: &Path) -> Result<Schema, CliError> {
     read_schema(&read_text(path)?, &path.display().to_string()).map_err(CliError::input)
 }
 

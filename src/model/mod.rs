@@ -19,6 +19,7 @@ mod op_text;
 mod organization;
 mod policy;
 mod principal;
+mod profile;
 mod record;
 mod right;
 mod schema;
@@ -48,8 +49,8 @@ pub use index::{ColumnPath, Index};
 pub use json::{Json, JsonError, json_path};
 pub use lens::Lens;
 pub use name::{
-    BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError, PositionId,
-    RoleId, TableName, TeamId, UserId, ViewName,
+    AppName, BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError,
+    PositionId, ProfileName, RoleId, TableName, TeamId, UserId, ViewName,
 };
 pub use op::Op;
 pub use organization::{
@@ -60,6 +61,7 @@ pub use policy::{
     Inheritance, Policy, Role, SYSTEM_ADMINISTRATOR,
 };
 pub use principal::{Owner, Principal, PrincipalError};
+pub use profile::{Audience, Match, Profile, ProfileTable, Profiles, RowRule};
 pub use record::Header;
 pub use right::{Depth, Right, Rights};
 pub use schema::{Column, MisfitError, OPEN_COLUMN, Ownership, Schema, Table};

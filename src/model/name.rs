@@ -176,6 +176,14 @@ name! {
     ViewName
 }
 name! {
+    /// The name of an offline profile.
+    ProfileName
+}
+name! {
+    /// An app, by the name under which profiles know it.
+    AppName
+}
+name! {
     /// A user, by the name that the organization gave them.
     UserId
 }

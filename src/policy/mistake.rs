@@ -26,6 +26,8 @@ pub enum Noun {
     Hierarchy,
     /// A view.
     View,
+    /// An offline profile.
+    Profile,
 }
 
 impl Noun {
@@ -43,6 +45,7 @@ impl Noun {
             Self::Column => "column",
             Self::Hierarchy => "hierarchy",
             Self::View => "view",
+            Self::Profile => "profile",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Reading and checking the documents that people write: policy, schema and organization.
+//! Reading and checking the documents that people write: policy, schema, organization and offline
+//! profiles.
 //!
 //! Documents are TOML, or JSON of the same shape. Whatever is wrong with one is an error that
 //! names the file, the line (or the path, in JSON) and the key.
@@ -12,6 +13,7 @@ mod organization_csv;
 mod organization_document;
 mod place;
 mod policy_document;
+mod profile_document;
 mod reader;
 mod schema_document;
 mod schema_indexes;
@@ -25,4 +27,5 @@ pub use mistake::{Fault, Mistake, Noun};
 pub use organization_csv::{CsvError, CsvFile, read_organization_csv};
 pub use place::{At, Place};
 pub use policy_document::{PolicyDocument, read_policy, read_policy_as};
+pub use profile_document::{read_profiles, read_profiles_as};
 pub use schema_document::{read_schema, read_schema_as};

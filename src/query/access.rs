@@ -9,7 +9,7 @@ use super::index_key::{END, NULL, VALUE, write_cell, write_start, write_value};
 use super::order::{OrderColumn, SortPart};
 use super::row::Cell;
 use super::tree::Comparison;
-use super::{BoundQuery, Direction, Field, Reference, SortKey, Source};
+use super::{BoundQuery, Direction, Field, Parts, Reference, SortKey, Source};
 use crate::limits::INDEX_RANGES_MAX;
 use crate::model::{RecordId, Value};
 
@@ -45,8 +45,8 @@ pub struct IndexAccess {
     pub number: u32,
     /// In their order; no key lies in two of them.
     pub ranges: Vec<KeyRange>,
-    /// Whether the ranges say all that the filter says.
-    pub is_filter: bool,
+    /// What of the filter the ranges do not say.
+    pub left: Parts,
     /// Whether the keys are in the query's order, and in which direction.
     pub order: Option<Direction>,
     /// How many columns the filter narrows the index down by.
@@ -59,17 +59,16 @@ impl BoundQuery {
     /// Which rows must be looked at when at most `limit` are wanted: all others do not match.
     #[must_use]
     pub fn access(&self, indexes: &[UsableIndex<'_>], limit: Option<usize>) -> Access {
-        let conditions = self.conditions();
-        if let Some(ids) = conditions.iter().find_map(|part| ids(part)) {
+        if let Some(ids) = self.filter.iter().find_map(ids) {
             return Access::Ids(ids);
         }
-        let candidates = indexes.iter().map(|index| self.through(*index, &conditions));
+        let candidates = indexes.iter().map(|index| self.through(*index));
         // An order alone is worth it where only the first rows are wanted.
         let first = limit.is_some() && !self.is_by_id();
         let candidates = candidates.filter(|it| it.narrowed > 0 || first && it.order.is_some());
         let best = candidates.max_by_key(|it| {
             // What narrows down most; what has the order, then; what is smaller, then.
-            (it.narrowed, it.is_filter, it.order.is_some(), Reverse(it.columns))
+            (it.narrowed, it.left.is_empty(), it.order.is_some(), Reverse(it.columns))
         });
         best.map_or(Access::Table, Access::Index)
     }
@@ -77,7 +76,6 @@ impl BoundQuery {
     /// Where in an index that is in the query's order a row lies: its key.
     #[must_use]
     pub fn index_key(&self, index: UsableIndex<'_>, row: &SortKey) -> Option<Vec<u8>> {
-        let conditions = self.conditions();
         let mut key = Vec::new();
         for column in index.shape.columns() {
             let by = self.order.iter().position(|by| self.is_of(&by.column, index.shape, column));
@@ -88,8 +86,8 @@ impl BoundQuery {
                     write_cell(&value, column.column_type, &mut key);
                 }
                 None => {
-                    let own = self.on_column(index.shape, column, &conditions);
-                    match own.equal?.as_slice() {
+                    let (_, own) = self.on_column(index.shape, column).equal?;
+                    match own.as_slice() {
                         [one] => key.extend(one),
                         _ => return None,
                     }
@@ -99,48 +97,31 @@ impl BoundQuery {
         Some(key)
     }
 
-    /// All of these must be true.
-    fn conditions(&self) -> Vec<&Bound> {
-        fn add<'f>(part: &'f Bound, to: &mut Vec<&'f Bound>) {
-            match part {
-                Bound::All(parts) => {
-                    for part in parts {
-                        add(part, to);
-                    }
-                }
-                one => to.push(one),
-            }
-        }
-        let mut all = Vec::new();
-        if let Some(filter) = &self.filter {
-            add(filter, &mut all);
-        }
-        all
-    }
-
     /// What the filter asks for in an index.
-    fn through(&self, index: UsableIndex<'_>, conditions: &[&Bound]) -> IndexAccess {
+    fn through(&self, index: UsableIndex<'_>) -> IndexAccess {
         let columns = index.shape.columns();
         let mut prefixes = vec![Vec::new()];
-        let (mut narrowed, mut used) = (0, 0);
+        let (mut narrowed, mut said) = (0, Vec::new());
         let mut single = Vec::with_capacity(columns.len());
         let mut last: Option<KeyRange> = None;
         for column in columns {
-            let found = self.on_column(index.shape, column, conditions);
-            let Some(values) = found.equal.filter(|it| fits(it.len(), prefixes.len())) else {
+            let found = self.on_column(index.shape, column);
+            let equal = found.equal.filter(|(_, values)| fits(values.len(), prefixes.len()));
+            let Some((says, values)) = equal else {
                 if let Some(range) = found.range {
-                    used += found.in_range;
+                    said.extend(found.in_range);
                     narrowed += 1;
                     last = Some(range);
                 }
                 break;
             };
-            used += 1;
+            said.push(says);
             narrowed += 1;
             single.push(values.len() == 1);
             prefixes = joined(&prefixes, &values);
         }
-        let is_filter = used == conditions.len() && !index.may_hide;
+        let is_left = |at: &usize| index.may_hide || !said.contains(at);
+        let left = Parts((0..self.filter.len()).filter(is_left).collect());
         let order = (!index.may_hide).then(|| self.order_of(index.shape, &single)).flatten();
         let range = |prefix: Vec<u8>| match &last {
             Some((from, to)) => ([&prefix[..], from].concat(), [&prefix[..], to].concat()),
@@ -149,7 +130,7 @@ impl BoundQuery {
         };
         let ranges = prefixes.into_iter().map(range).filter(|(from, to)| from < to).collect();
         let columns = columns.len();
-        IndexAccess { number: index.number, ranges, is_filter, order, narrowed, columns }
+        IndexAccess { number: index.number, ranges, left, order, narrowed, columns }
     }
 
     /// In which direction an index whose first columns are narrowed down, some to one value, has the
@@ -190,24 +171,19 @@ impl BoundQuery {
             && path(&self.sources, column.source) == path(shape.sources(), indexed.source)
     }
 
-    /// What the conditions ask of a column.
-    fn on_column(
-        &self,
-        shape: &IndexShape,
-        column: &IndexColumn,
-        conditions: &[&Bound],
-    ) -> OnColumn {
+    /// What the filter asks of a column.
+    fn on_column(&self, shape: &IndexShape, column: &IndexColumn) -> OnColumn {
         let mut all = OnColumn::default();
-        for condition in conditions {
+        for (at, condition) in self.filter.iter().enumerate() {
             let asked = asked(condition).filter(|asked| self.is_of(asked, shape, column));
             if asked.is_none() {
                 continue;
             }
             if all.equal.is_none() {
-                all.equal = equal(condition, column);
+                all.equal = equal(condition, column).map(|values| (at, values));
             }
             if let Some((from, to)) = range(condition, column) {
-                all.in_range += 1;
+                all.in_range.push(at);
                 all.range = Some(match all.range.take() {
                     None => (from, to),
                     Some((first, last)) => (first.max(from), last.min(to)),
@@ -221,12 +197,12 @@ impl BoundQuery {
 /// What a filter asks of a column of an index.
 #[derive(Default)]
 struct OnColumn {
-    /// What it must be equal to, in order: one condition says so.
-    equal: Option<Vec<Vec<u8>>>,
+    /// What it must be equal to, in order, and which part of the filter says so.
+    equal: Option<(usize, Vec<Vec<u8>>)>,
     /// Where it must lie.
     range: Option<KeyRange>,
-    /// So many conditions say so.
-    in_range: usize,
+    /// Which parts of the filter say so.
+    in_range: Vec<usize>,
 }
 
 fn fits(values: usize, prefixes: usize) -> bool {

@@ -75,6 +75,7 @@ impl Query {
             asks_time: false,
         };
         let filter = self.filter.as_ref().map(|filter| binder.condition(filter)).transpose()?;
+        let filter = filter.map_or_else(Vec::new, Bound::into_parts);
         if let Some(name) = parameters.keys().find(|name| !binder.used.contains(name.as_str())) {
             return Err(BindError::Unknown(name.clone()));
         }

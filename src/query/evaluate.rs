@@ -51,12 +51,25 @@ pub(super) enum Bound {
     },
 }
 
+/// Parts of a filter that must all be true of a row: what is left to ask of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts(pub(super) Vec<usize>);
+
+impl Parts {
+    /// Whether nothing is left to ask.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// A query that can be asked about rows.
 #[derive(Debug, Clone)]
 pub struct BoundQuery {
     pub(super) table: TableName,
     pub(super) sources: Vec<Source>,
-    pub(super) filter: Option<Bound>,
+    /// All of these must be true of a row.
+    pub(super) filter: Vec<Bound>,
     pub(super) order: Vec<OrderColumn>,
     /// What is shown of the rows, beside the rows themselves.
     pub(super) shown: Vec<Reference>,
@@ -69,16 +82,32 @@ impl BoundQuery {
     /// # Errors
     /// A looked-up row cannot be read.
     pub fn test<R: Row>(&self, row: &mut R) -> Result<Option<bool>, R::Error> {
-        match &self.filter {
-            Some(filter) => filter.test(row),
-            None => Ok(Some(true)),
+        joined(&self.filter, row, false)
+    }
+
+    /// Whether these parts of the filter are true of the row.
+    ///
+    /// # Errors
+    /// A looked-up row cannot be read.
+    pub fn test_parts<R: Row>(&self, parts: &Parts, row: &mut R) -> Result<bool, R::Error> {
+        for part in parts.0.iter().filter_map(|at| self.filter.get(*at)) {
+            if part.test(row)? != Some(true) {
+                return Ok(false);
+            }
         }
+        Ok(true)
+    }
+
+    /// All of its filter.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        Parts((0..self.filter.len()).collect())
     }
 
     /// Whether it means some rows only.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        self.filter.is_some()
+        !self.filter.is_empty()
     }
 
     /// Whether the filter asks for `now()`.
@@ -106,6 +135,14 @@ impl BoundQuery {
 }
 
 impl Bound {
+    /// What must be true of a row for this to be, one by one.
+    pub(super) fn into_parts(self) -> Vec<Self> {
+        match self {
+            Self::All(parts) => parts.into_iter().flat_map(Self::into_parts).collect(),
+            one => vec![one],
+        }
+    }
+
     fn test<R: Row>(&self, row: &mut R) -> Result<Option<bool>, R::Error> {
         match self {
             Self::Always(truth) => Ok(*truth),

@@ -7,7 +7,8 @@ use super::{BoundQuery, Field, Reference, Source};
 use crate::model::{SystemTable, TableName};
 
 impl BoundQuery {
-    /// What filter, order and lookups ask of the rows of a source, and a view shows of looked-up ones; see [`super::Query::sources`].
+    /// What filter, order and lookups ask of the rows of a source, and a view shows of looked-up ones;
+    /// see [`super::Query::sources`].
     #[must_use]
     pub fn fields(&self, source: usize) -> BTreeSet<Field> {
         let mut fields = BTreeSet::new();
@@ -16,13 +17,13 @@ impl BoundQuery {
                 fields.insert(column.field.clone());
             }
         };
-        if let Some(filter) = &self.filter {
-            filter.each_column(&mut add);
+        for part in &self.filter {
+            part.each_column(&mut add);
         }
         for by in &self.order {
             add(&by.column);
         }
-        // The rows themselves are read whole where they are shown.
+        // Of the rows themselves only those are read for more that the filter is true for.
         for column in self.shown.iter().filter(|column| column.source > 0) {
             add(column);
         }
@@ -30,6 +31,14 @@ impl BoundQuery {
         let own = lookups.filter(|(from, _)| *from == source);
         fields.extend(own.map(|(_, field)| field.clone()));
         fields
+    }
+
+    /// What is asked of the rows themselves, and what a view shows of them; `None`: all that they hold.
+    #[must_use]
+    pub fn shown_fields(&self) -> Option<BTreeSet<Field>> {
+        let own = self.shown.iter().filter(|column| column.source == 0);
+        let fields = self.fields(0).into_iter().chain(own.map(|column| column.field.clone()));
+        (!self.shown.is_empty()).then(|| fields.collect())
     }
 
     /// The tables whose rows it reads.
@@ -53,8 +62,8 @@ impl BoundQuery {
     #[must_use]
     pub fn is_decided_by_looked_up(&self) -> bool {
         let mut decided = self.order.iter().any(|by| by.column.source > 0);
-        if let Some(filter) = &self.filter {
-            filter.each_column(&mut |column| decided |= column.source > 0);
+        for part in &self.filter {
+            part.each_column(&mut |column| decided |= column.source > 0);
         }
         decided
     }

@@ -42,12 +42,12 @@ impl BoundQuery {
         let access = self.access(indexes, limit);
         let mut lines = vec![self.first_line(&access, rows, indexes)];
         let (is_filter, is_ordered) = match &access {
-            Access::Index(it) => (it.is_filter, it.order.is_some()),
+            Access::Index(it) => (it.left.is_empty(), it.order.is_some()),
             Access::Table | Access::Ids(_) => (false, self.is_by_id()),
         };
         let looked_up = self.sources.iter().filter(|source| source.from.is_some());
         lines.extend(looked_up.map(|source| format!("look up {source}, where it is asked for")));
-        if self.filter.is_some() {
+        if self.is_filtered() {
             let keep = "keep those that the filter says are meant";
             let all = "the index says all that the filter says";
             lines.push((if is_filter { all } else { keep }).to_owned());

@@ -158,12 +158,13 @@ impl CheckedView {
     /// # Errors
     /// A looked-up row cannot be read.
     pub fn values<R: Row>(&self, row: &mut R) -> Result<Vec<Secured<Value>>, R::Error> {
-        let value = |reference| {
-            Ok(match row.cell(reference)? {
+        let mut values = Vec::with_capacity(self.query.shown.len());
+        for reference in &self.query.shown {
+            values.push(match row.cell(reference)? {
                 Cell::Known(value) => Secured::Known(value.into_owned()),
                 Cell::Hidden => Secured::Hidden,
-            })
-        };
-        self.query.shown.iter().map(value).collect()
+            });
+        }
+        Ok(values)
     }
 }

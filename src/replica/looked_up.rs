@@ -13,33 +13,30 @@ use crate::query::{self, BoundQuery, Cell, Field, Reference, Source};
 use crate::store::{ReplicaSnapshot, RowFinder, RowReader, Wanted};
 use crate::sync::StoreError;
 
-/// The looked-up rows of one query, each read once as long as they are not too many.
+/// The looked-up rows of one query.
 pub(super) struct LookedUp<'a> {
     snapshot: &'a ReplicaSnapshot,
     sight: &'a Sight,
     query: &'a BoundQuery,
     /// By source, and whether of teams.
-    finders: BTreeMap<(usize, bool), Finder>,
-    /// By source and id; `None`: there is none on this device.
-    kept: BTreeMap<(usize, RecordId), Option<Rc<Row>>>,
+    tables: BTreeMap<(usize, bool), LookedUpTable>,
 }
 
-/// Finds rows of a table, as far as the query asks for them.
-struct Finder {
+/// Rows of a table, as far as the query asks for them, each read once as long as they are not too many.
+struct LookedUpTable {
     table: TableName,
     rows: RowFinder,
     reader: RowReader,
+    /// `None`: there is none on this device.
+    kept: BTreeMap<RecordId, Option<Rc<Row>>>,
+    /// The one asked for last: a row is often asked for several columns.
+    last: Option<(RecordId, Option<Rc<Row>>)>,
 }
 
-/// What a query asks of the rows of a source, and what says which of it is hidden.
-pub(super) fn wanted(
-    query: &BoundQuery,
-    source: usize,
-    table: &TableName,
-    sight: &Sight,
-) -> Wanted {
+/// What says these fields of a table's rows, and which of them are hidden.
+pub(super) fn wanted(fields: BTreeSet<Field>, table: &TableName, sight: &Sight) -> Wanted {
     let (mut columns, mut header) = (BTreeSet::new(), !sight.secured(table).is_empty());
-    for field in query.fields(source) {
+    for field in fields {
         match field {
             Field::Id => {}
             Field::Owner | Field::BusinessUnit => header = true,
@@ -55,7 +52,7 @@ impl<'a> LookedUp<'a> {
         sight: &'a Sight,
         query: &'a BoundQuery,
     ) -> Self {
-        Self { snapshot, sight, query, finders: BTreeMap::new(), kept: BTreeMap::new() }
+        Self { snapshot, sight, query, tables: BTreeMap::new() }
     }
 
     /// A row of a source; of one that is an owner's maybe a team.
@@ -64,27 +61,39 @@ impl<'a> LookedUp<'a> {
         source: usize,
         is_team: bool,
         id: RecordId,
-    ) -> Result<Option<Rc<Row>>, StoreError> {
-        if let Some(known) = self.kept.get(&(source, id)) {
-            return Ok(known.clone());
-        }
-        if self.kept.len() >= LOOKED_UP_KEPT_MAX {
-            self.kept.clear();
-        }
-        let finder = match self.finders.entry((source, is_team)) {
+    ) -> Result<Option<&Row>, StoreError> {
+        let table = match self.tables.entry((source, is_team)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 let Some(it) = self.query.sources().get(source) else { return Ok(None) };
                 let table = if is_team { SystemTable::Team.name() } else { it.table.clone() };
-                let reader = RowReader::of(wanted(self.query, source, &table, self.sight));
-                let rows = self.snapshot.row_finder(&table)?;
-                new.insert(Finder { table, rows, reader })
+                let wanted = wanted(self.query.fields(source), &table, self.sight);
+                let (rows, reader) = (self.snapshot.row_finder(&table)?, RowReader::of(wanted));
+                let (kept, last) = (BTreeMap::new(), None);
+                new.insert(LookedUpTable { table, rows, reader, kept, last })
             }
         };
-        let stored = finder.rows.find(id, &mut finder.reader)?;
-        let row = stored.map(|stored| Rc::new(Row::new(id, stored, &finder.table, self.sight)));
-        self.kept.insert((source, id), row.clone());
-        Ok(row)
+        table.find(id, self.sight)
+    }
+}
+
+impl LookedUpTable {
+    fn find(&mut self, id: RecordId, sight: &Sight) -> Result<Option<&Row>, StoreError> {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != id) {
+            let row = if let Some(known) = self.kept.get(&id) {
+                known.clone()
+            } else {
+                let stored = self.rows.find(id, &mut self.reader)?;
+                let row = stored.map(|it| Rc::new(Row::new(id, it, &self.table, sight)));
+                if self.kept.len() >= LOOKED_UP_KEPT_MAX {
+                    self.kept.clear();
+                }
+                self.kept.insert(id, row.clone());
+                row
+            };
+            self.last = Some((id, row));
+        }
+        Ok(self.last.as_ref().and_then(|(_, row)| row.as_deref()))
     }
 }
 
@@ -95,8 +104,8 @@ pub(super) struct JoinedRow<'a, 'b> {
 }
 
 /// What a lookup leads to.
-enum Reached {
-    Row(Rc<Row>),
+enum Reached<'r> {
+    Row(&'r Row),
     /// The lookup is null.
     Nothing,
     /// The record is not on this device, or the lookup itself is of such a record.
@@ -124,13 +133,13 @@ impl JoinedRow<'_, '_> {
             return Ok(lookup(self.row, field));
         }
         Ok(match self.reach(*from)? {
-            Reached::Row(row) => lookup(&row, field),
+            Reached::Row(row) => lookup(row, field),
             Reached::Nothing => Found::Nothing,
             Reached::Unknown => Found::Hidden,
         })
     }
 
-    fn reach(&mut self, source: usize) -> Result<Reached, StoreError> {
+    fn reach(&mut self, source: usize) -> Result<Reached<'_>, StoreError> {
         let (id, is_team) = match self.lookup(source)? {
             Found::Record(id) => (id, false),
             Found::Team(id) => (id, true),
@@ -180,7 +189,7 @@ impl query::Row for JoinedRow<'_, '_> {
             return Ok(cell(self.row, &reference.field));
         }
         Ok(match self.reach(reference.source)? {
-            Reached::Row(row) => cell(&row, &reference.field).into_owned(),
+            Reached::Row(row) => cell(row, &reference.field),
             Reached::Nothing => Cell::Known(Cow::Owned(Value::Null)),
             Reached::Unknown => Cell::Hidden,
         })

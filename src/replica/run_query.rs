@@ -8,7 +8,7 @@ use super::looked_up::{JoinedRow, LookedUp, wanted};
 use super::sight::Sight;
 use crate::model::{RecordId, TableName};
 use crate::query::{
-    Access, BoundQuery, Direction, IndexAccess, IndexShape, Plan, SCANNED_SHARE, SortKey,
+    Access, BoundQuery, Direction, IndexAccess, IndexShape, Parts, Plan, SCANNED_SHARE, SortKey,
     UsableIndex,
 };
 use crate::store::{RawRow, ReplicaSnapshot, RowFinder, RowReader};
@@ -33,7 +33,7 @@ struct Reading<'a> {
     finder: RowFinder,
     /// Reads what the query asks for.
     glance: RowReader,
-    /// Reads all.
+    /// Reads all that is shown.
     whole: RowReader,
 }
 
@@ -55,8 +55,8 @@ enum Rest {
 /// Which rows are gone through: in the order of their ids.
 enum Through {
     Table,
-    /// These; and whether it is known that the filter is true for them.
-    Ids(Vec<RecordId>, bool),
+    /// These; and what is left to ask of them.
+    Ids(Vec<RecordId>, Parts),
 }
 
 /// A row that will be in the result, unless others come before it; it may have to be read still.
@@ -80,8 +80,10 @@ impl<'a> Run<'a> {
             sight,
             looked_up: LookedUp::new(snapshot, sight, query),
             finder: snapshot.row_finder(table)?,
-            glance: RowReader::of(wanted(query, 0, table, sight)),
-            whole: RowReader::default(),
+            glance: RowReader::of(wanted(query.fields(0), table, sight)),
+            whole: query.shown_fields().map_or_else(RowReader::default, |fields| {
+                RowReader::of(wanted(fields, table, sight))
+            }),
         };
         Ok(Self { query, snapshot, indexes, reading })
     }
@@ -130,7 +132,7 @@ impl<'a> Run<'a> {
     /// One row, if the filter is true for it, and what it is ordered by.
     pub(super) fn ask(&mut self, record: RecordId) -> Result<Option<(SortKey, Row)>, StoreError> {
         let Some(row) = self.reading.find(record)? else { return Ok(None) };
-        if !self.reading.test(&row)? {
+        if !self.reading.test(&self.query.parts(), &row)? {
             return Ok(None);
         }
         Ok(Some((self.reading.sort_key(&row)?, row)))
@@ -153,7 +155,7 @@ impl<'a> Run<'a> {
         }
         let access = self.query.access(&self.usable(), None);
         if let Access::Index(it) = &access
-            && it.is_filter
+            && it.left.is_empty()
         {
             return self.snapshot.index(it.number)?.count(&it.ranges);
         }
@@ -189,12 +191,12 @@ impl<'a> Run<'a> {
     fn through(&self, access: Access) -> Result<Through, StoreError> {
         Ok(match access {
             Access::Table => Through::Table,
-            Access::Ids(ids) => Through::Ids(ids, false),
+            Access::Ids(ids) => Through::Ids(ids, self.query.parts()),
             Access::Index(it) => {
                 let rows = self.snapshot.row_count(self.query.table())?;
                 let at_most = FEW.max(rows / SCANNED_SHARE);
                 let ids = self.snapshot.index(it.number)?.ids(&it.ranges, at_most)?;
-                ids.map_or(Through::Table, |ids| Through::Ids(ids, it.is_filter))
+                ids.map_or(Through::Table, |ids| Through::Ids(ids, it.left))
             }
         })
     }
@@ -217,9 +219,10 @@ impl<'a> Run<'a> {
         let descending = index.order == Some(Direction::Desc);
         let reader = self.snapshot.index(index.number)?;
         reader.walk(&index.ranges, descending, after, |id| {
-            let Some(row) = reading.find(id)? else { return Ok(ControlFlow::Continue(())) };
-            if index.is_filter || reading.test(&row)? {
-                found.push(row);
+            let met = reading.meet(id, true, &index.left)?;
+            let Some(met) = met else { return Ok(ControlFlow::Continue(())) };
+            if reading.test(&index.left, &met.row)? {
+                found.extend(reading.whole(met)?);
             }
             Ok(if found.len() < wanted {
                 ControlFlow::Continue(())
@@ -297,19 +300,20 @@ impl<'a> Run<'a> {
         let reading = &mut self.reading;
         match through {
             Through::Table => {
+                let filter = self.query.parts();
                 let mut rows = self.snapshot.rows(self.query.table(), after)?;
                 while let Some(raw) = rows.next_raw()? {
                     let row = reading.glance(&raw)?;
-                    let is_meant = reading.test(&row)?;
+                    let is_meant = reading.test(&filter, &row)?;
                     if is_meant && !visit(Met { row, rest: Rest::Here(Box::new(raw)) }, reading)? {
                         break;
                     }
                 }
             }
-            Through::Ids(ids, are_meant) => {
+            Through::Ids(ids, left) => {
                 for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
-                    let Some(met) = reading.meet(id, all, are_meant)? else { continue };
-                    let is_meant = are_meant || reading.test(&met.row)?;
+                    let Some(met) = reading.meet(id, all, &left)? else { continue };
+                    let is_meant = reading.test(&left, &met.row)?;
                     if is_meant && !visit(met, reading)? {
                         break;
                     }
@@ -331,11 +335,11 @@ impl Reading<'_> {
         Ok(Row::new(raw.id(), stored, self.query.table(), self.sight))
     }
 
-    /// One of many rows in the order of their ids, of which `all` may be wanted. It is glanced at first
-    /// where that spares something: it may not be meant, and the rest is at hand.
-    fn meet(&mut self, id: RecordId, all: bool, is_meant: bool) -> Result<Option<Met>, StoreError> {
+    /// One of many rows, mostly in the order of their ids, of which `all` may be wanted. It is glanced at
+    /// first where that spares something: there is something left to ask of it, and the rest is at hand.
+    fn meet(&mut self, id: RecordId, all: bool, left: &Parts) -> Result<Option<Met>, StoreError> {
         let near = self.finder.find_near(id)?;
-        let at_once = all && (is_meant || near.is_none());
+        let at_once = all && (left.is_empty() || near.is_none());
         let reader = if at_once { &mut self.whole } else { &mut self.glance };
         let stored = match &near {
             Some(raw) => Some(raw.read(reader)?),
@@ -366,9 +370,8 @@ impl Reading<'_> {
         }
     }
 
-    fn test(&mut self, row: &Row) -> Result<bool, StoreError> {
-        let mut joined = JoinedRow { row, looked_up: &mut self.looked_up };
-        Ok(self.query.test(&mut joined)? == Some(true))
+    fn test(&mut self, left: &Parts, row: &Row) -> Result<bool, StoreError> {
+        self.query.test_parts(left, &mut JoinedRow { row, looked_up: &mut self.looked_up })
     }
 
     fn sort_key(&mut self, row: &Row) -> Result<SortKey, StoreError> {

@@ -14,6 +14,7 @@ use crate::gate::{RecordFacts, Standing, can_read_column};
 use crate::model::secured::SECURED;
 use crate::model::{ColumnName, Header, Lens, Schema, TableName, Timestamp};
 use crate::query::{self, Environment, IndexShape};
+use crate::scope;
 use crate::sync::replica::ReplicaMachine;
 
 /// What the newest grant says of reading, apart from the machine: who reads does not wait for it.
@@ -90,15 +91,7 @@ impl Sight {
         let Some(standing) = &self.standing else {
             return Environment { now, ..Environment::default() };
         };
-        let owner_teams = standing.owner_teams().map(|(team, _)| team);
-        Environment {
-            now,
-            user: Some(standing.user().clone()),
-            teams: owner_teams.chain(standing.access_teams()).cloned().collect(),
-            business_unit: standing.business_unit().cloned(),
-            business_units: standing.business_units().iter().cloned().collect(),
-            reports: standing.reports().cloned().collect(),
-        }
+        scope::environment(standing, now)
     }
 
     /// The secured columns of a table.

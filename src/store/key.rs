@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::codec::{Digest, PublicKey};
 use crate::model::{Bucket, DeviceNumber, EditId, RecordId, Sequence, TableName};
-use crate::sync::Turn;
+use crate::sync::{Strand, Turn};
 
 /// Ends a table's name within a key. No name holds a control character, so that a shorter name
 /// comes before the longer ones that it begins, as names themselves do.
@@ -156,6 +156,44 @@ impl StoreKey for Bucket {
 
     fn describe(&self) -> String {
         self.to_string()
+    }
+}
+
+impl StoreKey for Strand {
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Bucket(bucket) => {
+                to.push(0);
+                bucket.write(to);
+            }
+            Self::Table(table) => {
+                to.push(1);
+                table.write(to);
+            }
+            Self::Author(device) => {
+                to.push(2);
+                device.write(to);
+            }
+        }
+    }
+
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        *bytes = rest;
+        Some(match kind {
+            0 => Self::Bucket(Bucket::take(bytes)?),
+            1 => Self::Table(TableName::take(bytes)?),
+            2 => Self::Author(DeviceNumber::take(bytes)?),
+            _ => return None,
+        })
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Bucket(bucket) => bucket.describe(),
+            Self::Table(table) => table.describe(),
+            Self::Author(device) => format!("device {device}"),
+        }
     }
 }
 

@@ -540,17 +540,16 @@ pub(super) struct EntriesBack<'a, K: 'static, V: 'static> {
     ended: bool,
 }
 
-impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for EntriesBack<'_, K, V> {
-    type Item = Result<(K, V), StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> EntriesBack<'a, K, V> {
+    /// The next entry, to be read later or not at all.
+    pub(super) fn next_raw(&mut self) -> Option<Result<RawEntry<'a, K, V>, StoreError>> {
         if self.ended {
             return None;
         }
         let next = self.inner.next_back()?;
         let entry = next.map_err(fence::storage).and_then(|(key, value)| {
             let found = key.value();
-            let payload = self.table.payload(found, value.value())?;
+            self.table.payload(found, value.value())?;
             if found >= self.ceiling.as_slice() {
                 return Err(self.table.misplaced(found));
             }
@@ -559,7 +558,7 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for EntriesBack<'_, 
             }
             self.ceiling.clear();
             self.ceiling.extend_from_slice(found);
-            Ok(Some((self.table.key(found)?, self.table.parse(found, payload)?)))
+            Ok(Some(RawEntry { table: self.table, key, value }))
         });
         self.ended = !matches!(entry, Ok(Some(_)));
         entry.transpose()

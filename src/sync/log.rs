@@ -1,11 +1,13 @@
 //! The log: what the server admitted, in its order.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Follow;
 use crate::model::{
-    ActorId, BusinessUnitId, Edit, Header, Owner, PolicyEpoch, RecordId, Sequence, TableName,
-    Timestamp,
+    ActorId, Bucket, BusinessUnitId, DeviceNumber, Edit, Header, Owner, PolicyEpoch, RecordId,
+    Sequence, TableName, Timestamp,
 };
 
 /// One entry of the log.
@@ -19,6 +21,18 @@ pub struct LogEntry {
     pub at: Timestamp,
     /// The policy it was admitted under.
     pub epoch: PolicyEpoch,
+}
+
+/// The entries of the log that concern one thing. Who looks for what concerns a reader goes along some
+/// of them, and not through all the log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strand {
+    /// Records of a bucket, or such as were in it before.
+    Bucket(Bucket),
+    /// Records of a table.
+    Table(TableName),
+    /// What a device made, and that what it wrote is erased.
+    Author(DeviceNumber),
 }
 
 /// What an entry of the log did.
@@ -89,6 +103,31 @@ impl LogEntry {
             EntryKind::Edit { edit, .. } => Some(edit),
             EntryKind::Move(_) => None,
         }
+    }
+
+    /// The strands that it is in. (That what they wrote was erased is in those of its authors, too.)
+    #[must_use]
+    pub fn strands(&self) -> BTreeSet<Strand> {
+        let mut strands = BTreeSet::new();
+        let mut add = |table: &TableName, headers: [Option<&Header>; 2]| {
+            strands.insert(Strand::Table(table.clone()));
+            let buckets = headers.into_iter().flatten().flat_map(Bucket::of);
+            strands.extend(buckets.map(Strand::Bucket));
+        };
+        match &self.kind {
+            EntryKind::Edit { edit, before, after } => {
+                let before = before.as_ref().and_then(Option::as_ref);
+                add(&edit.table, [before, Some(after)]);
+                strands.insert(Strand::Author(edit.id.device));
+            }
+            EntryKind::Move(moved) => {
+                for (leg, follower) in moved.followers() {
+                    let (before, after) = (leg.before(follower), leg.after(follower));
+                    add(&leg.table, [Some(&before), Some(&after)]);
+                }
+            }
+        }
+        strands
     }
 
     /// Whether both are parts of one atomic commit.

@@ -13,7 +13,7 @@ mod storage;
 
 pub use entropy::Entropy;
 pub use grant::{Grant, GrantError};
-pub use log::{EntryKind, Follower, Leg, LogEntry, Move};
+pub use log::{EntryKind, Follower, Leg, LogEntry, Move, Strand};
 pub use storage::{
     Commit, DeviceRow, Enrolment, Erased, Held, Kept, KeptPlace, KeptSize, Operation, PastStanding,
     Pending, Purge, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,

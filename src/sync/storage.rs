@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed, Reach};
@@ -12,7 +12,7 @@ use crate::model::{
     LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema,
     Sequence, Size, TableName, Timestamp, UserId,
 };
-use crate::sync::LogEntry;
+use crate::sync::{LogEntry, Strand};
 
 /// Why a store could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -428,6 +428,13 @@ pub struct Erased {
     pub authors: Vec<DeviceNumber>,
 }
 
+impl Erased {
+    /// The strands that the entry of the log is in for those.
+    pub fn strands(&self) -> impl Iterator<Item = Strand> {
+        self.authors.iter().copied().map(Strand::Author)
+    }
+}
+
 /// What a server knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerMeta {
@@ -595,6 +602,17 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// The same of the entries that are in any of these strands.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn log_along(
+        &self,
+        strands: &BTreeSet<Strand>,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError>;
 
     /// How many records there are, deleted ones too.
     ///

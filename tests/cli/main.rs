@@ -25,6 +25,7 @@ mod naive_structure;
 mod network_mistakes;
 mod operate;
 mod process;
+mod profile;
 mod schema;
 mod server_mistakes;
 mod sharing;

@@ -112,7 +112,7 @@ async fn damage_in_each_table_is_found_and_named() {
             fs::write(&path, &whole).unwrap();
         }
     }
-    assert_eq!(tables, 36);
+    assert_eq!(tables, 37);
 }
 
 /// What a hand that knows the checksums has changed is found by its meaning.
@@ -147,6 +147,7 @@ async fn what_does_not_fit_together_is_found() {
     for (table, told) in [
         ("meta-3", "it is empty"),
         ("log-2", "the entries 4 to 4 are missing"),
+        ("strand-1", "it is not found in one of its strands"),
         ("record-2", "it is not there, though the log has entries of it"),
         ("place-3", "it is not found in the order of its table"),
         ("bucket-1", "it is not there, though the record is in it"),

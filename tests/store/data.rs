@@ -408,6 +408,10 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 let number = rng.next() % 12;
                 let (table, record) =
                     (tables()[usize::try_from(number % 3).unwrap()].clone(), id(number));
+                if store.erased(record).unwrap().is_some() {
+                    // Its id is never used again.
+                    break;
+                }
                 meta.head.0 += 1;
                 let edit_id = edit_id(0, meta.head.0, 7);
                 let edit = Edit { id: edit_id, table, record, atomic: 0, changes: Vec::new() };

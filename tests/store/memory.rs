@@ -11,7 +11,7 @@ use tidegate::model::{
 use tidegate::sync::{
     Commit, DeviceRow, Erased, Kept, KeptPlace, LogEntry, Operation, PastStanding, Pending,
     Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore,
-    StoreError, StoredRow, Turn,
+    StoreError, StoredRow, Strand, Turn,
 };
 
 type Place = (TableName, RecordId);
@@ -140,6 +140,17 @@ pub(crate) struct MemoryServer {
     pub(crate) organization: Organization,
 }
 
+/// The first entries that concern `limit` records.
+fn first_of<'a>(entries: impl Iterator<Item = &'a LogEntry>, limit: usize) -> Vec<LogEntry> {
+    let mut breadth = 0_usize;
+    let is_room = |entry: &&LogEntry| {
+        let is_room = breadth < limit;
+        breadth = breadth.saturating_add(entry.breadth());
+        is_room
+    };
+    entries.take_while(is_room).cloned().collect()
+}
+
 impl ServerStore for MemoryServer {
     fn meta(&self) -> Result<ServerMeta, StoreError> {
         Ok(self.meta.clone())
@@ -164,14 +175,23 @@ impl ServerStore for MemoryServer {
     }
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        let mut breadth = 0_usize;
-        let is_room = |entry: &&LogEntry| {
-            let is_room = breadth < limit;
-            breadth = breadth.saturating_add(entry.breadth());
-            is_room
-        };
         let later = self.log.iter().filter(|entry| entry.sequence > after);
-        Ok(later.take_while(is_room).cloned().collect())
+        Ok(first_of(later, limit))
+    }
+
+    fn log_along(
+        &self,
+        strands: &BTreeSet<Strand>,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let along = self.log.iter().filter(|entry| {
+            let mut all = entry.strands();
+            let erased = self.erased.values().filter(|it| it.sequence == entry.sequence);
+            all.extend(erased.flat_map(Erased::strands));
+            entry.sequence > after && !all.is_disjoint(strands)
+        });
+        Ok(first_of(along, limit))
     }
 
     fn record_count(&self) -> Result<u64, StoreError> {
@@ -411,6 +431,16 @@ pub(crate) fn compare_server(
     let mut same = store.meta()? == model.meta;
     same &= store.log_after(Sequence(0), usize::MAX)? == model.log;
     same &= store.log_after(Sequence(3), 2)? == model.log_after(Sequence(3), 2)?;
+    let mut strands: BTreeSet<Strand> = model.log.iter().flat_map(LogEntry::strands).collect();
+    strands.extend(model.erased.values().flat_map(Erased::strands));
+    for (at, strand) in strands.iter().enumerate() {
+        let one = [strand.clone()].into();
+        let third = strands.iter().skip(at).step_by(3).cloned().collect();
+        for (strands, after, limit) in [(&one, 0, usize::MAX), (&one, 3, 2), (&third, 2, 3)] {
+            let found = store.log_along(strands, Sequence(after), limit)?;
+            same &= found == model.log_along(strands, Sequence(after), limit)?;
+        }
+    }
     same &= store.refused(usize::MAX)? == model.refused;
     same &= store.refused(1)? == model.refused(1)?;
     for part in 0..4 {

@@ -1,5 +1,7 @@
 //! A store on a disk whose power may go, beside a plain list of what the store acknowledged.
 
+use std::collections::BTreeSet;
+
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
@@ -9,7 +11,7 @@ use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{
     Commit, DeviceRow, Erased, Kept, KeptPlace, LogEntry, PastStanding, Pending, Quarantined,
     RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta, ServerStore, StoreError,
-    StoredRow, Turn,
+    StoredRow, Strand, Turn,
 };
 
 use crate::data::Rng;
@@ -215,6 +217,15 @@ impl ServerStore for WatchedServer {
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.store()?.log_after(after, limit)
+    }
+
+    fn log_along(
+        &self,
+        strands: &BTreeSet<Strand>,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.store()?.log_along(strands, after, limit)
     }
 
     fn record_count(&self) -> Result<u64, StoreError> {

@@ -11,11 +11,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("model", &[]),
     ("query", &["model"]),
-    ("policy", &["model", "query"]),
     ("crdt", &["model"]),
     ("gate", &["model", "crdt"]),
     ("codec", &["model", "crdt"]),
     ("scope", &["model", "gate", "query"]),
+    ("policy", &["model", "query", "scope"]),
     ("sync", &["model", "policy", "query", "crdt", "gate", "codec", "scope"]),
     // The storage traits that the machines call are declared in `sync`: docs/adr/0008.
     ("store", &["model", "query", "codec", "gate", "sync"]),
@@ -45,7 +45,7 @@ const COMMON: &[&str] = &["error", "limits"];
 
 /// The rooms that compile with `--no-default-features`.
 const PURE: &[&str] =
-    &["limits", "error", "model", "policy", "query", "crdt", "gate", "codec", "scope", "sync"];
+    &["limits", "error", "model", "query", "crdt", "gate", "codec", "scope", "policy", "sync"];
 
 /// What a pure room may not name: time, randomness, files, sockets and threads are arguments.
 const IMPURE: &[&[&str]] = &[

@@ -1,13 +1,15 @@
 use std::collections::BTreeMap;
 
+use redb::ReadTransaction;
+
 use super::snapshot::{ServerSnapshot, rebuild};
 use super::tables::{
     ADMITTED, AUTHOR, BUCKET, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PAST_STANDING, PLACE, PURGE,
-    Place, RECORD, REFUSED, REFUSED_EDIT, RUN, SIZE, STANDING,
+    Place, RECORD, REFUSED, REFUSED_EDIT, RUN, SIZE, STANDING, STRAND,
 };
 use crate::model::{Size, TableName};
 use crate::store::fence::fenced;
-use crate::sync::StoreError;
+use crate::sync::{LogEntry, StoreError};
 
 /// Reads everything, and compares each index with what it leads to.
 pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
@@ -32,18 +34,38 @@ fn log(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
     let admitted = ADMITTED.read(snapshot.tx())?;
     let floor = snapshot.meta()?.floor;
     let mut last = floor;
-    let mut count = 0;
+    let (mut count, mut in_strands) = (0, 0);
     for entry in LOG.read(snapshot.tx())?.all()? {
         let (sequence, logged) = entry?;
         let entry = logged.at(sequence);
         agree(sequence > floor, "the log and its floor")?;
         last = sequence;
+        in_strands += found_along(snapshot.tx(), &entry)?;
         let Some(edit) = entry.edit() else { continue };
         agree(admitted.get(&edit.id)? == Some(sequence), "the log and its edit ids")?;
         count += 1;
     }
     agree(admitted.all()?.count() == count, "the log and the number of its edit ids")?;
+    let strands = STRAND.read(snapshot.tx())?.all()?.count();
+    agree(strands == in_strands, "the log and the number of places in its strands")?;
     agree(last <= snapshot.meta()?.head, "the log and its head")
+}
+
+/// In how many strands an entry of the log is, and is found.
+pub(super) fn found_along(tx: &ReadTransaction, entry: &LogEntry) -> Result<usize, StoreError> {
+    let mut along = entry.strands();
+    if let Some(edit) = entry.edit()
+        && let Some(erased) = ERASED.read(tx)?.get(&edit.record)?
+        && erased.sequence == entry.sequence
+    {
+        along.extend(erased.strands());
+    }
+    let strands = STRAND.read(tx)?;
+    for strand in &along {
+        let place = (strand.clone(), entry.sequence);
+        agree(strands.get(&place)?.is_some(), "the log and its strands")?;
+    }
+    Ok(along.len())
 }
 
 fn refused(snapshot: &ServerSnapshot) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use super::erase::erase;
 use super::tables::{
     ADMITTED, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY,
     ORGANIZATION, PAST_STANDING, PLACE, POLICY, POLICY_KEY, Place, RECORD, REFUSED, REFUSED_EDIT,
-    SCHEMA, SCHEMA_KEY, STANDING, Sizes,
+    SCHEMA, SCHEMA_KEY, STANDING, STRAND, Sizes,
 };
 use super::trim::trim;
 use crate::gate::Applied;
@@ -16,7 +16,9 @@ use crate::model::{
     Bucket, DeviceNumber, EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp,
 };
 use crate::store::table::Writing;
-use crate::sync::{Commit, DeviceRow, LogEntry, Operation, PastStanding, RefusedEdit, StoreError};
+use crate::sync::{
+    Commit, DeviceRow, LogEntry, Operation, PastStanding, RefusedEdit, StoreError, Strand,
+};
 
 pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreError> {
     let Commit { expected, meta, operations } = commit;
@@ -150,6 +152,7 @@ fn put_device(tx: &WriteTransaction, device: &DeviceRow) -> Result<(), StoreErro
 /// What an entry of the log changes.
 struct Log<'t> {
     entries: Writing<'t, Sequence, Logged>,
+    strands: Writing<'t, (Strand, Sequence), ()>,
     admitted: Writing<'t, EditId, Sequence>,
     records: Writing<'t, RecordId, Kept>,
     places: Writing<'t, (TableName, RecordId), Place>,
@@ -164,6 +167,7 @@ impl<'t> Log<'t> {
     fn open(tx: &'t WriteTransaction) -> Result<Self, StoreError> {
         Ok(Self {
             entries: LOG.write(tx)?,
+            strands: STRAND.write(tx)?,
             admitted: ADMITTED.write(tx)?,
             records: RECORD.write(tx)?,
             places: PLACE.write(tx)?,
@@ -177,6 +181,9 @@ impl<'t> Log<'t> {
     fn append(&mut self, entry: LogEntry, records: Vec<Applied>) -> Result<(), StoreError> {
         if let Some(edit) = entry.edit() {
             self.admitted.set(&edit.id, &entry.sequence)?;
+        }
+        for strand in entry.strands() {
+            self.strands.set(&(strand, entry.sequence), &())?;
         }
         let (sequence, logged) = Logged::of(entry);
         self.entries.set(&sequence, &logged)?;

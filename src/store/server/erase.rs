@@ -7,7 +7,7 @@ use redb::WriteTransaction;
 
 use super::tables::{
     ADMITTED, AUTHOR, BUCKET, COUNT, ERASED, LOG, Logged, PLACE, Place, RECORD, REFUSED,
-    REFUSED_EDIT, Sizes, set_purge_due,
+    REFUSED_EDIT, STRAND, Sizes, set_purge_due,
 };
 use crate::model::{DeviceNumber, Edit};
 use crate::sync::{Erased, LogEntry, RefusedEdit, StoreError};
@@ -55,11 +55,17 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
         earlier.delete(&author)?;
         authors.insert(author.1);
     }
+    let sequence = entry.sequence;
+    let erased = Erased { table, record, sequence, authors: authors.into_iter().collect() };
+    let mut strands = STRAND.write(tx)?;
+    for strand in entry.strands().into_iter().chain(erased.strands()) {
+        strands.set(&(strand, sequence), &())?;
+    }
     let (sequence, logged) = Logged::of(entry);
     log.set(&sequence, &logged)?;
     ADMITTED.write(tx)?.set(&edit, &sequence)?;
     RECORD.write(tx)?.delete(&record)?;
-    let place = (table.clone(), record);
+    let place = (erased.table.clone(), record);
     let mut places = PLACE.write(tx)?;
     let before = places.get(&place)?.unwrap_or_default();
     places.delete(&place)?;
@@ -72,10 +78,9 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
     }
     if before.is_active {
         let mut counts = COUNT.write(tx)?;
-        let count = counts.get(&table)?.unwrap_or(0).saturating_sub(1);
-        counts.set(&table, &count)?;
+        let count = counts.get(&erased.table)?.unwrap_or(0).saturating_sub(1);
+        counts.set(&erased.table, &count)?;
     }
-    let erased = Erased { table, record, sequence, authors: authors.into_iter().collect() };
     ERASED.write(tx)?.set(&record, &erased)?;
     set_purge_due(tx, true)
 }

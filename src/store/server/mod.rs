@@ -9,6 +9,7 @@ mod tables;
 mod trim;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::model::{
 };
 use crate::sync::{
     Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
-    ServerStore, StoreError,
+    ServerStore, StoreError, Strand,
 };
 
 pub use snapshot::ServerSnapshot;
@@ -236,6 +237,15 @@ impl ServerStore for RedbServer {
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.snapshot()?.log_after(after, limit)
+    }
+
+    fn log_along(
+        &self,
+        strands: &BTreeSet<Strand>,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.snapshot()?.log_along(strands, after, limit)
     }
 
     fn record_count(&self) -> Result<u64, StoreError> {

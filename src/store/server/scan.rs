@@ -1,15 +1,16 @@
-//! The records of a server in their order: all of them, of a bucket, or within reach.
+//! The records of a server in their order: all of them, of a bucket, or within reach; and its log along
+//! strands.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use super::snapshot::{ServerSnapshot, rebuild};
-use super::tables::{BUCKET, Kept, PLACE, RECORD};
+use super::tables::{BUCKET, Kept, LOG, PLACE, RECORD, STRAND};
 use crate::codec::ScanPlace;
 use crate::gate::{Confirmed, Reach};
-use crate::model::{Bucket, RecordId, TableName};
+use crate::model::{Bucket, RecordId, Sequence, TableName};
 use crate::store::fence::fenced;
-use crate::sync::StoreError;
+use crate::sync::{LogEntry, StoreError, Strand};
 
 impl ServerSnapshot {
     /// Up to `limit` records after `after`, in the order of [`ScanPlace`].
@@ -91,36 +92,49 @@ impl ServerSnapshot {
         limit: usize,
     ) -> Result<Vec<RecordId>, StoreError> {
         let entries = BUCKET.read(&self.tx)?;
-        let mut all = Vec::new();
-        // The next record of each bucket, the first of all on top.
-        let mut next = BinaryHeap::new();
-        for bucket in buckets {
+        let records = buckets.iter().map(|bucket| {
             let prefix = (bucket.clone(), table.clone());
-            let mut ids = match after {
+            let found = match after {
                 Some(after) => {
                     let key = (bucket.clone(), (table.clone(), after));
                     entries.starting_after(&prefix, &key)?
                 }
                 None => entries.starting_with(&prefix)?,
             };
-            if let Some(first) = ids.next() {
-                next.push(Reverse((first?.0.1.1, all.len())));
-                all.push(ids);
-            }
-        }
-        let mut found = Vec::new();
-        while let Some(Reverse((id, at))) = next.pop() {
-            if found.last() != Some(&id) {
-                if found.len() == limit {
+            Ok(found.map(|entry| Ok(entry?.0.1.1)))
+        });
+        Merged::of(records)?.take(limit).collect()
+    }
+
+    /// Up to `limit` entries of the log after `after` that are in any of the strands, a move counted as
+    /// the records that it takes along.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn log_along(
+        &self,
+        strands: &BTreeSet<Strand>,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        fenced(|| {
+            let (places, log) = (STRAND.read(&self.tx)?, LOG.read(&self.tx)?);
+            let sequences = strands.iter().map(|strand| {
+                let found = places.starting_after(strand, &(strand.clone(), after))?;
+                Ok(found.map(|entry| Ok(entry?.0.1)))
+            });
+            let (mut entries, mut breadth) = (Vec::new(), 0_usize);
+            for sequence in Merged::of(sequences)?.take(limit) {
+                let sequence = sequence?;
+                let entry = log.expect(&sequence)?.at(sequence);
+                breadth = breadth.saturating_add(entry.breadth());
+                entries.push(entry);
+                if breadth >= limit {
                     break;
                 }
-                found.push(id);
             }
-            if let Some(entry) = all.get_mut(at).and_then(Iterator::next) {
-                next.push(Reverse((entry?.0.1.1, at)));
-            }
-        }
-        Ok(found)
+            Ok(entries)
+        })
     }
 
     fn records(&self, ids: &[RecordId]) -> Result<Vec<Confirmed>, StoreError> {
@@ -129,5 +143,48 @@ impl ServerSnapshot {
             ids.iter().map(|id| records.expect(id)).collect()
         })?;
         ids.iter().zip(&kept).map(|(id, kept)| rebuild(*id, kept)).collect()
+    }
+}
+
+/// What several ascending runs hold, each once, in its order.
+struct Merged<T, I> {
+    runs: Vec<I>,
+    /// The next of each run, the first of all on top.
+    next: BinaryHeap<Reverse<(T, usize)>>,
+    last: Option<T>,
+}
+
+impl<T: Ord + Copy, I: Iterator<Item = Result<T, StoreError>>> Merged<T, I> {
+    fn of(runs: impl Iterator<Item = Result<I, StoreError>>) -> Result<Self, StoreError> {
+        let mut merged = Self { runs: Vec::new(), next: BinaryHeap::new(), last: None };
+        for run in runs {
+            merged.runs.push(run?);
+            merged.pull(merged.runs.len() - 1)?;
+        }
+        Ok(merged)
+    }
+
+    fn pull(&mut self, run: usize) -> Result<(), StoreError> {
+        if let Some(next) = self.runs.get_mut(run).and_then(Iterator::next) {
+            self.next.push(Reverse((next?, run)));
+        }
+        Ok(())
+    }
+}
+
+impl<T: Ord + Copy, I: Iterator<Item = Result<T, StoreError>>> Iterator for Merged<T, I> {
+    type Item = Result<T, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(Reverse((found, run))) = self.next.pop() {
+            if let Err(error) = self.pull(run) {
+                return Some(Err(error));
+            }
+            if self.last != Some(found) {
+                self.last = Some(found);
+                return Some(Ok(found));
+            }
+        }
+        None
     }
 }

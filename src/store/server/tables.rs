@@ -14,13 +14,15 @@ use crate::model::{
 use crate::store::edit_bytes;
 use crate::store::table::Table;
 use crate::sync::{
-    DeviceRow, EntryKind, Erased, LogEntry, Move, RefusedEdit, ServerMeta, StoreError,
+    DeviceRow, EntryKind, Erased, LogEntry, Move, RefusedEdit, ServerMeta, StoreError, Strand,
 };
 
 /// What the server knows of itself: [`META_KEY`] -> it.
 pub(super) static META: Table<String, ServerMeta> = Table::new("meta-3");
 /// The log: sequence -> entry.
 pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-2");
+/// The log by strands: (strand, sequence) -> nothing.
+pub(super) static STRAND: Table<(Strand, Sequence), ()> = Table::new("strand-1");
 /// Records: record id -> all changes.
 pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-2");
 /// Records in the order of a scan: (table, record id) -> by what else it is found.
@@ -74,6 +76,7 @@ pub(super) const META_KEY: &str = "server";
 pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     META.write(tx)?;
     LOG.write(tx)?;
+    STRAND.write(tx)?;
     RECORD.write(tx)?;
     PLACE.write(tx)?;
     BUCKET.write(tx)?;
@@ -117,6 +120,7 @@ pub(super) fn set_purge_due(tx: &WriteTransaction, is_due: bool) -> Result<(), S
 pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), StoreError> {
     META.copy(from, to)?;
     LOG.copy(from, to)?;
+    STRAND.copy(from, to)?;
     RECORD.copy(from, to)?;
     PLACE.copy(from, to)?;
     BUCKET.copy(from, to)?;

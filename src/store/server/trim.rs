@@ -5,26 +5,31 @@ use std::collections::BTreeSet;
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::tables::{ADMITTED, AUTHOR, LOG, RUN, RunKey};
+use super::tables::{ADMITTED, AUTHOR, ERASED, LOG, RUN, RunKey, STRAND};
 use crate::model::{DeviceNumber, EditId, Sequence};
 use crate::store::table::{Bytes, Opened, Writing};
 use crate::sync::StoreError;
 
 pub(super) fn trim(tx: &WriteTransaction, up_to: Sequence) -> Result<(), StoreError> {
     let (mut log, mut admitted, mut runs) = (LOG.write(tx)?, ADMITTED.write(tx)?, RUN.write(tx)?);
-    let (mut edits, mut wrote) = (Vec::new(), BTreeSet::new());
+    let (mut edits, mut wrote, mut along) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let erased = ERASED.write(tx)?;
     for entry in log.all()? {
         let (sequence, logged) = entry?;
         if sequence > up_to {
             break;
         }
         let entry = logged.at(sequence);
+        along.extend(entry.strands().into_iter().map(|strand| (strand, sequence)));
         // A move has no edit id.
         let Some(edit) = entry.edit() else { continue };
         // Nobody sends what the server did by itself.
         let is_of_device = edit.id.device != DeviceNumber::SERVER;
         if is_of_device && !edit.changes.is_empty() {
             wrote.insert((edit.record, edit.id.device));
+        }
+        if let Some(erased) = erased.get(&edit.record)?.filter(|it| it.sequence == sequence) {
+            along.extend(erased.strands().map(|strand| (strand, sequence)));
         }
         edits.push((edit.id, is_of_device));
     }
@@ -33,6 +38,10 @@ pub(super) fn trim(tx: &WriteTransaction, up_to: Sequence) -> Result<(), StoreEr
         if is_of_device {
             add(&mut runs, edit)?;
         }
+    }
+    let mut strands = STRAND.write(tx)?;
+    for place in along {
+        strands.delete(&place)?;
     }
     let mut authors = AUTHOR.write(tx)?;
     for author in wrote {

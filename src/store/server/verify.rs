@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use redb::ReadTransaction;
 
+use super::check::found_along;
 use super::snapshot::rebuild;
 use super::tables::{
     ADMITTED, AUTHOR, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY,
     ORGANIZATION, PAST_STANDING, PLACE, POLICY, PURGE, Place, RECORD, REFUSED, REFUSED_EDIT, RUN,
-    SCHEMA, SIZE, STANDING,
+    SCHEMA, SIZE, STANDING, STRAND,
 };
 use crate::gate::{Confirmed, Follow, can_end_with, replay};
 use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, Size, TableName};
@@ -38,6 +39,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&LOG, tx);
     survey.expect(&RECORD, tx);
     survey.expect(&PLACE, tx);
+    survey.expect(&STRAND, tx);
     survey.expect(&BUCKET, tx);
     survey.expect(&COUNT, tx);
     survey.expect(&SIZE, tx);
@@ -99,7 +101,7 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence,
     let (mut head, mut floor) = (None, Sequence(0));
     survey.each(&META, tx, |_, _, meta| (head, floor) = (Some(meta.head), meta.floor));
     let mut steps = Steps::new();
-    let mut ids = BTreeMap::new();
+    let (mut ids, mut in_strands) = (BTreeMap::new(), 0);
     let mut next = Sequence(floor.0.saturating_add(1));
     survey.each(&LOG, tx, |survey, sequence, logged| {
         if sequence <= floor {
@@ -112,6 +114,10 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence,
         }
         next = next.max(Sequence(sequence.0 + 1));
         let entry = logged.at(sequence);
+        match fenced(|| found_along(tx, &entry)) {
+            Ok(strands) => in_strands += strands,
+            Err(_) => survey.misfit(&LOG, &sequence, "it is not found in one of its strands"),
+        }
         match entry.kind {
             EntryKind::Edit { edit, .. } => {
                 if let Some(other) = ids.insert(edit.id, sequence) {
@@ -143,6 +149,12 @@ fn log(tx: &ReadTransaction, survey: &mut Survey<'_>, runs: &Runs) -> (Sequence,
         }
         None if last > Sequence(0) => survey.found(META.name(), None, "it is empty"),
         _ => {}
+    }
+    let mut places = 0;
+    survey.each(&STRAND, tx, |_, _, ()| places += 1);
+    if places > in_strands {
+        let problem = format!("it has {places} places, the log makes {in_strands}");
+        survey.found(STRAND.name(), None, problem);
     }
     survey.each(&ADMITTED, tx, |survey, edit, sequence| {
         if ids.remove(&edit) != Some(sequence) {

@@ -7,7 +7,7 @@ use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use crate::crdt::Record;
 use crate::gate::{Reach, RecordFacts, Standing, can_read, can_read_column};
 use crate::model::{DeviceNumber, Edit, Header, RecordId, Section, Sequence, TableName, UserId};
-use crate::sync::StoreError;
+use crate::sync::{LogEntry, StoreError, Strand};
 
 /// One device that is connected.
 #[derive(Debug)]
@@ -64,6 +64,10 @@ pub(super) struct LogPlace {
 impl LogPlace {
     pub(super) fn behind(sequence: Sequence) -> Self {
         Self { sequence, followers: 0 }
+    }
+
+    pub(super) fn before(entry: &LogEntry) -> Self {
+        Self::behind(Sequence(entry.sequence.0.saturating_sub(1)))
     }
 }
 
@@ -177,6 +181,19 @@ impl Device {
             }
         }
         all
+    }
+
+    /// Along these the log says all that it has to be told of.
+    pub(super) fn strands(&self) -> BTreeSet<Strand> {
+        let mut strands = BTreeSet::from([Strand::Author(self.number)]);
+        for (table, reach) in self.reach() {
+            match reach {
+                Reach::Nothing => {}
+                Reach::Buckets(buckets) => strands.extend(buckets.into_iter().map(Strand::Bucket)),
+                Reach::All => drop(strands.insert(Strand::Table(table))),
+            }
+        }
+        strands
     }
 
     /// Whether a scan has ended, and with another scope than the device knows of.

@@ -269,11 +269,14 @@ impl Device {
         }
         let mut pasts = Pasts::default();
         for _ in 0..bounds.rounds {
-            let entries = reading.log_groups(far.sequence, bounds.looks)?;
+            let (entries, all_up_to) =
+                reading.next_groups(|| self.strands(), far.sequence, bounds.looks, head)?;
             let mut looks = 0;
             for group in entries.chunk_by(LogEntry::is_bound_to) {
+                let start = group.first().map_or(far, LogPlace::before);
                 let end = group.last().map_or(far, |last| LogPlace::behind(last.sequence));
                 while far < end && looks < bounds.looks {
+                    far = far.max(start);
                     if page.is_full(bounds) {
                         self.seen = far;
                         return Ok(page.or(pasts));
@@ -301,7 +304,10 @@ impl Device {
             if !pasts.is_empty() {
                 return Ok(page.or(pasts));
             }
-            if entries.is_empty() || far >= LogPlace::behind(head) {
+            if looks < bounds.looks {
+                far = far.max(LogPlace::behind(all_up_to));
+            }
+            if far >= LogPlace::behind(head) {
                 self.seen = far;
                 return Ok(page.or(pasts));
             }

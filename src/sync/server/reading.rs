@@ -1,14 +1,14 @@
 //! What devices are told is read from the store once for all of them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{HistoryBounds, Rules, ServerMachine};
 use crate::gate::Confirmed;
 use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{RecordId, Sequence};
-use crate::sync::{LogEntry, ServerStore, StoreError};
+use crate::sync::{LogEntry, ServerStore, StoreError, Strand};
 
 /// What was read since the store was written to last: a hundred devices that are up to date all
 /// want to know the same entries.
@@ -64,15 +64,38 @@ impl<S: ServerStore> Reading<'_, S> {
         if let Some(known) = self.recent.borrow().log.get(&(after, looks)) {
             return Ok(Arc::clone(known));
         }
-        let mut entries = self.store.log_after(after, looks)?;
+        let entries = self.with_bound(self.store.log_after(after, looks)?)?;
+        self.recent.borrow_mut().log.insert((after, looks), Arc::clone(&entries));
+        Ok(entries)
+    }
+
+    fn with_bound(&self, mut entries: Vec<LogEntry>) -> Result<Arc<Vec<LogEntry>>, StoreError> {
         let bound = entries.last().filter(|last| last.edit().is_some_and(|edit| edit.atomic > 0));
         if let Some(last) = bound.cloned() {
             let next = self.store.log_after(last.sequence, ATOMIC_PARTS_MAX)?;
             entries.extend(next.into_iter().take_while(|it| it.is_bound_to(&last)));
         }
-        let entries = Arc::new(entries);
-        self.recent.borrow_mut().log.insert((after, looks), Arc::clone(&entries));
-        Ok(entries)
+        Ok(Arc::new(entries))
+    }
+
+    /// What is next for one whose strands these are, and up to where that is all. Who is far behind
+    /// goes along its strands; the others, of which there can be many, all read the same.
+    pub(super) fn next_groups(
+        &self,
+        strands: impl FnOnce() -> BTreeSet<Strand>,
+        after: Sequence,
+        looks: usize,
+        head: Sequence,
+    ) -> Result<(Arc<Vec<LogEntry>>, Sequence), StoreError> {
+        let is_near = head.0.saturating_sub(after.0) <= looks as u64;
+        let entries = if is_near {
+            self.log_groups(after, looks)?
+        } else {
+            self.with_bound(self.store.log_along(&strands(), after, looks)?)?
+        };
+        let is_all = entries.iter().map(LogEntry::breadth).sum::<usize>() < looks;
+        let end = entries.last().filter(|_| !is_all).map_or(head, |last| last.sequence);
+        Ok((entries, end))
     }
 
     /// A record.

@@ -11,7 +11,7 @@ use tidegate::model::{
 };
 use tidegate::sync::{
     Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, PastStanding, RefusedEdit,
-    ServerMeta, ServerStore, StoreError,
+    ServerMeta, ServerStore, StoreError, Strand,
 };
 
 use super::{DiskFaults, damaged};
@@ -221,6 +221,23 @@ impl ServerStore for ServerDisk {
         if self.planted == Some(Planted::SkipsLogEntries) && found.len() > 1 {
             found.remove(0);
         }
+        Ok(found)
+    }
+
+    fn log_along(
+        &self,
+        strands: &BTreeSet<Strand>,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let mut found = self.log_after(after, usize::MAX)?;
+        found.retain(|entry| {
+            let mut all = entry.strands();
+            let erased = self.file.erased.values().filter(|it| it.sequence == entry.sequence);
+            all.extend(erased.flat_map(Erased::strands));
+            !all.is_disjoint(strands)
+        });
+        found.truncate(limit);
         Ok(found)
     }
 

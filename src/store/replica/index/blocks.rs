@@ -20,6 +20,9 @@ pub(in crate::store) type BlockKey = (u32, Vec<u8>);
 
 const ID_BYTES: usize = 16;
 
+/// An id as it lies in a block.
+pub(super) type RawId = [u8; ID_BYTES];
+
 /// Ids of rows with one key, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::store) struct Block {
@@ -61,19 +64,23 @@ impl Visitor<'_> for BlockVisitor {
     }
 }
 
-fn parts(bytes: &[u8]) -> Option<(bool, &[[u8; ID_BYTES]])> {
+fn parts(bytes: &[u8]) -> Option<(bool, &[RawId])> {
     let (first, ids) = bytes.split_first()?;
     let (ids, rest) = ids.as_chunks::<ID_BYTES>();
     (*first <= 1 && !ids.is_empty() && rest.is_empty()).then_some((*first == 1, ids))
 }
 
-/// The ids in a block as they lie there.
-pub(super) fn ids<'e>(
+/// A block as it lies there: whether it is the first of its key, and the ids.
+pub(super) fn read<'e>(
     entry: &'e RawEntry<'_, BlockKey, Block>,
-) -> Result<&'e [[u8; ID_BYTES]], StoreError> {
+) -> Result<(bool, &'e [RawId]), StoreError> {
     let bytes = postcard::from_bytes::<&[u8]>(entry.payload()).ok();
-    let ids = bytes.and_then(parts).map(|(_, ids)| ids);
-    ids.ok_or_else(|| entry.damaged("it is no block of ids"))
+    bytes.and_then(parts).ok_or_else(|| entry.damaged("it is no block of ids"))
+}
+
+/// The ids of a block as they lie there.
+pub(super) fn ids<'e>(entry: &'e RawEntry<'_, BlockKey, Block>) -> Result<&'e [RawId], StoreError> {
+    Ok(read(entry)?.1)
 }
 
 /// The key of the rows in a block.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::blocks::{Block, BlockKey, ids, row_key};
+use super::blocks::{Block, BlockKey, RawId, ids, read, row_key};
 use crate::model::RecordId;
 use crate::query::KeyRange;
 use crate::store::fence::fenced;
@@ -27,7 +27,7 @@ impl std::fmt::Debug for IndexReader {
 }
 
 /// What is done with some rows of one key: whether to go on.
-type Visit<'v> = dyn FnMut(&[RecordId]) -> Result<ControlFlow<()>, StoreError> + 'v;
+type Visit<'v> = dyn FnMut(&[RawId]) -> Result<ControlFlow<()>, StoreError> + 'v;
 
 impl IndexReader {
     pub(in crate::store::replica) fn new(
@@ -93,9 +93,9 @@ impl IndexReader {
         after: Option<(Vec<u8>, RecordId)>,
         mut visit: impl FnMut(RecordId) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        let mut each = |ids: &[RecordId]| {
+        let mut each = |ids: &[RawId]| {
             for id in ids {
-                if visit(*id)?.is_break() {
+                if visit(RecordId::from_bytes(*id))?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -106,8 +106,9 @@ impl IndexReader {
             if let Some((key, id)) = after {
                 let behind = after_prefix(&key).unwrap_or_default();
                 if ranges.iter().any(|(from, to)| *from <= key && key < *to) {
-                    let mut behind_id = |ids: &[RecordId]| {
-                        let (_, ids) = ids.split_at(ids.partition_point(|other| *other <= id));
+                    let mut behind_id = |ids: &[RawId]| {
+                        let behind = ids.partition_point(|other| other <= id.as_bytes());
+                        let (_, ids) = ids.split_at(behind);
                         each(ids)
                     };
                     if self.of_key(&key, &mut behind_id)?.is_break() {
@@ -137,8 +138,9 @@ impl IndexReader {
     }
 
     fn of_key(&self, key: &[u8], visit: &mut Visit<'_>) -> Result<ControlFlow<()>, StoreError> {
-        for block in self.blocks.starting_with(&self.place(key))? {
-            if visit(&block?.1.ids)?.is_break() {
+        let mut blocks = self.blocks.starting_with(&self.place(key))?;
+        while let Some(block) = blocks.next_raw().transpose()? {
+            if visit(ids(&block)?)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -151,8 +153,9 @@ impl IndexReader {
         visit: &mut Visit<'_>,
     ) -> Result<ControlFlow<()>, StoreError> {
         for (from, to) in ranges {
-            for block in self.blocks.between(&self.place(from), &self.place(to))? {
-                if visit(&block?.1.ids)?.is_break() {
+            let mut blocks = self.blocks.between(&self.place(from), &self.place(to))?;
+            while let Some(block) = blocks.next_raw().transpose()? {
+                if visit(ids(&block)?)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -169,15 +172,17 @@ impl IndexReader {
             let mut to = self.place(to);
             let from = self.place(from);
             'below: loop {
-                for block in self.blocks.between_backwards(&from, &to)? {
-                    let ((_, key), block) = block?;
-                    if block.is_first {
-                        if visit(&block.ids)?.is_break() {
+                let mut blocks = self.blocks.between_backwards(&from, &to)?;
+                while let Some(block) = blocks.next_raw().transpose()? {
+                    let (is_first, ids) = read(&block)?;
+                    if is_first {
+                        if visit(ids)?.is_break() {
                             return Ok(ControlFlow::Break(()));
                         }
                         continue;
                     }
                     // The last of several blocks of a key, which come in order.
+                    let (_, key) = block.key()?;
                     let key = row_key(&key, false).to_vec();
                     if self.of_key(&key, visit)?.is_break() {
                         return Ok(ControlFlow::Break(()));

@@ -4,6 +4,8 @@
 //! Times are noisy on a shared machine: the rivals take turns, each has the median of its turns, and
 //! what is bounded is the ratio.
 
+mod watch;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
@@ -12,6 +14,7 @@ use rusqlite::{Connection, params};
 use tidegate::replica::{Draft, Intent};
 use tidegate::{Columns, Direction, RecordId, Replica, TableName, Value, read_schema};
 use tidegate_benches::{Line, Order, ROWS, median, order, print};
+use tokio::runtime::Runtime;
 
 const SCHEMA: &str = r#"
 [[table]]
@@ -34,6 +37,15 @@ columns = [
   { id = "name", type = "text", required = true },
   { id = "territory", type = "integer" },
 ]
+
+[[view]]
+id = "orders_of_range"
+table = "work_order"
+columns = [
+  "number", "title", "status", "city", "note", "customer.name as customer", "customer.territory",
+]
+filter = "number >= $from and number < $to"
+order = "number"
 "#;
 
 /// The bound of each ratio.
@@ -103,9 +115,12 @@ fn columns<const N: usize>(values: [(&str, Value); N]) -> Outcome<Columns> {
     values.into_iter().map(|(name, value)| Ok((name.parse()?, value))).collect()
 }
 
-fn replica(path: &Path) -> Outcome<Replica> {
-    let replica = Replica::builder(path).schema(read_schema(SCHEMA, "schema.toml")?).open()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+/// Makes all customers and orders.
+fn fill(replica: &Replica, runtime: &Runtime) -> Outcome<()> {
     let (orders, customers): (TableName, TableName) = ("work_order".parse()?, "customer".parse()?);
     let commit = |drafts| runtime.block_on(replica.commit(drafts)).map(drop);
     let customer = |n: u32| {
@@ -133,7 +148,7 @@ fn replica(path: &Path) -> Outcome<Replica> {
     for from in (0..ROWS).step_by(BULK as usize) {
         commit((from..from + BULK).map(draft).collect::<Outcome<_>>()?)?;
     }
-    Ok(replica)
+    Ok(())
 }
 
 fn sqlite(path: &Path) -> Outcome<Connection> {
@@ -182,6 +197,22 @@ fn their_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<TheirRow> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
 }
 
+type TheirLine = (
+    [u8; 16],
+    i64,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+);
+
+fn their_line(row: &rusqlite::Row<'_>) -> rusqlite::Result<TheirLine> {
+    let (id, number, title, status) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+    Ok((id, number, title, status, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?))
+}
+
 /// Both, with the same rows.
 struct Pair {
     replica: Replica,
@@ -195,6 +226,14 @@ fn expect(found: usize, expected: usize) -> Outcome<()> {
 }
 
 impl Pair {
+    fn new(dir: &Path) -> Outcome<Self> {
+        let schema = read_schema(SCHEMA, "schema.toml")?;
+        let replica = Replica::builder(dir.join("it.redb")).schema(schema).open()?;
+        fill(&replica, &runtime()?)?;
+        let db = sqlite(&dir.join("it.sqlite"))?;
+        Ok(Self { replica, orders: "work_order".parse()?, db })
+    }
+
     fn point(&self) -> Outcome<Line> {
         let mut select = self.db.prepare("select * from work_order where id = ?1")?;
         let place = |turn: u32, n: u32| (turn * 1_000 + n * 97) % ROWS;
@@ -251,6 +290,26 @@ impl Pair {
             expect(black_box(found.collect::<Result<Vec<_>, _>>()?).len(), count(from(turn)))
         };
         race("join of 1,000", Some(BOUND), 101, Box::new(ours), Box::new(theirs))
+    }
+
+    /// A view of orders with what it shows of their customers.
+    fn view(&self) -> Outcome<Line> {
+        let mut select = self.db.prepare(
+            "select o.id, o.number, o.title, o.status, o.city, o.note, c.name, c.territory
+             from work_order o left join customer c on c.id = o.customer
+             where o.number >= ?1 and o.number < ?2 order by o.number, o.id",
+        )?;
+        let from = |turn: u32| (turn * 2_347) % (ROWS - RANGE);
+        let ours = |turn| {
+            let view = self.replica.view("orders_of_range")?;
+            let found = view.bind("from", from(turn)).bind("to", from(turn) + RANGE).rows()?;
+            expect(black_box(found).len(), RANGE as usize)
+        };
+        let theirs = |turn| {
+            let found = select.query_map([from(turn), from(turn) + RANGE], their_line)?;
+            expect(black_box(found.collect::<Result<Vec<_>, _>>()?).len(), RANGE as usize)
+        };
+        race("join view of 1,000", Some(BOUND), 101, Box::new(ours), Box::new(theirs))
     }
 
     fn count(&self) -> Outcome<Line> {
@@ -321,24 +380,27 @@ type Case = (&'static str, fn(&Pair) -> Outcome<Line>);
 fn main() -> Outcome<()> {
     // Cargo passes `--bench`; names of measurements pick some of them.
     let asked: Vec<_> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
-    let dir = tempfile::tempdir()?;
-    let replica = replica(&dir.path().join("it.redb"))?;
-    let db = sqlite(&dir.path().join("it.sqlite"))?;
-    let pair = Pair { replica, orders: "work_order".parse()?, db };
-    let cases: [Case; 7] = [
+    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|it| it == name);
+    let cases: [Case; 8] = [
         ("point", Pair::point),
         ("range", Pair::range),
         ("join", Pair::join),
+        ("view", Pair::view),
         ("count", Pair::count),
         ("top", Pair::top),
         ("many", Pair::count_range),
         ("scan", Pair::scan),
     ];
     let mut lines = Vec::new();
-    for (name, case) in cases {
-        if asked.is_empty() || asked.iter().any(|it| it == name) {
+    if cases.iter().any(|(name, _)| is_asked(name)) {
+        let dir = tempfile::tempdir()?;
+        let pair = Pair::new(dir.path())?;
+        for (_, case) in cases.iter().filter(|(name, _)| is_asked(name)) {
             lines.push(case(&pair)?);
         }
+    }
+    if is_asked("watch") {
+        lines.extend(watch::lines()?);
     }
     if print(&lines) { Ok(()) } else { Err("a bound does not hold".into()) }
 }
