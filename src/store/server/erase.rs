@@ -71,7 +71,7 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
     places.delete(&place)?;
     let mut buckets = BUCKET.write(tx)?;
     let mut sizes = Sizes::default();
-    sizes.note(&table, &before, &Place::default());
+    sizes.note(&erased.table, &before, &Place::default());
     sizes.write(tx)?;
     for bucket in before.buckets {
         buckets.delete(&(bucket, place.clone()))?;
