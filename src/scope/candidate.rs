@@ -38,7 +38,28 @@ pub trait Records {
     fn ids(&self, table: &TableName) -> Result<Vec<RecordId>, Self::Error>;
 }
 
+/// Records that are also found by what they look up.
+pub trait Linked: Records {
+    /// The ids of the records of `table` that look up `record` by `by`.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn looking_up(
+        &self,
+        table: &TableName,
+        by: &Field,
+        record: RecordId,
+    ) -> Result<Vec<RecordId>, Self::Error>;
+}
+
 impl Candidate {
+    /// Whether it looks up this record, of whatever table: ids are of one.
+    #[must_use]
+    pub fn looks_up(&self, by: &Field, record: RecordId) -> bool {
+        // Where a lookup of a column leads is only passed on.
+        self.lookup(by, &SystemTable::User.name()).is_some_and(|(_, id)| id == record)
+    }
+
     /// The record that it looks up, there or not, and its table: of a column it is `target`, of an owner
     /// users or teams.
     #[must_use]

@@ -2,9 +2,10 @@
 //!
 //! An offline profile ([`Profile`](crate::model::Profile)) is checked against a schema, and bound to a
 //! user and a minute. What it takes is told by rounds (see `docs/profiles.md`): [`BoundProfile::taken`]
-//! finds it by going over all records, and the questions that an evaluation of changes has are answered
-//! one by one: [`BoundProfile::starts`], [`BoundProfile::follows`], [`BoundProfile::leads_to`] and
-//! [`BoundProfile::comes_from`]. Nothing is taken, and nothing is a step to others, that the user may not
+//! finds it by going over all records. Where records are also found by what they look up ([`Linked`]),
+//! [`BoundProfile::round`] says it of one, and [`BoundProfile::difference`] of those that changes concern;
+//! by steps that are told one by one, too: [`BoundProfile::starts`], [`BoundProfile::follows`],
+//! [`BoundProfile::leads_to`] and [`BoundProfile::comes_from`]. Nothing is taken, and nothing is a step to others, that the user may not
 //! read.
 //!
 //! ```
@@ -104,14 +105,17 @@
 mod bound;
 mod candidate;
 mod checked;
+mod difference;
 mod error;
 mod fitting;
 mod lacks;
+mod round;
 mod taken;
 
 pub use bound::{BoundProfile, Related, environment, minute_of};
-pub use candidate::{Candidate, Records};
+pub use candidate::{Candidate, Linked, Records};
 pub use checked::{CheckedProfile, Link};
+pub use difference::Membership;
 pub use error::{ProfileError, ProfileFault};
 pub use fitting::{profile_of, unreached};
 pub use lacks::Lack;

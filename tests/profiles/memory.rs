@@ -5,9 +5,10 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use tidegate::model::{RecordId, TableName, Timestamp};
-use tidegate::scope::{Candidate, Records};
+use tidegate::query::Field;
+use tidegate::scope::{Candidate, Linked, Records};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Memory(pub(crate) BTreeMap<TableName, BTreeMap<RecordId, Rc<Candidate>>>);
 
 impl Memory {
@@ -30,6 +31,18 @@ impl Records for Memory {
 
     fn ids(&self, table: &TableName) -> Result<Vec<RecordId>, Infallible> {
         Ok(self.0.get(table).into_iter().flat_map(BTreeMap::keys).copied().collect())
+    }
+}
+
+impl Linked for Memory {
+    fn looking_up(
+        &self,
+        table: &TableName,
+        by: &Field,
+        record: RecordId,
+    ) -> Result<Vec<RecordId>, Infallible> {
+        let of_table = self.0.get(table).into_iter().flat_map(BTreeMap::values);
+        Ok(of_table.filter(|it| it.looks_up(by, record)).map(|it| it.id).collect())
     }
 }
 

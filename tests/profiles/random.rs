@@ -1,13 +1,16 @@
 //! What profiles take of random worlds, beside the plain model of `naive.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tidegate::gate::{Roster, Standing};
-use tidegate::model::{Profiles, Schema, SystemTable, TableName, Timestamp, Value};
+use tidegate::model::{Profiles, RecordId, Schema, SystemTable, TableName, Timestamp, Value};
 use tidegate::policy::{read_policy, read_profiles};
 use tidegate::query::Field;
-use tidegate::scope::{BoundProfile, Candidate, CheckedProfile, Related};
+use tidegate::scope::{
+    BoundProfile, Candidate, CheckedProfile, Membership, Records, Related, Taken,
+};
 
 use super::drawn;
 use super::memory::Memory;
@@ -34,6 +37,9 @@ struct Met {
     by_both: u64,
     pairs: u64,
     links: u64,
+    /// Records that came or went after changes, of these other ones than those that changed.
+    moved: u64,
+    moved_by_others: u64,
 }
 
 struct Case {
@@ -78,12 +84,14 @@ fn what_is_taken_and_in_which_round_is_as_the_plain_model_says() {
                 assert_eq!(same, bound.taken(&case.memory), "within a minute nothing changes");
             }
             steps(&world, &case, &bound, &mut met);
+            differs(&mut rng, &case.memory, &bound, &mut met);
         }
     }
     println!("{met:?}");
     let rounds = [0, 1, 2, 3].map(|round| met.taken.get(&round).copied().unwrap_or_default());
     assert!(rounds.iter().all(|taken| *taken > 0), "{met:?}");
     assert!(met.kept_from > 0 && met.by_both > 0 && met.links > 0, "{met:?}");
+    assert!(met.moved > 0 && met.moved_by_others > 0, "{met:?}");
 }
 
 fn agrees(world: &World, case: &Case, bound: &BoundProfile, met: &mut Met) {
@@ -105,6 +113,62 @@ fn agrees(world: &World, case: &Case, bound: &BoundProfile, met: &mut Met) {
     open.users.get_mut(&world.user).unwrap().1.push("system_administrator".into());
     let open = open.taken();
     met.kept_from += open.keys().filter(|key| !wanted.contains_key(*key)).count() as u64;
+}
+
+/// Other records than these: some gone, some with the header or with columns of others.
+fn changed(rng: &mut Rng, from: &Memory) -> Memory {
+    let mut memory = from.clone();
+    for of_table in memory.0.values_mut() {
+        let before: Vec<_> = of_table.values().cloned().collect();
+        for it in &before {
+            match rng.below(10) {
+                0 => drop(of_table.remove(&it.id)),
+                1 => {
+                    let header = rng.pick(&before).unwrap().header.clone();
+                    let other = Candidate { header, ..Candidate::clone(it) };
+                    of_table.insert(it.id, Rc::new(other));
+                }
+                2 => {
+                    let columns = rng.pick(&before).unwrap().columns.clone();
+                    let other = Candidate { columns, ..Candidate::clone(it) };
+                    of_table.insert(it.id, Rc::new(other));
+                }
+                _ => {}
+            }
+        }
+    }
+    memory
+}
+
+/// What the changed records tell of what is taken is what two evaluations over everything tell; and of
+/// each record its round.
+fn differs(rng: &mut Rng, first: &Memory, bound: &BoundProfile, met: &mut Met) {
+    let second = changed(rng, first);
+    for (before, after) in [(first, &second), (&second, first)] {
+        let places = before.all().chain(after.all()).map(|(table, it)| (table.clone(), it.id));
+        let places: BTreeSet<_> = places.collect();
+        let other = |(table, id): &&(TableName, RecordId)| {
+            before.find(table, *id).unwrap() != after.find(table, *id).unwrap()
+        };
+        let changed: Vec<_> = places.iter().filter(other).cloned().collect();
+        let known = bound.difference(before, after, &changed).unwrap();
+        let (was, is) = (bound.taken(before).unwrap(), bound.taken(after).unwrap());
+        for (table, id) in places {
+            let round = |taken: &Taken| taken.get(&table).and_then(|it| it.get(&id)).copied();
+            let (was, is) = (round(&was), round(&is));
+            assert_eq!(bound.round(&table, id, after).unwrap(), is, "{table} {id}");
+            let wanted = Membership { before: was.is_some(), after: is.is_some() };
+            let place = (table, id);
+            match known.get(&place) {
+                Some(told) => assert_eq!(*told, wanted, "{place:?}"),
+                None => assert_eq!(wanted.before, wanted.after, "{place:?}"),
+            }
+            if wanted.before != wanted.after {
+                met.moved += 1;
+                met.moved_by_others += u64::from(!changed.contains(&place));
+            }
+        }
+    }
 }
 
 /// Whether a step leads to a record, told without the library's own lookups.
