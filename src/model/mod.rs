@@ -1,5 +1,6 @@
 //! The nouns: plain data with its invariants, and nothing that does anything.
 
+mod asked;
 mod bucket;
 mod cell;
 mod change;
@@ -34,6 +35,7 @@ mod value;
 mod verdict;
 mod view;
 
+pub use asked::Asked;
 pub use bucket::{Bucket, BucketError};
 pub use cell::CellError;
 pub use change::{Change, ChangeRef, Edit, RecordState, Section};

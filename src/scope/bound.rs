@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::candidate::Seen;
 use super::checked::CheckedTable;
 use super::{Candidate, CheckedProfile, Link, Records};
-use crate::gate::Standing;
-use crate::model::{ColumnName, Header, Owner, RecordId, RowRule, TableName, Timestamp};
+use crate::gate::{Reach, Standing};
+use crate::model::{Bucket, ColumnName, Header, Owner, RecordId, RowRule, TableName, Timestamp};
 use crate::query::{BindError, BoundQuery, Environment, Field, Parameters};
 
 /// How exactly `now()` is known: what depends on it changes no more often.
@@ -213,6 +213,35 @@ impl BoundProfile {
             }
         });
         from.collect()
+    }
+
+    /// Where of a reach the records of a table can be that it takes: it takes all of them, and can take
+    /// more.
+    #[must_use]
+    pub fn narrow(&self, table: &TableName, reach: Reach) -> Reach {
+        let Some(entry) = self.entry(table) else { return Reach::Nothing };
+        let alone = entry.related.is_empty() || entry.needs_both;
+        if !alone || reach == Reach::Nothing || entry.rows.contains(&RowRule::All) {
+            return reach;
+        }
+        let buckets: BTreeSet<_> = entry.rows.iter().flat_map(|rule| self.buckets(*rule)).collect();
+        match reach {
+            Reach::Buckets(reach) if reach.len() < buckets.len() => Reach::Buckets(reach),
+            _ if buckets.is_empty() => Reach::Nothing,
+            _ => Reach::Buckets(buckets),
+        }
+    }
+
+    /// The buckets whose records a rule takes; of all records there are none.
+    fn buckets(&self, rule: RowRule) -> Vec<Bucket> {
+        let Environment { user, teams, business_unit, business_units, .. } = &self.environment;
+        match rule {
+            RowRule::All => Vec::new(),
+            RowRule::Mine => user.iter().cloned().map(Owner::User).map(Bucket::Owner).collect(),
+            RowRule::MyTeams => teams.iter().cloned().map(Owner::Team).map(Bucket::Owner).collect(),
+            RowRule::MyBusinessUnit => business_unit.iter().cloned().map(Bucket::Unit).collect(),
+            RowRule::MyBusinessUnits => business_units.iter().cloned().map(Bucket::Unit).collect(),
+        }
     }
 
     fn holds(&self, rule: RowRule, header: &Header) -> bool {

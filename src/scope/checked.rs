@@ -9,7 +9,7 @@ use crate::limits::{
     TABLES_MAX, VIEWS_MAX,
 };
 use crate::model::{
-    Match, Profile, ProfileTable, RowRule, Schema, Section, SystemTable, Table, TableName,
+    Asked, Match, Profile, ProfileTable, RowRule, Schema, Section, SystemTable, Table, TableName,
 };
 use crate::query::{Environment, Field, Parameters, Query};
 
@@ -104,6 +104,31 @@ impl CheckedProfile {
     #[must_use]
     pub fn links(&self, table: &TableName) -> &[Link] {
         self.tables.get(table).map_or(&[], |table| &table.related)
+    }
+
+    /// What it asks of records beside their headers.
+    #[must_use]
+    pub fn asks(&self) -> Asked {
+        let mut asks = Asked::default();
+        for (id, table) in &self.tables {
+            asks.table(id);
+            for used in table.filter.iter().flat_map(Query::uses) {
+                let columns = asks.table(&used.table);
+                if let Field::Column(column) = used.field {
+                    columns.insert(column);
+                }
+            }
+            for link in &table.related {
+                let (of, by) = match link {
+                    Link::Children { by, .. } => (id, by),
+                    Link::Parents { of, by } => (of, by),
+                };
+                if let Field::Column(column) = by {
+                    asks.table(of).insert(column.clone());
+                }
+            }
+        }
+        asks
     }
 
     pub(super) fn tables(&self) -> &BTreeMap<TableName, CheckedTable> {

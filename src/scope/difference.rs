@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::round::Place;
-use super::{BoundProfile, Linked, Related};
+use super::{BoundProfile, Candidate, Linked, Related};
 use crate::model::{RecordId, SystemTable, TableName};
 use crate::query::{Field, Source};
 
@@ -57,6 +57,43 @@ impl BoundProfile {
                 work.extend(related.places(before)?);
                 work.extend(related.places(after)?);
             }
+        }
+        Ok(known)
+    }
+
+    /// The records that may have been taken for the sake of one that is erased, with how it is with them
+    /// now; how it was, nobody can tell any more. `ever` is what the record was at one time or another.
+    ///
+    /// # Errors
+    /// A record cannot be read.
+    pub fn bereft<R: Linked>(
+        &self,
+        table: &TableName,
+        id: RecordId,
+        ever: &[Candidate],
+        records: &R,
+    ) -> Result<BTreeMap<(TableName, RecordId), Membership>, R::Error> {
+        let mut work = Vec::new();
+        self.asking(table, id, records, &mut work)?;
+        for candidate in ever {
+            for related in self.leads_to(table, candidate) {
+                work.extend(related.places(records)?);
+            }
+        }
+        let mut known = BTreeMap::new();
+        for _ in 0..=self.checked().profile().depth {
+            let mut next = Vec::new();
+            for place in work {
+                if known.contains_key(&place) {
+                    continue;
+                }
+                let after = self.round(&place.0, place.1, records)?.is_some();
+                for related in self.led(&place, records)? {
+                    next.extend(related.places(records)?);
+                }
+                known.insert(place, Membership { before: true, after });
+            }
+            work = next;
         }
         Ok(known)
     }

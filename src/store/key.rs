@@ -174,6 +174,10 @@ impl StoreKey for Strand {
                 to.push(2);
                 device.write(to);
             }
+            Self::Record(record) => {
+                to.push(3);
+                record.write(to);
+            }
         }
     }
 
@@ -184,6 +188,7 @@ impl StoreKey for Strand {
             0 => Self::Bucket(Bucket::take(bytes)?),
             1 => Self::Table(TableName::take(bytes)?),
             2 => Self::Author(DeviceNumber::take(bytes)?),
+            3 => Self::Record(RecordId::take(bytes)?),
             _ => return None,
         })
     }
@@ -193,6 +198,7 @@ impl StoreKey for Strand {
             Self::Bucket(bucket) => bucket.describe(),
             Self::Table(table) => table.describe(),
             Self::Author(device) => format!("device {device}"),
+            Self::Record(record) => format!("record {record}"),
         }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::crdt::Record;
 use crate::gate::Follow;
 use crate::model::{
-    ActorId, Bucket, BusinessUnitId, DeviceNumber, Edit, Header, Owner, PolicyEpoch, RecordId,
-    Sequence, TableName, Timestamp,
+    ActorId, Asked, Bucket, BusinessUnitId, Columns, DeviceNumber, Edit, Header, Owner,
+    PolicyEpoch, RecordId, Section, Sequence, TableName, Timestamp, Value,
 };
 
 /// One entry of the log.
@@ -33,6 +34,8 @@ pub enum Strand {
     Table(TableName),
     /// What a device made, and that what it wrote is erased.
     Author(DeviceNumber),
+    /// What changed of a record that offline profiles ask of it.
+    Record(RecordId),
 }
 
 /// What an entry of the log did.
@@ -48,6 +51,9 @@ pub enum EntryKind {
         before: Option<Option<Header>>,
         /// The record's header after.
         after: Header,
+        /// What offline profiles ask of the record, as it was before, where the edit changed it or the
+        /// header; `None`: it did not, or they ask nothing of its table.
+        asked: Option<Columns>,
     },
     /// Owners moved to other business units, and their records followed.
     Move(Move),
@@ -87,7 +93,34 @@ pub struct Follower {
     header: Header,
 }
 
+impl EntryKind {
+    /// That an edit made this of a record. `asked` is what profiles ask.
+    #[must_use]
+    pub fn edit(edit: Edit, before: Option<&Record>, after: &Record, asked: &Asked) -> Self {
+        let is_header = edit.change(&Section::Header).is_some();
+        let nothing = Columns::default();
+        let columns = before.map_or(&nothing, Record::columns);
+        let was = asked.of(&edit.table, columns);
+        let asked = was.filter(|was| {
+            is_header || asked.of(&edit.table, after.columns()).as_ref() != Some(was)
+        });
+        let before = is_header.then(|| before.map(|record| record.header().clone()));
+        Self::Edit { edit, before, after: after.header().clone(), asked }
+    }
+}
+
 impl LogEntry {
+    /// Takes out what the edit did, as its record is erased. What the record looked up stays: those who
+    /// hold something for its sake have to be told.
+    pub fn empty(&mut self) {
+        if let EntryKind::Edit { edit, asked, .. } = &mut self.kind {
+            edit.changes.clear();
+            if let Some(asked) = asked {
+                asked.retain(|_, value| matches!(value, Value::Lookup(_)));
+            }
+        }
+    }
+
     /// The edit; `None`: it is a move.
     #[must_use]
     pub fn edit(&self) -> Option<&Edit> {
@@ -109,21 +142,26 @@ impl LogEntry {
     #[must_use]
     pub fn strands(&self) -> BTreeSet<Strand> {
         let mut strands = BTreeSet::new();
-        let mut add = |table: &TableName, headers: [Option<&Header>; 2]| {
-            strands.insert(Strand::Table(table.clone()));
+        let in_scope = |table: &TableName, headers: [Option<&Header>; 2]| {
             let buckets = headers.into_iter().flatten().flat_map(Bucket::of);
-            strands.extend(buckets.map(Strand::Bucket));
+            let buckets = buckets.map(Strand::Bucket).collect::<Vec<_>>();
+            buckets.into_iter().chain([Strand::Table(table.clone())])
         };
         match &self.kind {
-            EntryKind::Edit { edit, before, after } => {
+            EntryKind::Edit { edit, before, after, asked } => {
                 let before = before.as_ref().and_then(Option::as_ref);
-                add(&edit.table, [before, Some(after)]);
+                strands.extend(in_scope(&edit.table, [before, Some(after)]));
                 strands.insert(Strand::Author(edit.id.device));
+                if let Some(asked) = asked {
+                    strands.insert(Strand::Record(edit.record));
+                    strands.extend(Bucket::of_lookups(asked).map(Strand::Bucket));
+                }
             }
             EntryKind::Move(moved) => {
                 for (leg, follower) in moved.followers() {
                     let (before, after) = (leg.before(follower), leg.after(follower));
-                    add(&leg.table, [Some(&before), Some(&after)]);
+                    strands.extend(in_scope(&leg.table, [Some(&before), Some(&after)]));
+                    strands.insert(Strand::Record(follower.record));
                 }
             }
         }

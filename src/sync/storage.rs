@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
-    Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
+    Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
     LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema,
     Sequence, Size, TableName, Timestamp, UserId,
 };
@@ -450,6 +450,10 @@ pub struct ServerMeta {
     pub policy_epoch: PolicyEpoch,
     /// Digest of the policy, organization and schema that this epoch stands for.
     pub rules: Option<Digest>,
+    /// What offline profiles ask of records, or asked before.
+    pub asked: Asked,
+    /// Behind this the log says what all that was before an edit.
+    pub asked_since: Sequence,
     /// Up to where a backup holds the log: devices keep their own edits behind it. `None`: no
     /// backups are made, and devices need not keep anything.
     pub backed_up: Option<Sequence>,

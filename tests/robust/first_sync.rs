@@ -104,7 +104,7 @@ impl World {
             meta.head = Sequence(meta.head.0 + 1);
             let applied = apply(None, &word.admits(edit.clone(), meta.head)).unwrap();
             let after = applied.confirmed().record().header().clone();
-            let kind = EntryKind::Edit { edit, before: Some(None), after };
+            let kind = EntryKind::Edit { edit, before: Some(None), after, asked: None };
             let epoch = PolicyEpoch::default();
             let entry = Box::new(LogEntry { sequence: meta.head, kind, at: now(), epoch });
             operations.push(Operation::Append { entry, records: vec![applied] });

@@ -7,8 +7,8 @@ use tidegate::codec::{Digest, PublicKey, ScanPlace, Scope};
 use tidegate::crdt::Record;
 use tidegate::gate::{Applied, Attestation, Confirmed, Follow, apply};
 use tidegate::model::{
-    ActorId, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName, ColumnType,
-    Columns, Date, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
+    ActorId, Asked, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName,
+    ColumnType, Columns, Date, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
     OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position, Principal, RecordId,
     RecordState, Rights, Role, Rule, Schema, Section, Sequence, Table, TableName, Team, TeamId,
     TeamKind, Timestamp, User, UserId, Value,
@@ -311,10 +311,10 @@ fn append(
     let device = 1 + u32::from(rng.byte() % 3);
     let edit = edit(rng, edit_id(device, n, 0), &before);
     let record = admit(held, edit.clone(), n);
-    let after = record.confirmed().record().header().clone();
-    let changed = *before.header() != after;
-    let before = changed.then(|| before.exists().then(|| before.header().clone()));
-    let kind = EntryKind::Edit { edit, before, after };
+    let after = record.confirmed().record();
+    let mut asked = Asked::default();
+    asked.table(&tables()[0]).insert(column("name"));
+    let kind = EntryKind::edit(edit, Some(&before).filter(|it| it.exists()), after, &asked);
     Operation::Append { entry: entry(rng, n, kind), records: vec![record] }
 }
 
@@ -416,7 +416,7 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 let edit_id = edit_id(0, meta.head.0, 7);
                 let edit = Edit { id: edit_id, table, record, atomic: 0, changes: Vec::new() };
                 let before = Some(now.get(&record).map(|it| it.record().header().clone()));
-                let kind = EntryKind::Edit { edit, before, after: Header::default() };
+                let kind = EntryKind::Edit { edit, before, after: Header::default(), asked: None };
                 operations.push(Operation::Erase(entry(rng, meta.head.0, kind)));
                 // Nothing more is done to it in this step.
                 break;

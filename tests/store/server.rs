@@ -117,7 +117,7 @@ fn records_that_are_there_are_counted() {
         let record = admit(held, edit.clone(), n);
         let after = record.confirmed().record().header().clone();
         let (sequence, at, epoch) = (Sequence(n), time(1), PolicyEpoch(1));
-        let kind = EntryKind::Edit { edit, before: None, after };
+        let kind = EntryKind::Edit { edit, before: None, after, asked: None };
         let entry = LogEntry { sequence, kind, at, epoch };
         let mut commit = empty_commit(store.meta().unwrap());
         commit.meta.head = sequence;
@@ -150,7 +150,7 @@ fn append(store: &mut RedbServer, rng: &mut Rng, edit_id: EditId) {
     let record = admit(None, edit.clone(), n);
     let after = record.confirmed().record().header().clone();
     let (sequence, at, epoch) = (Sequence(n), time(1), PolicyEpoch(1));
-    let kind = EntryKind::Edit { edit, before: Some(None), after };
+    let kind = EntryKind::Edit { edit, before: Some(None), after, asked: None };
     let entry = LogEntry { sequence, kind, at, epoch };
     let mut commit = empty_commit(store.meta().unwrap());
     commit.meta.head = sequence;

@@ -23,9 +23,9 @@ pub(super) fn erase(tx: &WriteTransaction, entry: LogEntry) -> Result<(), StoreE
     for logged in log.all()? {
         let (sequence, logged) = logged?;
         let mut earlier = logged.at(sequence);
-        if let Some(edit) = earlier.edit_mut().filter(|edit| edit.record == record) {
+        if let Some(edit) = earlier.edit().filter(|edit| edit.record == record) {
             authors.insert(edit.id.device);
-            edit.changes.clear();
+            earlier.empty();
             emptied.push(earlier);
         }
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{Digest, PublicKey};
 use crate::gate::{Confirmed, Versions};
 use crate::model::{
-    Bucket, Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy, PolicyEpoch,
-    RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
+    Bucket, Columns, Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy,
+    PolicyEpoch, RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -18,17 +18,17 @@ use crate::sync::{
 };
 
 /// What the server knows of itself: [`META_KEY`] -> it.
-pub(super) static META: Table<String, ServerMeta> = Table::new("meta-3");
+pub(super) static META: Table<String, ServerMeta> = Table::new("meta-4");
 /// The log: sequence -> entry.
-pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-2");
+pub(super) static LOG: Table<Sequence, Logged> = Table::new("log-3");
 /// The log by strands: (strand, sequence) -> nothing.
-pub(super) static STRAND: Table<(Strand, Sequence), ()> = Table::new("strand-1");
+pub(super) static STRAND: Table<(Strand, Sequence), ()> = Table::new("strand-2");
 /// Records: record id -> all changes.
 pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-2");
 /// Records in the order of a scan: (table, record id) -> by what else it is found.
-pub(super) static PLACE: Table<(TableName, RecordId), Place> = Table::new("place-3");
+pub(super) static PLACE: Table<(TableName, RecordId), Place> = Table::new("place-4");
 /// The records of a bucket in the order of a scan: (bucket, (table, record id)) -> nothing.
-pub(super) static BUCKET: Table<(Bucket, (TableName, RecordId)), ()> = Table::new("bucket-1");
+pub(super) static BUCKET: Table<(Bucket, (TableName, RecordId)), ()> = Table::new("bucket-2");
 /// How many records of a table are there: table -> number.
 pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
 /// How much of a table is in a bucket, and in all: (table; bucket as text, or nothing) -> size.
@@ -158,13 +158,15 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn of(confirmed: &Confirmed) -> Self {
         let record = confirmed.record();
-        let (is_active, buckets) = (record.is_active(), Bucket::of(record.header()));
-        Self { is_active, size: confirmed.size(), buckets }
+        let buckets = Bucket::of_record(record.header(), record.columns());
+        Self { is_active: record.is_active(), size: confirmed.size(), buckets }
     }
 
     /// The parts of its table that it counts in, as keys of [`SIZE`] have them.
     pub(super) fn parts(&self) -> impl Iterator<Item = String> {
-        std::iter::once(part(None)).chain(self.buckets.iter().map(|bucket| part(Some(bucket))))
+        // Of what looks up one record nobody is told the size.
+        let told = self.buckets.iter().filter(|it| !matches!(it, Bucket::LookingUp(..)));
+        std::iter::once(part(None)).chain(told.map(|bucket| part(Some(bucket))))
     }
 }
 
@@ -229,6 +231,7 @@ enum LoggedKind {
         #[expect(clippy::option_option, reason = "as in EntryKind: unchanged, or none before")]
         before: Option<Option<Header>>,
         after: Header,
+        asked: Option<Columns>,
     },
     Move(Move),
 }
@@ -238,7 +241,9 @@ impl Logged {
     pub(super) fn of(entry: LogEntry) -> (Sequence, Self) {
         let LogEntry { sequence, kind, at, epoch } = entry;
         let kind = match kind {
-            EntryKind::Edit { edit, before, after } => LoggedKind::Edit { edit, before, after },
+            EntryKind::Edit { edit, before, after, asked } => {
+                LoggedKind::Edit { edit, before, after, asked }
+            }
             EntryKind::Move(moved) => LoggedKind::Move(moved),
         };
         (sequence, Self { kind, at, epoch })
@@ -247,7 +252,9 @@ impl Logged {
     pub(super) fn at(self, sequence: Sequence) -> LogEntry {
         let Self { kind, at, epoch } = self;
         let kind = match kind {
-            LoggedKind::Edit { edit, before, after } => EntryKind::Edit { edit, before, after },
+            LoggedKind::Edit { edit, before, after, asked } => {
+                EntryKind::Edit { edit, before, after, asked }
+            }
             LoggedKind::Move(moved) => EntryKind::Move(moved),
         };
         LogEntry { sequence, kind, at, epoch }

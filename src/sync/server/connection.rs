@@ -1,13 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use super::Resolved;
 use super::lapse::Lapse;
+use super::reader::Reader;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
-use crate::crdt::Record;
-use crate::gate::{Reach, RecordFacts, Standing, can_read, can_read_column};
-use crate::model::{DeviceNumber, Edit, Header, RecordId, Section, Sequence, TableName, UserId};
-use crate::sync::{LogEntry, StoreError, Strand};
+use crate::gate::Reach;
+use crate::model::{DeviceNumber, Header, RecordId, Section, Sequence, TableName, UserId};
+use crate::sync::{LogEntry, Strand};
 
 /// One device that is connected.
 #[derive(Debug)]
@@ -43,6 +41,8 @@ pub(super) struct Device {
     pub(super) held: Vec<Reader>,
     /// What it may read now.
     pub(super) reader: Reader,
+    /// What it turns to once it was told of all of the log.
+    pub(super) next: Option<(Digest, Reader)>,
     /// What it might read since it was told of the log, and not always.
     pub(super) lapses: Vec<Lapse>,
     /// The schema and the grant that it has.
@@ -86,96 +86,30 @@ impl Connection {
     }
 }
 
-/// Someone's privileges, asked what they let them read.
-#[derive(Debug, Clone)]
-pub(super) enum Reader {
-    Present(Arc<Resolved>),
-    Past(Arc<Option<Standing>>),
-}
-
-impl Reader {
-    /// As a standing was written.
-    pub(super) fn of_bytes(standing: &[u8]) -> Result<Self, StoreError> {
-        let standing = postcard::from_bytes(standing)
-            .map_err(|error| StoreError::Damaged(error.to_string()))?;
-        Ok(Self::Past(Arc::new(standing)))
-    }
-
-    pub(super) fn standing(&self) -> Option<&Standing> {
-        match self {
-            Self::Present(resolved) => resolved.standing.as_ref().ok(),
-            Self::Past(standing) => standing.as_ref().as_ref(),
-        }
-    }
-
-    /// Where the records are that may be read, of each table of which there can be some.
-    fn reach(&self) -> impl Iterator<Item = (&TableName, Reach)> {
-        let standing = self.standing().into_iter();
-        let tables = standing.flat_map(|it| it.tables().map(|table| (table, it.reach(table))));
-        tables.filter(|(_, reach)| *reach != Reach::Nothing)
-    }
-
-    pub(super) fn reads(&self, table: &TableName, header: &Header) -> bool {
-        let facts = RecordFacts::of_header(header);
-        let reads = |it: &Standing| it.knows(table) && can_read(it, table, &facts);
-        self.standing().is_some_and(reads)
-    }
-
-    pub(super) fn reads_section(
-        &self,
-        table: &TableName,
-        header: &Header,
-        section: &Section,
-    ) -> bool {
-        let Section::Secured(column) = section else { return true };
-        let facts = RecordFacts::of_header(header);
-        self.standing().is_some_and(|standing| can_read_column(standing, table, column, &facts))
-    }
-
-    /// The part of an edit that may be read; `None`: nothing of it.
-    pub(super) fn part_of(&self, header: &Header, edit: &Edit) -> Option<Edit> {
-        Some(self.readable(header, edit)).filter(|part| !part.changes.is_empty())
-    }
-
-    /// What of an edit may be read, if anything.
-    pub(super) fn readable(&self, header: &Header, edit: &Edit) -> Edit {
-        let mut part = edit.clone();
-        part.changes.retain(|it| self.reads_section(&edit.table, header, &it.section));
-        part
-    }
-
-    /// Whether the reader sees other columns of a record now than before its header changed:
-    /// column shares came or went.
-    pub(super) fn sees_others(&self, table: &TableName, before: &Header, after: &Header) -> bool {
-        let shared = before.column_shares.keys().chain(after.column_shares.keys());
-        shared.map(|(column, _)| Section::Secured(column.clone())).any(|section| {
-            self.reads_section(table, before, &section)
-                != self.reads_section(table, after, &section)
-        })
-    }
-
-    /// Whether two readers see the same of a record that both may read: also of columns that are not
-    /// declared any more.
-    pub(super) fn sees_as(&self, other: &Self, record: &Record) -> bool {
-        let (table, header) = (record.table(), record.header());
-        record.sections().all(|(section, _)| {
-            self.reads_section(table, header, section)
-                == other.reads_section(table, header, section)
-        })
-    }
-}
-
 impl Device {
     /// Whether a scan is under way: the device has not all that it may read, or more.
     pub(super) fn is_turning(&self) -> bool {
         self.scope.target.is_some()
     }
 
-    /// Where the records are that it may read, or may hold.
+    /// Where the records are that it is to have, or may hold.
     pub(super) fn reach(&self) -> BTreeMap<TableName, Reach> {
+        self.reach_of(Reader::narrow)
+    }
+
+    /// The same of all that its user could or can read.
+    fn whole_reach(&self) -> BTreeMap<TableName, Reach> {
+        self.reach_of(|_, _, reach| reach)
+    }
+
+    fn reach_of(
+        &self,
+        part: impl Fn(&Reader, &TableName, Reach) -> Reach,
+    ) -> BTreeMap<TableName, Reach> {
         let mut all: BTreeMap<TableName, Reach> = BTreeMap::new();
         for reader in self.held.iter().chain([&self.reader]) {
             for (table, reach) in reader.reach() {
+                let reach = part(reader, table, reach);
                 let known = all.entry(table.clone()).or_default();
                 *known = std::mem::take(known).and(reach);
             }
@@ -186,7 +120,8 @@ impl Device {
     /// Along these the log says all that it has to be told of.
     pub(super) fn strands(&self) -> BTreeSet<Strand> {
         let mut strands = BTreeSet::from([Strand::Author(self.number)]);
-        for (table, reach) in self.reach() {
+        // Also what is not taken decides what is: by a filter, or as a step.
+        for (table, reach) in self.whole_reach() {
             match reach {
                 Reach::Nothing => {}
                 Reach::Buckets(buckets) => strands.extend(buckets.into_iter().map(Strand::Bucket)),

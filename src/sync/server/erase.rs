@@ -3,6 +3,7 @@
 
 use crate::codec::{Entry, ToDevice};
 use crate::crdt::Documents;
+use crate::gate::Confirmed;
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{DeviceNumber, Edit, RecordId, Sequence, TableName, Timestamp};
 use crate::sync::{EntryKind, Erased, LogEntry, Operation, ServerMeta, ServerStore, StoreError};
@@ -39,7 +40,7 @@ impl ServerMachine {
             if !found {
                 return Ok(());
             }
-            let header = held.map(|held| held.record().header().clone());
+            let header = held.as_ref().map(|held| held.record().header().clone());
             let sequence = Sequence(machine.meta.head.0 + 1);
             let edit = Edit {
                 id: server_edit(machine.meta.epoch, sequence),
@@ -50,8 +51,11 @@ impl ServerMachine {
             };
             let after = header.clone().unwrap_or_default();
             let (before, at, epoch) = (Some(header), now, machine.meta.policy_epoch);
-            let kind = EntryKind::Edit { edit, before, after };
-            let entry = LogEntry { sequence, kind, at, epoch };
+            let record = held.as_ref().map(Confirmed::record);
+            let asked = record.and_then(|it| machine.meta.asked.of(table, it.columns()));
+            let kind = EntryKind::Edit { edit, before, after, asked };
+            let mut entry = LogEntry { sequence, kind, at, epoch };
+            entry.empty();
             let meta = ServerMeta { head: sequence, ..machine.meta.clone() };
             machine.commit(store, meta, vec![Operation::Erase(Box::new(entry))])
         })?;

@@ -10,20 +10,22 @@ use crate::crdt::{CrdtError, Record};
 use crate::gate::{Admissible, Applied, Confirmed, Follow, apply, follow_owner, renew};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
-    ActorId, Bucket, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Owner, PolicyEpoch, RecordId,
-    Schema, Section, Sequence, SystemTable, Table, Timestamp,
+    ActorId, Asked, Bucket, BusinessUnitId, DeviceNumber, Edit, LogEpoch, Owner, PolicyEpoch,
+    RecordId, Schema, Section, Sequence, SystemTable, Table, Timestamp,
 };
 use crate::sync::{EntryKind, Follower, Leg, LogEntry, Move, Operation, ServerStore, StoreError};
 
 /// What records have to follow.
-pub(super) struct Following {
+pub(super) struct Following<'a> {
     /// The owners who moved.
     pub(super) moved: BTreeMap<Owner, BusinessUnitId>,
     pub(super) now: Timestamp,
     pub(super) epoch: PolicyEpoch,
+    /// What profiles ask.
+    pub(super) asked: &'a Asked,
 }
 
-impl Following {
+impl Following<'_> {
     /// The entries of the log behind `head` by which all records follow: one for each that the schema
     /// concerns, and then one for all whose owners moved. `before` is the schema that they are by now.
     ///
@@ -52,7 +54,7 @@ impl Following {
                         self.follow_schema(machine, table, confirmed.record(), sequence)?
                 {
                     let (operation, _) =
-                        append(confirmed, &admissible, sequence, self.now, self.epoch)?;
+                        append(confirmed, &admissible, sequence, self.now, self.epoch, self.asked)?;
                     operations.push(operation);
                 }
             }
@@ -197,15 +199,15 @@ pub(super) fn append(
     sequence: Sequence,
     at: Timestamp,
     epoch: PolicyEpoch,
+    asked: &Asked,
 ) -> Result<(Operation, Confirmed), StoreError> {
-    let header = confirmed.record().header().clone();
+    let before = confirmed.record().clone();
     let admitted = admissible.clone().at(sequence);
-    let edit = admitted.edit().clone();
-    let before = edit.change(&Section::Header).map(|_| Some(header));
     let applied = apply(Some(confirmed), &admitted).map_err(damaged)?;
     let confirmed = applied.confirmed().clone();
-    let after = confirmed.record().header().clone();
-    let entry = LogEntry { sequence, kind: EntryKind::Edit { edit, before, after }, at, epoch };
+    let edit = admitted.edit().clone();
+    let kind = EntryKind::edit(edit, Some(&before), confirmed.record(), asked);
+    let entry = LogEntry { sequence, kind, at, epoch };
     Ok((Operation::Append { entry: Box::new(entry), records: vec![applied] }, confirmed))
 }
 

@@ -94,7 +94,8 @@ impl<S: ServerStore> Session<'_, S> {
             let (record, only) = (confirmed.record(), BTreeSet::from([section]));
             let renewal = renewal(record, table, &only, (epoch, sequence), self.now);
             let Some(renewal) = renewal else { continue };
-            let (operation, after) = append(confirmed, &renewal, sequence, self.now, self.epoch)?;
+            let (operation, after) =
+                append(confirmed, &renewal, sequence, self.now, self.epoch, &self.asked)?;
             self.head = sequence;
             self.operations.push(operation);
             confirmed = after;

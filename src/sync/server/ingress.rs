@@ -16,7 +16,7 @@ use crate::gate::{
 };
 use crate::limits::{GENERATION_CHANGES, REPLAYED_CHANGES_MAX};
 use crate::model::{
-    Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
+    Asked, Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Section, Sequence, TableName,
     Timestamp, UserId, Verdict,
 };
 use crate::sync::{EntryKind, LogEntry, Operation, ServerMeta, ServerStore, StoreError};
@@ -88,11 +88,10 @@ impl ServerMachine {
         queue: &[(ConnectionId, SignedChangeSet)],
         pasts: &Pasts,
     ) -> Result<Vec<(ConnectionId, Answer)>, StoreError> {
-        let (epoch, head) = (self.meta.policy_epoch, self.meta.head);
         let rules = Arc::clone(&self.rules);
         // Gone where an error ends this: they may know of what was never written.
         let documents = std::mem::take(&mut self.documents);
-        let mut session = Session::new(&*store, rules, now, epoch, head, documents);
+        let mut session = Session::new(&*store, rules, now, &self.meta, documents);
         let mut answers: Vec<(ConnectionId, Answer)> = Vec::new();
         self.work.clear();
         for (id, signed) in queue {
@@ -176,6 +175,8 @@ pub(super) struct Session<'a, S> {
     pub(super) rules: Arc<Rules>,
     pub(super) now: Timestamp,
     pub(super) epoch: PolicyEpoch,
+    /// What profiles ask.
+    pub(super) asked: Asked,
     pub(super) head: Sequence,
     pub(super) records: BTreeMap<RecordId, Option<Confirmed>>,
     admitted: BTreeMap<EditId, Sequence>,
@@ -194,10 +195,10 @@ impl<'a, S: ServerStore> Session<'a, S> {
         store: &'a S,
         rules: Arc<Rules>,
         now: Timestamp,
-        epoch: PolicyEpoch,
-        head: Sequence,
+        meta: &ServerMeta,
         documents: Documents,
     ) -> Self {
+        let (epoch, head, asked) = (meta.policy_epoch, meta.head, meta.asked.clone());
         let (records, admitted, refused) = Default::default();
         let (changed, operations) = Default::default();
         let work = 0;
@@ -206,6 +207,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
             rules,
             now,
             epoch,
+            asked,
             head,
             records,
             admitted,
@@ -503,16 +505,13 @@ impl<'a, S: ServerStore> Session<'a, S> {
     ) -> Result<Option<Verdict>, StoreError> {
         let sequence = Sequence(self.head.0 + 1);
         let confirmed = self.record(edit.record)?.cloned();
-        let before = confirmed.as_ref().map(|confirmed| confirmed.record().header().clone());
+        let before = confirmed.as_ref().map(|confirmed| confirmed.record().clone());
         let admitted = admissible.at(sequence);
         match apply(confirmed, &admitted) {
             Ok(applied) => {
                 self.head = sequence;
-                let kind = EntryKind::Edit {
-                    edit: admitted.edit().clone(),
-                    before: edit.change(&Section::Header).map(|_| before),
-                    after: applied.confirmed().record().header().clone(),
-                };
+                let (made, after) = (admitted.edit().clone(), applied.confirmed().record());
+                let kind = EntryKind::edit(made, before.as_ref(), after, &self.asked);
                 let entry = LogEntry { sequence, kind, at: self.now, epoch: self.epoch };
                 self.records.insert(edit.record, Some(applied.confirmed().clone()));
                 self.admitted.insert(edit.id, sequence);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ServerMachine;
-use super::connection::{Device, Reader};
+use super::connection::Device;
+use super::reader::Reader;
 use crate::gate::{Roster, Standing};
 use crate::model::{
     DeviceNumber, Edit, Header, Organization, Policy, Schema, Section, Sequence, TableName, UserId,
@@ -29,7 +30,7 @@ pub(super) fn lapses<S: ServerStore>(
 ) -> Result<Vec<Lapse>, StoreError> {
     let past = store.past_standings(device, after)?;
     let lapse = |past: PastStanding| {
-        Ok(Lapse { until: past.until, reader: Reader::of_bytes(&past.standing)? })
+        Ok(Lapse { until: past.until, reader: Reader::of_standing(&past.standing)? })
     };
     past.into_iter().map(lapse).collect()
 }

@@ -13,11 +13,16 @@ mod following;
 mod generation;
 mod ingress;
 mod lapse;
+mod membership;
+mod news;
 mod past;
 mod purged;
+mod reader;
 mod reading;
 mod retention;
 mod rules;
+mod scanning;
+mod state;
 mod system_rows;
 mod welcome;
 

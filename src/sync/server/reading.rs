@@ -27,6 +27,12 @@ pub(super) struct Reading<'a, S> {
     pub(super) store: &'a S,
     pub(super) rules: Arc<Rules>,
     pub(super) history: HistoryBounds,
+    /// The log goes from here
+    pub(super) floor: Sequence,
+    /// to here,
+    pub(super) head: Sequence,
+    /// and behind this it says all that profiles ask.
+    pub(super) asked_since: Sequence,
     recent: RefCell<Recent>,
 }
 
@@ -39,7 +45,8 @@ impl ServerMachine {
     ) -> T {
         let (rules, history) = (Arc::clone(&self.rules), self.history_bounds);
         let recent = RefCell::new(std::mem::take(&mut self.recent));
-        let reading = Reading { store, rules, history, recent };
+        let (floor, head, asked_since) = (self.meta.floor, self.meta.head, self.meta.asked_since);
+        let reading = Reading { store, rules, history, floor, head, asked_since, recent };
         let result = tell(self, &reading);
         self.recent = reading.into_recent();
         result

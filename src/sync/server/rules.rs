@@ -137,7 +137,8 @@ impl ServerMachine {
     ) -> Result<(), RulesError> {
         let before = std::mem::replace(&mut self.rules, Arc::new(rules));
         let moved = before.roster.organization().moved_to(self.rules.roster.organization());
-        let following = Following { moved, now, epoch: self.meta.policy_epoch };
+        let (epoch, asked) = (self.meta.policy_epoch, &self.meta.asked);
+        let following = Following { moved, now, epoch, asked };
         let entries = following.entries(self, store, self.meta.head, Some(before.schema()));
         self.rules = before;
         entries.map(drop)
@@ -189,7 +190,8 @@ impl ServerMachine {
                 operations.push(Operation::SetSchema(Box::new(schema.clone())));
             }
             let moved = held.moved_to(organization);
-            let following = Following { moved, now, epoch: meta.policy_epoch };
+            let asked = meta.asked.clone();
+            let following = Following { moved, now, epoch: meta.policy_epoch, asked: &asked };
             let entries = match following.entries(machine, store, meta.head, before.as_ref()) {
                 Ok(entries) => entries,
                 Err(RulesError::Store(error)) => return Err(error),
@@ -200,7 +202,7 @@ impl ServerMachine {
             };
             meta.head.0 += entries.len() as u64;
             let (all, epoch) = (is_other, meta.policy_epoch);
-            let rows = Keeping { before: &held, all, now, epoch };
+            let rows = Keeping { before: &held, all, now, epoch, asked: &asked };
             let rows = rows.entries(machine, store, meta.head, &entries)?;
             meta.head.0 += rows.len() as u64;
             operations.extend(entries.into_iter().chain(rows));

@@ -8,8 +8,8 @@ use crate::codec::ScanPlace;
 use crate::gate::{Confirmed, Pen, SystemRow, apply, keep_row};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
-    Organization, OrganizationRow, PolicyEpoch, RecordId, SYSTEM_KEY, Section, Sequence,
-    SystemTable, TeamKind, Timestamp, Value,
+    Asked, Organization, OrganizationRow, PolicyEpoch, RecordId, SYSTEM_KEY, Sequence, SystemTable,
+    TeamKind, Timestamp, Value,
 };
 use crate::sync::{EntryKind, LogEntry, Operation, ServerStore, StoreError};
 
@@ -21,6 +21,8 @@ pub(super) struct Keeping<'a> {
     pub(super) all: bool,
     pub(super) now: Timestamp,
     pub(super) epoch: PolicyEpoch,
+    /// What profiles ask.
+    pub(super) asked: &'a Asked,
 }
 
 impl Keeping<'_> {
@@ -74,13 +76,11 @@ impl Keeping<'_> {
         };
         let admissible = edit.and_then(|edit| keep_row(organization, table, record, &edit));
         let Some(admissible) = admissible else { return Ok(None) };
-        let header = record.map(|record| record.header().clone());
+        let before = record.cloned();
         let admitted = admissible.at(sequence);
-        let edit = admitted.edit().clone();
-        let before = edit.change(&Section::Header).map(|_| header);
         let applied = apply(confirmed, &admitted).map_err(damaged)?;
-        let after = applied.confirmed().record().header().clone();
-        let kind = EntryKind::Edit { edit, before, after };
+        let (edit, after) = (admitted.edit().clone(), applied.confirmed().record());
+        let kind = EntryKind::edit(edit, before.as_ref(), after, self.asked);
         let entry = Box::new(LogEntry { sequence, kind, at: self.now, epoch: self.epoch });
         Ok(Some(Operation::Append { entry, records: vec![applied] }))
     }

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use super::connection::{Device, LogPlace, Reader};
+use super::connection::{Device, LogPlace};
 use super::lapse::lapses;
+use super::reader::{Reader, same_privileges};
 use super::{ConnectionId, ServerMachine, part_of};
 use crate::codec::{Digest, EnrollCode, Refusal, Resume, Scope, ToDevice};
 use crate::limits::GRANT_LASTS_MILLIS;
-use crate::model::{DeviceNumber, Right, Timestamp};
+use crate::model::{DeviceNumber, Right, Schema, Timestamp};
 use crate::sync::{DeviceRow, Grant, Operation, ServerStore, StoreError};
 
 impl ServerMachine {
@@ -94,7 +95,7 @@ impl ServerMachine {
         } else {
             (Scope::default(), self.meta.head, self.meta.common_with(resume.epoch))
         };
-        let reader = Reader::Present(self.resolve(&row.user)?);
+        let (reader, ..) = Reader::present(&self.resolve(&row.user)?, now)?;
         let device = Device {
             number: row.number,
             user: row.user.clone(),
@@ -106,6 +107,7 @@ impl ServerMachine {
             scope,
             held: Vec::new(),
             reader,
+            next: None,
             lapses: Vec::new(),
             schema: resume.schema,
             grant: resume.grant,
@@ -159,15 +161,16 @@ impl ServerMachine {
         let (number, user) = (device.number, device.user.clone());
         self.note_rules(store, now)?;
         let resolved = self.resolve(&user)?;
+        let (reader, terms, bytes) = Reader::present(&resolved, now)?;
         self.until_certain(|machine| {
-            let digest = resolved.digest;
-            if store.standing(number, digest)?.is_some() {
+            if store.standing(number, terms)?.is_some() {
                 return Ok(());
             }
-            let standing = resolved.bytes.clone();
+            let (digest, standing) = (terms, bytes.clone());
             let put = Operation::PutStanding { device: number, digest, standing };
             machine.commit(store, machine.meta.clone(), vec![put])
         })?;
+        let head = LogPlace::behind(self.meta.head);
         let rules = Arc::clone(&self.rules);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let key = connection.key;
@@ -194,16 +197,14 @@ impl ServerMachine {
                 news.push(ToDevice::Owners(rules.owners()));
             }
         }
-        device.scope.turn_to(resolved.digest);
-        device.looked = device.scope.target.as_ref().and_then(|(_, place)| place.clone());
-        device.held = device
-            .scope
-            .held
-            .iter()
-            .map(|digest| past(store, number, *digest))
-            .collect::<Result<Option<_>, _>>()?
-            .unwrap_or_default();
-        device.reader = Reader::Present(resolved);
+        let schema = rules.shared_schema();
+        match device.up_to_now(store, &schema, &bytes)? {
+            // What it misses of the log is told as before: nearly all of it stays.
+            Some(held) if device.seen < head => {
+                (device.reader, device.next) = (held, Some((terms, reader)));
+            }
+            _ => device.turn((terms, reader), &schema, store)?,
+        }
         device.lapses = lapses(store, number, device.seen.sequence)?;
         // Looked at with other eyes.
         device.begun = None;
@@ -216,11 +217,40 @@ impl ServerMachine {
     }
 }
 
-fn past<S: ServerStore>(
-    store: &S,
-    device: DeviceNumber,
-    digest: Digest,
-) -> Result<Option<Reader>, StoreError> {
-    let standing = store.standing(device, digest)?;
-    standing.map(|bytes| Reader::of_bytes(&bytes)).transpose()
+impl Device {
+    /// What the device was sent its rows under, where it has all of these and that differs from the terms
+    /// of now in nothing but what of the readable is taken.
+    fn up_to_now<S: ServerStore>(
+        &self,
+        store: &S,
+        schema: &Arc<Schema>,
+        terms: &[u8],
+    ) -> Result<Option<Reader>, StoreError> {
+        let [held] = self.scope.held.as_slice() else { return Ok(None) };
+        if self.scope.target.is_some() || !self.scope.complete {
+            return Ok(None);
+        }
+        let Some(bytes) = store.standing(self.number, *held)? else { return Ok(None) };
+        if bytes == terms || !same_privileges(&bytes, terms)? {
+            return Ok(None);
+        }
+        Ok(Some(Reader::past(&bytes, schema)?).filter(Reader::is_known))
+    }
+
+    /// Turns the device's scope to other terms.
+    pub(super) fn turn<S: ServerStore>(
+        &mut self,
+        (terms, reader): (Digest, Reader),
+        schema: &Arc<Schema>,
+        store: &S,
+    ) -> Result<(), StoreError> {
+        self.scope.turn_to(terms);
+        self.looked = self.scope.target.as_ref().and_then(|(_, place)| place.clone());
+        let held = self.scope.held.iter().map(|digest| store.standing(self.number, *digest));
+        let held = held.collect::<Result<Option<Vec<_>>, _>>()?.unwrap_or_default();
+        let held = held.iter().map(|bytes| Reader::past(bytes, schema));
+        self.held = held.collect::<Result<_, _>>()?;
+        (self.reader, self.next) = (reader, None);
+        Ok(())
+    }
 }

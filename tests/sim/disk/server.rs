@@ -111,13 +111,14 @@ impl ServerFile {
                     self.deeds.extend(Deed::all_of(&entry, &[]));
                     let edit = entry.edit().unwrap();
                     let (table, record) = (edit.table.clone(), edit.record);
-                    let of_log = self.log.iter_mut().filter_map(LogEntry::edit_mut);
-                    let all = of_log.chain(self.refused.iter_mut().map(|it| &mut it.edit));
+                    let is_it = |edit: &Edit| edit.record == record;
                     let mut authors = BTreeSet::new();
-                    for edit in all.filter(|edit| edit.record == record) {
-                        edit.changes.clear();
-                        authors.insert(edit.id.device);
+                    for entry in self.log.iter_mut().filter(|it| it.edit().is_some_and(is_it)) {
+                        entry.empty();
+                        authors.extend(entry.edit().map(|edit| edit.id.device));
                     }
+                    let refused = self.refused.iter().map(|it| &it.edit);
+                    authors.extend(refused.filter(|it| is_it(it)).map(|edit| edit.id.device));
                     let dropped = self.dropped.iter().filter(|(_, it)| **it == record);
                     authors.extend(dropped.map(|(edit, _)| edit.device));
                     authors.remove(&DeviceNumber(0));
@@ -249,9 +250,7 @@ impl ServerStore for ServerDisk {
     fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
         let mut found = self.scan(None, usize::MAX)?;
         found.retain(|it| it.record().table() == table);
-        found.retain(|it| {
-            bucket.is_none_or(|bucket| Bucket::of(it.record().header()).contains(bucket))
-        });
+        found.retain(|it| bucket.is_none_or(|bucket| buckets_of(it).contains(bucket)));
         Ok(found.iter().fold(Size::NOTHING, |all, it| all.plus(it.size())))
     }
 
@@ -272,7 +271,7 @@ impl ServerStore for ServerDisk {
         limit: usize,
     ) -> Result<Vec<Confirmed>, StoreError> {
         let mut found = self.scan(after, usize::MAX)?;
-        found.retain(|it| Bucket::of(it.record().header()).contains(bucket));
+        found.retain(|it| buckets_of(it).contains(bucket));
         found.truncate(limit);
         Ok(found)
     }
@@ -389,4 +388,8 @@ impl ServerStore for ServerDisk {
         }
         result
     }
+}
+
+fn buckets_of(confirmed: &Confirmed) -> BTreeSet<Bucket> {
+    Bucket::of_record(confirmed.record().header(), confirmed.record().columns())
 }

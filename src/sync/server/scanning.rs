@@ -1,0 +1,116 @@
+//! The scan through all records that a device may read, or may hold, while what it is sent under turns.
+
+use std::cmp::Ordering;
+
+use super::PageBounds;
+use super::connection::Device;
+use super::filling::{Filling, Next, Telling};
+use super::past::Pasts;
+use super::reader::Reader;
+use super::reading::Reading;
+use super::state::State;
+use crate::codec::{Entry, ScanPlace};
+use crate::gate::Confirmed;
+use crate::sync::{ServerStore, StoreError};
+
+impl Device {
+    /// What the next records of the scan are to this device.
+    pub(super) fn scan_page<S: ServerStore>(
+        &mut self,
+        reading: &Reading<'_, S>,
+        bounds: PageBounds,
+    ) -> Result<Next, StoreError> {
+        let mut page = Filling::default();
+        let state = State::now(reading);
+        let mut pasts = Pasts::default();
+        for _ in 0..bounds.rounds {
+            let records = self.next_records(reading.store, bounds.looks)?;
+            let is_last = records.len() < bounds.looks;
+            for confirmed in &records {
+                let place = ScanPlace::of(confirmed.record());
+                let news = self.scanned(reading, &state, confirmed)?;
+                pasts.extend(news.pasts);
+                // Behind such a place only others of the kind are looked for.
+                if !pasts.is_empty() {
+                    if !page.is_empty() || pasts.is_full(bounds) {
+                        return Ok(page.or(pasts));
+                    }
+                    continue;
+                }
+                self.looked = Some(place.clone());
+                if news.entries.is_empty() {
+                    continue;
+                }
+                page.extend(news.entries);
+                // The device hears of no place but of one that it may know.
+                self.scope.advance(place);
+                if page.is_full(bounds) {
+                    return Ok(page.or(pasts));
+                }
+            }
+            if !pasts.is_empty() {
+                break;
+            }
+            if is_last {
+                self.scope.finish();
+                self.looked = None;
+                break;
+            }
+        }
+        Ok(page.or(pasts))
+    }
+
+    /// The next records that the device may read, or may hold.
+    fn next_records<S: ServerStore>(
+        &self,
+        store: &S,
+        limit: usize,
+    ) -> Result<Vec<Confirmed>, StoreError> {
+        let mut records: Vec<Confirmed> = Vec::new();
+        for (table, reach) in self.reach() {
+            let from = self.looked.as_ref().map(|at| (at.table.cmp(&table), at.record));
+            let after = match from {
+                Some((Ordering::Greater, _)) => continue,
+                Some((Ordering::Equal, record)) => Some(record),
+                Some((Ordering::Less, _)) | None => None,
+            };
+            records.extend(store.scan_within(&table, &reach, after, limit - records.len())?);
+            if records.len() == limit {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    fn scanned<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        state: &State<'_, '_, S>,
+        confirmed: &Confirmed,
+    ) -> Result<Telling, StoreError> {
+        let mut page = Telling::default();
+        let (table, header) = (confirmed.record().table(), confirmed.record().header());
+        let record = confirmed.record().id();
+        let mut had = Vec::new();
+        for held in self.held.iter().filter(|held| held.reads(table, header)) {
+            if held.takes(table, record, state)? {
+                had.push(held);
+            }
+        }
+        if self.reader.reads(table, header) && self.reader.takes(table, record, state)? {
+            // Of several held it is not known under which one a row came, or whether a scan came so far;
+            // nor of what a profile took that cannot be evaluated any more.
+            let is_there =
+                |held: &&Reader| held.is_known() && held.sees_as(&self.reader, confirmed.record());
+            if !self.scope.complete || !had.iter().any(is_there) {
+                let before = Some(header).filter(|_| !had.is_empty());
+                self.tell_whole(reading, confirmed, before, &mut page)?;
+            }
+        } else if !had.is_empty() {
+            let (sequence, record) =
+                (self.seen.sequence.max(confirmed.version()), confirmed.record().id());
+            page.push(Entry::Gone { sequence, table: table.clone(), record });
+        }
+        Ok(page)
+    }
+}
