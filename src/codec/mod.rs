@@ -13,9 +13,7 @@ mod purge;
 mod read_edits;
 mod take;
 
-pub use admin::{
-    AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo, SchemaText,
-};
+pub use admin::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo};
 pub use certificate::{CertificateError, ServerCertificate};
 pub use change_set::{ChangeSet, ChangeSetError, HashesDigest, SignedChangeSet};
 pub use edits::encode_edits;

@@ -113,6 +113,6 @@ pub use bound::{BoundProfile, Related, environment, minute_of};
 pub use candidate::{Candidate, Records};
 pub use checked::{CheckedProfile, Link};
 pub use error::{ProfileError, ProfileFault};
-pub use fitting::{profile_of, unreached};
+pub use fitting::{is_among, profile_of, unreached};
 pub use lacks::Lack;
 pub use taken::Taken;

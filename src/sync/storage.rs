@@ -9,8 +9,8 @@ use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
     Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
-    LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema,
-    Sequence, Size, TableName, Timestamp, UserId,
+    LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, PublishedProfiles,
+    RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::sync::{LogEntry, Strand};
 
@@ -450,6 +450,8 @@ pub struct ServerMeta {
     pub policy_epoch: PolicyEpoch,
     /// Digest of the policy, organization and schema that this epoch stands for.
     pub rules: Option<Digest>,
+    /// Digest of the offline profiles; `None`: there never were any.
+    pub profiles: Option<Digest>,
     /// Up to where a backup holds the log: devices keep their own edits behind it. `None`: no
     /// backups are made, and devices need not keep anything.
     pub backed_up: Option<Sequence>,
@@ -516,6 +518,8 @@ pub enum Operation {
     SetPolicy(Box<Policy>),
     /// Writes or removes rows of the organization.
     SetOrganization(Vec<OrganizationRow>),
+    /// Writes the offline profiles.
+    SetProfiles(Box<PublishedProfiles>),
     /// Keeps the standing under which a device receives rows.
     PutStanding {
         /// The device.
@@ -685,6 +689,12 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError>;
+
+    /// The offline profiles.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn profiles(&self) -> Result<PublishedProfiles, StoreError>;
 
     /// All devices, by number.
     ///

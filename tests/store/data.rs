@@ -8,10 +8,10 @@ use tidegate::crdt::Record;
 use tidegate::gate::{Applied, Attestation, Confirmed, Follow, apply};
 use tidegate::model::{
     ActorId, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName, ColumnType,
-    Columns, Date, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
-    OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position, Principal, RecordId,
-    RecordState, Rights, Role, Rule, Schema, Section, Sequence, Table, TableName, Team, TeamId,
-    TeamKind, Timestamp, User, UserId, Value,
+    Columns, Date, Denial, DeviceNumber, DocumentText, Edit, EditId, EditKind, Header, LogEpoch,
+    Op, OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position, Principal, Profiles,
+    PublishedProfiles, RecordId, RecordState, Rights, Role, Rule, Schema, Section, Sequence, Table,
+    TableName, Team, TeamId, TeamKind, Timestamp, User, UserId, Value,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Enrolment, EntryKind, Follower, Kept, KeptPlace, Leg, LogEntry, Move,
@@ -342,6 +342,26 @@ fn follow(rng: &mut Rng, held: Vec<Confirmed>, n: u64) -> Option<Operation> {
     (!records.is_empty()).then(|| Operation::Append { entry: entry(rng, n, kind), records })
 }
 
+fn profiles(rng: &mut Rng) -> PublishedProfiles {
+    let mut published = PublishedProfiles::default();
+    for _ in 0..=rng.below(3) {
+        let document = DocumentText { file: "p.toml".into(), text: rng.byte().to_string() };
+        published.draft(document, Profiles::default(), None, time(i64::from(rng.byte())));
+        if rng.one_in(2) {
+            published.publish(None).unwrap();
+        }
+    }
+    published
+}
+
+/// What a server goes by, but for the organization.
+fn rules(rng: &mut Rng) -> [Operation; 3] {
+    let policy = Box::new(policy(rng));
+    let schema = Box::new(schema(rng.below(3)));
+    let profiles = Box::new(profiles(&mut Rng(rng.0)));
+    [Operation::SetPolicy(policy), Operation::SetSchema(schema), Operation::SetProfiles(profiles)]
+}
+
 fn policy(rng: &mut Rng) -> Policy {
     let roles = (0..rng.below(3))
         .map(|_| (format!("role {}", rng.byte() % 5).parse().unwrap(), Role::default()));
@@ -422,9 +442,8 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 break;
             }
             8 => {
-                meta.rules = Some(digest(8));
-                operations.push(Operation::SetPolicy(Box::new(policy(rng))));
-                operations.push(Operation::SetSchema(Box::new(schema(rng.below(3)))));
+                (meta.rules, meta.profiles) = (Some(digest(8)), Some(digest(9)));
+                operations.extend(rules(rng));
             }
             9 => operations.push(Operation::SetOrganization(rows(rng))),
             0 => {

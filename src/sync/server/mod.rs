@@ -14,6 +14,7 @@ mod generation;
 mod ingress;
 mod lapse;
 mod past;
+mod profiles;
 mod purged;
 mod reading;
 mod retention;
@@ -41,6 +42,7 @@ use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreErro
 pub use fit::SchemaMisfit;
 pub use floor::LogBounds;
 pub use generation::HistoryBounds;
+pub use profiles::ProfileInForce;
 pub use rules::{Rules, RulesError};
 
 use connection::Connection;
@@ -92,6 +94,8 @@ struct Resolved {
     bytes: Vec<u8>,
     /// Of the part of the schema that concerns the user. Itself it is made where it is sent.
     schema: Digest,
+    /// What is taken of what may be read; `None`: all.
+    profile: Option<ProfileInForce>,
 }
 
 /// What of the schema concerns someone who may do this: also tables of which a view of theirs shows
@@ -159,7 +163,8 @@ impl ServerMachine {
     /// Takes up what the store holds. Other rules than last time start a new policy epoch.
     ///
     /// # Errors
-    /// The store cannot be read or written, or a record cannot follow the schema.
+    /// The store cannot be read or written, a record cannot follow the schema, or an offline profile does
+    /// not fit it.
     pub fn open<S: ServerStore>(
         store: &mut S,
         identity: Identity,
@@ -167,6 +172,7 @@ impl ServerMachine {
         now: Timestamp,
         seed: [u8; 32],
     ) -> Result<Self, RulesError> {
+        let rules = rules.with_profiles(store.profiles()?)?;
         let mut entropy = Entropy::new(seed);
         let actor = ActorId { device: DeviceNumber::SERVER, incarnation: entropy.next_u64() };
         let mut machine = Self {
@@ -382,7 +388,8 @@ impl ServerMachine {
         let (digest, bytes) = standing_digest(standing.as_ref().ok())
             .map_err(|error| StoreError::Damaged(error.to_string()))?;
         let schema = schema_digest(&part_of(standing.as_ref().ok(), schema))?;
-        let resolved = Arc::new(Resolved { standing, digest, bytes, schema });
+        let profile = self.rules.profiling.of(&self.rules.roster, user);
+        let resolved = Arc::new(Resolved { standing, digest, bytes, schema, profile });
         self.resolved.insert(user.clone(), Arc::clone(&resolved));
         Ok(resolved)
     }
