@@ -273,6 +273,10 @@ pub const VIEWS_MAX: usize = 1_000;
 pub const VIEW_COLUMNS_MAX: usize = 256;
 /// Offline profiles in a document.
 pub const PROFILES_MAX: usize = 1_000;
+/// Versions of offline profiles that were in force before, which a server keeps to roll back to.
+pub const PROFILE_VERSIONS_MAX: usize = 8;
+/// Users, teams and roles of a pilot group.
+pub const PILOT_GROUP_MAX: usize = 1_000;
 /// Groups of users that one profile is for.
 pub const PROFILE_AUDIENCES_MAX: usize = 1_000;
 /// Rounds of relationships that a profile follows.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Denial, DeviceNumber, EditId, LogEpoch, Organization, OrganizationRow, Policy, PolicyEpoch,
-    RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+    Denial, DeviceNumber, DocumentText, EditId, LogEpoch, Organization, OrganizationRow, Policy,
+    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
 };
 
 /// What an administrator wants.
@@ -18,7 +18,7 @@ pub enum AdminRequest {
         /// two administrators do not overwrite each other.
         expected: PolicyEpoch,
         /// The schema, where it changes.
-        schema: Option<Box<SchemaText>>,
+        schema: Option<Box<DocumentText>>,
         /// The policy, where it changes.
         policy: Option<Box<Policy>>,
         /// Rows of the organization that change.
@@ -42,15 +42,6 @@ pub enum AdminRequest {
         /// At most so many.
         limit: u32,
     },
-}
-
-/// A schema document, as the server reads it: nothing is in force that was not read and checked there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SchemaText {
-    /// What the administrator calls it: mistakes name it, and `.json` at its end says that it is JSON.
-    pub file: String,
-    /// The document.
-    pub text: String,
 }
 
 /// A device as an administrator sees it.

@@ -59,28 +59,48 @@ impl ScanPlace {
     }
 }
 
-/// What a device's rows answer to: the privileges under which they were sent.
+/// The terms under which rows are sent: what the user may read, and what of that a profile takes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Terms {
+    /// The standing.
+    pub standing: Digest,
+    /// The profile, and what it depends on; `None`: all is taken that may be read.
+    pub profile: Option<Digest>,
+}
+
+impl Terms {
+    /// Names both.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        match &self.profile {
+            None => self.standing,
+            Some(profile) => Digest::of("terms", &[self.standing.0, profile.0].concat()),
+        }
+    }
+}
+
+/// What a device's rows answer to: the terms under which they were sent.
 ///
 /// A scan goes through the records that one of them reaches, and sends what the target may read and
 /// those held may not, and the other way round.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Scope {
-    /// The standings under which the device may hold rows; none: it holds nothing.
-    pub held: Vec<Digest>,
-    /// Whether there is one standing held, and the device holds all rows of it. What a scan that
+    /// The terms under which the device may hold rows; none: it holds nothing.
+    pub held: Vec<Terms>,
+    /// Whether one of them is held, and the device holds all rows of it. What a scan that
     /// was given up sent is a part only.
     pub complete: bool,
-    /// The standing that a scan under way goes towards, and how far it is.
-    pub target: Option<(Digest, Option<ScanPlace>)>,
+    /// The terms that a scan under way goes towards, and how far it is.
+    pub target: Option<(Terms, Option<ScanPlace>)>,
 }
 
 impl Scope {
-    /// Turns to another standing: nothing to do where the rows answer to it already, or a scan
+    /// Turns to other terms: nothing to do where the rows answer to it already, or a scan
     /// towards it is under way; otherwise a scan starts.
-    pub fn turn_to(&mut self, standing: Digest) {
+    pub fn turn_to(&mut self, terms: Terms) {
         match &self.target {
-            Some((target, _)) if *target == standing => {}
-            None if self.held == [standing] => {}
+            Some((target, _)) if *target == terms => {}
+            None if self.held == [terms] => {}
             _ => {
                 if let Some((target, _)) = self.target.take() {
                     self.complete = false;
@@ -88,7 +108,7 @@ impl Scope {
                         self.held.push(target);
                     }
                 }
-                self.target = Some((standing, None));
+                self.target = Some((terms, None));
             }
         }
     }

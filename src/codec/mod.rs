@@ -13,9 +13,7 @@ mod purge;
 mod read_edits;
 mod take;
 
-pub use admin::{
-    AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo, SchemaText,
-};
+pub use admin::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo};
 pub use certificate::{CertificateError, ServerCertificate};
 pub use change_set::{ChangeSet, ChangeSetError, HashesDigest, SignedChangeSet};
 pub use edits::encode_edits;
@@ -23,8 +21,8 @@ pub use enroll_code::{EnrollCode, EnrollCodeError, EnrollTerms, MintError};
 pub use error::DecodeError;
 pub use key::{Context, KeyTextError, PublicKey, SecretKey, Signature, SignatureError};
 pub use message::{
-    Digest, Entry, MovedLeg, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace, Scope, ToDevice,
-    ToServer, decode_message, edit_digest, encode_message,
+    Digest, Entry, MovedLeg, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace, Scope, Terms,
+    ToDevice, ToServer, decode_message, edit_digest, encode_message,
 };
 pub use purge::{PurgeReceipt, PurgeReceiptError, SignedPurgeReceipt};
 pub use read_edits::{decode_edits, decode_edits_up_to, decode_records_up_to};

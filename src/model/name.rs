@@ -157,7 +157,7 @@ macro_rules! known {
     };
 }
 
-known! { TableName ColumnName TeamId }
+known! { TableName ColumnName TeamId ProfileName }
 
 name! {
     /// The id of a table.

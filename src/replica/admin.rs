@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::session::Until;
 use super::{Replica, Shared, SyncError};
-use crate::codec::{AdminAnswer, AdminRefusal, AdminRequest, SchemaText};
-use crate::model::{Organization, Policy, PolicyEpoch, Schema};
+use crate::codec::{AdminAnswer, AdminRefusal, AdminRequest};
+use crate::model::{DocumentText, Organization, Policy, PolicyEpoch, Schema};
 use crate::sync::replica::Purpose;
 
 /// Why the server did not do what an administrator wanted.
@@ -137,7 +137,7 @@ impl Replica {
     /// As [`Self::administer`]; also where records do not fit the schema, which are named.
     pub async fn change_schema(&self, text: &str, file: &str) -> Result<PolicyEpoch, AdminError> {
         let before = self.rules_in_force().await?;
-        let schema = SchemaText { file: file.to_owned(), text: text.to_owned() };
+        let schema = DocumentText { file: file.to_owned(), text: text.to_owned() };
         let request = AdminRequest::Change {
             expected: before.epoch,
             schema: Some(Box::new(schema)),

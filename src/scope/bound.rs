@@ -113,6 +113,12 @@ impl BoundProfile {
         self.filters.values().any(BoundQuery::asks_time)
     }
 
+    /// The minute in which it is evaluated.
+    #[must_use]
+    pub fn minute(&self) -> Timestamp {
+        self.environment.now
+    }
+
     pub(super) fn is_secured(&self, table: &TableName, column: &ColumnName) -> bool {
         // There are few, and mostly none.
         self.secured.iter().any(|(of, it)| of == table && it == column)

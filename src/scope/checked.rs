@@ -9,7 +9,8 @@ use crate::limits::{
     TABLES_MAX, VIEWS_MAX,
 };
 use crate::model::{
-    Asked, Match, Profile, ProfileTable, RowRule, Schema, Section, SystemTable, Table, TableName,
+    Asked, Match, Profile, ProfileName, ProfileTable, RowRule, Schema, Section, SystemTable, Table,
+    TableName,
 };
 use crate::query::{Environment, Field, Parameters, Query};
 
@@ -76,6 +77,21 @@ impl CheckedProfile {
             tables.insert(entry.table.clone(), checked);
         }
         Ok(Self { schema: Arc::clone(schema), profile: profile.clone(), tables })
+    }
+
+    /// A profile that takes nothing: of whoever has none, where others have one.
+    #[must_use]
+    pub fn nothing(schema: &Arc<Schema>) -> Self {
+        let profile = Profile {
+            id: ProfileName::known("nothing"),
+            app: None,
+            audiences: Vec::new(),
+            budget: None,
+            depth: 0,
+            views: None,
+            tables: Vec::new(),
+        };
+        Self { schema: Arc::clone(schema), profile, tables: BTreeMap::new() }
     }
 
     /// The profile as it was given.

@@ -14,6 +14,19 @@ pub fn profile_of<'p>(
     user: &UserId,
     app: Option<&AppName>,
 ) -> Option<&'p Profile> {
+    let is_for = is_for(roster, user)?;
+    let mut of_app = profiles.list.iter().filter(|it| it.app.is_none() || it.app.as_ref() == app);
+    of_app.find(|profile| profile.audiences.iter().any(&is_for))
+}
+
+/// Whether a user is in one of these groups.
+#[must_use]
+pub fn is_among(groups: &BTreeSet<Audience>, roster: &Roster, user: &UserId) -> bool {
+    is_for(roster, user).is_some_and(|is_for| groups.iter().any(is_for))
+}
+
+/// Tells of groups whether a user is in them. `None`: there is no such user.
+fn is_for<'r>(roster: &'r Roster, user: &'r UserId) -> Option<impl Fn(&Audience) -> bool + 'r> {
     let organization = roster.organization();
     let person = organization.users.get(user)?;
     let teams = roster.teams_of(user);
@@ -23,14 +36,12 @@ pub fn profile_of<'p>(
         TeamKind::Access => None,
     });
     let roles: BTreeSet<_> = person.roles.iter().chain(through_teams.flatten()).collect();
-    let is_for = |audience: &Audience| match audience {
+    Some(move |audience: &Audience| match audience {
         Audience::Organization => true,
         Audience::Role(role) => roles.contains(role),
         Audience::Team(team) => teams.contains(team),
         Audience::User(id) => id == user,
-    };
-    let mut of_app = profiles.list.iter().filter(|it| it.app.is_none() || it.app.as_ref() == app);
-    of_app.find(|profile| profile.audiences.iter().any(is_for))
+    })
 }
 
 /// Profiles that nobody has, each with an earlier one that is for everyone who would.

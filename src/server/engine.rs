@@ -14,7 +14,7 @@ use super::offenders::Offenders;
 use super::outbound::Outbound;
 use crate::codec::{PublicKey, Refusal, ToDevice, ToServer};
 use crate::limits::{AT_WORK, CONNECTIONS_PER_DEVICE_MAX, ROUND_MESSAGES_MAX, WORK_LATE_PART};
-use crate::model::{EditId, Sequence, Timestamp, Verdict};
+use crate::model::{EditId, PublishedProfiles, Sequence, Timestamp, Verdict};
 use crate::net::system;
 use crate::sync::server::{ConnectionId, LogBounds, Output, Rules, RulesError, ServerMachine};
 use crate::sync::{RefusedEdit, ServerMeta, ServerStore, StoreError};
@@ -28,6 +28,7 @@ pub(super) enum Event {
     Writable { id: ConnectionId },
     Disconnected { id: ConnectionId },
     SetRules { rules: Box<Rules>, done: oneshot::Sender<Result<(), RulesError>> },
+    SetProfiles { published: Box<PublishedProfiles>, done: oneshot::Sender<Result<(), RulesError>> },
     SetBackedUp { backed_up: Option<Sequence>, done: oneshot::Sender<Result<(), StoreError>> },
     ForgetRefused { before: Timestamp, done: oneshot::Sender<Result<bool, StoreError>> },
     TrimLog { bounds: LogBounds, done: oneshot::Sender<Result<bool, StoreError>> },
@@ -46,6 +47,7 @@ impl Event {
             | Self::Writable { id }
             | Self::Disconnected { id } => Some(*id),
             Self::SetRules { .. }
+            | Self::SetProfiles { .. }
             | Self::SetBackedUp { .. }
             | Self::ForgetRefused { .. }
             | Self::TrimLog { .. }
@@ -225,6 +227,10 @@ impl<S: ServerStore> Engine<S> {
                 let result = self.machine.set_rules(&mut self.store, system::now(), *rules);
                 // Whoever asked may be gone.
                 let _ = done.send(result);
+            }
+            Event::SetProfiles { published, done } => {
+                let now = system::now();
+                let _ = done.send(self.machine.set_profiles(&mut self.store, now, *published));
             }
             Event::SetBackedUp { backed_up, done } => {
                 let _ = done.send(self.machine.set_backed_up(&mut self.store, backed_up));

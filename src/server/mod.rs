@@ -54,7 +54,7 @@ use tokio::sync::oneshot;
 use crate::codec::{SecretKey, ToServer, decode_message};
 use crate::gate::Roster;
 use crate::limits::ASKED_AT_ONCE_MAX;
-use crate::model::{EditId, Organization, Policy, RecordId, Schema};
+use crate::model::{EditId, Organization, Policy, PublishedProfiles, RecordId, Schema};
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
 use crate::store::{OpenError, RedbServer, ServerReader};
 use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, RulesError, ServerMachine};
@@ -220,7 +220,7 @@ impl Server {
         Ok(self.endpoint.local_addr()?)
     }
 
-    /// From now on judges by other rules.
+    /// From now on judges by other rules; the offline profiles stay.
     ///
     /// # Errors
     /// The rules cannot be noted durably, or a record cannot follow the schema; the old ones stay in
@@ -231,6 +231,17 @@ impl Server {
         result.await.map_err(|_| ServerError::Stopped)??;
         tracing::info!("judging by other rules");
         Ok(())
+    }
+
+    /// From now on goes by these offline profiles.
+    ///
+    /// # Errors
+    /// They cannot be kept durably, or one that somebody goes by does not fit the schema; all stays as it
+    /// is.
+    pub async fn set_profiles(&self, published: PublishedProfiles) -> Result<(), ServerError> {
+        let (done, result) = oneshot::channel();
+        self.tell(Event::SetProfiles { published: Box::new(published), done })?;
+        Ok(result.await.map_err(|_| ServerError::Stopped)??)
     }
 
     /// How it is doing.

@@ -9,8 +9,8 @@ use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
     Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
-    LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, RecordId, Schema,
-    Sequence, Size, TableName, Timestamp, UserId,
+    LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, PublishedProfiles,
+    RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::sync::{LogEntry, Strand};
 
@@ -450,6 +450,8 @@ pub struct ServerMeta {
     pub policy_epoch: PolicyEpoch,
     /// Digest of the policy, organization and schema that this epoch stands for.
     pub rules: Option<Digest>,
+    /// Digest of the offline profiles; `None`: there never were any.
+    pub profiles: Option<Digest>,
     /// What offline profiles ask of records, or asked before.
     pub asked: Asked,
     /// Behind this the log says what all that was before an edit.
@@ -520,6 +522,8 @@ pub enum Operation {
     SetPolicy(Box<Policy>),
     /// Writes or removes rows of the organization.
     SetOrganization(Vec<OrganizationRow>),
+    /// Writes the offline profiles.
+    SetProfiles(Box<PublishedProfiles>),
     /// Keeps the standing under which a device receives rows.
     PutStanding {
         /// The device.
@@ -689,6 +693,12 @@ pub trait ServerStore {
     /// # Errors
     /// The store cannot be read.
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError>;
+
+    /// The offline profiles.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn profiles(&self) -> Result<PublishedProfiles, StoreError>;
 
     /// All devices, by number.
     ///

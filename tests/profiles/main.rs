@@ -13,6 +13,7 @@ mod drawn;
 mod lacks;
 mod memory;
 mod naive;
+mod published;
 mod random;
 #[path = "../sim/rng.rs"]
 #[allow(dead_code, reason = "the simulated world draws more kinds of chance")]

@@ -8,7 +8,7 @@ use tidegate::scope::{profile_of, unreached};
 
 use super::documents::schema;
 
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 [[business_unit]]
 id = "north"
 [[user]]

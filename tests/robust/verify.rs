@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tidegate::codec::AdminRequest;
-use tidegate::model::{Right, Timestamp};
+use tidegate::model::{DocumentText, Profiles, PublishedProfiles, Right, Timestamp};
 use tidegate::replica::{FileKind, OpenError, Replica, Verification, verify};
 use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::server::LogBounds;
@@ -41,6 +41,10 @@ async fn files() -> (World, PathBuf, PathBuf) {
     assert_eq!(alice.quarantine().unwrap().len(), 1);
     add(&alice, "pending").await;
     assert!(alice.verify().unwrap().is_sound());
+    let mut profiles = PublishedProfiles::default();
+    let document = DocumentText { file: "profiles.toml".into(), text: String::new() };
+    profiles.draft(document, Profiles::default(), None, Timestamp::MAX);
+    world.server().set_profiles(profiles).await.unwrap();
     drop((alice, bob, admin));
     world.stop_server().await;
     let (replica, server) = (world.path("alice.redb"), world.home.data_file());
@@ -112,7 +116,7 @@ async fn damage_in_each_table_is_found_and_named() {
             fs::write(&path, &whole).unwrap();
         }
     }
-    assert_eq!(tables, 37);
+    assert_eq!(tables, 38);
 }
 
 /// What a hand that knows the checksums has changed is found by its meaning.
@@ -145,7 +149,7 @@ async fn what_does_not_fit_together_is_found() {
         assert!(found.contains(told), "{table}: {found}");
     }
     for (table, told) in [
-        ("meta-3", "it is empty"),
+        ("meta-4", "it is empty"),
         ("log-2", "the entries 4 to 4 are missing"),
         ("strand-1", "it is not found in one of its strands"),
         ("record-2", "it is not there, though the log has entries of it"),
@@ -209,6 +213,14 @@ async fn a_server_that_lost_its_policy_is_damaged_and_not_new() {
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
     let new = server.with_file_name("new.redb");
     assert_eq!(RedbServer::create(&new).unwrap().rules().unwrap(), None);
+    // Without its profiles devices would take all.
+    assert!(RedbServer::open(&server).unwrap().profiles().unwrap().draft.is_some());
+    let (key, _) = dump(&server)["profiles-1"][0].clone();
+    write_raw(&server, "profiles-1", &key, None);
+    let error = RedbServer::open(&server).unwrap().profiles().unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    let profiles = RedbServer::open(&new).unwrap().profiles().unwrap();
+    assert_eq!(profiles, PublishedProfiles::default());
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn give_and_take_back(case: &mut Case, contact: Contact) -> Vec<u8> {
     assert_eq!(meta.purge, Purge::Nothing);
     let receipt = net.receipt(other).unwrap();
     assert_eq!((receipt.epoch, receipt.sequence), (meta.epoch, meta.watermark));
-    assert_eq!(receipt.standing, Some(meta.scope.held[0]));
+    assert_eq!(receipt.standing, Some(meta.scope.held[0].standing));
     assert_eq!(net.receipt(reader), None);
 
     // Not the names of the columns, either: no record has a section of them.

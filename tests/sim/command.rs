@@ -25,6 +25,7 @@ mod oracle;
 mod people;
 mod planted;
 mod privileges;
+mod profiles;
 mod rng;
 mod server;
 mod tamper;

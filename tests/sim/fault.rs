@@ -104,14 +104,20 @@ faults! {
     ForeignCarriers 250
     /// Rules are as they were a while ago.
     Reversals 250
+    /// Offline profiles are published, tried, promoted and rolled back.
+    ProfileChanges 300
 }
+
+/// Worlds before this one have no offline profiles, and nothing is drawn for them.
+pub(crate) const PROFILES_SINCE: u64 = 300_000;
 
 impl Fault {
     /// The first seed that may let it happen: what earlier ones mean does not change when the world
     /// learns something.
-    const fn since(self) -> u64 {
+    pub(crate) const fn since(self) -> u64 {
         match self {
             Self::Reversals => 100_000,
+            Self::ProfileChanges => PROFILES_SINCE,
             _ => 0,
         }
     }

@@ -54,6 +54,7 @@ figures! {
     /// Reads and commits that failed, and times without room.
     store_faults
     clock_jumps
+    profile_changes
     backups
     /// The server and devices put back from copies, and copies used beside the original.
     restores

@@ -30,6 +30,7 @@ mod oracle;
 mod people;
 mod planted;
 mod privileges;
+mod profiles;
 mod rng;
 mod sabotage;
 mod server;

@@ -66,7 +66,9 @@ impl World {
             ServerMachine::open(&mut world.disk, identity, rules, now, seed)
         };
         let mut opened = open(self);
-        if let (Err(RulesError::Misfits(_)), Some(schema)) = (&opened, &self.disk.file.schema) {
+        let is_unfit =
+            matches!(opened, Err(RulesError::Misfits(_) | RulesError::Profile { .. }));
+        if let (true, Some(schema)) = (is_unfit, &self.disk.file.schema) {
             // It was restored: what was there then fits the schema of then.
             self.people.schema = schema.clone();
             opened = open(self);
@@ -243,6 +245,12 @@ impl World {
                 self.figures.schema_refusals += 1;
                 self.drain_server()
             }
+            // What profiles name is there.
+            Err(RulesError::Profile { .. }) => {
+                self.note(|| "refused: a profile does not fit".into());
+                self.figures.schema_refusals += 1;
+                self.drain_server()
+            }
             Ok(()) => {
                 self.people = next;
                 self.note_truth()?;
@@ -352,7 +360,7 @@ impl World {
 }
 
 /// Nothing is so large here that it could not follow.
-fn of_store(error: RulesError) -> StoreError {
+pub(crate) fn of_store(error: RulesError) -> StoreError {
     match error {
         RulesError::Store(error) => error,
         other => StoreError::Damaged(other.to_string()),

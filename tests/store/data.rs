@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate::codec::{Digest, PublicKey, ScanPlace, Scope};
+use tidegate::codec::{Digest, PublicKey, ScanPlace, Scope, Terms};
 use tidegate::crdt::Record;
 use tidegate::gate::{Applied, Attestation, Confirmed, Follow, apply};
 use tidegate::model::{
     ActorId, Asked, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName,
-    ColumnType, Columns, Date, Denial, DeviceNumber, Edit, EditId, EditKind, Header, LogEpoch, Op,
-    OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position, Principal, RecordId,
-    RecordState, Rights, Role, Rule, Schema, Section, Sequence, Table, TableName, Team, TeamId,
-    TeamKind, Timestamp, User, UserId, Value,
+    ColumnType, Columns, Date, Denial, DeviceNumber, DocumentText, Edit, EditId, EditKind, Header,
+    LogEpoch, Op, OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position, Principal,
+    Profiles, PublishedProfiles, RecordId, RecordState, Rights, Role, Rule, Schema, Section,
+    Sequence, Table, TableName, Team, TeamId, TeamKind, Timestamp, User, UserId, Value,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Enrolment, EntryKind, Follower, Kept, KeptPlace, Leg, LogEntry, Move,
@@ -217,9 +217,9 @@ pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta 
         6 => {
             let (table, record) = rng.pick(&places());
             meta.scope = Scope {
-                held: vec![digest(rng.byte())],
+                held: vec![terms(rng)],
                 complete: rng.byte() > 127,
-                target: Some((digest(rng.byte()), Some(ScanPlace { table, record }))),
+                target: Some((terms(rng), Some(ScanPlace { table, record }))),
             };
         }
         _ => meta.watermark = Sequence(meta.watermark.0 + 1),
@@ -324,6 +324,11 @@ fn entry(rng: &mut Rng, n: u64, kind: EntryKind) -> Box<LogEntry> {
 }
 
 /// Some of these records follow their owners.
+fn terms(rng: &mut Rng) -> Terms {
+    let profile = rng.one_in(2).then(|| digest(rng.byte()));
+    Terms { standing: digest(rng.byte()), profile }
+}
+
 fn follow(rng: &mut Rng, held: Vec<Confirmed>, n: u64) -> Option<Operation> {
     let actor = ActorId { device: DeviceNumber(0), incarnation: rng.next() };
     let to: BusinessUnitId = rng.pick(&["east", "west"]).parse().unwrap();
@@ -340,6 +345,26 @@ fn follow(rng: &mut Rng, held: Vec<Confirmed>, n: u64) -> Option<Operation> {
     }
     let kind = EntryKind::Move(Move { actor, legs });
     (!records.is_empty()).then(|| Operation::Append { entry: entry(rng, n, kind), records })
+}
+
+fn profiles(rng: &mut Rng) -> PublishedProfiles {
+    let mut published = PublishedProfiles::default();
+    for _ in 0..=rng.below(3) {
+        let document = DocumentText { file: "p.toml".into(), text: rng.byte().to_string() };
+        published.draft(document, Profiles::default(), None, time(i64::from(rng.byte())));
+        if rng.one_in(2) {
+            published.publish(None).unwrap();
+        }
+    }
+    published
+}
+
+/// What a server goes by, but for the organization.
+fn rules(rng: &mut Rng) -> [Operation; 3] {
+    let policy = Box::new(policy(rng));
+    let schema = Box::new(schema(rng.below(3)));
+    let profiles = Box::new(profiles(&mut Rng(rng.0)));
+    [Operation::SetPolicy(policy), Operation::SetSchema(schema), Operation::SetProfiles(profiles)]
 }
 
 fn policy(rng: &mut Rng) -> Policy {
@@ -422,9 +447,8 @@ pub(crate) fn commit(rng: &mut Rng, store: &impl ServerStore) -> Commit {
                 break;
             }
             8 => {
-                meta.rules = Some(digest(8));
-                operations.push(Operation::SetPolicy(Box::new(policy(rng))));
-                operations.push(Operation::SetSchema(Box::new(schema(rng.below(3)))));
+                (meta.rules, meta.profiles) = (Some(digest(8)), Some(digest(9)));
+                operations.extend(rules(rng));
             }
             9 => operations.push(Operation::SetOrganization(rows(rng))),
             0 => {

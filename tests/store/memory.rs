@@ -6,8 +6,8 @@ use std::ops::Bound;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
-    Bucket, DeviceNumber, Edit, EditId, Organization, Policy, RecordId, Schema, Sequence, Size,
-    TableName,
+    Bucket, DeviceNumber, Edit, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
+    Sequence, Size, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Erased, Kept, KeptPlace, LogEntry, Operation, PastStanding, Pending,
@@ -139,6 +139,7 @@ pub(crate) struct MemoryServer {
     pub(crate) schema: Option<Schema>,
     pub(crate) policy: Option<Policy>,
     pub(crate) organization: Organization,
+    pub(crate) profiles: PublishedProfiles,
 }
 
 /// The first entries that concern `limit` records.
@@ -259,6 +260,10 @@ impl ServerStore for MemoryServer {
         Ok(self.standings.get(&(device, digest)).cloned())
     }
 
+    fn profiles(&self) -> Result<PublishedProfiles, StoreError> {
+        Ok(self.profiles.clone())
+    }
+
     fn schema(&self) -> Result<Option<Schema>, StoreError> {
         Ok(self.schema.clone())
     }
@@ -353,6 +358,7 @@ impl ServerStore for MemoryServer {
                     self.codes.insert(nonce, key);
                 }
                 Operation::SetSchema(schema) => self.schema = Some(*schema),
+                Operation::SetProfiles(profiles) => self.profiles = *profiles,
                 Operation::SetPolicy(policy) => {
                     self.policy = Some(*policy);
                 }
@@ -449,6 +455,7 @@ pub(crate) fn compare_server(
     }
     same &= store.rules()? == model.rules()?;
     same &= store.schema()? == model.schema()?;
+    same &= store.profiles()? == model.profiles()?;
     same &= store.devices()? == model.devices()?;
     same &= store.all_erased()? == model.all_erased()?;
     for record in model.erased.keys() {

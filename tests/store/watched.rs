@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
-    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, Size, TableName,
+    Bucket, DeviceNumber, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
+    Sequence, Size, TableName,
 };
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{
@@ -301,6 +302,10 @@ impl ServerStore for WatchedServer {
 
     fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
         self.store()?.refusals(edit)
+    }
+
+    fn profiles(&self) -> Result<PublishedProfiles, StoreError> {
+        self.store()?.profiles()
     }
 
     fn schema(&self) -> Result<Option<Schema>, StoreError> {

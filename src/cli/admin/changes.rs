@@ -2,9 +2,10 @@
 
 use crate::cli::CliError;
 use crate::cli::schema::{schema_json, schema_lines};
-use crate::codec::{AdminRequest, SchemaText};
+use crate::codec::AdminRequest;
 use crate::model::{
-    DisplayName, Organization, OrganizationRow, Policy, Role, Schema, Team, TeamKind, User,
+    DisplayName, DocumentText, Organization, OrganizationRow, Policy, Role, Schema, Team, TeamKind,
+    User,
 };
 use crate::policy::read_schema;
 use crate::replica::RulesInForce;
@@ -14,7 +15,7 @@ pub(super) struct Plan {
     pub(super) before: RulesInForce,
     pub(super) schema: Schema,
     /// The document of another schema.
-    document: Option<SchemaText>,
+    document: Option<DocumentText>,
     pub(super) policy: Policy,
     pub(super) organization: Organization,
 }
@@ -28,7 +29,7 @@ impl Plan {
 
     pub(super) fn set_schema(&mut self, file: String, text: String) -> Result<(), CliError> {
         self.schema = read_schema(&text, &file).map_err(CliError::input)?;
-        self.document = Some(SchemaText { file, text });
+        self.document = Some(DocumentText { file, text });
         Ok(())
     }
 

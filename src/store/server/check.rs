@@ -26,6 +26,7 @@ pub(super) fn check(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         each(RUN.read(snapshot.tx())?.all()?)?;
         each(AUTHOR.read(snapshot.tx())?.all()?)?;
         snapshot.schema()?;
+        snapshot.profiles()?;
         snapshot.rules().map(drop)
     })
 }

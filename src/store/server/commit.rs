@@ -7,8 +7,8 @@ use redb::WriteTransaction;
 use super::erase::erase;
 use super::tables::{
     ADMITTED, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, Kept, LOG, Logged, META, META_KEY,
-    ORGANIZATION, PAST_STANDING, PLACE, POLICY, POLICY_KEY, Place, RECORD, REFUSED, REFUSED_EDIT,
-    SCHEMA, SCHEMA_KEY, STANDING, STRAND, Sizes,
+    ORGANIZATION, PAST_STANDING, PLACE, POLICY, POLICY_KEY, PROFILES, PROFILES_KEY, Place, RECORD,
+    REFUSED, REFUSED_EDIT, SCHEMA, SCHEMA_KEY, STANDING, STRAND, Sizes,
 };
 use super::trim::trim;
 use crate::gate::Applied;
@@ -58,6 +58,9 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
             }
             Operation::SetPolicy(policy) => {
                 POLICY.write(tx)?.set(&POLICY_KEY.to_owned(), &policy)?;
+            }
+            Operation::SetProfiles(profiles) => {
+                PROFILES.write(tx)?.set(&PROFILES_KEY.to_owned(), &profiles)?;
             }
             Operation::SetOrganization(rows) => set_organization(tx, rows)?,
             Operation::PutStanding { device, digest, standing } => {

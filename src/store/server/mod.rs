@@ -21,8 +21,8 @@ use super::{BackupError, OpenError, memory};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::{Confirmed, Reach};
 use crate::model::{
-    Bucket, DeviceNumber, EditId, LogEpoch, Organization, Policy, RecordId, Schema, Sequence, Size,
-    TableName,
+    Bucket, DeviceNumber, EditId, LogEpoch, Organization, Policy, PublishedProfiles, RecordId,
+    Schema, Sequence, Size, TableName,
 };
 use crate::sync::{
     Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
@@ -293,6 +293,10 @@ impl ServerStore for RedbServer {
 
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
         self.snapshot()?.rules()
+    }
+
+    fn profiles(&self) -> Result<PublishedProfiles, StoreError> {
+        self.snapshot()?.profiles()
     }
 
     fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {

@@ -5,14 +5,15 @@ use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
     ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
-    PAST_STANDING, POLICY, POLICY_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN, SCHEMA, SCHEMA_KEY,
-    SIZE, STANDING, part,
+    PAST_STANDING, POLICY, POLICY_KEY, PROFILES, PROFILES_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN,
+    SCHEMA, SCHEMA_KEY, SIZE, STANDING, part,
 };
 use super::trim::is_dropped;
 use crate::codec::{Digest, PublicKey};
 use crate::gate::Confirmed;
 use crate::model::{
-    Bucket, DeviceNumber, EditId, Organization, Policy, RecordId, Schema, Sequence, Size, TableName,
+    Bucket, DeviceNumber, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
+    Sequence, Size, TableName,
 };
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
@@ -71,6 +72,22 @@ impl ServerSnapshot {
                 organization.set(entry?.1);
             }
             Ok(Some((policy, organization)))
+        })
+    }
+
+    /// The offline profiles.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn profiles(&self) -> Result<PublishedProfiles, StoreError> {
+        fenced(|| {
+            let (all, key) = (PROFILES.read(&self.tx)?, PROFILES_KEY.to_owned());
+            match all.get(&key)? {
+                Some(profiles) => Ok(profiles),
+                None if self.meta()?.profiles.is_none() => Ok(PublishedProfiles::default()),
+                // As of the policy: without them everyone would take all.
+                None => all.expect(&key),
+            }
         })
     }
 

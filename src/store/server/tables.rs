@@ -9,7 +9,7 @@ use crate::codec::{Digest, PublicKey};
 use crate::gate::{Confirmed, Versions};
 use crate::model::{
     Bucket, Columns, Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy,
-    PolicyEpoch, RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
+    PolicyEpoch, PublishedProfiles, RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -64,11 +64,15 @@ pub(super) static SCHEMA: Table<String, Schema> = Table::new("schema-1");
 pub(super) static POLICY: Table<String, Policy> = Table::new("policy-1");
 /// The organization: kind and id -> row.
 pub(super) static ORGANIZATION: Table<String, OrganizationRow> = Table::new("organization-1");
+/// The offline profiles: [`PROFILES_KEY`] -> them.
+pub(super) static PROFILES: Table<String, PublishedProfiles> = Table::new("profiles-1");
 
 /// The only key of [`SCHEMA`].
 pub(super) const SCHEMA_KEY: &str = "schema";
 /// The only key of [`POLICY`].
 pub(super) const POLICY_KEY: &str = "policy";
+/// The only key of [`PROFILES`].
+pub(super) const PROFILES_KEY: &str = "profiles";
 /// The only key of [`META`].
 pub(super) const META_KEY: &str = "server";
 
@@ -97,6 +101,7 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
     SCHEMA.write(tx)?;
     POLICY.write(tx)?;
     ORGANIZATION.write(tx)?;
+    PROFILES.write(tx)?;
     Ok(())
 }
 
@@ -141,6 +146,7 @@ pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), 
     SCHEMA.copy(from, to)?;
     POLICY.copy(from, to)?;
     ORGANIZATION.copy(from, to)?;
+    PROFILES.copy(from, to)?;
     Ok(())
 }
 

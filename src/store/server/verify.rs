@@ -9,8 +9,8 @@ use super::check::found_along;
 use super::snapshot::rebuild;
 use super::tables::{
     ADMITTED, AUTHOR, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, LOG, META, META_KEY,
-    ORGANIZATION, PAST_STANDING, PLACE, POLICY, PURGE, Place, RECORD, REFUSED, REFUSED_EDIT, RUN,
-    SCHEMA, SIZE, STANDING, STRAND,
+    ORGANIZATION, PAST_STANDING, PLACE, POLICY, PROFILES, PURGE, Place, RECORD, REFUSED,
+    REFUSED_EDIT, RUN, SCHEMA, SIZE, STANDING, STRAND,
 };
 use crate::gate::{Confirmed, Follow, can_end_with, replay};
 use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, Size, TableName};
@@ -58,6 +58,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.expect(&SCHEMA, tx);
     survey.expect(&POLICY, tx);
     survey.expect(&ORGANIZATION, tx);
+    survey.expect(&PROFILES, tx);
     let runs = runs(tx, survey);
     let (floor, mut steps) = log(tx, survey, &runs);
     erased(tx, survey, floor, &mut steps);
@@ -69,6 +70,7 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     survey.each(&SCHEMA, tx, |_, _, _| {});
     survey.each(&PAST_STANDING, tx, |_, _, _| {});
     survey.each(&POLICY, tx, |_, _, _| {});
+    survey.each(&PROFILES, tx, |_, _, _| {});
     survey.each(&ORGANIZATION, tx, |survey, name, row| {
         if row.is_removal() || row.name() != name {
             survey.misfit(&ORGANIZATION, &name, format!("it holds `{}`", row.name()));

@@ -106,7 +106,13 @@ impl ReplicaMachine {
             device: enrolment.device,
             epoch: self.meta.epoch,
             sequence: self.meta.watermark,
-            standing: self.meta.scope.held.first().copied().filter(|_| self.meta.scope.complete),
+            standing: self
+                .meta
+                .scope
+                .held
+                .first()
+                .map(|terms| terms.standing)
+                .filter(|_| self.meta.scope.complete),
             at: now,
         };
         let signed = receipt.sign(&self.key);

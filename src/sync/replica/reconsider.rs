@@ -11,6 +11,7 @@ use super::ReplicaMachine;
 use super::commit::EditError;
 use super::desk::{Desk, Mark, not_there};
 use super::quarantine::Amendment;
+use crate::codec::Terms;
 use crate::limits::{RECONSIDERED_AT_ONCE_MAX, SESSION_RETRIES_MAX};
 use crate::model::{Edit, EditId, EditKind, Op, RecordId, TableName, Timestamp};
 use crate::sync::grant::standing_digest;
@@ -78,7 +79,9 @@ impl ReplicaMachine {
         let digest = standing_digest(Some(standing));
         let (digest, _) = digest.map_err(|error| StoreError::Damaged(error.to_string()))?;
         let scope = &self.meta.scope;
-        Ok(scope.target.is_none() && scope.complete && scope.held == [digest])
+        let is_so = |terms: &Terms| terms.standing == digest;
+        let answers = scope.complete && scope.held.len() == 1 && scope.held.iter().all(is_so);
+        Ok(scope.target.is_none() && answers)
     }
 
     /// Makes what is allowed of a group pending again, as edits of their own. Returns how many.

@@ -77,7 +77,7 @@ impl ServerMachine {
             }
             AdminRequest::Devices => {
                 let devices = store.devices()?.into_iter();
-                let infos: Result<_, _> = devices.map(|row| self.info(store, row)).collect();
+                let infos: Result<_, _> = devices.map(|row| self.info(row)).collect();
                 AdminAnswer::Devices(infos?)
             }
             AdminRequest::Revoke(device) => {
@@ -160,22 +160,15 @@ impl ServerMachine {
         Ok(true)
     }
 
-    fn info<S: ServerStore>(
-        &mut self,
-        store: &S,
-        row: DeviceRow,
-    ) -> Result<DeviceInfo, StoreError> {
+    fn info(&mut self, row: DeviceRow) -> Result<DeviceInfo, StoreError> {
         let DeviceRow { number, key, user, name, revoked, purged } = row;
         let connected = self.connections.values().any(|it| it.key == key && it.device.is_some());
         // It was verified before it was stored.
         let receipt = purged.and_then(|signed| signed.open(&key).ok());
         let purged = match receipt {
             Some(receipt) => {
-                let resolved = self.resolve(&user)?;
-                let terms = receipt.standing.map(|terms| store.standing(number, terms));
-                let terms = terms.transpose()?.flatten();
-                let is_of = |terms: &Vec<u8>| are_of(terms, &resolved);
-                let covers_present = terms.as_ref().map(is_of).transpose()? == Some(true);
+                let present = self.resolve(&user)?.digest;
+                let covers_present = receipt.standing == Some(present);
                 let PurgeReceipt { epoch, sequence, at, .. } = receipt;
                 Some(PurgeInfo { epoch, sequence, at, covers_present })
             }

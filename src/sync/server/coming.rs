@@ -19,7 +19,7 @@ impl Device {
         };
         let mut all = Size::NOTHING;
         for table in schema.tables.keys().filter(|table| standing.knows(table)) {
-            match standing.whole_reach(table) {
+            match self.reader.narrow(table, standing.whole_reach(table)) {
                 Reach::Nothing => {}
                 Reach::All => all = all.plus(store.size(table, None)?),
                 Reach::Buckets(buckets) => {

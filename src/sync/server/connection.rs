@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lapse::Lapse;
 use super::reader::Reader;
-use crate::codec::{Digest, PublicKey, ScanPlace, Scope};
+use crate::codec::{Digest, PublicKey, ScanPlace, Scope, Terms};
 use crate::gate::Reach;
 use crate::model::{DeviceNumber, Header, RecordId, Section, Sequence, TableName, UserId};
 use crate::sync::{LogEntry, Strand};
@@ -42,7 +42,7 @@ pub(super) struct Device {
     /// What it may read now.
     pub(super) reader: Reader,
     /// What it turns to once it was told of all of the log.
-    pub(super) next: Option<(Digest, Reader)>,
+    pub(super) next: Option<(Terms, Reader)>,
     /// What it might read since it was told of the log, and not always.
     pub(super) lapses: Vec<Lapse>,
     /// The schema and the grant that it has.

@@ -16,6 +16,7 @@ mod lapse;
 mod membership;
 mod news;
 mod past;
+mod profiles;
 mod purged;
 mod reader;
 mod reading;
@@ -46,6 +47,7 @@ use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreErro
 pub use fit::SchemaMisfit;
 pub use floor::LogBounds;
 pub use generation::HistoryBounds;
+pub use profiles::ProfileInForce;
 pub use rules::{Rules, RulesError};
 
 use connection::Connection;
@@ -94,9 +96,10 @@ fn server_edit(epoch: LogEpoch, sequence: Sequence) -> EditId {
 struct Resolved {
     standing: Result<Standing, Denial>,
     digest: Digest,
-    bytes: Vec<u8>,
     /// Of the part of the schema that concerns the user. Itself it is made where it is sent.
     schema: Digest,
+    /// What is taken of what may be read; `None`: all.
+    profile: Option<ProfileInForce>,
 }
 
 /// What of the schema concerns someone who may do this: also tables of which a view of theirs shows
@@ -164,7 +167,8 @@ impl ServerMachine {
     /// Takes up what the store holds. Other rules than last time start a new policy epoch.
     ///
     /// # Errors
-    /// The store cannot be read or written, or a record cannot follow the schema.
+    /// The store cannot be read or written, a record cannot follow the schema, or an offline profile does
+    /// not fit it.
     pub fn open<S: ServerStore>(
         store: &mut S,
         identity: Identity,
@@ -172,6 +176,7 @@ impl ServerMachine {
         now: Timestamp,
         seed: [u8; 32],
     ) -> Result<Self, RulesError> {
+        let rules = rules.with_profiles(store.profiles()?)?;
         let mut entropy = Entropy::new(seed);
         let actor = ActorId { device: DeviceNumber::SERVER, incarnation: entropy.next_u64() };
         let mut machine = Self {
@@ -346,7 +351,11 @@ impl ServerMachine {
             }
             (true, ToServer::Flush { number }) => {
                 connection.flush = Some(number);
-                self.pump(store, id)
+                if self.is_late(now, id) {
+                    self.refresh(store, now, id)
+                } else {
+                    self.pump(store, id)
+                }
             }
             (true, ToServer::Fetch { table, record }) => self.fetch(store, id, &table, record),
             (true, ToServer::Ask(edits)) => self.ask(store, id, edits),
@@ -384,10 +393,11 @@ impl ServerMachine {
         let schema = self.rules.schema();
         let standing = Standing::resolve(&self.rules.roster, user);
         let standing = standing.map(|standing| standing.within(schema));
-        let (digest, bytes) = standing_digest(standing.as_ref().ok())
+        let (digest, _) = standing_digest(standing.as_ref().ok())
             .map_err(|error| StoreError::Damaged(error.to_string()))?;
         let schema = schema_digest(&part_of(standing.as_ref().ok(), schema))?;
-        let resolved = Arc::new(Resolved { standing, digest, bytes, schema });
+        let profile = self.rules.profiling.of(&self.rules.roster, user);
+        let resolved = Arc::new(Resolved { standing, digest, schema, profile });
         self.resolved.insert(user.clone(), Arc::clone(&resolved));
         Ok(resolved)
     }

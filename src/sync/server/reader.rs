@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Resolved;
 use super::state::State;
-use crate::codec::Digest;
+use crate::codec::{Digest, Terms};
 use crate::crdt::Record;
 use crate::gate::{Reach, RecordFacts, Standing, can_read, can_read_column};
 use crate::model::{
@@ -17,13 +17,14 @@ use crate::sync::{ServerStore, StoreError};
 
 /// What a device's rows answer to, as it is kept under its digest.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Terms {
+struct Stated {
     standing: Option<Standing>,
-    profile: Option<ProfileTerms>,
+    profile: Option<Asking>,
 }
 
+/// A profile, and what else decides what it takes.
 #[derive(Serialize, Deserialize)]
-struct ProfileTerms {
+struct Asking {
     profile: Profile,
     /// What the columns were that it asks: their values read otherwise where they are others.
     columns: Vec<(TableName, Column)>,
@@ -74,31 +75,36 @@ impl Reader {
     pub(super) fn present(
         resolved: &Arc<Resolved>,
         now: Timestamp,
-    ) -> Result<(Self, Digest, Vec<u8>), StoreError> {
+    ) -> Result<(Self, Terms, Vec<u8>), StoreError> {
         let standing = resolved.standing.as_ref().ok();
-        let mut terms = Terms { standing: standing.cloned(), profile: None };
+        let mut stated = Stated { standing: standing.cloned(), profile: None };
         let mut taking = Taking::Everything;
         if let (Some(standing), Some(in_force)) = (standing, &resolved.profile) {
             let checked = &in_force.profile;
             let bound = checked.bind(&Arc::new(standing.clone()), now).map_err(damaged)?;
-            terms.profile = Some(ProfileTerms {
+            stated.profile = Some(Asking {
                 profile: checked.profile().clone(),
                 columns: asked_columns(checked, checked.schema()),
                 minute: bound.asks_time().then(|| minute_of(now)),
             });
             taking = Taking::Profile(Arc::new(bound));
         }
-        let bytes = postcard::to_stdvec(&terms).map_err(damaged)?;
+        let profile = stated.profile.as_ref().map(|asking| {
+            let bytes = postcard::to_stdvec(asking).map_err(damaged)?;
+            Ok::<_, StoreError>(Digest::of("profile", &bytes))
+        });
+        let terms = Terms { standing: resolved.digest, profile: profile.transpose()? };
+        let bytes = postcard::to_stdvec(&stated).map_err(damaged)?;
         let privileges = Privileges::Present(Arc::clone(resolved));
-        Ok((Self { privileges, taking }, Digest::of("terms", &bytes), bytes))
+        Ok((Self { privileges, taking }, terms, bytes))
     }
 
     /// What a user read once, as it was kept.
     pub(super) fn past(bytes: &[u8], schema: &Arc<Schema>) -> Result<Self, StoreError> {
-        let Terms { standing, profile } = postcard::from_bytes(bytes).map_err(damaged)?;
+        let Stated { standing, profile } = postcard::from_bytes(bytes).map_err(damaged)?;
         let taking = match (&standing, profile) {
             (None, _) | (_, None) => Taking::Everything,
-            (Some(standing), Some(terms)) => terms.taking(standing, schema),
+            (Some(standing), Some(asking)) => asking.taking(standing, schema),
         };
         Ok(Self { privileges: Privileges::Past(Arc::new(standing)), taking })
     }
@@ -216,7 +222,7 @@ impl Reader {
     }
 }
 
-impl ProfileTerms {
+impl Asking {
     /// What it took, as it would take it now: where that can still be said.
     fn taking(self, standing: &Standing, schema: &Arc<Schema>) -> Taking {
         let checked = CheckedProfile::new(schema, &self.profile).ok().map(Arc::new);
@@ -225,19 +231,4 @@ impl ProfileTerms {
         let bound = checked.and_then(|it| it.bind(&Arc::new(standing.clone()), minute).ok());
         bound.map_or(Taking::Something, |bound| Taking::Profile(Arc::new(bound)))
     }
-}
-
-/// Whether terms are of the privileges that a user has now.
-pub(super) fn are_of(terms: &[u8], resolved: &Resolved) -> Result<bool, StoreError> {
-    let terms: Terms = postcard::from_bytes(terms).map_err(damaged)?;
-    Ok(postcard::to_stdvec(&terms.standing).map_err(damaged)? == resolved.bytes)
-}
-
-/// Whether two terms differ in nothing but what of the readable is taken.
-pub(super) fn same_privileges(one: &[u8], other: &[u8]) -> Result<bool, StoreError> {
-    let standing = |bytes: &[u8]| {
-        let terms: Terms = postcard::from_bytes(bytes).map_err(damaged)?;
-        postcard::to_stdvec(&terms.standing).map_err(damaged)
-    };
-    Ok(standing(one)? == standing(other)?)
 }

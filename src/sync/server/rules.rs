@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use super::fit::SchemaMisfit;
 use super::following::Following;
+use super::profiles::Profiling;
 use super::system_rows::Keeping;
 use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, Refusal};
 use crate::gate::Roster;
 use crate::model::{
-    BusinessUnitId, Owner, PolicyEpoch, RecordId, Schema, TableName, TeamKind, Timestamp,
+    BusinessUnitId, Owner, PolicyEpoch, ProfileName, PublishedProfiles, RecordId, Schema,
+    TableName, TeamKind, Timestamp,
 };
+use crate::scope::ProfileError;
 use crate::sync::{Operation, ServerStore, StoreError};
 
 /// Why rules are not put in force. What is in force stays, and nothing has changed.
@@ -38,6 +41,16 @@ pub enum RulesError {
     /// Records hold what the new schema has no place for, or lack what it requires.
     #[error("the schema does not fit what is there: {}", list(.0))]
     Misfits(Vec<SchemaMisfit>),
+    /// An offline profile that somebody goes by does not fit the schema.
+    #[error("version {version} of the offline profiles does not fit: profile `{profile}`: {error}")]
+    Profile {
+        /// The version that it is in.
+        version: u32,
+        /// The profile.
+        profile: ProfileName,
+        /// What is wrong.
+        error: Box<ProfileError>,
+    },
 }
 
 fn list(misfits: &[SchemaMisfit]) -> String {
@@ -45,15 +58,17 @@ fn list(misfits: &[SchemaMisfit]) -> String {
 }
 
 /// The tables, the people and what these may do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rules {
-    schema: Schema,
+    schema: Arc<Schema>,
     pub(super) roster: Roster,
     digest: Digest,
+    pub(super) profiling: Profiling,
 }
 
 impl Rules {
-    /// Rules of a schema, and of a policy with its organization.
+    /// Rules of a schema, and of a policy with its organization; without offline profiles, of which a
+    /// server keeps those that it has.
     ///
     /// # Errors
     /// None in practice: they can always be written for their digest.
@@ -61,7 +76,23 @@ impl Rules {
         let all = (&schema, roster.policy(), roster.organization());
         let bytes = postcard::to_stdvec(&all);
         let bytes = bytes.map_err(|error| StoreError::Damaged(error.to_string()))?;
-        Ok(Self { schema, roster, digest: Digest::of("rules", &bytes) })
+        let schema = Arc::new(schema);
+        let profiling = Profiling::none(&schema)?;
+        Ok(Self { schema, roster, digest: Digest::of("rules", &bytes), profiling })
+    }
+
+    /// The same with other offline profiles.
+    ///
+    /// # Errors
+    /// One that counts does not fit the schema.
+    pub(super) fn with_profiles(self, published: PublishedProfiles) -> Result<Self, RulesError> {
+        let profiling = Profiling::new(&self.schema, published)?;
+        Ok(Self { profiling, ..self })
+    }
+
+    /// The same, to be kept.
+    pub(super) fn shared_schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.schema)
     }
 
     /// The tables.
@@ -99,12 +130,24 @@ impl ServerMachine {
 
     /// From now on judges by other rules. They count for the very next change judged; records of
     /// owners who moved to another business unit follow in the same durable step; connected
-    /// devices learn what concerns them at once, or are sent away where that fails.
+    /// devices learn what concerns them at once, or are sent away where that fails. The offline profiles
+    /// stay: [`Self::set_profiles`] changes them.
     ///
     /// # Errors
-    /// The store cannot be read or written, or a record cannot follow the schema; the old rules stay
-    /// in force.
+    /// The store cannot be read or written, or a record cannot follow the schema, or an offline profile
+    /// does not fit it; the old rules stay in force.
     pub fn set_rules<S: ServerStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+        rules: Rules,
+    ) -> Result<(), RulesError> {
+        let rules = rules.with_profiles(self.rules.profiles().clone())?;
+        self.judge_by(store, now, rules)
+    }
+
+    /// Puts rules and profiles in force, and has devices turn to them.
+    pub(super) fn judge_by<S: ServerStore>(
         &mut self,
         store: &mut S,
         now: Timestamp,
@@ -135,6 +178,7 @@ impl ServerMachine {
         now: Timestamp,
         rules: Rules,
     ) -> Result<(), RulesError> {
+        let rules = rules.with_profiles(self.rules.profiles().clone())?;
         let before = std::mem::replace(&mut self.rules, Arc::new(rules));
         let moved = before.roster.organization().moved_to(self.rules.roster.organization());
         let (epoch, asked) = (self.meta.policy_epoch, &self.meta.asked);
@@ -166,16 +210,28 @@ impl ServerMachine {
     ) -> Result<(), RulesError> {
         let mut unfit = None;
         self.until_certain(|machine| {
-            let mut meta = machine.meta.clone();
-            if meta.rules == Some(machine.rules.digest) {
+            let (mut meta, mut operations) = (machine.meta.clone(), Vec::new());
+            let Profiling { published, digest, .. } = &machine.rules.profiling;
+            if meta.profiles != *digest {
+                meta.profiles = *digest;
+                operations.push(Operation::SetProfiles(Box::new(published.clone())));
+            }
+            let is_same = meta.rules == Some(machine.rules.digest);
+            if is_same && operations.is_empty() {
                 return Ok(());
+            }
+            if meta.asked.add(&machine.rules.profiling.asks) {
+                meta.asked_since = meta.head;
+            }
+            if is_same {
+                return machine.commit(store, meta, operations);
             }
             meta.rules = Some(machine.rules.digest);
             meta.policy_epoch = PolicyEpoch(meta.policy_epoch.0 + 1);
             let (held, before) = (store.rules()?, store.schema()?);
             let (policy, organization) =
                 (machine.rules.roster.policy(), machine.rules.roster.organization());
-            let mut operations = machine.ended_standings(store, held.as_ref(), before.as_ref())?;
+            operations.extend(machine.ended_standings(store, held.as_ref(), before.as_ref())?);
             if held.as_ref().is_none_or(|(held, _)| held != policy) {
                 operations.push(Operation::SetPolicy(Box::new(policy.clone())));
             }

@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use super::connection::{Device, LogPlace};
 use super::lapse::lapses;
-use super::reader::{Reader, same_privileges};
+use super::reader::Reader;
 use super::{ConnectionId, ServerMachine, part_of};
-use crate::codec::{Digest, EnrollCode, Refusal, Resume, Scope, ToDevice};
+use crate::codec::{EnrollCode, Refusal, Resume, Scope, Terms, ToDevice};
 use crate::limits::GRANT_LASTS_MILLIS;
 use crate::model::{DeviceNumber, Right, Schema, Timestamp};
+use crate::scope::minute_of;
 use crate::sync::{DeviceRow, Grant, Operation, ServerStore, StoreError};
 
 impl ServerMachine {
@@ -136,9 +137,9 @@ impl ServerMachine {
         device: DeviceNumber,
         resume: &Resume,
     ) -> Result<bool, StoreError> {
-        let target = resume.scope.target.iter().map(|(digest, _)| digest);
-        for digest in resume.scope.held.iter().chain(target) {
-            if store.standing(device, *digest)?.is_none() {
+        let target = resume.scope.target.iter().map(|(terms, _)| terms);
+        for terms in resume.scope.held.iter().chain(target) {
+            if store.standing(device, terms.digest())?.is_none() {
                 return Ok(false);
             }
         }
@@ -146,6 +147,14 @@ impl ServerMachine {
         let log = self.meta.floor..=self.meta.head;
         let known = resume.epoch == self.meta.epoch && log.contains(&resume.watermark);
         Ok(somewhere && known)
+    }
+
+    /// Whether what a device is sent may have changed by time alone.
+    pub(super) fn is_late(&self, now: Timestamp, id: ConnectionId) -> bool {
+        let device = self.connections.get(&id).and_then(|it| it.device.as_ref());
+        let reader = device.map(|it| it.next.as_ref().map_or(&it.reader, |(_, next)| next));
+        let profile = reader.and_then(Reader::profile);
+        profile.is_some_and(|it| it.asks_time() && it.minute() != minute_of(now))
     }
 
     /// Tells a device what is new of schema and privileges, and turns its scope to these.
@@ -163,10 +172,10 @@ impl ServerMachine {
         let resolved = self.resolve(&user)?;
         let (reader, terms, bytes) = Reader::present(&resolved, now)?;
         self.until_certain(|machine| {
-            if store.standing(number, terms)?.is_some() {
+            if store.standing(number, terms.digest())?.is_some() {
                 return Ok(());
             }
-            let (digest, standing) = (terms, bytes.clone());
+            let (digest, standing) = (terms.digest(), bytes.clone());
             let put = Operation::PutStanding { device: number, digest, standing };
             machine.commit(store, machine.meta.clone(), vec![put])
         })?;
@@ -198,7 +207,7 @@ impl ServerMachine {
             }
         }
         let schema = rules.shared_schema();
-        match device.up_to_now(store, &schema, &bytes)? {
+        match device.up_to_now(store, &schema, terms)? {
             // What it misses of the log is told as before: nearly all of it stays.
             Some(held) if device.seen < head => {
                 (device.reader, device.next) = (held, Some((terms, reader)));
@@ -224,29 +233,29 @@ impl Device {
         &self,
         store: &S,
         schema: &Arc<Schema>,
-        terms: &[u8],
+        terms: Terms,
     ) -> Result<Option<Reader>, StoreError> {
         let [held] = self.scope.held.as_slice() else { return Ok(None) };
         if self.scope.target.is_some() || !self.scope.complete {
             return Ok(None);
         }
-        let Some(bytes) = store.standing(self.number, *held)? else { return Ok(None) };
-        if bytes == terms || !same_privileges(&bytes, terms)? {
+        if *held == terms || held.standing != terms.standing {
             return Ok(None);
         }
+        let Some(bytes) = store.standing(self.number, held.digest())? else { return Ok(None) };
         Ok(Some(Reader::past(&bytes, schema)?).filter(Reader::is_known))
     }
 
     /// Turns the device's scope to other terms.
     pub(super) fn turn<S: ServerStore>(
         &mut self,
-        (terms, reader): (Digest, Reader),
+        (terms, reader): (Terms, Reader),
         schema: &Arc<Schema>,
         store: &S,
     ) -> Result<(), StoreError> {
         self.scope.turn_to(terms);
         self.looked = self.scope.target.as_ref().and_then(|(_, place)| place.clone());
-        let held = self.scope.held.iter().map(|digest| store.standing(self.number, *digest));
+        let held = self.scope.held.iter().map(|terms| store.standing(self.number, terms.digest()));
         let held = held.collect::<Result<Option<Vec<_>>, _>>()?.unwrap_or_default();
         let held = held.iter().map(|bytes| Reader::past(bytes, schema));
         self.held = held.collect::<Result<_, _>>()?;

@@ -6,8 +6,8 @@ use std::ops::Bound;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Applied, Confirmed, Reach, Versions};
 use tidegate::model::{
-    Bucket, DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch, RecordId,
-    Schema, Section, Sequence, Size, TableName,
+    Bucket, DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch,
+    PublishedProfiles, RecordId, Schema, Section, Sequence, Size, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, PastStanding, RefusedEdit,
@@ -45,6 +45,7 @@ pub(crate) struct ServerFile {
     pub(crate) erased: BTreeMap<RecordId, Erased>,
     pub(crate) schema: Option<Schema>,
     pub(crate) rules: Option<(Policy, Organization)>,
+    pub(crate) profiles: PublishedProfiles,
 }
 
 /// What an entry of the log did to one record.
@@ -149,6 +150,7 @@ impl ServerFile {
                     self.codes.insert(nonce, key);
                 }
                 Operation::SetSchema(schema) => self.schema = Some(*schema),
+                Operation::SetProfiles(profiles) => self.profiles = *profiles,
                 Operation::SetPolicy(policy) => {
                     self.rules.get_or_insert_default().0 = *policy;
                 }
@@ -305,6 +307,11 @@ impl ServerStore for ServerDisk {
     fn rules(&self) -> Result<Option<(Policy, Organization)>, StoreError> {
         self.faults.read()?;
         Ok(self.file.rules.clone())
+    }
+
+    fn profiles(&self) -> Result<PublishedProfiles, StoreError> {
+        self.faults.read()?;
+        Ok(self.file.profiles.clone())
     }
 
     fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {

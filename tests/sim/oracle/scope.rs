@@ -17,12 +17,14 @@ impl World {
             return Ok(());
         }
         let (people, user) = (&self.people, &device.user);
+        let share = self.share_of(user);
         let mut held: BTreeMap<_, _> = device.disk.file.confirmed.clone();
         for theirs in self.disk.file.confirmed() {
             let record = theirs.record();
             let (table, facts) = (record.table().as_str(), Facts::from(record.header()));
             let key = (record.table().clone(), record.id());
-            let readable = people.reads(user, table, &facts);
+            let reads = people.reads(user, table, &facts);
+            let readable = reads && share.as_ref().is_none_or(|it| it.has(&key.0, key.1));
             let Some((version, edit)) = held.remove(&key) else {
                 if readable {
                     return Err(format!("device {at} of {user} lacks {key:?}"));
@@ -30,18 +32,28 @@ impl World {
                 continue;
             };
             if !readable {
-                return Err(format!("device {at} holds {key:?}, which {user} may not read"));
+                let why = if reads { "takes no more" } else { "may not read" };
+                return Err(format!("device {at} holds {key:?}, which {user} {why}"));
             }
             let ours = Confirmed::from_stored(version, &edit).map_err(|e| e.to_string())?;
             let reads = |column: &str| {
                 !people.is_secured(table, column)
                     || people.reads_column(user, table, column, &facts)
             };
+            let takes = |section: &Section| {
+                share.as_ref().is_none_or(|it| it.has_section(&key.0, section))
+            };
+            let group_of = |column: &str| people.schema.table(table)?.column(column)?.group.clone();
+            let reads = |column: &str| {
+                reads(column) && group_of(column).is_none_or(|group| takes(&Section::Group(group)))
+            };
             let seen = theirs.versions().for_reader(|column| reads(column.as_str()));
-            if version != seen {
+            // Of edits of a column group that is left out the device does not hear.
+            let is_whole = theirs.record().sections().all(|(section, _)| takes(section));
+            if version != seen && is_whole {
                 return Err(format!("device {at}: {key:?} is of {version}, not of {seen}"));
             }
-            same_for_reader(&ours, &theirs, reads)
+            same_for_reader(&ours, &theirs, reads, takes)
                 .map_err(|e| format!("device {at} of {user}, {key:?}: {e}"))?;
         }
         if let Some(key) = held.keys().next() {
@@ -103,7 +115,12 @@ impl World {
     }
 }
 
-fn same_for_reader(ours: &Confirmed, theirs: &Confirmed, reads: impl Fn(&str) -> bool) -> Check {
+fn same_for_reader(
+    ours: &Confirmed,
+    theirs: &Confirmed,
+    reads: impl Fn(&str) -> bool,
+    takes: impl Fn(&Section) -> bool,
+) -> Check {
     if ours.record().header() != theirs.record().header() {
         let (ours, theirs) = (ours.record().header(), theirs.record().header());
         return Err(format!("header {ours:?}, not {theirs:?}"));
@@ -120,7 +137,7 @@ fn same_for_reader(ours: &Confirmed, theirs: &Confirmed, reads: impl Fn(&str) ->
         let mut heads = confirmed.record().document_heads().map_err(|e| e.to_string())?;
         heads.retain(|section, _| match section {
             Section::Secured(column) => reads(column.as_str()),
-            _ => true,
+            other => takes(other),
         });
         Ok::<_, String>(heads)
     };
