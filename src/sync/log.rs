@@ -130,14 +130,6 @@ impl LogEntry {
         }
     }
 
-    /// As [`Self::edit`].
-    pub fn edit_mut(&mut self) -> Option<&mut Edit> {
-        match &mut self.kind {
-            EntryKind::Edit { edit, .. } => Some(edit),
-            EntryKind::Move(_) => None,
-        }
-    }
-
     /// The strands that it is in. (That what they wrote was erased is in those of its authors, too.)
     #[must_use]
     pub fn strands(&self) -> BTreeSet<Strand> {

@@ -105,7 +105,7 @@ faults! {
     /// Rules are as they were a while ago.
     Reversals 250
     /// Offline profiles are published, tried, promoted and rolled back.
-    ProfileChanges 300
+    ProfileChanges 900
 }
 
 /// Worlds before this one have no offline profiles, and nothing is drawn for them.

@@ -230,13 +230,20 @@ impl Judge {
     /// Of two edits of one device on one section of a record, the later knows the earlier: what
     /// someone writes over their own value is never undone by it. (Not so for secured columns,
     /// which may be written without being read.) Devices that were copied, or mean harm, are not
-    /// held to it.
-    pub(crate) fn check_order(&self, careless: &BTreeSet<DeviceNumber>) -> Check {
+    /// held to it; nor is anything of groups that a profile may leave out.
+    pub(crate) fn check_order(
+        &self,
+        careless: &BTreeSet<DeviceNumber>,
+        leaves_groups_out: bool,
+    ) -> Check {
         let mut last: BTreeMap<(DeviceNumber, RecordId, Section), &Edit> = BTreeMap::new();
         for edit in self.edits.iter().filter(|edit| !careless.contains(&edit.id.device)) {
-            for change in
-                edit.changes.iter().filter(|it| !matches!(it.section, Section::Secured(_)))
-            {
+            let is_read = |section: &Section| match section {
+                Section::Secured(_) => false,
+                Section::Group(_) => !leaves_groups_out,
+                _ => true,
+            };
+            for change in edit.changes.iter().filter(|it| is_read(&it.section)) {
                 let key = (edit.id.device, edit.record, change.section.clone());
                 let Some(earlier) = last.insert(key, edit) else { continue };
                 let record = self.records.get(&edit.record);

@@ -66,8 +66,7 @@ impl World {
             ServerMachine::open(&mut world.disk, identity, rules, now, seed)
         };
         let mut opened = open(self);
-        let is_unfit =
-            matches!(opened, Err(RulesError::Misfits(_) | RulesError::Profile { .. }));
+        let is_unfit = matches!(opened, Err(RulesError::Misfits(_) | RulesError::Profile { .. }));
         if let (true, Some(schema)) = (is_unfit, &self.disk.file.schema) {
             // It was restored: what was there then fits the schema of then.
             self.people.schema = schema.clone();

@@ -105,6 +105,14 @@ pub(super) fn not_there() -> Denial {
     Denial::malformed("the record that it changes is not there (any more)")
 }
 
+/// Why an edit cannot be written anew where the server has a record that is not here, although all is here
+/// that is taken along.
+pub(super) fn outside() -> Denial {
+    Denial::malformed(
+        "there is such a record already, and the offline profile does not take it along",
+    )
+}
+
 /// Adds what of an edit the record does not hold yet. It may hold some: an edit whose answer was
 /// lost comes with the whole record as well.
 fn lay(record: &mut Record, edit: &Edit) -> Result<(), CrdtError> {

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desk::{Folder, not_there, stands};
+use super::desk::{Folder, not_there, outside, stands};
 use crate::crdt::{Fate, Rebase, Record, Translated};
 use crate::limits::CHANGE_OPS_MAX;
 use crate::model::{
@@ -78,6 +78,11 @@ impl Folder {
                 continue;
             }
             self.unwritten.note_edit(&edit);
+            if answered && asked.contains(&edit.id) && edit.is_create() && !record.exists() {
+                // It stands on nothing, and could not be written otherwise.
+                rebased.impossible.push((edit, outside()));
+                continue;
+            }
             match places.write_anew(&mut record, table, &edit, &mut rebased.parts) {
                 Anew::Written(anew) => {
                     let sections = anew.changes.iter().map(|change| &change.section);

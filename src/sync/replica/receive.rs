@@ -583,10 +583,12 @@ impl ReplicaMachine {
             let folder = desk.folder(&table, record)?;
             // A new record needs nothing that is not here: its columns may belong elsewhere by now.
             let is_new = |it: &Pending| asked.contains(&it.edit.id) && it.edit.is_create();
-            if folder.exists() || folder.pending.iter().any(is_new) {
+            let can_be = folder.exists() || folder.pending.iter().any(is_new);
+            let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
+            // Where all has come that is taken along, the record will not.
+            if can_be || !self.must_wait(&table, record, false) {
                 self.rebase(&mut desk, now, &table, record, asked)?;
             } else {
-                let pending: Vec<_> = folder.pending.iter().map(|it| it.edit.id).collect();
                 self.send_again(pending);
             }
         }

@@ -6,6 +6,7 @@ use tidegate::gate::Confirmed;
 use tidegate::model::{DeviceNumber, Edit, Sequence};
 
 use crate::device::Device;
+use crate::fault::Fault;
 use crate::judge::Judge;
 use crate::merge::parts;
 use crate::planted::Planted;
@@ -91,7 +92,7 @@ impl World {
         let numbers = numbers.filter_map(|device| device.disk.file.meta.enrolment.as_ref());
         let mut careless: BTreeSet<_> = numbers.map(|it| it.device).collect();
         careless.extend(self.byzantine.as_ref().map(|it| it.number));
-        judge.check_order(&careless)
+        judge.check_order(&careless, self.faults.has(Fault::ProfileChanges))
     }
 
     /// What was erased is nowhere: its places in the log are empty and the others are not, no refused
@@ -104,10 +105,8 @@ impl World {
         }
         for (entry, was) in file.log.iter().zip(behind) {
             let mut expected = was.clone();
-            if let Some(edit) =
-                expected.edit_mut().filter(|edit| file.erased.contains_key(&edit.record))
-            {
-                edit.changes.clear();
+            if expected.edit().is_some_and(|edit| file.erased.contains_key(&edit.record)) {
+                expected.empty();
             }
             if *entry != expected {
                 return Err(format!("{} of the log is {entry:?}", was.sequence));

@@ -40,9 +40,8 @@ impl World {
                 !people.is_secured(table, column)
                     || people.reads_column(user, table, column, &facts)
             };
-            let takes = |section: &Section| {
-                share.as_ref().is_none_or(|it| it.has_section(&key.0, section))
-            };
+            let takes =
+                |section: &Section| share.as_ref().is_none_or(|it| it.has_section(&key.0, section));
             let group_of = |column: &str| people.schema.table(table)?.column(column)?.group.clone();
             let reads = |column: &str| {
                 reads(column) && group_of(column).is_none_or(|group| takes(&Section::Group(group)))
