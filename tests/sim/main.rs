@@ -41,7 +41,7 @@ mod world;
 
 use std::sync::Mutex;
 
-use fault::Fault;
+use fault::{Fault, PROFILES_SINCE};
 use hunt::{run, run_all};
 use world::Plan;
 
@@ -84,6 +84,21 @@ fn schemas_that_change_again_and_again_lose_nothing() {
     let (all, failed) = sum.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(all.schema_refusals > 5 && all.schema_changes > 500, "{:?}", all.counts());
+}
+
+/// What devices hold is what an evaluation over all records says, in worlds with everything else.
+#[test]
+fn devices_have_what_their_profiles_take_and_their_users_may_read() {
+    let sum = Mutex::new((figures::Figures::default(), Vec::new()));
+    let count = number("TIDEGATE_SIM_COUNT", SEEDS) / 4;
+    run_all(PROFILES_SINCE, count, Plan::of(PROFILES_SINCE), &|seed, found| {
+        let (all, failed) = &mut *sum.lock().unwrap();
+        all.add(&found.figures);
+        failed.extend(found.problem.as_ref().map(|problem| format!("seed {seed}: {problem}")));
+    });
+    let (all, failed) = sum.into_inner().unwrap();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(all.profile_changes > count, "{:?}", all.counts());
 }
 
 #[test]

@@ -47,6 +47,8 @@ planted! {
     ForgetsDropped [Trims, Cuts, DeviceCrashes, DeviceRestores]
     /// The server's store forgets what users could not read for a while.
     ForgetsLapses [PolicyChanges, Reversals, Cuts]
+    /// The server's store does not find records by what they look up.
+    ForgetsLookups [ProfileChanges]
     /// The server does not hear what people are called.
     ForgetsNames [OrganizationChanges]
     /// Devices' stores forget that bytes are to be purged.
@@ -57,6 +59,8 @@ planted! {
     ForgetsSerials [KeyChanges]
     /// The server's store does not find what was refused of an edit.
     ForgetsSplits [DeviceRestores, DeviceClones, PolicyChanges, Cuts]
+    /// The server's log does not say what profiles asked of a record before it changed.
+    ForgetsWhatWas [ProfileChanges]
     /// The server goes on by the rules before each change.
     IgnoresRuleChanges [PolicyChanges, OrganizationChanges]
     /// Devices' stores say that they were written anew, and were not.
@@ -159,6 +163,13 @@ impl Planted {
                         && !is_system(&edit.table)
                     {
                         lose_a_value(edit);
+                    }
+                }
+            }
+            Self::ForgetsWhatWas => {
+                for entry in appended(&mut commit) {
+                    if let EntryKind::Edit { asked, .. } = &mut entry.kind {
+                        *asked = None;
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, PROFILES_SINCE};
 use crate::hunt::{minimized, run};
 use crate::planted::Planted;
 use crate::world::Plan;
@@ -114,6 +114,21 @@ fn a_server_that_forgets_what_was_hidden_for_a_while_is_found() {
     let faults = [Fault::PolicyChanges, Fault::Reversals, Fault::Cuts, Fault::OneWayCuts];
     let seeds = 100_001..=100_200;
     assert_found_in(seeds, Some(&faults), Planted::ForgetsLapses, "hidden when it was done");
+}
+
+/// Worlds in which profiles take by relationships, and little else goes wrong.
+const OF_PROFILES: [Fault; 3] = [Fault::ProfileChanges, Fault::OrganizationChanges, Fault::Cuts];
+
+#[test]
+fn a_server_that_does_not_find_what_looks_a_record_up_is_found() {
+    let seeds = PROFILES_SINCE..=PROFILES_SINCE + 100;
+    assert_found_in(seeds, Some(&OF_PROFILES), Planted::ForgetsLookups, "device ");
+}
+
+#[test]
+fn a_server_that_forgets_what_profiles_asked_before_is_found() {
+    let seeds = PROFILES_SINCE..=PROFILES_SINCE + 100;
+    assert_found_in(seeds, Some(&OF_PROFILES), Planted::ForgetsWhatWas, "device ");
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn merge(
             let applied = apply(Some(confirmed), &admissible.at(sequence))?;
             let after = applied.confirmed().record().header().clone();
             let edit = edit.clone();
-            let kind = EntryKind::Edit { edit, before: None, after };
+            let kind = EntryKind::Edit { edit, before: None, after, asked: None };
             let entry = Box::new(LogEntry { sequence, kind, at, epoch });
             operations.push(Operation::Append { entry, records: vec![applied] });
         }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::reading::Reading;
 use crate::codec::ScanPlace;
 use crate::crdt::Record;
+use crate::gate::{Confirmed, Reach};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
     Bucket, Columns, Header, Lens, Owner, RecordId, SYSTEM_KEY, Sequence, SystemTable, TableName,
@@ -16,13 +17,15 @@ use crate::query::Field;
 use crate::scope::{Candidate, Linked, Records};
 use crate::sync::{EntryKind, LogEntry, ServerStore, StoreError, Strand};
 
+type Known = BTreeMap<(TableName, RecordId), Option<Rc<Candidate>>>;
+
 /// All records as they were behind an entry of the log. Where nothing that profiles ask changed since,
 /// that is how they are; otherwise the first entry behind it says what was before. What is erased was
 /// never there.
 pub(super) struct State<'a, 'r, S> {
     reading: &'a Reading<'r, S>,
     at: Sequence,
-    known: RefCell<BTreeMap<(TableName, RecordId), Option<Rc<Candidate>>>>,
+    known: RefCell<Known>,
 }
 
 impl<'a, 'r, S: ServerStore> State<'a, 'r, S> {
@@ -115,7 +118,7 @@ impl<'a, 'r, S: ServerStore> State<'a, 'r, S> {
             let records = self.reading.store.scan_bucket(bucket, Some(&place), PAGE_LOOKS_MAX)?;
             let Some(last) = records.last() else { return Ok(()) };
             place = ScanPlace::of(last.record());
-            let of_table = records.iter().map(|it| it.record()).filter(|it| it.table() == table);
+            let of_table = records.iter().map(Confirmed::record).filter(|it| it.table() == table);
             ids.extend(of_table.map(Record::id));
             if place.table != *table {
                 return Ok(());
@@ -167,7 +170,7 @@ impl<S: ServerStore> Records for State<'_, '_, S> {
 
     fn ids(&self, table: &TableName) -> Result<Vec<RecordId>, StoreError> {
         let mut ids = Vec::new();
-        let all = crate::gate::Reach::All;
+        let all = Reach::All;
         loop {
             let after = ids.last().copied();
             let records = self.reading.store.scan_within(table, &all, after, PAGE_LOOKS_MAX)?;

@@ -179,7 +179,7 @@ impl ServerMachine {
             let put = Operation::PutStanding { device: number, digest, standing };
             machine.commit(store, machine.meta.clone(), vec![put])
         })?;
-        let head = LogPlace::behind(self.meta.head);
+        let end = LogPlace::behind(self.meta.head);
         let rules = Arc::clone(&self.rules);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let key = connection.key;
@@ -209,8 +209,8 @@ impl ServerMachine {
         let schema = rules.shared_schema();
         match device.up_to_now(store, &schema, terms)? {
             // What it misses of the log is told as before: nearly all of it stays.
-            Some(held) if device.seen < head => {
-                (device.reader, device.next) = (held, Some((terms, reader)));
+            Some(before) if device.seen < end => {
+                (device.reader, device.next) = (before, Some((terms, reader)));
             }
             _ => device.turn((terms, reader), &schema, store)?,
         }

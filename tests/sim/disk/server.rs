@@ -274,6 +274,9 @@ impl ServerStore for ServerDisk {
     ) -> Result<Vec<Confirmed>, StoreError> {
         let mut found = self.scan(after, usize::MAX)?;
         found.retain(|it| buckets_of(it).contains(bucket));
+        if self.planted == Some(Planted::ForgetsLookups) {
+            found.retain(|_| !matches!(bucket, Bucket::LookingUp(..)));
+        }
         found.truncate(limit);
         Ok(found)
     }
