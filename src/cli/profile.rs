@@ -58,7 +58,7 @@ impl ProfileCommand {
 }
 
 /// Something wrong between a profile and the rest: for people, and for programs.
-struct Wrong(ProfileName, String, Json);
+pub(super) struct Wrong(pub(super) ProfileName, pub(super) String, pub(super) Json);
 
 impl CheckArgs {
     fn run(&self) -> Result<(), CliError> {
@@ -96,7 +96,7 @@ impl CheckArgs {
     }
 }
 
-fn mistakes(schema: &Arc<Schema>, profiles: &Profiles) -> Result<Vec<Wrong>, CliError> {
+pub(super) fn mistakes(schema: &Arc<Schema>, profiles: &Profiles) -> Result<Vec<Wrong>, CliError> {
     let mut mistakes = Vec::new();
     for profile in &profiles.list {
         let checked = CheckedProfile::new(schema, profile).map_err(CliError::input)?;

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{ProfilesInfo, ProfilesRequest};
 use crate::model::{
-    Denial, DeviceNumber, DocumentText, EditId, LogEpoch, Organization, OrganizationRow, Policy,
-    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+    Audience, Denial, DeviceNumber, DocumentText, EditId, LogEpoch, Organization, OrganizationRow,
+    Policy, PolicyEpoch, PublishError, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
 };
 
 /// What an administrator wants.
@@ -42,6 +43,8 @@ pub enum AdminRequest {
         /// At most so many.
         limit: u32,
     },
+    /// Something with offline profiles.
+    Profiles(ProfilesRequest),
 }
 
 /// A device as an administrator sees it.
@@ -124,6 +127,10 @@ pub enum AdminAnswer {
     Erased,
     /// To [`AdminRequest::Denials`].
     Denials(Vec<DenialInfo>),
+    /// To [`AdminRequest::Profiles`]: how it stands with them then.
+    Profiles(Box<ProfilesInfo>),
+    /// To [`ProfilesRequest::Show`].
+    Document(Box<DocumentText>),
     /// It was not done, and nothing changed.
     Refused(AdminRefusal),
 }
@@ -150,4 +157,13 @@ pub enum AdminRefusal {
     /// The server has no such record, and no edit of one.
     #[error("there is no record {1} in table `{0}`, and no refused edit of it")]
     NoSuchRecord(TableName, RecordId),
+    /// Offline profiles cannot be published, promoted or rolled back.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Nobody is in a pilot group through this.
+    #[error("there is no `{0}` who could try offline profiles")]
+    NoSuchPilot(Audience),
+    /// There is no such version of the offline profiles, or it is not kept any more.
+    #[error("there is no version {0} of the offline profiles")]
+    NoSuchVersion(u32),
 }

@@ -12,6 +12,7 @@
 )]
 
 mod admin;
+mod admin_profile;
 mod adventure_works;
 mod data_mistakes;
 mod demo;

@@ -15,6 +15,7 @@ mod ingress;
 mod lapse;
 mod past;
 mod profiles;
+mod publishing;
 mod purged;
 mod reading;
 mod retention;

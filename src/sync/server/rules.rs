@@ -96,6 +96,10 @@ impl Rules {
         &self.schema
     }
 
+    pub(super) fn shared_schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
     /// The policy and the organization.
     #[must_use]
     pub fn roster(&self) -> &Roster {
