@@ -26,6 +26,13 @@ pub enum ProfilesRequest {
     Promote,
     /// What was published last is not to count any more.
     RollBack,
+    /// How much these users would take.
+    Estimate {
+        /// By this document; `None`: by the draft.
+        document: Option<DocumentText>,
+        /// Which users; none: of each profile the first who would go by it.
+        users: Vec<UserId>,
+    },
 }
 
 /// The versions of offline profiles that a server has.

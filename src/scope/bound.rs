@@ -118,6 +118,10 @@ impl BoundProfile {
         self.secured.iter().any(|(of, it)| of == table && it == column)
     }
 
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     pub(super) fn entry(&self, table: &TableName) -> Option<&CheckedTable> {
         self.checked.tables().get(table)
     }

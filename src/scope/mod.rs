@@ -107,6 +107,7 @@ mod checked;
 mod error;
 mod fitting;
 mod lacks;
+mod reached;
 mod taken;
 
 pub use bound::{BoundProfile, Related, environment, minute_of};
@@ -115,4 +116,5 @@ pub use checked::{CheckedProfile, Link};
 pub use error::{ProfileError, ProfileFault};
 pub use fitting::{is_among, profile_of, unreached};
 pub use lacks::Lack;
+pub use reached::{AllReached, Reached};
 pub use taken::Taken;

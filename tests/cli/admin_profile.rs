@@ -172,3 +172,38 @@ fn only_an_administrator_changes_profiles() {
     }
     json_of(&world, &["list"]);
 }
+
+#[test]
+fn a_new_server_starts_with_the_profiles_of_its_folder_and_they_are_applied_when_asked() {
+    let world = World::new();
+    world.write("profiles.toml", PROFILES);
+    let made = world.init("acme", &["--profiles", "profiles.toml"]);
+    let code = made["code"].as_str().unwrap().to_owned();
+    let server = world.serve("acme");
+    world.device("office", &["enroll", &code, "--json"]).json();
+    let info = json_of(&world, &["list"]);
+    assert_eq!(numbers(&info), [None, None, Some(1)]);
+    assert_eq!(info["in_force"]["by"], json!(null));
+    drop(server);
+
+    // Another document counts when it is asked for, once.
+    world.replace("acme/profiles.toml", "id = \"field\"", "id = \"outside\"");
+    let server = world.serve("acme");
+    assert_eq!(json_of(&world, &["list"])["in_force"]["profiles"], json!(["field"]));
+    drop(server);
+    for _ in 0..2 {
+        let _server = world.serve_with("acme", &["--apply-files"]);
+        let info = json_of(&world, &["list"]);
+        assert_eq!(numbers(&info), [None, None, Some(2)]);
+        assert_eq!(info["in_force"]["profiles"], json!(["outside"]));
+    }
+
+    let check = || world.run(&["serve", "acme", "--check-config"]);
+    assert!(check().done().contains("1 profiles"));
+    world.replace("acme/profiles.toml", "role:technician", "role:techncian");
+    let wrong = "profiles.toml:3: profile `outside`: `for`: there is no role";
+    let told = check();
+    assert!(told.code == Some(2) && told.stdout.contains(wrong), "{told:?}");
+    let outcome = world.run(&["serve", "acme", "--apply-files"]);
+    assert!(outcome.code == Some(2) && outcome.stderr.contains(wrong), "{outcome:?}");
+}

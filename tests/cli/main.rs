@@ -16,6 +16,7 @@ mod admin_profile;
 mod adventure_works;
 mod data_mistakes;
 mod demo;
+mod estimate;
 mod file_mistakes;
 mod kill;
 mod live;

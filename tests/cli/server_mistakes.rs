@@ -164,7 +164,7 @@ const CHANGES: &[Change<'_>] = &[
         "tidegate.toml",
         "refused_days = 365",
         "refused_days = 40000",
-        &["tidegate.toml:33", "`retention.refused_days`", "from 0 to 36500, not 40000"],
+        &["tidegate.toml:35", "`retention.refused_days`", "from 0 to 36500, not 40000"],
     ),
     (
         "tidegate.toml",

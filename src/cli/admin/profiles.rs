@@ -8,10 +8,11 @@ use serde_json::{Value as Json, json};
 
 use super::{AdminCommand, ask, failed, read, unexpected};
 use crate::cli::CliError;
+use crate::cli::estimate::tell;
 use crate::cli::output::counted;
 use crate::cli::profile::{Wrong, mistakes};
 use crate::codec::{AdminAnswer, AdminRequest, ProfilesInfo, ProfilesRequest, VersionInfo};
-use crate::model::{Audience, DocumentText, Profiles};
+use crate::model::{Audience, DocumentText, Profiles, UserId};
 use crate::policy::read_profiles;
 use crate::replica::{Replica, RulesInForce};
 
@@ -41,6 +42,15 @@ pub(super) enum ProfileAction {
     /// Take back what was published last: from the pilot group or, without one, from everyone, who go
     /// by the version of before again. What is taken back is the draft, unless there is another one.
     Rollback,
+    /// Say how many rows and bytes users would take, and what each relationship adds. A profile that is
+    /// over its budget is refused with the figures.
+    Estimate {
+        /// The document (TOML or JSON); default: the draft.
+        file: Option<PathBuf>,
+        /// For whom; may be given several times. Default: for the first user of each profile.
+        #[arg(long)]
+        user: Vec<UserId>,
+    },
     /// List the versions that the server has.
     List,
     /// Print the document of a version.
@@ -110,6 +120,14 @@ impl AdminCommand {
                 self.say(&info_json(&info), &text);
                 Ok(())
             }
+            ProfileAction::Estimate { file, user } => {
+                let document = file.as_deref().map(read_document).transpose()?;
+                let request = ProfilesRequest::Estimate { document, users: user.clone() };
+                match ask(replica, AdminRequest::Profiles(request)).await? {
+                    AdminAnswer::Estimates(estimates) => tell(&estimates, self.json),
+                    other => Err(unexpected(&other)),
+                }
+            }
             ProfileAction::List => {
                 let info = send(replica, ProfilesRequest::List).await?;
                 if self.json {
@@ -177,7 +195,16 @@ async fn in_force(replica: &Replica) -> Result<RulesInForce, CliError> {
 
 async fn send(replica: &Replica, request: ProfilesRequest) -> Result<ProfilesInfo, CliError> {
     match ask(replica, AdminRequest::Profiles(request)).await? {
-        AdminAnswer::Profiles(info) => Ok(*info),
+        AdminAnswer::Profiles { info, unchecked } => {
+            if unchecked > 0 {
+                let users = counted(unchecked.into(), "user");
+                eprintln!(
+                    "note: for {users} it was not looked whether the profile is within its budget: \
+                     look into a backup with `tidegate profile estimate`"
+                );
+            }
+            Ok(*info)
+        }
         other => Err(unexpected(&other)),
     }
 }

@@ -203,6 +203,7 @@ fn name_of(request: &AdminRequest) -> &'static str {
             ProfilesRequest::Publish { pilot: Some(_) } => "profiles published to a pilot group",
             ProfilesRequest::Promote => "profiles promoted",
             ProfilesRequest::RollBack => "profiles rolled back",
+            ProfilesRequest::Estimate { .. } => "profiles estimated",
         },
     }
 }
