@@ -216,6 +216,8 @@ pub const IMPORT_BAD_LINES_MAX: usize = 1_000;
 pub const ENROLL_CODE_LASTS_MILLIS: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Parts of an atomic commit: they travel in one change set.
 pub const ATOMIC_PARTS_MAX: usize = 1_000;
+/// Pages above each other in the catalog of a file's tables; one or two, as we write it.
+pub const CATALOG_DEPTH_MAX: usize = 8;
 /// Findings of a verification that are told one by one; all are counted.
 pub const FINDINGS_MAX: usize = 1_000;
 /// Numbers that a restored server leaves to devices that enrolled after the backup was made.

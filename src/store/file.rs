@@ -13,6 +13,7 @@ use redb::{
     TransactionError, WriteTransaction,
 };
 
+use super::catalog;
 use super::fence::{self, fenced};
 use super::peek::Peek;
 use super::reading::{Readers, Snapshot};
@@ -469,7 +470,17 @@ fn open_in(
         storage.leave();
         return Ok(None);
     };
-    Ok(Some(Open { database, storage: Box::new(storage) }))
+    let open = Open { database, storage: Box::new(storage.clone()) };
+    let problem = match catalog::is_as_written(storage.backend()) {
+        Ok(true) => return Ok(Some(open)),
+        Ok(false) => OpenError::Damaged {
+            path: path.to_owned(),
+            detail: "its catalog of tables is not what was written".into(),
+        },
+        Err(error) => OpenError::io(path, "read it", error),
+    };
+    close(Some(open));
+    Err(problem)
 }
 
 fn checked(path: &Path, open: Open, kind: FileKind) -> Result<Open, OpenError> {
@@ -482,7 +493,15 @@ fn checked(path: &Path, open: Open, kind: FileKind) -> Result<Open, OpenError> {
     }
 }
 
-/// Opens a file of either kind to look at it; nothing is written to it.
+/// Opens a file of either kind to copy what it holds; nothing is written to it.
+pub(super) fn open_to_copy(path: &Path) -> Result<(Database, FileKind), OpenError> {
+    open_ours(path, false)?;
+    let open = open_repaired(path, Peek::open(path)?, FileKind::Replica)?;
+    let kind = kind_of(path, &open.database)?;
+    Ok((open.database, kind))
+}
+
+/// Opens a file of either kind to look at it, whatever is damaged; nothing is written to it.
 pub(super) fn open_to_look(path: &Path) -> Result<(Database, FileKind), OpenError> {
     let (database, kind) = open_damaged(path)?;
     Ok((database, kind?))

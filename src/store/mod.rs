@@ -7,6 +7,7 @@
 //!
 //! Readers do not wait for the writer: a [`ReplicaSnapshot`] is the state of one moment.
 
+mod catalog;
 mod edit_bytes;
 mod fence;
 mod file;

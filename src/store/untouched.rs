@@ -72,7 +72,8 @@ impl<B: StorageBackend> Untouched<B> {
         self.inner.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn backend(&self) -> &B {
+    /// What it lies on, as it is now.
+    pub(super) fn backend(&self) -> &B {
         &self.inner.backend
     }
 

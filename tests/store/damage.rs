@@ -3,6 +3,9 @@
 //! The story behind: redb does not verify its checksums when it reads; of 2,000 flipped bits 1,214
 //! gave other data than was written, silently.
 
+use std::fs;
+use std::ops::Range;
+
 use tidegate::crdt::Record;
 use tidegate::model::{RecordId, TableName, Value};
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
@@ -16,6 +19,8 @@ use crate::memory::{MemoryReplica, MemoryServer, compare_replica, compare_server
 const FLIPS: usize = 10_000;
 /// Flips for each kind of file where more than reading is tried.
 const FLIPS_FEW: usize = 600;
+/// A page of a file.
+const PAGE: usize = 4_096;
 /// Enough that there are pages above pages.
 const FILLERS: u64 = 80;
 
@@ -135,6 +140,70 @@ fn a_flipped_bit_never_makes_a_server_tell_other_data() {
         outcome(&store.map(|store| compare_server(&store, &model)))
     });
     assert_hit(told, flips_read());
+}
+
+/// Where redb's catalog of tables is, which has this table; earlier ones were left behind, and do
+/// not count.
+fn catalog(bytes: &[u8], table: &[u8], counts: impl Fn(usize) -> bool) -> Range<usize> {
+    let names = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(table));
+    let live: Vec<_> = names.filter(|at| counts(*at)).collect();
+    let [name] = live[..] else { panic!("found at {live:?}") };
+    let page = name / PAGE * PAGE;
+    // How many tables it has, and where what it says of the last one ends.
+    let tables = usize::from(bytes[page + 2]);
+    let end =
+        usize::from(u16::from_le_bytes([bytes[page + 8 * tables], bytes[page + 8 * tables + 1]]));
+    assert!(end > 80 * tables && end <= PAGE);
+    page..page + end
+}
+
+#[test]
+fn each_byte_of_the_catalog_counts_when_a_file_is_opened() {
+    fn look<T>(bytes: &[u8], table: &[u8], open: impl Fn(Disk) -> Result<T, OpenError>) {
+        let is_told = |at: usize| {
+            let mut bytes = bytes.to_vec();
+            bytes[at] ^= 1 << (at % 8);
+            let Err(error) = open(Disk::holding(bytes)) else { return false };
+            let text = error.to_string();
+            assert!(text.contains(" is damaged: ") && text.contains("; restore it"), "{text}");
+            true
+        };
+        for at in catalog(bytes, table, is_told) {
+            assert!(is_told(at), "byte {at}");
+        }
+    }
+    look(&replica_file().0, b"quarantine-record-1", replica_on);
+    look(&server_file().0, b"past-standing-1", server_on);
+}
+
+/// The story behind: a table that seems empty was restored as one.
+#[test]
+fn a_backup_whose_catalog_is_damaged_is_not_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (backup, restored) = (folder.path().join("backup.redb"), folder.path().join("server.redb"));
+    let restore = |bytes: &[u8]| {
+        fs::write(&backup, bytes).unwrap();
+        RedbServer::restore(&backup, &restored)
+    };
+    let (mut bytes, model) = server_file();
+    let counts = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        server_on(Disk::holding(bytes)).is_err()
+    };
+    let page = catalog(&bytes, b"past-standing-1", counts).start;
+    // Behind the names comes what is said of the first table: its kind, its length, and whether it
+    // begins anywhere.
+    let names_end = page + 4 * usize::from(bytes[page + 2]);
+    let first = page + usize::from(u16::from_le_bytes([bytes[names_end], bytes[names_end + 1]]));
+    assert_eq!(bytes[first + 9], 1);
+    bytes[first + 9] = 0;
+    let error = restore(&bytes).unwrap_err().to_string();
+    assert!(error.contains("its catalog of tables is not what was written"), "{error}");
+    assert!(!restored.exists());
+
+    bytes[first + 9] = 1;
+    assert_eq!(restore(&bytes).unwrap().0, model.meta.head);
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl RedbServer {
         to: impl AsRef<Path>,
     ) -> Result<(Sequence, Option<PathBuf>), BackupError> {
         let to = to.as_ref();
-        let (database, kind) = file::open_to_look(from)?;
+        let (database, kind) = file::open_to_copy(from)?;
         if kind != FileKind::Server {
             let (path, found, wanted) = (from.to_owned(), kind, FileKind::Server);
             return Err(OpenError::WrongKind { path, found, wanted }.into());
