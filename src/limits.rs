@@ -277,6 +277,11 @@ pub const VIEW_COLUMNS_MAX: usize = 256;
 pub const PROFILES_MAX: usize = 1_000;
 /// Versions of offline profiles that were in force before, which a server keeps to roll back to.
 pub const PROFILE_VERSIONS_MAX: usize = 8;
+/// Records that a running server looks at to say how much profiles take, and that it looks at before
+/// profiles with budgets are published, where an operator does not say otherwise: devices wait meanwhile.
+pub const ESTIMATE_RECORDS_DEFAULT: u32 = 200_000;
+/// Users of one estimate.
+pub const ESTIMATE_USERS_MAX: usize = 1_000;
 /// Users, teams and roles of a pilot group.
 pub const PILOT_GROUP_MAX: usize = 1_000;
 /// Groups of users that one profile is for.

@@ -5,6 +5,7 @@ mod check;
 mod data;
 mod demo;
 mod device;
+mod estimate;
 mod file;
 mod gate;
 mod log;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
 use super::CliError;
+use super::estimate::EstimateArgs;
 use super::gate::{read_rules, read_text};
 use super::output::counted;
 use super::schema::read_schema_file;
@@ -21,6 +22,12 @@ pub(super) enum ProfileCommand {
     /// Beside the document itself this compares each profile with the views of the schema, with what its
     /// forms need and with its own filters: what they go by is taken offline too.
     Check(CheckArgs),
+    /// Say how many rows and bytes users would take by a document of offline profiles, and what each
+    /// relationship adds.
+    ///
+    /// It is told of what a server that is not running holds, or a backup. `admin profile estimate` asks a
+    /// running one. A profile that is over its budget is refused with the figures.
+    Estimate(EstimateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -47,18 +54,20 @@ impl ProfileCommand {
     pub(super) fn as_json(&self) -> bool {
         match self {
             Self::Check(check) => check.json,
+            Self::Estimate(estimate) => estimate.json,
         }
     }
 
     pub(super) fn run(&self) -> Result<(), CliError> {
         match self {
             Self::Check(check) => check.run(),
+            Self::Estimate(estimate) => estimate.run(),
         }
     }
 }
 
 /// Something wrong between a profile and the rest: for people, and for programs.
-struct Wrong(ProfileName, String, Json);
+pub(super) struct Wrong(pub(super) ProfileName, pub(super) String, pub(super) Json);
 
 impl CheckArgs {
     fn run(&self) -> Result<(), CliError> {
@@ -96,7 +105,7 @@ impl CheckArgs {
     }
 }
 
-fn mistakes(schema: &Arc<Schema>, profiles: &Profiles) -> Result<Vec<Wrong>, CliError> {
+pub(super) fn mistakes(schema: &Arc<Schema>, profiles: &Profiles) -> Result<Vec<Wrong>, CliError> {
     let mut mistakes = Vec::new();
     for profile in &profiles.list {
         let checked = CheckedProfile::new(schema, profile).map_err(CliError::input)?;

@@ -29,6 +29,10 @@ pub(super) struct InitCommand {
     /// A policy document (TOML or JSON) to start from.
     #[arg(long)]
     policy: Option<PathBuf>,
+    /// A document of offline profiles (TOML or JSON) to start from. Without it devices take all that
+    /// their users may read.
+    #[arg(long)]
+    profiles: Option<PathBuf>,
     /// A CSV file of business units, where the policy does not declare the organization.
     #[arg(long, requires = "users")]
     business_units: Option<PathBuf>,
@@ -52,6 +56,7 @@ impl InitCommand {
             addresses: self.address.clone(),
             schema: self.schema.clone(),
             policy: self.policy.clone(),
+            profiles: self.profiles.clone(),
             organization: files
                 .map(|(business_units, users)| OrganizationFiles { business_units, users }),
             administrator: self.admin.clone(),
@@ -117,8 +122,8 @@ pub(super) struct ServeCommand {
     #[arg(long, value_name = "N", default_value_t = 7, requires = "backup_to",
           value_parser = clap::value_parser!(u16).range(1..))]
     backup_keep: u16,
-    /// Put the schema, policy and organization of the folder's files in force, whatever administrators
-    /// changed since. Without this they are only what a new server starts with.
+    /// Put the schema, policy, organization and offline profiles of the folder's files in force, whatever
+    /// administrators changed since. Without this they are only what a new server starts with.
     #[arg(long)]
     apply_files: bool,
     /// Say that no backups are made: devices then keep nothing for a restore.

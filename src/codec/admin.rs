@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{ProfilesInfo, ProfilesRequest};
+use crate::limits::ESTIMATE_USERS_MAX;
 use crate::model::{
-    Denial, DeviceNumber, DocumentText, EditId, LogEpoch, Organization, OrganizationRow, Policy,
-    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+    Audience, Denial, DeviceNumber, DocumentText, EditId, Estimate, LogEpoch, Organization,
+    OrganizationRow, Policy, PolicyEpoch, PublishError, RecordId, Schema, Sequence, TableName,
+    Timestamp, UserId,
 };
 
 /// What an administrator wants.
@@ -42,6 +45,8 @@ pub enum AdminRequest {
         /// At most so many.
         limit: u32,
     },
+    /// Something with offline profiles.
+    Profiles(ProfilesRequest),
 }
 
 /// A device as an administrator sees it.
@@ -124,6 +129,18 @@ pub enum AdminAnswer {
     Erased,
     /// To [`AdminRequest::Denials`].
     Denials(Vec<DenialInfo>),
+    /// To [`AdminRequest::Profiles`]: how it stands with them then.
+    Profiles {
+        /// The versions.
+        info: Box<ProfilesInfo>,
+        /// When a version was published or promoted: for how many users it was not looked whether it is
+        /// over its budget, since that would have been too much for a running server.
+        unchecked: u32,
+    },
+    /// To [`ProfilesRequest::Estimate`].
+    Estimates(Vec<Estimate>),
+    /// To [`ProfilesRequest::Show`].
+    Document(Box<DocumentText>),
     /// It was not done, and nothing changed.
     Refused(AdminRefusal),
 }
@@ -150,4 +167,34 @@ pub enum AdminRefusal {
     /// The server has no such record, and no edit of one.
     #[error("there is no record {1} in table `{0}`, and no refused edit of it")]
     NoSuchRecord(TableName, RecordId),
+    /// Offline profiles cannot be published, promoted or rolled back.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Nobody is in a pilot group through this.
+    #[error("there is no `{0}` who could try offline profiles")]
+    NoSuchPilot(Audience),
+    /// There is no such version of the offline profiles, or it is not kept any more.
+    #[error("there is no version {0} of the offline profiles")]
+    NoSuchVersion(u32),
+    /// There is no such user.
+    #[error("there is no user `{0}`")]
+    NoSuchUser(UserId),
+    /// A profile takes more than it allows itself.
+    #[error("{0}")]
+    OverBudget(Box<Estimate>),
+    /// An estimate for too many users.
+    #[error("{0} users, at most {ESTIMATE_USERS_MAX} are allowed")]
+    TooManyUsers(usize),
+    /// An estimate would keep the server from its devices for long.
+    #[error(
+        "{records} records have to be looked at, and {most} at most while the server runs \
+         (`limits.estimate_records`): name fewer users, or look into a backup with `tidegate profile \
+         estimate`"
+    )]
+    TooMuch {
+        /// How many, at least.
+        records: u64,
+        /// How many a running server looks at.
+        most: u64,
+    },
 }

@@ -9,6 +9,7 @@ mod enroll_code;
 mod error;
 mod key;
 mod message;
+mod profiles;
 mod purge;
 mod read_edits;
 mod take;
@@ -24,5 +25,6 @@ pub use message::{
     Digest, Entry, MovedLeg, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace, Scope, Terms,
     ToDevice, ToServer, decode_message, edit_digest, encode_message,
 };
+pub use profiles::{ProfilesInfo, ProfilesRequest, VersionInfo};
 pub use purge::{PurgeReceipt, PurgeReceiptError, SignedPurgeReceipt};
 pub use read_edits::{decode_edits, decode_edits_up_to, decode_records_up_to};

@@ -74,8 +74,14 @@ impl Confirmed {
     /// everyone.
     #[must_use]
     pub fn size(&self) -> Size {
-        let open = self.record.sections().filter(|(it, _)| !matches!(it, Section::Secured(_)));
-        let changes = open.flat_map(|(_, history)| history.changes());
+        self.size_of(|section| !matches!(section, Section::Secured(_)))
+    }
+
+    /// How much it is to who gets these sections of it.
+    #[must_use]
+    pub fn size_of(&self, takes: impl Fn(&Section) -> bool) -> Size {
+        let sections = self.record.sections().filter(|(section, _)| takes(section));
+        let changes = sections.flat_map(|(_, history)| history.changes());
         Size { records: 1, bytes: 32 + changes.map(|change| change.size() as u64).sum::<u64>() }
     }
 

@@ -10,6 +10,7 @@ mod convert;
 mod difference;
 mod document_text;
 mod edit_kind;
+mod estimate;
 mod flat;
 mod id;
 mod index;
@@ -46,6 +47,7 @@ pub use column_edit::{ColumnEdit, MisfitOpError};
 pub use columns::Columns;
 pub use document_text::DocumentText;
 pub use edit_kind::EditKind;
+pub use estimate::{Estimate, TableEstimate};
 pub use flat::Flat;
 pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,

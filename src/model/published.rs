@@ -137,6 +137,22 @@ impl PublishedProfiles {
         Ok(number)
     }
 
+    /// Puts a document of the server's folder in force for everyone, whatever a pilot group goes by. Where
+    /// the profiles in force say the same, these stay. So does the draft.
+    pub fn apply(&mut self, document: DocumentText, profiles: Profiles, at: Timestamp) {
+        if let Some(pilot) = self.pilot.take() {
+            self.draft = self.draft.take().or(Some(pilot.version));
+        }
+        if self.in_force.as_ref().is_some_and(|version| version.profiles == profiles) {
+            return;
+        }
+        let draft = self.draft.take();
+        self.draft(document, profiles, None, at);
+        if let Some(version) = std::mem::replace(&mut self.draft, draft) {
+            self.put_in_force(version);
+        }
+    }
+
     /// What someone goes by of whom it can be said whether they are of a pilot group.
     pub fn of(
         &self,
@@ -231,6 +247,26 @@ mod tests {
         drafted(&mut profiles);
         assert_eq!(profiles.publish(None), Err(PublishError::PilotUnderWay(1)));
         assert_eq!(profiles.publish(Some(group)), Ok(2));
+    }
+
+    #[test]
+    fn a_document_of_the_folder_is_put_in_force_beside_the_draft_and_ends_a_pilot() {
+        let mut profiles = PublishedProfiles::default();
+        let apply = |profiles: &mut PublishedProfiles| {
+            let document = DocumentText { file: "profiles.toml".into(), text: String::new() };
+            profiles.apply(document, Profiles::default(), Timestamp::default());
+        };
+        drafted(&mut profiles);
+        apply(&mut profiles);
+        assert_eq!(number(profiles.draft.as_ref()), Some(1));
+        assert_eq!(number(profiles.in_force.as_ref()), Some(2));
+        let group = BTreeSet::from([Audience::User("ann".parse().unwrap())]);
+        profiles.publish(Some(group)).unwrap();
+        // It says what is in force already.
+        apply(&mut profiles);
+        assert_eq!(profiles.pilot, None);
+        assert_eq!(number(profiles.draft.as_ref()), Some(1));
+        assert_eq!(number(profiles.in_force.as_ref()), Some(2));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::candidate::Seen;
 use super::checked::CheckedTable;
 use super::{Candidate, CheckedProfile, Link, Records};
 use crate::gate::{Reach, Standing};
-use crate::model::{Bucket, ColumnName, Header, Owner, RecordId, RowRule, TableName, Timestamp};
+use crate::model::{ColumnName, Header, Owner, RecordId, RowRule, TableName, Timestamp};
 use crate::query::{BindError, BoundQuery, Environment, Field, Parameters};
 
 /// How exactly `now()` is known: what depends on it changes no more often.
@@ -124,6 +124,10 @@ impl BoundProfile {
         self.secured.iter().any(|(of, it)| of == table && it == column)
     }
 
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     pub(super) fn entry(&self, table: &TableName) -> Option<&CheckedTable> {
         self.checked.tables().get(table)
     }
@@ -230,23 +234,11 @@ impl BoundProfile {
         if !alone || reach == Reach::Nothing || entry.rows.contains(&RowRule::All) {
             return reach;
         }
-        let buckets: BTreeSet<_> = entry.rows.iter().flat_map(|rule| self.buckets(*rule)).collect();
+        let buckets = self.buckets(entry);
         match reach {
             Reach::Buckets(reach) if reach.len() < buckets.len() => Reach::Buckets(reach),
             _ if buckets.is_empty() => Reach::Nothing,
             _ => Reach::Buckets(buckets),
-        }
-    }
-
-    /// The buckets whose records a rule takes; of all records there are none.
-    fn buckets(&self, rule: RowRule) -> Vec<Bucket> {
-        let Environment { user, teams, business_unit, business_units, .. } = &self.environment;
-        match rule {
-            RowRule::All => Vec::new(),
-            RowRule::Mine => user.iter().cloned().map(Owner::User).map(Bucket::Owner).collect(),
-            RowRule::MyTeams => teams.iter().cloned().map(Owner::Team).map(Bucket::Owner).collect(),
-            RowRule::MyBusinessUnit => business_unit.iter().cloned().map(Bucket::Unit).collect(),
-            RowRule::MyBusinessUnits => business_units.iter().cloned().map(Bucket::Unit).collect(),
         }
     }
 

@@ -36,6 +36,23 @@ pub trait Records {
     /// # Errors
     /// They cannot be read.
     fn ids(&self, table: &TableName) -> Result<Vec<RecordId>, Self::Error>;
+
+    /// Shows all records of a table, or of those at least that [`BoundProfile::reach`] takes.
+    ///
+    /// # Errors
+    /// They cannot be read, or the error that `see` ends it with.
+    fn each(
+        &self,
+        table: &TableName,
+        see: &mut dyn FnMut(&Candidate) -> Result<(), Self::Error>,
+    ) -> Result<(), Self::Error> {
+        for id in self.ids(table)? {
+            if let Some(candidate) = self.find(table, id)? {
+                see(&candidate)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Records that are also found by what they look up.

@@ -109,6 +109,7 @@ mod difference;
 mod error;
 mod fitting;
 mod lacks;
+mod reached;
 mod round;
 mod taken;
 
@@ -119,4 +120,5 @@ pub use difference::Membership;
 pub use error::{ProfileError, ProfileFault};
 pub use fitting::{is_among, profile_of, unreached};
 pub use lacks::Lack;
+pub use reached::{AllReached, Reached};
 pub use taken::Taken;

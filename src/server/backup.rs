@@ -123,6 +123,7 @@ impl Home {
         let may_lack = [ORGANIZATION, ORGANIZATION_KEY].map(PathBuf::from);
         names.extend(may_lack.into_iter().filter(|name| self.dir().join(name).exists()));
         names.extend([config.schema.clone(), config.policy.clone()]);
+        names.extend(config.profiles.clone());
         if let Some(files) = &config.organization {
             names.extend([files.business_units.clone(), files.users.clone()]);
         }

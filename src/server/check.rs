@@ -123,23 +123,43 @@ impl Check<'_> {
                 self.note("policy", &config.policy, policy(dir, config, schema, listed))
             }
         };
+        let organization = self.organization(config, policy.as_ref());
+        let Some(file) = &config.profiles else { return };
+        let (Some(schema), Some((policy, _)), Some(people)) = (schema, policy, organization) else {
+            return self.skip("offline profiles", file, "what they go by");
+        };
+        let read = Document::read(&dir.join(file))
+            .and_then(|document| document.profiles(&schema, &policy, &people));
+        let says = read.map(|(_, read)| ((), format!("{} profiles", read.list.len())));
+        self.note("offline profiles", file, says);
+    }
+
+    fn organization(
+        &mut self,
+        config: &Config,
+        policy: Option<&ReadPolicy>,
+    ) -> Option<Organization> {
+        let dir = self.dir;
         let (name, organization) = match (&config.organization, policy) {
             (Some(files), policy) => {
-                let policy = policy.as_ref().map(|(policy, _)| policy);
+                let policy = policy.map(|(policy, _)| policy);
                 (&files.users, people(dir, files, policy))
             }
             (None, Some((_, declared))) => {
                 let missing = || HomeError::NoOrganization(dir.join(&config.policy));
-                (&config.policy, declared.ok_or_else(missing))
+                (&config.policy, declared.clone().ok_or_else(missing))
             }
-            (None, None) => return self.skip("organization", &config.policy, "the policy"),
+            (None, None) => {
+                self.skip("organization", &config.policy, "the policy");
+                return None;
+            }
         };
         let says = |it: Organization| {
             let says =
                 format!("{} users in {} business units", it.users.len(), it.business_units.len());
             (it, says)
         };
-        self.note("organization", name, organization.map(says));
+        self.note("organization", name, organization.map(says))
     }
 }
 

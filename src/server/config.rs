@@ -10,9 +10,9 @@ use super::HomeError;
 use super::documents::Document;
 use super::home::{CONFIG, DATA};
 use crate::limits::{
-    CONNECTIONS_DEFAULT, GENERATION_CHANGES, GENERATION_DAYS, HANDSHAKES_PER_ADDRESS_DEFAULT,
-    LOG_DAYS_DEFAULT, LOG_ENTRIES_DEFAULT, OUTBOUND_MESSAGES_MAX, PAGE_BYTES_TARGET,
-    PATIENCE_SECONDS_DEFAULT, REFUSED_DAYS_DEFAULT,
+    CONNECTIONS_DEFAULT, ESTIMATE_RECORDS_DEFAULT, GENERATION_CHANGES, GENERATION_DAYS,
+    HANDSHAKES_PER_ADDRESS_DEFAULT, LOG_DAYS_DEFAULT, LOG_ENTRIES_DEFAULT, OUTBOUND_MESSAGES_MAX,
+    PAGE_BYTES_TARGET, PATIENCE_SECONDS_DEFAULT, REFUSED_DAYS_DEFAULT,
 };
 use crate::sync::server::HistoryBounds;
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub schema: PathBuf,
     /// The policy document, from the folder.
     pub policy: PathBuf,
+    /// The document of offline profiles, from the folder.
+    pub profiles: Option<PathBuf>,
     /// Files of the organization, where the policy document does not declare it.
     pub organization: Option<OrganizationFiles>,
     /// What is granted to devices at most.
@@ -82,6 +84,9 @@ pub struct Limits {
     /// not matter.
     #[serde(deserialize_with = "in_range::<_, 0, 36_500>")]
     pub history_days: u32,
+    /// Records that a running server looks at to say how much profiles take; devices wait meanwhile.
+    #[serde(deserialize_with = "in_range::<_, 0, 1_000_000_000>")]
+    pub estimate_records: u32,
 }
 
 impl Limits {
@@ -112,6 +117,7 @@ impl Default for Limits {
             page_bytes: u32::try_from(PAGE_BYTES_TARGET).unwrap_or(u32::MAX),
             history_changes: u32::try_from(GENERATION_CHANGES).unwrap_or(u32::MAX),
             history_days: GENERATION_DAYS,
+            estimate_records: ESTIMATE_RECORDS_DEFAULT,
         }
     }
 }
@@ -238,8 +244,10 @@ impl Config {
             let (units, users) = (path(&files.business_units), path(&files.users));
             format!("\n[organization]\nbusiness_units = {units}\nusers = {users}\n")
         });
+        let profiles = self.profiles.as_ref();
+        let profiles = profiles.map_or(String::new(), |it| format!("profiles = {}\n", path(it)));
         let Limits { connections, outbound_messages, page_bytes, .. } = self.limits;
-        let Limits { history_changes, history_days, .. } = self.limits;
+        let Limits { history_changes, history_days, estimate_records, .. } = self.limits;
         let Limits { handshakes_per_address, patience_seconds, .. } = self.limits;
         let log = self.log;
         let level = format!("{:?}", log.level).to_lowercase();
@@ -258,7 +266,7 @@ data = {data}
 # What is judged by.
 schema = {schema}
 policy = {policy}
-{organization}
+{profiles}{organization}
 [limits]
 # Connections at a time; further devices are told to try later.
 connections = {connections}
@@ -275,6 +283,8 @@ page_bytes = {page_bytes}
 # anew with what they hold; 0 days: they do not matter.
 history_changes = {history_changes}
 history_days = {history_days}
+# Records that are looked at, while devices wait, to say how much offline profiles take.
+estimate_records = {estimate_records}
 
 [retention]
 # For how many days a refused edit is kept here; 0: for good.
@@ -314,6 +324,7 @@ mod tests {
             data: "da\"ta/server.redb".into(),
             schema: "schema.toml".into(),
             policy: "policy.json".into(),
+            profiles: Some("profiles.toml".into()),
             organization: Some(OrganizationFiles {
                 business_units: "business_unit.csv".into(),
                 users: "user.csv".into(),
@@ -324,7 +335,7 @@ mod tests {
         };
         let read = |text: &str| Config::read(text, Path::new("tidegate.toml")).unwrap();
         assert_eq!(read(&config.to_text()), config);
-        let bare = Config { organization: None, ..config };
+        let bare = Config { organization: None, profiles: None, ..config };
         assert_eq!(read(&bare.to_text()), bare);
     }
 

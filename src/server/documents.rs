@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::{Config, HomeError, InitOptions};
 use crate::gate::Roster;
 use crate::limits::DOCUMENT_BYTES_MAX;
-use crate::model::UserId;
-use crate::policy::{CsvFile, read_organization_csv, read_policy, read_schema};
+use crate::model::{DocumentText, Organization, Policy, Profiles, Schema, UserId};
+use crate::net::system;
+use crate::policy::{CsvFile, read_organization_csv, read_policy, read_profiles, read_schema};
 use crate::sync::server::Rules;
 
 const DEFAULT_SCHEMA: &str = include_str!("default/schema.toml");
@@ -48,6 +49,19 @@ impl Document {
         if is_json { "json" } else { "toml" }
     }
 
+    /// The offline profiles that it says.
+    pub(super) fn profiles(
+        &self,
+        schema: &Schema,
+        policy: &Policy,
+        people: &Organization,
+    ) -> Result<(DocumentText, Profiles), HomeError> {
+        let Self { name, text } = self;
+        let schema = Arc::new(schema.clone());
+        let profiles = read_profiles(text, name, &schema, Some(policy), Some(people))?;
+        Ok((DocumentText { file: name.clone(), text: text.clone() }, profiles))
+    }
+
     pub(super) fn csv(&self) -> CsvFile<'_> {
         CsvFile { name: &self.name, bytes: self.text.as_bytes() }
     }
@@ -59,6 +73,8 @@ pub(super) struct Documents {
     pub(super) policy: Document,
     /// Business units and users, where the policy does not declare them.
     pub(super) people: Option<(Document, Document)>,
+    /// What is taken offline, if that is said.
+    pub(super) profiles: Option<Document>,
 }
 
 impl Documents {
@@ -77,7 +93,8 @@ impl Documents {
             }
             None => None,
         };
-        Ok(Self { schema, policy, people })
+        let profiles = options.profiles.as_deref().map(Document::read).transpose()?;
+        Ok(Self { schema, policy, people, profiles })
     }
 
     /// Those in a server's folder.
@@ -88,7 +105,8 @@ impl Documents {
             None => None,
         };
         let (schema, policy) = (document(&config.schema)?, document(&config.policy)?);
-        Ok(Self { schema, policy, people })
+        let profiles = config.profiles.as_deref().map(document).transpose()?;
+        Ok(Self { schema, policy, people, profiles })
     }
 
     /// Checks them, and makes rules of them.
@@ -109,7 +127,13 @@ impl Documents {
                 (read.policy, people)
             }
         };
-        Ok(Rules::new(schema, Roster::new(Arc::new(policy), Arc::new(organization)))?)
+        let profiles = self.profiles.as_ref();
+        let profiles =
+            profiles.map(|it| it.profiles(&schema, &policy, &organization)).transpose()?;
+        let rules = Rules::new(schema, Roster::new(Arc::new(policy), Arc::new(organization)))?;
+        let Some((document, profiles)) = profiles else { return Ok(rules) };
+        // They were read for this schema.
+        Ok(rules.with_document(document, profiles, system::now())?)
     }
 }
 

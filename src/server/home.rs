@@ -15,7 +15,7 @@ use crate::model::{User, UserId};
 use crate::net::{FileKeyStore, KeyStore as _, KeyStoreError, system};
 use crate::policy::{CsvError, DocumentError};
 use crate::store::{OpenError, RedbServer};
-use crate::sync::server::{Identity, Rules};
+use crate::sync::server::{Identity, Rules, RulesError};
 use crate::sync::{ServerStore as _, StoreError};
 
 pub(super) const CONFIG: &str = "tidegate.toml";
@@ -142,6 +142,9 @@ pub enum HomeError {
          given for it: see `tidegate init --help`, or `organization` in {CONFIG}", .0.display()
     )]
     NoOrganization(PathBuf),
+    /// A file without rules.
+    #[error("{} holds nothing yet: its server has never run", .0.display())]
+    NeverRan(PathBuf),
     /// A user is not there.
     #[error("there is no user `{0}` in the organization; known are: {1}")]
     NoSuchUser(UserId, String),
@@ -151,6 +154,9 @@ pub enum HomeError {
     /// Memory for the rules cannot be had.
     #[error(transparent)]
     Rules(#[from] StoreError),
+    /// The rules do not fit together.
+    #[error(transparent)]
+    Misfit(#[from] RulesError),
 }
 
 impl From<DocumentError> for HomeError {
@@ -176,6 +182,8 @@ pub struct InitOptions {
     pub schema: Option<PathBuf>,
     /// A policy to start from; default: one that fits the example.
     pub policy: Option<PathBuf>,
+    /// Offline profiles to start with; default: none, devices take all that their users may read.
+    pub profiles: Option<PathBuf>,
     /// The organization's files, where the policy does not declare it.
     pub organization: Option<OrganizationFiles>,
     /// A user to add to these files, in the topmost business unit, who may do everything.
@@ -221,6 +229,10 @@ impl Home {
             data: DATA.into(),
             schema: format!("schema.{}", documents.schema.extension()).into(),
             policy: format!("policy.{}", documents.policy.extension()).into(),
+            profiles: documents
+                .profiles
+                .as_ref()
+                .map(|document| format!("profiles.{}", document.extension()).into()),
             organization: documents.people.as_ref().map(|_| OrganizationFiles {
                 business_units: "business_unit.csv".into(),
                 users: "user.csv".into(),
@@ -264,6 +276,9 @@ impl Home {
         self.keys.save(&self.dir)?;
         write(&self.config.schema, documents.schema.text.as_bytes())?;
         write(&self.config.policy, documents.policy.text.as_bytes())?;
+        if let (Some(file), Some(document)) = (&self.config.profiles, &documents.profiles) {
+            write(file, document.text.as_bytes())?;
+        }
         if let (Some(files), Some((units, users))) = (&self.config.organization, &documents.people)
         {
             write(&files.business_units, units.text.as_bytes())?;

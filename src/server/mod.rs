@@ -33,6 +33,7 @@ mod config;
 mod credit;
 mod documents;
 mod engine;
+mod estimate;
 mod home;
 mod inbox;
 mod keys;
@@ -70,6 +71,7 @@ pub use backup::{BackupReport, RestoreReport, restore};
 pub use check::{CheckItem, CheckResult, check_folder};
 pub use config::{Config, Limits, Log, LogFormat, LogLevel, OrganizationFiles, Retention};
 pub use engine::Status;
+pub use estimate::estimate;
 pub use home::{Home, HomeError, InitOptions};
 pub use rotate::RotateReport;
 
@@ -105,6 +107,9 @@ pub enum ServerError {
     /// Other rules cannot be put in force.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// It cannot be told how much profiles take.
+    #[error(transparent)]
+    Estimate(#[from] crate::sync::server::EstimateError),
     /// The tables that it is given do not fit the policy in force.
     #[error("the policy in force does not fit the schema: {0}")]
     Schema(crate::policy::Mistake),
@@ -189,6 +194,7 @@ impl Server {
         let bytes = usize::try_from(limits.page_bytes).unwrap_or(usize::MAX);
         machine.set_page_bounds(PageBounds { bytes, ..PageBounds::default() });
         machine.set_history_bounds(limits.history());
+        machine.set_estimate_records(limits.estimate_records.into());
         let transport = TransportOptions::server();
         let endpoint = Arc::new(Endpoint::server(options.listen, &options.tls_key, transport)?);
         let meta = machine.meta();
@@ -220,7 +226,7 @@ impl Server {
         Ok(self.endpoint.local_addr()?)
     }
 
-    /// From now on judges by other rules; the offline profiles stay.
+    /// From now on judges by other rules; the offline profiles stay, unless the rules bring a document.
     ///
     /// # Errors
     /// The rules cannot be noted durably, or a record cannot follow the schema; the old ones stay in

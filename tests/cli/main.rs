@@ -12,9 +12,11 @@
 )]
 
 mod admin;
+mod admin_profile;
 mod adventure_works;
 mod data_mistakes;
 mod demo;
+mod estimate;
 mod file_mistakes;
 mod kill;
 mod live;

@@ -1,6 +1,7 @@
 //! What profiles take of random worlds, beside the plain model of `naive.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tidegate::model::{Profiles, RecordId, Schema, SystemTable, TableName, Timest
 use tidegate::policy::{read_policy, read_profiles};
 use tidegate::query::Field;
 use tidegate::scope::{
-    BoundProfile, Candidate, CheckedProfile, Membership, Records, Related, Taken,
+    BoundProfile, Candidate, CheckedProfile, Link, Membership, Reached, Records, Related, Taken,
 };
 
 use super::drawn;
@@ -37,6 +38,10 @@ struct Met {
     by_both: u64,
     pairs: u64,
     links: u64,
+    /// Taken by another relationship than the first of its table.
+    by_second: u64,
+    /// Tables that are taken as a whole.
+    wholes: u64,
     /// Records that came or went after changes, of these other ones than those that changed.
     moved: u64,
     moved_by_others: u64,
@@ -90,6 +95,7 @@ fn what_is_taken_and_in_which_round_is_as_the_plain_model_says() {
     println!("{met:?}");
     let rounds = [0, 1, 2, 3].map(|round| met.taken.get(&round).copied().unwrap_or_default());
     assert!(rounds.iter().all(|taken| *taken > 0), "{met:?}");
+    assert!(met.by_second > 0 && met.wholes > 0, "{met:?}");
     assert!(met.kept_from > 0 && met.by_both > 0 && met.links > 0, "{met:?}");
     assert!(met.moved > 0 && met.moved_by_others > 0, "{met:?}");
 }
@@ -104,6 +110,7 @@ fn agrees(world: &World, case: &Case, bound: &BoundProfile, met: &mut Met) {
         .collect();
     let wanted = world.taken();
     assert_eq!(flat, wanted);
+    by_what(case, bound, met);
     met.profiles += 1;
     for ((table, _), round) in &wanted {
         *met.taken.entry(*round).or_default() += 1;
@@ -113,6 +120,77 @@ fn agrees(world: &World, case: &Case, bound: &BoundProfile, met: &mut Met) {
     open.users.get_mut(&world.user).unwrap().1.push("system_administrator".into());
     let open = open.taken();
     met.kept_from += open.keys().filter(|key| !wanted.contains_key(*key)).count() as u64;
+}
+
+/// What is found by looking at each record once, and only where some can be, is the same; and each record
+/// is taken by the first relationship that leads to it from the round before.
+fn by_what(case: &Case, bound: &BoundProfile, met: &mut Met) {
+    let taken = bound.taken(&case.memory).unwrap();
+    let within = Within { memory: &case.memory, bound };
+    let reached = bound.reached(&within, &BTreeSet::new()).unwrap();
+    let rounds = |of_table: &BTreeMap<RecordId, Reached>| -> BTreeMap<RecordId, u32> {
+        of_table.iter().map(|(id, reached)| (*id, reached.round)).collect()
+    };
+    let flat: Taken = reached.iter().map(|(table, it)| (table.clone(), rounds(it))).collect();
+    let mut wanted = taken.clone();
+    wanted.retain(|_, of_table| !of_table.is_empty());
+    assert_eq!(flat, wanted);
+    for (table, of_table) in &reached {
+        let links = bound.checked().links(table);
+        for (id, Reached { round, by }) in of_table {
+            let it = case.memory.find(table, *id).unwrap().unwrap();
+            let leads = |link: &Link| {
+                case.memory.all().any(|(of, from)| {
+                    let is_before = taken.get(of).and_then(|it| it.get(&from.id)).copied()
+                        == round.checked_sub(1);
+                    let one = match link {
+                        Link::Children { by, to } => {
+                            it.lookup(by, &to[0]) == Some((of.clone(), from.id))
+                        }
+                        Link::Parents { of: wanted, by } => {
+                            of == wanted && from.lookup(by, table) == Some((table.clone(), *id))
+                        }
+                    };
+                    *round > 0 && is_before && one
+                })
+            };
+            assert_eq!(*by, links.iter().position(leads), "{table} {id}");
+            met.by_second += u64::from(by.is_some_and(|by| by > 0));
+        }
+    }
+    // A table that leads nowhere and is taken whole can be left out.
+    let wholes = case.schema.tables.keys().filter(|table| bound.takes_whole(table));
+    let wholes: BTreeSet<_> = wholes.cloned().collect();
+    met.wholes += wholes.len() as u64;
+    let mut rest = flat;
+    for table in &wholes {
+        let of_table = case.memory.0.get(table).into_iter().flatten();
+        let read = of_table.filter(|(_, it)| bound.reads(table, it)).map(|(id, _)| *id);
+        assert!(read.eq(rest.remove(table).unwrap_or_default().into_keys()), "{table}");
+    }
+    let without = bound.reached(&within, &wholes).unwrap();
+    let without = without.iter().map(|(table, it)| (table.clone(), rounds(it)));
+    assert_eq!(without.collect::<Taken>(), rest);
+}
+
+/// Records of which those alone are shown that a profile has to look at.
+struct Within<'a> {
+    memory: &'a Memory,
+    bound: &'a BoundProfile,
+}
+
+impl Records for Within<'_> {
+    type Error = Infallible;
+
+    fn find(&self, table: &TableName, id: RecordId) -> Result<Option<Rc<Candidate>>, Infallible> {
+        self.memory.find(table, id)
+    }
+
+    fn ids(&self, table: &TableName) -> Result<Vec<RecordId>, Infallible> {
+        let of_table = self.memory.0.get(table).into_iter().flatten();
+        let reach = self.bound.reach(table);
+        Ok(of_table.filter(|(_, it)| reach.takes(&it.header)).map(|(id, _)| *id).collect())
+    }
 }
 
 /// Other records than these: some gone, some with the header or with columns of others.

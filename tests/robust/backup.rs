@@ -303,8 +303,8 @@ async fn what_is_no_good_backup_is_not_put_back() {
     let replica = restore(&world.path("copy.redb"), &dir).unwrap_err();
     assert!(replica.to_string().contains("is the file of a replica, not of a server"), "{replica}");
     let file = ours.folder.join("server.redb");
-    let key = crate::world::dump(&file)["log-2"][0].0.clone();
-    crate::world::write_raw(&file, "log-2", &key, Some(b"damage"));
+    let key = crate::world::dump(&file)["log-3"][0].0.clone();
+    crate::world::write_raw(&file, "log-3", &key, Some(b"damage"));
     let damaged = restore(&ours.folder, &dir).unwrap_err();
     assert!(damaged.to_string().contains("the checksum does not fit"), "{damaged}");
     assert_eq!(fs::read(world.home.data_file()).unwrap(), before);

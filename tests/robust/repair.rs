@@ -148,7 +148,7 @@ async fn what_needs_no_repair_or_cannot_have_one_is_left_as_it_is() {
 
     world.stop_server().await;
     let path = world.home.data_file();
-    damage(&path, "log-2");
+    damage(&path, "log-3");
     let error = repair(&path, &mut |_, _| {}).unwrap_err();
     assert!(matches!(error, RepairError::Server(_)), "{error}");
     assert!(error.to_string().contains("restored from a backup"), "{error}");

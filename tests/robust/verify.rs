@@ -150,11 +150,11 @@ async fn what_does_not_fit_together_is_found() {
     }
     for (table, told) in [
         ("meta-4", "it is empty"),
-        ("log-2", "the entries 4 to 4 are missing"),
-        ("strand-1", "it is not found in one of its strands"),
+        ("log-3", "the entries 4 to 4 are missing"),
+        ("strand-2", "it is not found in one of its strands"),
         ("record-2", "it is not there, though the log has entries of it"),
-        ("place-3", "it is not found in the order of its table"),
-        ("bucket-1", "it is not there, though the record is in it"),
+        ("place-4", "it is not found in the order of its table"),
+        ("bucket-2", "it is not there, though the record is in it"),
         ("count-1", "it says no records, there are 19"),
         ("size-1", "it says no records, there are 20"),
         ("erased-1", "it is not there, though the log has entries of it"),
@@ -189,11 +189,11 @@ async fn what_does_not_fit_together_is_found() {
     assert_eq!(found[1].problem, "a row in it has another key, or is not there");
 
     let records = dump(&server)["record-2"].clone();
-    let log = dump(&server)["log-2"].clone();
+    let log = dump(&server)["log-3"].clone();
     let value = sealed("record-2", &records[0].0, &records[1].1[4..]);
     write_raw(&server, "record-2", &records[0].0, Some(&value));
-    let value = sealed("log-2", &log[3].0, &log[4].1[4..]);
-    write_raw(&server, "log-2", &log[3].0, Some(&value));
+    let value = sealed("log-3", &log[3].0, &log[4].1[4..]);
+    write_raw(&server, "log-3", &log[3].0, Some(&value));
     let found: Vec<_> = look(&server).findings.iter().map(ToString::to_string).collect();
     assert!(
         found.iter().any(|it| it.contains("not what its entries in the log make")),

@@ -81,5 +81,5 @@ fn what_may_be_set_counts_as_a_whole() {
         needle.assert_all_in(&fs::read(&net.devices[at].path).unwrap(), "a file");
         assert!(net.devices[at].store.quarantine().unwrap().is_empty());
     }
-    assert_eq!(tables_with(&needle, &net.bytes_of_server()), ["log-2", "record-2"]);
+    assert_eq!(tables_with(&needle, &net.bytes_of_server()), ["log-3", "record-2"]);
 }

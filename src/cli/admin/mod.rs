@@ -2,6 +2,7 @@
 
 mod changes;
 mod people;
+mod profiles;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use self::changes::Plan;
 use self::people::{TeamAction, UserAction};
+use self::profiles::ProfileAction;
 use super::device::ReplicaArg;
 use super::{CliError, wait};
 use crate::codec::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo};
@@ -36,6 +38,9 @@ enum Action {
     /// The policy proper: roles, column security, hierarchy.
     #[command(subcommand)]
     Policy(PolicyAction),
+    /// Offline profiles: what groups of users take offline.
+    #[command(subcommand)]
+    Profile(ProfileAction),
     /// The organization as a whole.
     #[command(subcommand)]
     Org(OrgAction),
@@ -129,6 +134,7 @@ impl AdminCommand {
                     plan.policy = read_policy_file(&plan.schema, file, &plan.before)?;
                     self.carry_out(&replica, plan, *dry_run).await
                 }
+                Action::Profile(action) => self.profile(&replica, action).await,
                 Action::Org(OrgAction::Import { users, business_units, dry_run }) => {
                     let mut plan = plan(&replica).await?;
                     plan.organization =

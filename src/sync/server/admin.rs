@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{ConnectionId, Rules, RulesError, ServerMachine};
 use crate::codec::{
-    AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo, PurgeReceipt,
-    Refusal, ToDevice,
+    AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, ProfilesRequest, PurgeInfo,
+    PurgeReceipt, Refusal, ToDevice,
 };
 use crate::gate::{Roster, Standing};
 use crate::limits::ADMIN_DENIALS_MAX;
-use crate::model::{DeviceNumber, OrganizationRow, Policy, PolicyEpoch, Schema, Timestamp};
+use crate::model::{DeviceNumber, OrganizationRow, Policy, PolicyEpoch, Schema, Timestamp, UserId};
 use crate::policy::{check_organization, check_policy, check_tables, read_schema};
 use crate::sync::{DeviceRow, Operation, RefusedEdit, ServerStore, StoreError};
 
@@ -30,7 +30,7 @@ impl ServerMachine {
         let resolved = self.resolve(&user)?;
         let answer = if resolved.standing.as_ref().is_ok_and(Standing::is_administrator) {
             tracing::info!(%user, what = name_of(&request), "administration");
-            self.carry_out(store, now, request)?
+            self.carry_out(store, now, user, request)?
         } else {
             AdminAnswer::Refused(AdminRefusal::NotAdministrator(user))
         };
@@ -42,6 +42,7 @@ impl ServerMachine {
         &mut self,
         store: &mut S,
         now: Timestamp,
+        user: UserId,
         request: AdminRequest,
     ) -> Result<AdminAnswer, StoreError> {
         Ok(match request {
@@ -98,6 +99,9 @@ impl ServerMachine {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(ADMIN_DENIALS_MAX);
                 let refused = store.refused(limit)?;
                 AdminAnswer::Denials(refused.into_iter().map(denial).collect())
+            }
+            AdminRequest::Profiles(request) => {
+                self.carry_out_profiles(store, now, user, request)?
             }
         })
     }
@@ -191,5 +195,15 @@ fn name_of(request: &AdminRequest) -> &'static str {
         AdminRequest::Revoke(_) => "revoke",
         AdminRequest::Erase { .. } => "erase",
         AdminRequest::Denials { .. } => "denials",
+        AdminRequest::Profiles(request) => match request {
+            ProfilesRequest::List => "profiles",
+            ProfilesRequest::Show(_) => "profiles shown",
+            ProfilesRequest::Draft(_) => "profiles drafted",
+            ProfilesRequest::Publish { pilot: None } => "profiles published",
+            ProfilesRequest::Publish { pilot: Some(_) } => "profiles published to a pilot group",
+            ProfilesRequest::Promote => "profiles promoted",
+            ProfilesRequest::RollBack => "profiles rolled back",
+            ProfilesRequest::Estimate { .. } => "profiles estimated",
+        },
     }
 }

@@ -62,7 +62,7 @@ impl ServerMachine {
             }
         }
         if let Some(next) = device.next.take() {
-            device.turn(next, &reading.rules.shared_schema(), store)?;
+            device.turn(next, reading.rules.shared_schema(), store)?;
         }
         if device.is_turning() {
             if device.ahead >= SCAN_PAGES_AHEAD_MAX {

@@ -6,6 +6,7 @@ mod coming;
 mod connection;
 mod downlink;
 mod erase;
+mod estimate;
 mod filling;
 mod fit;
 mod floor;
@@ -17,6 +18,7 @@ mod membership;
 mod news;
 mod past;
 mod profiles;
+mod publishing;
 mod purged;
 mod reader;
 mod reading;
@@ -34,8 +36,8 @@ use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDev
 use crate::crdt::Documents;
 use crate::gate::Standing;
 use crate::limits::{
-    PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX, RESTORED_DEVICES_LEAP,
-    RESTORED_DEVICES_LEAPS_MAX,
+    ESTIMATE_RECORDS_DEFAULT, PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX,
+    RESTORED_DEVICES_LEAP, RESTORED_DEVICES_LEAPS_MAX,
 };
 use crate::model::{
     ActorId, Denial, DeviceNumber, EditId, LogEpoch, Schema, Sequence, TableName, Timestamp, UserId,
@@ -44,10 +46,12 @@ use crate::query::CheckedView;
 use crate::sync::grant::{schema_digest, standing_digest};
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
+pub use estimate::{EstimateError, Estimator, Taking};
 pub use fit::SchemaMisfit;
 pub use floor::LogBounds;
 pub use generation::HistoryBounds;
 pub use profiles::ProfileInForce;
+pub use publishing::first_users;
 pub use rules::{Rules, RulesError};
 
 use connection::Connection;
@@ -137,6 +141,8 @@ pub struct ServerMachine {
     outputs: VecDeque<Output>,
     page_bounds: PageBounds,
     history_bounds: HistoryBounds,
+    /// How many records it looks at for an estimate.
+    estimate_records: u64,
     /// Long texts that devices are editing.
     documents: Documents,
     /// Writes what nobody's device does.
@@ -176,7 +182,7 @@ impl ServerMachine {
         now: Timestamp,
         seed: [u8; 32],
     ) -> Result<Self, RulesError> {
-        let rules = rules.with_profiles(store.profiles()?)?;
+        let rules = rules.joining(store.profiles()?)?;
         let mut entropy = Entropy::new(seed);
         let actor = ActorId { device: DeviceNumber::SERVER, incarnation: entropy.next_u64() };
         let mut machine = Self {
@@ -194,6 +200,7 @@ impl ServerMachine {
             documents: Documents::default(),
             page_bounds: PageBounds::default(),
             history_bounds: HistoryBounds::default(),
+            estimate_records: ESTIMATE_RECORDS_DEFAULT.into(),
         };
         machine.until_certain(|machine| {
             let mut meta = machine.meta.clone();
@@ -226,6 +233,11 @@ impl ServerMachine {
     /// Keeps no longer histories than these, from now on.
     pub fn set_history_bounds(&mut self, bounds: HistoryBounds) {
         self.history_bounds = bounds;
+    }
+
+    /// Looks at so many records at most, from now on, to say how much profiles take.
+    pub fn set_estimate_records(&mut self, most: u64) {
+        self.estimate_records = most;
     }
 
     /// What the server knows of itself.

@@ -10,8 +10,8 @@ use super::{ConnectionId, ServerMachine};
 use crate::codec::{Digest, Refusal};
 use crate::gate::Roster;
 use crate::model::{
-    BusinessUnitId, Owner, PolicyEpoch, ProfileName, PublishedProfiles, RecordId, Schema,
-    TableName, TeamKind, Timestamp,
+    BusinessUnitId, DocumentText, Owner, PolicyEpoch, ProfileName, Profiles, PublishedProfiles,
+    RecordId, Schema, TableName, TeamKind, Timestamp,
 };
 use crate::scope::ProfileError;
 use crate::sync::{Operation, ServerStore, StoreError};
@@ -67,8 +67,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Rules of a schema, and of a policy with its organization; without offline profiles, of which a
-    /// server keeps those that it has.
+    /// Rules of a schema, and of a policy with its organization; without offline profiles: a server keeps
+    /// those that it has.
     ///
     /// # Errors
     /// None in practice: they can always be written for their digest.
@@ -81,6 +81,29 @@ impl Rules {
         Ok(Self { schema, roster, digest: Digest::of("rules", &bytes), profiling })
     }
 
+    /// The same with a document of offline profiles, which is put in force with the rules, for everyone.
+    ///
+    /// # Errors
+    /// One of them does not fit the schema.
+    pub fn with_document(
+        self,
+        document: DocumentText,
+        profiles: Profiles,
+        at: Timestamp,
+    ) -> Result<Self, RulesError> {
+        let mut published = PublishedProfiles::default();
+        published.apply(document, profiles, at);
+        self.with_profiles(published)
+    }
+
+    /// The same with the profiles that a server has, and its own document in force, if it brings one.
+    pub(super) fn joining(self, mut published: PublishedProfiles) -> Result<Self, RulesError> {
+        if let Some(own) = &self.profiles().in_force {
+            published.apply(own.document.clone(), own.profiles.clone(), own.at);
+        }
+        self.with_profiles(published)
+    }
+
     /// The same with other offline profiles.
     ///
     /// # Errors
@@ -90,14 +113,13 @@ impl Rules {
         Ok(Self { profiling, ..self })
     }
 
-    /// The same, to be kept.
-    pub(super) fn shared_schema(&self) -> Arc<Schema> {
-        Arc::clone(&self.schema)
-    }
-
     /// The tables.
     #[must_use]
     pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub(super) fn shared_schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
@@ -131,7 +153,7 @@ impl ServerMachine {
     /// From now on judges by other rules. They count for the very next change judged; records of
     /// owners who moved to another business unit follow in the same durable step; connected
     /// devices learn what concerns them at once, or are sent away where that fails. The offline profiles
-    /// stay: [`Self::set_profiles`] changes them.
+    /// stay, unless the rules bring a document of them: [`Self::set_profiles`] changes them.
     ///
     /// # Errors
     /// The store cannot be read or written, or a record cannot follow the schema, or an offline profile
@@ -142,7 +164,7 @@ impl ServerMachine {
         now: Timestamp,
         rules: Rules,
     ) -> Result<(), RulesError> {
-        let rules = rules.with_profiles(self.rules.profiles().clone())?;
+        let rules = rules.joining(self.rules.profiles().clone())?;
         self.judge_by(store, now, rules)
     }
 
@@ -178,7 +200,7 @@ impl ServerMachine {
         now: Timestamp,
         rules: Rules,
     ) -> Result<(), RulesError> {
-        let rules = rules.with_profiles(self.rules.profiles().clone())?;
+        let rules = rules.joining(self.rules.profiles().clone())?;
         let before = std::mem::replace(&mut self.rules, Arc::new(rules));
         let moved = before.roster.organization().moved_to(self.rules.roster.organization());
         let (epoch, asked) = (self.meta.policy_epoch, &self.meta.asked);

@@ -206,7 +206,7 @@ impl ServerMachine {
                 news.push(ToDevice::Owners(rules.owners()));
             }
         }
-        let schema = rules.shared_schema();
+        let schema = Arc::clone(rules.shared_schema());
         match device.up_to_now(store, &schema, terms)? {
             // What it misses of the log is told as before: nearly all of it stays.
             Some(before) if device.seen < end => {
