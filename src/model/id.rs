@@ -1,5 +1,6 @@
 //! Identifiers and the numbers that order things.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,9 +13,22 @@ use super::{SystemTable, TableName, Value};
 const SYSTEM_VERSION: u8 = 0xF;
 
 /// A record's identity: 128 bits, a UUIDv7 or one derived from the table's key columns.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordId(pub Uuid);
+
+/// As their bytes are: so are numbers, and these are compared at once.
+impl Ord for RecordId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.as_u128().cmp(&other.0.as_u128())
+    }
+}
+
+impl PartialOrd for RecordId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl RecordId {
     /// A new identity: a UUIDv7 of this time and these random bytes.

@@ -56,16 +56,12 @@ impl Lens {
         let mut declared = self.columns.iter();
         let mut defaults = 0;
         for (id, value) in columns {
-            let Some(column) = declared.by_ref().find(|column| column.id >= *id) else {
-                return false;
-            };
-            let is_typed = match value.column_type() {
+            let found = declared.by_ref().find(|column| column.id == *id);
+            let is_as_declared = |column: &Column| match value.column_type() {
                 Some(column_type) => column_type == column.column_type,
                 None => column.default.is_none(),
             };
-            if column.id != *id || !is_typed {
-                return false;
-            }
+            let Some(column) = found.filter(|column| is_as_declared(column)) else { return false };
             defaults += usize::from(column.default.is_some());
         }
         defaults == self.defaults

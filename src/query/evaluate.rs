@@ -56,6 +56,12 @@ pub(super) enum Bound {
 pub struct Parts(pub(super) Vec<usize>);
 
 impl Parts {
+    /// Nothing is asked.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Whether nothing is left to ask.
     #[must_use]
     pub fn is_empty(&self) -> bool {

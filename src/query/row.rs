@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Reference;
-use crate::model::Value;
+use crate::model::{Secured, Value};
 
 /// What a column says to one user.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,15 @@ pub enum Cell<'a> {
     /// The user may not read it, or it is a column of a looked-up record that is not there for the
     /// user: whatever is asked of it is unknown.
     Hidden,
+}
+
+impl From<Cell<'_>> for Secured<Value> {
+    fn from(cell: Cell<'_>) -> Self {
+        match cell {
+            Cell::Known(value) => Self::Known(value.into_owned()),
+            Cell::Hidden => Self::Hidden,
+        }
+    }
 }
 
 impl Cell<'_> {
@@ -38,4 +47,12 @@ pub trait Row {
     /// # Errors
     /// A looked-up row cannot be read.
     fn cell(&mut self, reference: &Reference) -> Result<Cell<'_>, Self::Error>;
+
+    /// As [`Self::cell`], by who asks nothing else of the column: the row need not keep what it said.
+    ///
+    /// # Errors
+    /// As [`Self::cell`].
+    fn take(&mut self, reference: &Reference) -> Result<Cell<'static>, Self::Error> {
+        Ok(self.cell(reference)?.into_owned())
+    }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::check::{Checker, order_columns};
-use super::row::{Cell, Row};
-use super::{Direction, FilterError, Query};
+use super::row::Row;
+use super::{Direction, FilterError, Query, Reference};
 use crate::limits::VIEW_COLUMNS_MAX;
 use crate::model::{Schema, Secured, TableName, Value, View};
 
@@ -69,11 +69,13 @@ impl ViewError {
     }
 }
 
-/// A view that fits a schema: its query, and what it shows.
+/// A view that fits a schema: its query, and what it shows. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CheckedView {
-    query: Query,
+    query: Arc<Query>,
     columns: Arc<[String]>,
+    /// Of each column, whether it is the row's own and not shown again behind.
+    taken: Arc<[bool]>,
 }
 
 impl CheckedView {
@@ -124,6 +126,10 @@ impl CheckedView {
         let own = own.iter().map(|(column, direction)| (column.as_str(), *direction));
         let order: Vec<_> = order.iter().copied().chain(own).collect();
         let order = checker.order(&order).map_err(ViewError::Order)?;
+        let is_last = |(at, column): (usize, &Reference)| {
+            column.source == 0 && !shown.iter().skip(at + 1).any(|other| other == column)
+        };
+        let taken = shown.iter().enumerate().map(is_last).collect();
         let query = Query {
             schema: Arc::clone(schema),
             table: table.id.clone(),
@@ -132,7 +138,7 @@ impl CheckedView {
             order,
             shown,
         };
-        Ok(Self { query, columns: columns.into() })
+        Ok(Self { query: Arc::new(query), columns: columns.into(), taken })
     }
 
     /// Which rows it shows, and in which order.
@@ -153,17 +159,19 @@ impl CheckedView {
         &self.columns
     }
 
-    /// What it shows of a row, as [`Self::columns`] name it.
+    /// What it shows of a row, as [`Self::columns`] name it. The row loses what is taken out of it.
     ///
     /// # Errors
     /// A looked-up row cannot be read.
-    pub fn values<R: Row>(&self, row: &mut R) -> Result<Vec<Secured<Value>>, R::Error> {
-        let mut values = Vec::with_capacity(self.query.shown.len());
-        for reference in &self.query.shown {
-            values.push(match row.cell(reference)? {
-                Cell::Known(value) => Secured::Known(value.into_owned()),
-                Cell::Hidden => Secured::Hidden,
-            });
+    pub fn take<R: Row>(&self, row: &mut R) -> Result<Vec<Secured<Value>>, R::Error> {
+        let shown = self.query.shown.iter().zip(self.taken.iter());
+        let mut values = Vec::with_capacity(self.columns.len());
+        for (reference, taken) in shown.clone() {
+            values.push(if *taken { Secured::Hidden } else { row.cell(reference)?.into() });
+        }
+        // Then nobody asks the row any more.
+        for ((reference, _), value) in shown.zip(&mut values).filter(|((_, taken), _)| **taken) {
+            *value = row.take(reference)?.into();
         }
         Ok(values)
     }

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use super::Row;
 use super::sight::Sight;
 use crate::limits::LOOKED_UP_KEPT_MAX;
 use crate::model::{Owner, RecordId, Secured, SystemTable, TableName, Value};
 use crate::query::{self, BoundQuery, Cell, Field, Reference, Source};
-use crate::store::{ReplicaSnapshot, RowFinder, RowReader, Wanted};
+use crate::store::{ReplicaSnapshot, RowCursor, RowReader, Wanted};
 use crate::sync::StoreError;
 
 /// The looked-up rows of one query.
@@ -25,12 +24,14 @@ pub(super) struct LookedUp<'a> {
 /// Rows of a table, as far as the query asks for them, each read once as long as they are not too many.
 struct LookedUpTable {
     table: TableName,
-    rows: RowFinder,
+    rows: RowCursor,
     reader: RowReader,
     /// `None`: there is none on this device.
-    kept: BTreeMap<RecordId, Option<Rc<Row>>>,
+    kept: Vec<Option<Row>>,
+    /// Where each of them is kept.
+    places: BTreeMap<RecordId, usize>,
     /// The one asked for last: a row is often asked for several columns.
-    last: Option<(RecordId, Option<Rc<Row>>)>,
+    last: Option<(RecordId, usize)>,
 }
 
 /// What says these fields of a table's rows, and which of them are hidden.
@@ -68,9 +69,9 @@ impl<'a> LookedUp<'a> {
                 let Some(it) = self.query.sources().get(source) else { return Ok(None) };
                 let table = if is_team { SystemTable::Team.name() } else { it.table.clone() };
                 let wanted = wanted(self.query.fields(source), &table, self.sight);
-                let (rows, reader) = (self.snapshot.row_finder(&table)?, RowReader::of(wanted));
-                let (kept, last) = (BTreeMap::new(), None);
-                new.insert(LookedUpTable { table, rows, reader, kept, last })
+                let (rows, reader) = (self.snapshot.row_cursor(&table)?, RowReader::of(wanted));
+                let (kept, places, last) = (Vec::new(), BTreeMap::new(), None);
+                new.insert(LookedUpTable { table, rows, reader, kept, places, last })
             }
         };
         table.find(id, self.sight)
@@ -79,27 +80,34 @@ impl<'a> LookedUp<'a> {
 
 impl LookedUpTable {
     fn find(&mut self, id: RecordId, sight: &Sight) -> Result<Option<&Row>, StoreError> {
-        if self.last.as_ref().is_none_or(|(last, _)| *last != id) {
-            let row = if let Some(known) = self.kept.get(&id) {
-                known.clone()
-            } else {
-                let stored = self.rows.find(id, &mut self.reader)?;
-                let row = stored.map(|it| Rc::new(Row::new(id, it, &self.table, sight)));
-                if self.kept.len() >= LOOKED_UP_KEPT_MAX {
-                    self.kept.clear();
-                }
-                self.kept.insert(id, row.clone());
-                row
-            };
-            self.last = Some((id, row));
+        let at = match self.last {
+            Some((last, at)) if last == id => at,
+            _ => match self.places.get(&id) {
+                Some(at) => *at,
+                None => self.keep(id, sight)?,
+            },
+        };
+        self.last = Some((id, at));
+        Ok(self.kept.get(at).and_then(Option::as_ref))
+    }
+
+    /// Reads a row, and tells where it is kept.
+    fn keep(&mut self, id: RecordId, sight: &Sight) -> Result<usize, StoreError> {
+        let is_there = self.rows.go_to(id)?;
+        let stored = if is_there { self.rows.read(&mut self.reader)? } else { None };
+        if self.kept.len() >= LOOKED_UP_KEPT_MAX {
+            self.kept.clear();
+            self.places.clear();
         }
-        Ok(self.last.as_ref().and_then(|(_, row)| row.as_deref()))
+        self.kept.push(stored.map(|it| Row::new(id, it, &self.table, sight)));
+        self.places.insert(id, self.kept.len() - 1);
+        Ok(self.kept.len() - 1)
     }
 }
 
 /// A row of the table, with all that can be looked up from it.
 pub(super) struct JoinedRow<'a, 'b> {
-    pub(super) row: &'a Row,
+    pub(super) row: &'a mut Row,
     pub(super) looked_up: &'a mut LookedUp<'b>,
 }
 
@@ -193,6 +201,16 @@ impl query::Row for JoinedRow<'_, '_> {
             Reached::Nothing => Cell::Known(Cow::Owned(Value::Null)),
             Reached::Unknown => Cell::Hidden,
         })
+    }
+
+    fn take(&mut self, reference: &Reference) -> Result<Cell<'static>, StoreError> {
+        match &reference.field {
+            Field::Column(column) if reference.source == 0 && !self.row.hidden.contains(column) => {
+                let value = self.row.columns.get_mut(column).map(std::mem::take);
+                Ok(Cell::Known(Cow::Owned(value.unwrap_or_default())))
+            }
+            _ => Ok(self.cell(reference)?.into_owned()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::run_query::Run;
+use super::run_query::{Run, Show};
 use super::sight::Sight;
 use super::{Replica, Row, TableError, TypedTable, ViewError};
 use crate::model::{RecordId, TableName, Timestamp};
@@ -144,11 +144,15 @@ impl RowQuery {
         let sight = self.replica.shared.sight();
         let bound = self.bound(&sight)?;
         let snapshot = self.replica.shared.reader.snapshot()?;
-        self.found(&mut Run::new(&bound, &snapshot, &sight)?)
+        self.found(&mut Run::new(&bound, &snapshot, &sight)?, &mut |row, _| Ok(row))
     }
 
-    /// What a run finds, within limit and bookmark.
-    pub(super) fn found(&self, run: &mut Run<'_>) -> Result<Found<Row>, QueryError> {
+    /// What a run finds, within limit and bookmark, as it is shown.
+    pub(super) fn found<T>(
+        &self,
+        run: &mut Run<'_>,
+        show: &mut Show<'_, T>,
+    ) -> Result<Found<T>, QueryError> {
         let bound = run.query;
         if let Some(after) = &self.after {
             bound.accept(after)?;
@@ -158,7 +162,7 @@ impl RowQuery {
             return Ok(Found { rows: Vec::new(), next: None });
         }
         let after = self.after.as_ref().map(Bookmark::key);
-        let (rows, last) = run.read(after, limit)?;
+        let (rows, last) = run.read(after, limit, show)?;
         Ok(Found { rows, next: last.map(|key| bound.bookmark(key)) })
     }
 

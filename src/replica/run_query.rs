@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use super::Row;
 use super::looked_up::{JoinedRow, LookedUp, wanted};
 use super::sight::Sight;
-use crate::model::{RecordId, TableName};
+use crate::model::RecordId;
 use crate::query::{
     Access, BoundQuery, Direction, IndexAccess, IndexShape, Parts, Plan, SCANNED_SHARE, SortKey,
     UsableIndex,
 };
-use crate::store::{RawRow, ReplicaSnapshot, RowFinder, RowReader};
+use crate::store::{ReplicaSnapshot, RowCursor, RowReader};
 use crate::sync::StoreError;
 
 /// So few rows of an index are always got by their ids.
@@ -30,26 +30,25 @@ struct Reading<'a> {
     query: &'a BoundQuery,
     sight: &'a Sight,
     looked_up: LookedUp<'a>,
-    finder: RowFinder,
+    rows: RowCursor,
     /// Reads what the query asks for.
     glance: RowReader,
     /// Reads all that is shown.
     whole: RowReader,
 }
 
-/// A row that the filter is true for.
-struct Met {
-    row: Row,
-    /// Where the rest of it is, if it was only glanced at.
-    rest: Rest,
-}
+/// Makes of a row what is shown of it.
+pub(super) type Show<'s, T> = dyn FnMut(Row, &mut LookedUp<'_>) -> Result<T, StoreError> + 's;
 
-enum Rest {
-    /// All of it was read.
-    Nothing,
-    Here(Box<RawRow>),
-    /// To be found by its id.
-    ById,
+/// What is shown of the first rows, as they come.
+struct First<'s, 't, T> {
+    limit: usize,
+    shown: Vec<T>,
+    show: &'s mut Show<'t, T>,
+    /// What the row at the limit is ordered by.
+    last: Option<SortKey>,
+    /// Whether there are more.
+    more: bool,
 }
 
 /// Which rows are gone through: in the order of their ids.
@@ -59,11 +58,8 @@ enum Through {
     Ids(Vec<RecordId>, Parts),
 }
 
-/// A row that will be in the result, unless others come before it; it may have to be read still.
-type Kept = (SortKey, Option<Row>);
-
-/// Rows, and what the last one is ordered by if there are more.
-type Page = (Vec<Row>, Option<SortKey>);
+/// What is shown of rows, and what the last one is ordered by if there are more.
+type Page<T> = (Vec<T>, Option<SortKey>);
 
 impl<'a> Run<'a> {
     pub(super) fn new(
@@ -79,7 +75,7 @@ impl<'a> Run<'a> {
             query,
             sight,
             looked_up: LookedUp::new(snapshot, sight, query),
-            finder: snapshot.row_finder(table)?,
+            rows: snapshot.row_cursor(table)?,
             glance: RowReader::of(wanted(query.fields(0), table, sight)),
             whole: query.shown_fields().map_or_else(RowReader::default, |fields| {
                 RowReader::of(wanted(fields, table, sight))
@@ -94,58 +90,47 @@ impl<'a> Run<'a> {
         Ok(self.query.plan(rows, &self.usable(), limit))
     }
 
-    /// The first `limit` rows behind `after`.
-    pub(super) fn read(
+    /// What is shown of the first `limit` rows behind `after`.
+    pub(super) fn read<T>(
         &mut self,
         after: Option<&SortKey>,
         limit: usize,
-    ) -> Result<Page, StoreError> {
-        // One more than asked for says that there are more.
-        let wanted = limit.saturating_add(1);
+        show: &mut Show<'_, T>,
+    ) -> Result<Page<T>, StoreError> {
         let limited = (limit < usize::MAX).then_some(limit);
         let access = self.query.access(&self.usable(), limited);
+        let mut first = First { limit, shown: Vec::new(), show, last: None, more: false };
         if let Access::Index(it) = &access
             && it.order.is_some()
         {
             let start = after.map(|after| self.place_of(it, after));
             // A bookmark that has no place in the index goes on without it.
-            let rows = match start {
-                Some(None) => None,
-                start => Some(self.in_order_of(it, start.flatten(), wanted)?),
-            };
-            if let Some(rows) = rows {
-                return self.page(rows, limit);
+            if !matches!(start, Some(None)) {
+                self.in_order_of(it, start.flatten(), &mut first)?;
+                return Ok(first.page());
             }
         }
         let through = self.through(access)?;
-        if self.query.is_by_id() {
-            let rows = self.by_id(through, after, wanted)?;
-            return self.page(rows, limit);
+        if !self.query.is_by_id() {
+            return self.sorted(through, after, limit, first.show);
         }
-        let mut found = self.sorted(through, after, wanted)?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let last = found.last().filter(|_| more).map(|(key, _)| key.clone());
-        Ok((found.into_iter().map(|(_, row)| row).collect(), last))
+        if let Through::Ids(ids, _) = &through {
+            first.shown.reserve(ids.len().min(limit));
+        }
+        self.each(through, after.map(SortKey::id), true, |row, reading| first.add(row, reading))?;
+        Ok(first.page())
     }
 
     /// One row, if the filter is true for it, and what it is ordered by.
     pub(super) fn ask(&mut self, record: RecordId) -> Result<Option<(SortKey, Row)>, StoreError> {
-        let Some(row) = self.reading.find(record)? else { return Ok(None) };
-        if !self.reading.test(&self.query.parts(), &row)? {
-            return Ok(None);
-        }
-        Ok(Some((self.reading.sort_key(&row)?, row)))
+        let reading = &mut self.reading;
+        let found = reading.find(record, true, &self.query.parts())?;
+        found.map(|mut row| Ok((reading.sort_key(&mut row)?, row))).transpose()
     }
 
-    /// What a row is ordered by.
-    pub(super) fn sort_key(&mut self, row: &Row) -> Result<SortKey, StoreError> {
-        self.reading.sort_key(row)
-    }
-
-    /// A row with what it looks up.
-    pub(super) fn joined<'r>(&'r mut self, row: &'r Row) -> JoinedRow<'r, 'a> {
-        JoinedRow { row, looked_up: &mut self.reading.looked_up }
+    /// What rows look up.
+    pub(super) fn looked_up(&mut self) -> &mut LookedUp<'a> {
+        &mut self.reading.looked_up
     }
 
     /// How many rows the filter is true for.
@@ -177,16 +162,6 @@ impl<'a> Run<'a> {
         usable.collect()
     }
 
-    fn page(&mut self, mut rows: Vec<Row>, limit: usize) -> Result<Page, StoreError> {
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let last = match rows.last() {
-            Some(last) if more => Some(self.reading.sort_key(last)?),
-            _ => None,
-        };
-        Ok((rows, last))
-    }
-
     /// What is gone through. Where an index leads to much of the table, all of it.
     fn through(&self, access: Access) -> Result<Through, StoreError> {
         Ok(match access {
@@ -209,69 +184,52 @@ impl<'a> Run<'a> {
     }
 
     /// The first rows in the order of an index, from behind a place in it on.
-    fn in_order_of(
+    fn in_order_of<T>(
         &mut self,
         index: &IndexAccess,
         after: Option<(Vec<u8>, RecordId)>,
-        wanted: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        let (mut found, reading) = (Vec::new(), &mut self.reading);
+        first: &mut First<'_, '_, T>,
+    ) -> Result<(), StoreError> {
+        let reading = &mut self.reading;
         let descending = index.order == Some(Direction::Desc);
         let reader = self.snapshot.index(index.number)?;
         reader.walk(&index.ranges, descending, after, |id| {
-            let met = reading.meet(id, true, &index.left)?;
-            let Some(met) = met else { return Ok(ControlFlow::Continue(())) };
-            if reading.test(&index.left, &met.row)? {
-                found.extend(reading.whole(met)?);
-            }
-            Ok(if found.len() < wanted {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            })
-        })?;
-        Ok(found)
+            let found = reading.find(id, true, &index.left)?;
+            let Some(row) = found else { return Ok(ControlFlow::Continue(())) };
+            let goes_on = first.add(row, reading)?;
+            Ok(if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })
     }
 
-    /// The first rows in the order of their ids.
-    fn by_id(
+    /// What is shown of the first rows in the query's order. No more than twice as many are held at a
+    /// time.
+    fn sorted<T>(
         &mut self,
         through: Through,
         after: Option<&SortKey>,
-        wanted: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        let mut found = Vec::new();
-        self.each(through, after.map(SortKey::id), true, |met, reading| {
-            found.extend(reading.whole(met)?);
-            Ok(found.len() < wanted)
-        })?;
-        Ok(found)
-    }
-
-    /// The first rows in the query's order. No more than twice as many are held at a time.
-    fn sorted(
-        &mut self,
-        through: Through,
-        after: Option<&SortKey>,
-        wanted: usize,
-    ) -> Result<Vec<(SortKey, Row)>, StoreError> {
+        limit: usize,
+        show: &mut Show<'_, T>,
+    ) -> Result<Page<T>, StoreError> {
         let query = self.query;
-        let mut found: Vec<Kept> = Vec::new();
+        // One more than asked for says that there are more.
+        let wanted = limit.saturating_add(1);
+        let mut found: Vec<(SortKey, Option<T>)> = Vec::new();
         // Nothing behind this is among the first.
         let mut last: Option<SortKey> = None;
-        let keep_first = |found: &mut Vec<Kept>| {
+        let keep_first = |found: &mut Vec<(SortKey, _)>| {
             found.sort_unstable_by(|(a, _), (b, _)| query.compare(a, b));
             found.truncate(wanted);
         };
-        // Where all are wanted, each is read when it is met; else only those that are left.
+        // Where all are wanted, each is shown when it is met; else only those that are left.
         let all = wanted == usize::MAX;
-        self.each(through, None, all, |met, reading| {
-            let key = reading.sort_key(&met.row)?;
+        self.each(through, None, all, |mut row, reading| {
+            let key = reading.sort_key(&mut row)?;
             let is = |ordering, other: &SortKey| query.compare(&key, other) == ordering;
             if after.is_none_or(|after| is(Ordering::Greater, after))
                 && last.as_ref().is_none_or(|last| is(Ordering::Less, last))
             {
-                found.push((key, if all { reading.whole(met)? } else { None }));
+                let shown = all.then(|| show(row, &mut reading.looked_up)).transpose()?;
+                found.push((key, shown));
             }
             if found.len() >= wanted.saturating_mul(2) {
                 keep_first(&mut found);
@@ -280,12 +238,18 @@ impl<'a> Run<'a> {
             Ok(true)
         })?;
         keep_first(&mut found);
-        let reading = &mut self.reading;
-        let mut read = |(key, row): Kept| {
-            let row = if row.is_some() { row } else { reading.find(key.id())? };
-            Ok(row.map(|row| (key, row)))
-        };
-        found.into_iter().filter_map(|kept| read(kept).transpose()).collect()
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more).map(|(key, _)| key.clone());
+        let (mut rows, reading) = (Vec::with_capacity(found.len()), &mut self.reading);
+        for (key, shown) in found {
+            if shown.is_some() {
+                rows.extend(shown);
+            } else if let Some(row) = reading.find(key.id(), true, &Parts::none())? {
+                rows.push(show(row, &mut reading.looked_up)?);
+            }
+        }
+        Ok((rows, last))
     }
 
     /// Visits the rows that the filter is true for, in the order of their ids from behind `after` on,
@@ -295,26 +259,26 @@ impl<'a> Run<'a> {
         through: Through,
         after: Option<RecordId>,
         all: bool,
-        mut visit: impl FnMut(Met, &mut Reading<'_>) -> Result<bool, StoreError>,
+        mut visit: impl FnMut(Row, &mut Reading<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let reading = &mut self.reading;
         match through {
             Through::Table => {
                 let filter = self.query.parts();
-                let mut rows = self.snapshot.rows(self.query.table(), after)?;
-                while let Some(raw) = rows.next_raw()? {
-                    let row = reading.glance(&raw)?;
-                    let is_meant = reading.test(&filter, &row)?;
-                    if is_meant && !visit(Met { row, rest: Rest::Here(Box::new(raw)) }, reading)? {
+                reading.rows.begin(after)?;
+                while let Some(id) = reading.rows.step()? {
+                    if let Some(row) = reading.meet(id, all, &filter)?
+                        && !visit(row, reading)?
+                    {
                         break;
                     }
                 }
             }
             Through::Ids(ids, left) => {
                 for id in ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)) {
-                    let Some(met) = reading.meet(id, all, &left)? else { continue };
-                    let is_meant = reading.test(&left, &met.row)?;
-                    if is_meant && !visit(met, reading)? {
+                    if let Some(row) = reading.find(id, all, &left)?
+                        && !visit(row, reading)?
+                    {
                         break;
                     }
                 }
@@ -324,57 +288,56 @@ impl<'a> Run<'a> {
     }
 }
 
-impl Reading<'_> {
-    fn table(&self) -> &TableName {
-        self.query.table()
-    }
-
-    /// What the query asks of a row.
-    fn glance(&mut self, raw: &RawRow) -> Result<Row, StoreError> {
-        let stored = raw.read(&mut self.glance)?;
-        Ok(Row::new(raw.id(), stored, self.query.table(), self.sight))
-    }
-
-    /// One of many rows, mostly in the order of their ids, of which `all` may be wanted. It is glanced at
-    /// first where that spares something: there is something left to ask of it, and the rest is at hand.
-    fn meet(&mut self, id: RecordId, all: bool, left: &Parts) -> Result<Option<Met>, StoreError> {
-        let near = self.finder.find_near(id)?;
-        let at_once = all && (left.is_empty() || near.is_none());
-        let reader = if at_once { &mut self.whole } else { &mut self.glance };
-        let stored = match &near {
-            Some(raw) => Some(raw.read(reader)?),
-            None => self.finder.find(id, reader)?,
-        };
-        let rest = match near {
-            _ if at_once => Rest::Nothing,
-            Some(raw) => Rest::Here(Box::new(raw)),
-            None => Rest::ById,
-        };
-        let row = stored.map(|stored| Row::new(id, stored, self.table(), self.sight));
-        Ok(row.map(|row| Met { row, rest }))
-    }
-
-    fn find(&mut self, id: RecordId) -> Result<Option<Row>, StoreError> {
-        let stored = self.finder.find(id, &mut self.whole)?;
-        Ok(stored.map(|stored| Row::new(id, stored, self.table(), self.sight)))
-    }
-
-    fn whole(&mut self, met: Met) -> Result<Option<Row>, StoreError> {
-        match met.rest {
-            Rest::Nothing => Ok(Some(met.row)),
-            Rest::Here(raw) => {
-                let stored = raw.read(&mut self.whole)?;
-                Ok(Some(Row::new(raw.id(), stored, self.table(), self.sight)))
-            }
-            Rest::ById => self.find(met.row.id),
+impl<T> First<'_, '_, T> {
+    /// Tells whether it wants more.
+    fn add(&mut self, mut row: Row, reading: &mut Reading<'_>) -> Result<bool, StoreError> {
+        self.more = self.shown.len() == self.limit;
+        if self.more {
+            return Ok(false);
         }
+        if self.shown.len() + 1 == self.limit {
+            self.last = Some(reading.sort_key(&mut row)?);
+        }
+        self.shown.push((self.show)(row, &mut reading.looked_up)?);
+        Ok(true)
     }
 
-    fn test(&mut self, left: &Parts, row: &Row) -> Result<bool, StoreError> {
-        self.query.test_parts(left, &mut JoinedRow { row, looked_up: &mut self.looked_up })
+    fn page(self) -> Page<T> {
+        (self.shown, self.last.filter(|_| self.more))
+    }
+}
+
+impl Reading<'_> {
+    /// The row of this id, if there is one and what is left of the filter is true for it; `all` of it, or
+    /// what the query asks for.
+    fn find(&mut self, id: RecordId, all: bool, left: &Parts) -> Result<Option<Row>, StoreError> {
+        if self.rows.go_to(id)? { self.meet(id, all, left) } else { Ok(None) }
     }
 
-    fn sort_key(&mut self, row: &Row) -> Result<SortKey, StoreError> {
-        self.query.sort_key(row.id, &mut JoinedRow { row, looked_up: &mut self.looked_up })
+    /// As [`Self::find`], of the row that was gone to. It is glanced at first where that may spare the
+    /// rest.
+    fn meet(&mut self, id: RecordId, all: bool, left: &Parts) -> Result<Option<Row>, StoreError> {
+        let at_once = all && left.is_empty();
+        let Some(mut row) = self.read(id, at_once)? else { return Ok(None) };
+        if !self.query.test_parts(left, &mut self.joined(&mut row))? {
+            return Ok(None);
+        }
+        if all && !at_once { self.read(id, true) } else { Ok(Some(row)) }
+    }
+
+    fn read(&mut self, id: RecordId, all: bool) -> Result<Option<Row>, StoreError> {
+        let reader = if all { &mut self.whole } else { &mut self.glance };
+        let stored = self.rows.read(reader)?;
+        Ok(stored.map(|stored| Row::new(id, stored, self.query.table(), self.sight)))
+    }
+
+    fn sort_key(&mut self, row: &mut Row) -> Result<SortKey, StoreError> {
+        self.query.sort_key(row.id, &mut self.joined(row))
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn joined<'r>(&'r mut self, row: &'r mut Row) -> JoinedRow<'r, 'a> {
+        JoinedRow { row, looked_up: &mut self.looked_up }
     }
 }

@@ -1,7 +1,7 @@
 //! Which columns of a row are hidden from the user, and how a type with fields reads such a row.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::value::MapDeserializer;
 use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
@@ -12,8 +12,8 @@ use super::Row;
 use crate::codec::Digest;
 use crate::gate::{RecordFacts, Standing, can_read_column};
 use crate::model::secured::SECURED;
-use crate::model::{ColumnName, Header, Lens, Schema, TableName, Timestamp};
-use crate::query::{self, Environment, IndexShape};
+use crate::model::{ColumnName, Header, Lens, Schema, TableName, Timestamp, View, ViewName};
+use crate::query::{self, CheckedView, Environment, IndexShape, ViewError};
 use crate::scope;
 use crate::sync::replica::ReplicaMachine;
 
@@ -30,6 +30,8 @@ pub(super) struct Sight {
     lenses: BTreeMap<TableName, Lens>,
     /// Of a table that is not there (any more) nothing is shown.
     nothing: Lens,
+    /// Views as they are, each checked when it is first asked for.
+    views: BTreeMap<ViewName, OnceLock<CheckedView>>,
 }
 
 fn source(machine: &ReplicaMachine) -> (Option<Digest>, Option<Digest>, bool) {
@@ -67,8 +69,9 @@ impl Sight {
             }
         }
         let lenses = schema.tables.iter().map(|(id, table)| (id.clone(), table.into())).collect();
+        let views = schema.views.keys().map(|id| (id.clone(), OnceLock::new())).collect();
         let (of, standing) = (source(machine), machine.standing().cloned());
-        Self { of, standing, schema, secured, lenses, nothing: Lens::default() }
+        Self { of, standing, schema, secured, lenses, nothing: Lens::default(), views }
     }
 
     /// Whether the machine says the same still.
@@ -79,6 +82,16 @@ impl Sight {
     /// The tables, as reads know them.
     pub(super) fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    /// A view of the schema, checked.
+    pub(super) fn view(&self, view: &View) -> Result<CheckedView, ViewError> {
+        let known = self.views.get(&view.id);
+        if let Some(checked) = known.and_then(OnceLock::get) {
+            return Ok(checked.clone());
+        }
+        let checked = CheckedView::new(&self.schema, view)?;
+        Ok(known.map_or(&checked, |known| known.get_or_init(|| checked.clone())).clone())
     }
 
     /// What values of a table read as.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
 
+use super::looked_up::{JoinedRow, LookedUp};
 use super::run_query::Run;
 use super::shape::fields_of;
 use super::sight::{Field, Sight};
@@ -72,8 +73,12 @@ pub struct ViewRow {
 
 impl ViewRow {
     /// What a view shows of a row.
-    pub(super) fn of(view: &CheckedView, run: &mut Run<'_>, row: &Row) -> Result<Self, StoreError> {
-        let values = view.values(&mut run.joined(row))?;
+    pub(super) fn of(
+        view: &CheckedView,
+        mut row: Row,
+        looked_up: &mut LookedUp<'_>,
+    ) -> Result<Self, StoreError> {
+        let values = view.take(&mut JoinedRow { row: &mut row, looked_up })?;
         let columns = Arc::clone(view.columns());
         Ok(Self { id: row.id, pending: row.pending, columns, values })
     }
@@ -232,12 +237,7 @@ impl ViewQuery {
         let (view, bound) = self.bound(&sight)?;
         let snapshot = shared.reader.snapshot()?;
         let mut run = Run::new(&bound, &snapshot, &sight)?;
-        let Found { rows: found, next } = self.query.found(&mut run)?;
-        let mut rows = Vec::with_capacity(found.len());
-        for row in found {
-            rows.push(ViewRow::of(&view, &mut run, &row)?);
-        }
-        Ok(Found { rows, next })
+        self.query.found(&mut run, &mut |row, looked_up| ViewRow::of(&view, row, looked_up))
     }
 
     /// The rows with their ids, each as [`ViewRow::to`] reads it.
@@ -295,8 +295,12 @@ impl ViewQuery {
 
     pub(super) fn bound(&self, sight: &Sight) -> Result<(CheckedView, BoundQuery), QueryError> {
         let view = declared(sight, self.view.as_str())?;
-        let filter = self.query.filter.as_deref();
-        let checked = CheckedView::narrowed(sight.schema(), view, filter, &self.query.order());
+        let (filter, order) = (self.query.filter.as_deref(), self.query.order());
+        let checked = if filter.is_none() && order.is_empty() {
+            sight.view(view)
+        } else {
+            CheckedView::narrowed(sight.schema(), view, filter, &order)
+        };
         let checked = checked.map_err(|misfit| ViewError::Misfit {
             view: self.view.clone(),
             misfit: Box::new(misfit),

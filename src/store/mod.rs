@@ -30,8 +30,8 @@ pub use file::FileKind;
 pub use file::look;
 pub use open_error::{BackupError, OpenError};
 pub use replica::{
-    IndexProgress, IndexReader, RawRow, RedbReplica, Repair, RepairError, ReplicaReader,
-    ReplicaSnapshot, RowFinder, RowReader, Rows, Wanted, repair,
+    IndexProgress, IndexReader, RedbReplica, Repair, RepairError, ReplicaReader, ReplicaSnapshot,
+    RowCursor, RowReader, Rows, Wanted, repair,
 };
 pub use server::{RedbServer, ServerReader, ServerSnapshot};
 pub use survey::{Finding, Verification};

@@ -81,10 +81,9 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
     ) -> Result<(), StoreError> {
         let (from, mut to) = (self.read(from)?, self.write(to)?);
         let mut entries = from.all()?;
-        while let Some(entry) = entries.next_checked() {
-            let (key, value) = entry?;
-            if is_wanted(&self.key(key.value())?) {
-                to.inner.insert(key.value(), value.value()).map_err(fence::storage)?;
+        while let Some(entry) = entries.next_raw()? {
+            if is_wanted(&entry.key()?) {
+                to.inner.insert(entry.key, entry.value).map_err(fence::storage)?;
             }
         }
         Ok(())
@@ -174,23 +173,12 @@ where
     T: ReadableTable<Bytes, Bytes>,
 {
     pub(super) fn get(&self, key: &K) -> Result<Option<V>, StoreError> {
-        self.get_by(key, |payload| postcard::take_from_bytes(payload))
-    }
-
-    /// As [`Self::get`], read by a reader that knows more than how to read one alone.
-    pub(super) fn get_by(
-        &self,
-        key: &K,
-        read: impl FnOnce(&[u8]) -> Result<(V, &[u8]), postcard::Error>,
-    ) -> Result<Option<V>, StoreError> {
         let key = key.to_bytes();
         let Some(value) = self.inner.get(key.as_slice()).map_err(fence::storage)? else {
-            self.check_before(&key)?;
-            self.check_behind(&key)?;
+            self.check_around(&key)?;
             return Ok(None);
         };
-        let value = value.value();
-        self.table.parse_by(&key, self.table.payload(&key, value)?, read).map(Some)
+        self.table.decode(&key, value.value()).map(Some)
     }
 
     /// A value that must be there, because another table says so.
@@ -248,8 +236,8 @@ where
     ) -> Result<impl Iterator<Item = Result<K, StoreError>> + '_, StoreError> {
         let mut entries = self.all()?;
         Ok(std::iter::from_fn(move || {
-            let next = entries.next_checked()?;
-            Some(next.and_then(|(key, _)| entries.table.key(key.value())))
+            let next = entries.next_raw().transpose()?;
+            Some(next.and_then(|entry| entry.key()))
         }))
     }
 
@@ -293,7 +281,7 @@ where
         let behind = self.inner.range(to.as_slice()..).map_err(fence::storage)?.next();
         self.check_neighbour(behind, |key| key >= to.as_slice())?;
         let inner = self.inner.range(..to.as_slice()).map_err(fence::storage)?;
-        Ok(EntriesBack { table: self.table, inner, ceiling: to, from, ended: false })
+        Ok(EntriesBack { table: self.table, inner, at: None, ceiling: to, from })
     }
 
     fn within(&self, from: &[u8], to: Option<&[u8]>) -> Result<Entries<'_, K, V>, StoreError> {
@@ -315,6 +303,12 @@ where
     fn check_behind(&self, missing: &[u8]) -> Result<(), StoreError> {
         let behind = self.inner.range(missing..).map_err(fence::storage)?.next();
         self.check_neighbour(behind, |key| key > missing)
+    }
+
+    /// As [`Self::check_before`], on both sides of a key that was not found.
+    fn check_around(&self, missing: &[u8]) -> Result<(), StoreError> {
+        self.check_before(missing)?;
+        self.check_behind(missing)
     }
 
     fn check_neighbour<'g>(
@@ -347,9 +341,19 @@ where
         Ok(Entries::new(self.table, inner, &from, to.as_deref()))
     }
 
+    /// The value under a key of these bytes, to be read later; it keeps the snapshot.
+    pub(super) fn owned_get(&self, key: &[u8]) -> Result<Option<RawValue<K, V>>, StoreError> {
+        let Some(value) = self.inner.get(key).map_err(fence::storage)? else {
+            self.check_around(key)?;
+            return Ok(None);
+        };
+        self.table.payload(key, value.value())?;
+        Ok(Some(RawValue { table: self.table, value }))
+    }
+
     /// As [`Self::starting_with`], of keys after `key`; the iterator keeps the snapshot.
     pub(super) fn owned_starting_with(
-        self,
+        &self,
         prefix: &impl StoreKey,
         key: Option<&K>,
     ) -> Result<Entries<'static, K, V>, StoreError> {
@@ -428,6 +432,8 @@ pub(super) struct Entries<'a, K: 'static, V: 'static> {
     /// To the end of the table: that an entry is not before `to` any more is for us to see, and
     /// whether it is one at all.
     inner: Range<'a, Bytes, Bytes>,
+    /// The entry that was gone to last.
+    at: Option<(Guard<'a>, Guard<'a>)>,
     /// The next key is not before this.
     floor: Vec<u8>,
     to: Option<Vec<u8>>,
@@ -444,78 +450,45 @@ impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> Entries<'a, K, V> {
         to: Option<&[u8]>,
     ) -> Self {
         let (floor, to) = (from.to_vec(), to.map(<[u8]>::to_vec));
-        Self { table, inner, floor, to, left: None, ended: false }
+        Self { table, inner, at: None, floor, to, left: None, ended: false }
     }
 
-    /// The next key, and its value's payload behind the checksum.
-    fn next_checked(&mut self) -> Option<Result<(Guard<'a>, Guard<'a>), StoreError>> {
-        if self.ended {
-            return None;
+    /// The next entry, to be read or not.
+    pub(super) fn next_raw(&mut self) -> Result<Option<RawEntry<'_, K, V>>, StoreError> {
+        if !self.ended {
+            let stepped = self.step();
+            self.ended = !matches!(stepped, Ok(true));
+            stepped?;
         }
+        Ok(self.raw())
+    }
+
+    /// The entry that was gone to last.
+    pub(super) fn raw(&self) -> Option<RawEntry<'_, K, V>> {
+        let (key, value) = self.at.as_ref().filter(|_| !self.ended)?;
+        Some(RawEntry { table: self.table, key: key.value(), value: value.value() })
+    }
+
+    fn step(&mut self) -> Result<bool, StoreError> {
         let Some(next) = self.inner.next() else {
-            self.ended = true;
-            let left = self.left.filter(|left| *left != 0)?;
+            let Some(left) = self.left.filter(|left| *left != 0) else { return Ok(false) };
             let text = format!("table `{}`: {left} of its entries are not there", self.table.name);
-            return Some(Err(StoreError::Damaged(text)));
+            return Err(StoreError::Damaged(text));
         };
         self.left = self.left.map(|left| left.saturating_sub(1));
-        let checked = next.map_err(fence::storage).and_then(|(key, value)| {
-            let found = key.value();
-            self.table.payload(found, value.value())?;
-            if found < self.floor.as_slice() {
-                return Err(self.table.misplaced(found));
-            }
-            if self.to.as_deref().is_some_and(|to| found >= to) {
-                return Ok(None);
-            }
-            self.floor.clear();
-            self.floor.extend_from_slice(found);
-            self.floor.push(0);
-            Ok(Some((key, value)))
-        });
-        self.ended = !matches!(checked, Ok(Some(_)));
-        checked.transpose()
-    }
-
-    /// The next entry, to be read later or not at all.
-    pub(super) fn next_raw(&mut self) -> Option<Result<RawEntry<'a, K, V>, StoreError>> {
-        let next = self.next_checked()?;
-        Some(next.map(|(key, value)| RawEntry { table: self.table, key, value }))
-    }
-}
-
-/// An entry that was checked, and not read yet.
-pub(super) struct RawEntry<'a, K: 'static, V: 'static> {
-    table: &'static Table<K, V>,
-    key: Guard<'a>,
-    value: Guard<'a>,
-}
-
-impl<K: StoreKey, V: Serialize + DeserializeOwned> RawEntry<'_, K, V> {
-    /// The key's bytes.
-    pub(super) fn key_bytes(&self) -> &[u8] {
-        self.key.value()
-    }
-
-    pub(super) fn key(&self) -> Result<K, StoreError> {
-        self.table.key(self.key.value())
-    }
-
-    /// The value's bytes, whose checksum fits.
-    pub(super) fn payload(&self) -> &[u8] {
-        self.value.value().split_at_checked(4).map_or(&[], |(_, payload)| payload)
-    }
-
-    pub(super) fn damaged(&self, what: &str) -> StoreError {
-        self.table.damaged(self.key.value(), what)
-    }
-
-    /// The value, read by a reader that knows more than how to read one alone.
-    pub(super) fn read_by<'b>(
-        &'b self,
-        read: impl FnOnce(&'b [u8]) -> Result<(V, &'b [u8]), postcard::Error>,
-    ) -> Result<V, StoreError> {
-        self.table.parse_by(self.key.value(), self.payload(), read)
+        let (key, value) = self.at.insert(next.map_err(fence::storage)?);
+        let found = key.value();
+        self.table.payload(found, value.value())?;
+        if found < self.floor.as_slice() {
+            return Err(self.table.misplaced(found));
+        }
+        if self.to.as_deref().is_some_and(|to| found >= to) {
+            return Ok(false);
+        }
+        self.floor.clear();
+        self.floor.extend_from_slice(found);
+        self.floor.push(0);
+        Ok(true)
     }
 }
 
@@ -523,10 +496,58 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for Entries<'_, K, V
     type Item = Result<(K, V), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.next_raw()?;
+        let next = self.next_raw().transpose()?;
         Some(next.and_then(|entry| {
             Ok((entry.key()?, entry.read_by(|payload| postcard::take_from_bytes(payload))?))
         }))
+    }
+}
+
+/// An entry that was checked, and not read yet.
+pub(super) struct RawEntry<'e, K: 'static, V: 'static> {
+    table: &'static Table<K, V>,
+    key: &'e [u8],
+    value: &'e [u8],
+}
+
+impl<'e, K: StoreKey, V: Serialize + DeserializeOwned> RawEntry<'e, K, V> {
+    /// The key's bytes.
+    pub(super) fn key_bytes(&self) -> &'e [u8] {
+        self.key
+    }
+
+    pub(super) fn key(&self) -> Result<K, StoreError> {
+        self.table.key(self.key)
+    }
+
+    /// The value's bytes, whose checksum fits.
+    pub(super) fn payload(&self) -> &'e [u8] {
+        self.value.split_at_checked(4).map_or(&[], |(_, payload)| payload)
+    }
+
+    pub(super) fn damaged(&self, what: &str) -> StoreError {
+        self.table.damaged(self.key, what)
+    }
+
+    /// The value, read by a reader that knows more than how to read one alone.
+    pub(super) fn read_by(
+        &self,
+        read: impl FnOnce(&'e [u8]) -> Result<(V, &'e [u8]), postcard::Error>,
+    ) -> Result<V, StoreError> {
+        self.table.parse_by(self.key, self.payload(), read)
+    }
+}
+
+/// A value that was found by its key and checked, and not read yet.
+pub(super) struct RawValue<K: 'static, V: 'static> {
+    table: &'static Table<K, V>,
+    value: Guard<'static>,
+}
+
+impl<K, V> RawValue<K, V> {
+    /// With its key.
+    pub(super) fn under<'e>(&'e self, key: &'e [u8]) -> RawEntry<'e, K, V> {
+        RawEntry { table: self.table, key, value: self.value.value() }
     }
 }
 
@@ -534,33 +555,27 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Iterator for Entries<'_, K, V
 pub(super) struct EntriesBack<'a, K: 'static, V: 'static> {
     table: &'static Table<K, V>,
     inner: Range<'a, Bytes, Bytes>,
+    at: Option<(Guard<'a>, Guard<'a>)>,
     /// The next key is before this.
     ceiling: Vec<u8>,
     from: Vec<u8>,
-    ended: bool,
 }
 
-impl<'a, K: StoreKey, V: Serialize + DeserializeOwned> EntriesBack<'a, K, V> {
-    /// The next entry, to be read later or not at all.
-    pub(super) fn next_raw(&mut self) -> Option<Result<RawEntry<'a, K, V>, StoreError>> {
-        if self.ended {
-            return None;
+impl<K: StoreKey, V: Serialize + DeserializeOwned> EntriesBack<'_, K, V> {
+    /// The next entry, to be read or not; after the last, or an error, not to be asked again.
+    pub(super) fn next_raw(&mut self) -> Result<Option<RawEntry<'_, K, V>>, StoreError> {
+        let Some(next) = self.inner.next_back() else { return Ok(None) };
+        let (key, value) = self.at.insert(next.map_err(fence::storage)?);
+        let (key, value) = (key.value(), value.value());
+        self.table.payload(key, value)?;
+        if key >= self.ceiling.as_slice() {
+            return Err(self.table.misplaced(key));
         }
-        let next = self.inner.next_back()?;
-        let entry = next.map_err(fence::storage).and_then(|(key, value)| {
-            let found = key.value();
-            self.table.payload(found, value.value())?;
-            if found >= self.ceiling.as_slice() {
-                return Err(self.table.misplaced(found));
-            }
-            if found < self.from.as_slice() {
-                return Ok(None);
-            }
-            self.ceiling.clear();
-            self.ceiling.extend_from_slice(found);
-            Ok(Some(RawEntry { table: self.table, key, value }))
-        });
-        self.ended = !matches!(entry, Ok(Some(_)));
-        entry.transpose()
+        if key < self.from.as_slice() {
+            return Ok(None);
+        }
+        self.ceiling.clear();
+        self.ceiling.extend_from_slice(key);
+        Ok(Some(RawEntry { table: self.table, key, value }))
     }
 }

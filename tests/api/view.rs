@@ -122,3 +122,33 @@ async fn a_view_that_the_schema_of_the_device_lacks_is_named() {
     assert!(said.contains("no view `transfer`") && said.contains("jobs, transfers"), "{said}");
     assert!(matches!(ann.view("transfers").unwrap().rows(), Err(QueryError::Bind(_))));
 }
+
+#[tokio::test]
+async fn a_column_may_be_shown_twice_and_look_something_up_as_well() {
+    let schema = tidegate::read_schema(
+        r#"
+        table = [
+          { id = "account", ownership = "organization_owned", columns = [
+            { id = "name", type = "text" },
+          ] },
+          { id = "transfer", ownership = "organization_owned", columns = [
+            { id = "amount", type = "integer" },
+            { id = "from", type = "lookup", table = "account" },
+          ] },
+        ]
+        view = [{ id = "all", table = "transfer", order = "from.name", columns = [
+          "amount", "from", "from.name as account", "amount as again", "from as account_id", "id",
+        ] }]
+        "#,
+        "schema.toml",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let open = Replica::builder(folder.path().join("it.redb")).schema(schema.unwrap()).open();
+    let replica = open.unwrap();
+    let [cash, _] = transfers(&replica).await;
+    let rows = replica.view("all").unwrap().filter("amount = 10").rows().unwrap();
+    let shown: Vec<_> = rows[0].columns().map(|(_, value)| value.known().unwrap()).collect();
+    let (amount, account) = (Value::Integer(10), Value::Lookup(cash));
+    let id = Value::Lookup(rows[0].id);
+    assert_eq!(shown, [&amount, &account, &text("cash"), &amount, &account, &id]);
+}

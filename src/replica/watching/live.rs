@@ -10,6 +10,7 @@ use super::stirred::Stirred;
 use crate::limits::WATCH_CLOCK;
 use crate::model::{RecordId, TableName};
 use crate::query::{Bookmark, BoundQuery, CheckedView, SortKey};
+use crate::replica::looked_up::{JoinedRow, LookedUp};
 use crate::replica::run_query::Run;
 use crate::replica::sight::Sight;
 use crate::replica::{QueryError, Replica, Row, RowQuery, Subscription, ViewQuery, ViewRow};
@@ -26,7 +27,11 @@ pub(super) trait Question {
 
     fn asked(&self, sight: &Sight) -> Result<(Self::Shows, BoundQuery), QueryError>;
 
-    fn show(shows: &Self::Shows, run: &mut Run<'_>, row: Row) -> Result<Self::Item, StoreError>;
+    fn show(
+        shows: &Self::Shows,
+        row: Row,
+        looked_up: &mut LookedUp<'_>,
+    ) -> Result<Self::Item, StoreError>;
 }
 
 impl Question for RowQuery {
@@ -41,7 +46,7 @@ impl Question for RowQuery {
         Ok(((), self.bound(sight)?))
     }
 
-    fn show((): &(), _: &mut Run<'_>, row: Row) -> Result<Row, StoreError> {
+    fn show((): &(), row: Row, _: &mut LookedUp<'_>) -> Result<Row, StoreError> {
         Ok(row)
     }
 }
@@ -58,8 +63,12 @@ impl Question for ViewQuery {
         self.bound(sight)
     }
 
-    fn show(view: &CheckedView, run: &mut Run<'_>, row: Row) -> Result<ViewRow, StoreError> {
-        ViewRow::of(view, run, &row)
+    fn show(
+        view: &CheckedView,
+        row: Row,
+        looked_up: &mut LookedUp<'_>,
+    ) -> Result<ViewRow, StoreError> {
+        ViewRow::of(view, row, looked_up)
     }
 }
 
@@ -161,7 +170,8 @@ impl<Q: Question> Live<Q> {
             let found = run.ask(record)?.filter(|(key, _)| {
                 after.is_none_or(|after| asked.query.compare(key, after.key()).is_gt())
             });
-            let shown = found.map(|(key, row)| asked.show(&mut run, key, row)).transpose()?;
+            let shown =
+                found.map(|(key, row)| asked.show(key, row, run.looked_up())).transpose()?;
             now.push((record, shown));
         }
         Ok(self.kept.follow(now))
@@ -181,12 +191,12 @@ impl<Q: Question> Live<Q> {
         let limit = rows.limit_of().map_or(usize::MAX, with_spare);
         let snapshot = self.replica.shared.reader.snapshot()?;
         let mut run = Run::new(&asked.query, &snapshot, &asked.sight)?;
-        let (found, last) = run.read(rows.after_of().map(Bookmark::key), limit)?;
-        let mut all = Vec::with_capacity(found.len());
-        for row in found {
-            let key = run.sort_key(&row)?;
-            all.push(asked.show(&mut run, key, row)?);
-        }
+        let after = rows.after_of().map(Bookmark::key);
+        let (all, last) = run.read(after, limit, &mut |mut row, looked_up| {
+            let joined = &mut JoinedRow { row: &mut row, looked_up };
+            let key = asked.query.sort_key(joined.row.id, joined)?;
+            asked.show(key, row, looked_up)
+        })?;
         let differences = self.kept.replace(all, last.is_none());
         self.asked = Some(asked);
         Ok(differences)
@@ -196,12 +206,12 @@ impl<Q: Question> Live<Q> {
 impl<Q: Question> Asked<Q> {
     fn show(
         &self,
-        run: &mut Run<'_>,
         key: SortKey,
-        row: Row,
+        mut row: Row,
+        looked_up: &mut LookedUp<'_>,
     ) -> Result<(Place, Shown<Q::Item>), StoreError> {
-        let leads_to = run.joined(&row).leads_to()?;
-        let item = Q::show(&self.shows, run, row)?;
+        let leads_to = JoinedRow { row: &mut row, looked_up }.leads_to()?;
+        let item = Q::show(&self.shows, row, looked_up)?;
         let place = Place { key: Arc::new(key), query: Arc::clone(&self.query) };
         Ok((place, Shown { item, leads_to }))
     }

@@ -35,7 +35,7 @@ use mark::FileMark;
 pub use index::{IndexProgress, IndexReader};
 pub use repair::{Repair, RepairError, repair};
 pub use row_reader::{RowReader, Wanted};
-pub use rows::{RawRow, RowFinder, Rows};
+pub use rows::{RowCursor, Rows};
 pub use snapshot::ReplicaSnapshot;
 pub(super) use verify::verify;
 

@@ -9,116 +9,21 @@ use crate::model::{RecordId, TableName};
 use crate::store::fence::fenced;
 use crate::store::key::StoreKey as _;
 use crate::store::reading::Readers;
-use crate::store::table::{Entries, RawEntry, Reading};
+use crate::store::table::{Entries, RawValue, Reading};
 use crate::sync::{StoreError, StoredRow};
 
-/// Rows of a table, one after the other. After an error there are no more.
-pub struct Rows {
-    // Ends before the file is closed.
-    entries: Option<Entries<'static, Place, StoredRow>>,
-    /// Before the ids in the keys.
-    table_bytes: usize,
-    reader: RowReader,
-    _file: Arc<Readers>,
-}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").finish_non_exhaustive()
-    }
-}
-
-impl Rows {
-    pub(super) fn new(
-        entries: Entries<'static, Place, StoredRow>,
-        table: &TableName,
-        file: Arc<Readers>,
-    ) -> Self {
-        let (entries, reader) = (Some(entries), RowReader::default());
-        Self { entries, table_bytes: table.to_bytes().len(), reader, _file: file }
-    }
-
-    /// The next row, not read yet.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn next_raw(&mut self) -> Result<Option<RawRow>, StoreError> {
-        let Some(entries) = self.entries.as_mut() else { return Ok(None) };
-        let table_bytes = self.table_bytes;
-        let next = fenced(|| next_raw(entries, table_bytes));
-        if !matches!(next, Ok(Some(_))) {
-            self.entries = None;
-        }
-        next
-    }
-}
-
-fn next_raw(
-    entries: &mut Entries<'static, Place, StoredRow>,
-    table_bytes: usize,
-) -> Result<Option<RawRow>, StoreError> {
-    let Some(entry) = entries.next_raw().transpose()? else { return Ok(None) };
-    let id = entry.key_bytes().get(table_bytes..).and_then(|id| id.try_into().ok());
-    let id = match id {
-        Some(id) => RecordId::from_bytes(id),
-        // It is no key: this says so.
-        None => entry.key()?.1,
-    };
-    Ok(Some(RawRow { id, entry }))
-}
-
-impl Iterator for Rows {
-    type Item = Result<(RecordId, StoredRow), StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let row = match self.next_raw() {
-            Ok(row) => row?,
-            Err(error) => return Some(Err(error)),
-        };
-        let read = row.read(&mut self.reader);
-        if read.is_err() {
-            self.entries = None;
-        }
-        Some(read.map(|read| (row.id, read)))
-    }
-}
-
-/// A row as it lies in the file, its checksum checked. Keep it no longer than the [`Rows`] it is of.
-pub struct RawRow {
-    id: RecordId,
-    entry: RawEntry<'static, Place, StoredRow>,
-}
-
-impl std::fmt::Debug for RawRow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RawRow").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-impl RawRow {
-    /// The record's id.
-    #[must_use]
-    pub fn id(&self) -> RecordId {
-        self.id
-    }
-
-    /// What the reader reads of the row.
-    ///
-    /// # Errors
-    /// The row is damaged.
-    pub fn read(&self, reader: &mut RowReader) -> Result<StoredRow, StoreError> {
-        self.entry.read_by(|payload| reader.read(payload))
-    }
-}
-
-/// Finds rows of a table by their ids.
-pub struct RowFinder {
-    // Ends before the file is closed.
-    /// Behind the row that was found last.
+/// Stands on a row of a table, and goes from there to another one.
+pub struct RowCursor {
+    // What is read ends before the file is closed.
+    /// The rows from one on that was gone to.
     ahead: Option<Entries<'static, Place, StoredRow>>,
+    /// A row that does not lie there: the cursor stands on that one.
+    apart: Option<RawValue<Place, StoredRow>>,
     rows: Reading<Place, StoredRow>,
     table: TableName,
-    table_bytes: usize,
+    /// The table, with which keys begin, and the id of what was looked for apart.
+    key: Vec<u8>,
+    prefix: usize,
     patience: u8,
     _file: Arc<Readers>,
 }
@@ -130,69 +35,145 @@ const STEPS: usize = 3;
 const PATIENCE: u8 = 4;
 const PATIENCE_MAX: u8 = 16;
 
-impl std::fmt::Debug for RowFinder {
+impl std::fmt::Debug for RowCursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RowFinder").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("RowCursor").field("table", &self.table).finish_non_exhaustive()
     }
 }
 
-impl RowFinder {
+impl RowCursor {
     pub(super) fn new(
         rows: Reading<Place, StoredRow>,
         table: &TableName,
         file: Arc<Readers>,
     ) -> Self {
-        let table_bytes = table.to_bytes().len();
-        let (table, patience) = (table.clone(), PATIENCE);
-        Self { ahead: None, rows, table, table_bytes, patience, _file: file }
+        let (table, key) = (table.clone(), table.to_bytes());
+        let (prefix, patience) = (key.len(), PATIENCE);
+        Self { ahead: None, apart: None, rows, table, key, prefix, patience, _file: file }
     }
 
-    /// A row that may lie close behind the one asked for last, as one of many in the order of their ids
-    /// does. `None`: it is not known whether there is one.
+    /// Goes to where the rows behind `after` begin, or all: [`Self::step`] leads to the first.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn find_near(&mut self, record: RecordId) -> Result<Option<RawRow>, StoreError> {
-        if self.patience == 0 {
-            return Ok(None);
+    pub fn begin(&mut self, after: Option<RecordId>) -> Result<(), StoreError> {
+        let after = after.map(|after| (self.table.clone(), after));
+        self.apart = None;
+        self.ahead = Some(fenced(|| self.rows.owned_starting_with(&self.table, after.as_ref()))?);
+        Ok(())
+    }
+
+    /// Goes to the next row; `None`: there is none. After an error there are no more.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn step(&mut self) -> Result<Option<RecordId>, StoreError> {
+        let next = fenced(|| self.go_ahead());
+        if !matches!(next, Ok(Some(_))) {
+            self.leave();
         }
+        next
+    }
+
+    /// Goes to the row of this id; tells whether there is one. Those that are asked for in their order
+    /// may lie close behind each other: that is tried.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn go_to(&mut self, record: RecordId) -> Result<bool, StoreError> {
         let found = fenced(|| {
-            let Self { ahead, rows, table, table_bytes, patience, .. } = self;
-            if let Some(ahead) = ahead {
-                for _ in 0..STEPS {
-                    let Some(row) = next_raw(ahead, *table_bytes)? else { break };
-                    match row.id.cmp(&record) {
-                        Ordering::Less => {}
-                        Ordering::Equal => {
-                            *patience = PATIENCE_MAX.min(*patience + 1);
-                            return Ok(Some(row));
-                        }
-                        Ordering::Greater => break,
-                    }
-                }
-                *patience -= 1;
+            self.apart = None;
+            if self.patience > 0 && self.go_near(record)? {
+                return Ok(true);
             }
-            let mut behind = rows.owned_from(table, &(table.clone(), record))?;
-            let row = next_raw(&mut behind, *table_bytes)?.filter(|row| row.id == record);
-            *ahead = row.is_some().then_some(behind);
-            Ok(row)
+            self.key.truncate(self.prefix);
+            self.key.extend_from_slice(record.as_bytes());
+            self.apart = self.rows.owned_get(&self.key)?;
+            Ok(self.apart.is_some())
         });
-        if found.is_err() {
-            self.ahead = None;
+        if !matches!(found, Ok(true)) {
+            self.leave();
         }
         found
     }
 
-    /// What the reader reads of a row; `None`: there is none.
+    /// What the reader reads of the row that it stands on; `None`: it stands on none.
     ///
     /// # Errors
-    /// The store cannot be read.
-    pub fn find(
-        &self,
-        record: RecordId,
-        reader: &mut RowReader,
-    ) -> Result<Option<StoredRow>, StoreError> {
-        let place = (self.table.clone(), record);
-        fenced(|| self.rows.get_by(&place, |payload| reader.read(payload)))
+    /// The row is damaged.
+    pub fn read(&self, reader: &mut RowReader) -> Result<Option<StoredRow>, StoreError> {
+        let entry = match &self.apart {
+            Some(apart) => Some(apart.under(&self.key)),
+            None => self.ahead.as_ref().and_then(Entries::raw),
+        };
+        entry.map(|entry| entry.read_by(|payload| reader.read(payload))).transpose()
+    }
+
+    fn leave(&mut self) {
+        (self.ahead, self.apart) = (None, None);
+    }
+
+    /// Whether the row lies close behind the last one, or has others close behind it.
+    fn go_near(&mut self, record: RecordId) -> Result<bool, StoreError> {
+        if self.ahead.is_some() {
+            for _ in 0..STEPS {
+                let Some(next) = self.go_ahead()? else { break };
+                match next.cmp(&record) {
+                    Ordering::Less => {}
+                    Ordering::Equal => {
+                        self.patience = PATIENCE_MAX.min(self.patience + 1);
+                        return Ok(true);
+                    }
+                    Ordering::Greater => break,
+                }
+            }
+            self.patience -= 1;
+        }
+        let from = (self.table.clone(), record);
+        self.ahead = Some(self.rows.owned_from(&self.table, &from)?);
+        let is_there = self.go_ahead()? == Some(record);
+        self.ahead = self.ahead.take().filter(|_| is_there);
+        Ok(is_there)
+    }
+
+    fn go_ahead(&mut self) -> Result<Option<RecordId>, StoreError> {
+        let Some(ahead) = &mut self.ahead else { return Ok(None) };
+        let Some(entry) = ahead.next_raw()? else { return Ok(None) };
+        let id = entry.key_bytes().get(self.prefix..).and_then(|id| id.try_into().ok());
+        Ok(Some(match id {
+            Some(id) => RecordId::from_bytes(id),
+            // It is no key: this says so.
+            None => entry.key()?.1,
+        }))
+    }
+}
+
+/// Rows of a table, one after the other. After an error there are no more.
+#[derive(Debug)]
+pub struct Rows {
+    cursor: RowCursor,
+    reader: RowReader,
+}
+
+impl Rows {
+    pub(super) fn new(mut cursor: RowCursor, after: Option<RecordId>) -> Result<Self, StoreError> {
+        cursor.begin(after)?;
+        Ok(Self { cursor, reader: RowReader::default() })
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<(RecordId, StoredRow), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let id = match self.cursor.step() {
+            Ok(id) => id?,
+            Err(error) => return Some(Err(error)),
+        };
+        let read = self.cursor.read(&mut self.reader).transpose()?;
+        if read.is_err() {
+            self.cursor.leave();
+        }
+        Some(read.map(|row| (id, row)))
     }
 }

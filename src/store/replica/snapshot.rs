@@ -4,7 +4,7 @@ use redb::ReadTransaction;
 
 use super::index::{self, IndexProgress, IndexReader};
 use super::pending;
-use super::rows::{RowFinder, Rows};
+use super::rows::{RowCursor, Rows};
 use super::tables::{
     HISTORY, KEPT, KeptEdit, META, MOVED, PENDING, Place, QUARANTINE, QUARANTINE_RECORD, ROW,
     ROW_COUNT,
@@ -97,19 +97,15 @@ impl ReplicaSnapshot {
     /// # Errors
     /// The store cannot be read.
     pub fn rows(&self, table: &TableName, after: Option<RecordId>) -> Result<Rows, StoreError> {
-        fenced(|| {
-            let after = after.map(|after| (table.clone(), after));
-            let entries = ROW.read(&self.tx)?.owned_starting_with(table, after.as_ref())?;
-            Ok(Rows::new(entries, table, self.tx.readers()))
-        })
+        Rows::new(self.row_cursor(table)?, after)
     }
 
-    /// Reads single rows of a table.
+    /// Goes through a table's rows, or finds single ones.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn row_finder(&self, table: &TableName) -> Result<RowFinder, StoreError> {
-        fenced(|| Ok(RowFinder::new(ROW.read(&self.tx)?, table, self.tx.readers())))
+    pub fn row_cursor(&self, table: &TableName) -> Result<RowCursor, StoreError> {
+        fenced(|| Ok(RowCursor::new(ROW.read(&self.tx)?, table, self.tx.readers())))
     }
 
     /// The indexes of a table that all rows are in, by their numbers.

@@ -72,14 +72,14 @@ fn parts(bytes: &[u8]) -> Option<(bool, &[RawId])> {
 
 /// A block as it lies there: whether it is the first of its key, and the ids.
 pub(super) fn read<'e>(
-    entry: &'e RawEntry<'_, BlockKey, Block>,
+    entry: &RawEntry<'e, BlockKey, Block>,
 ) -> Result<(bool, &'e [RawId]), StoreError> {
     let bytes = postcard::from_bytes::<&[u8]>(entry.payload()).ok();
     bytes.and_then(parts).ok_or_else(|| entry.damaged("it is no block of ids"))
 }
 
 /// The ids of a block as they lie there.
-pub(super) fn ids<'e>(entry: &'e RawEntry<'_, BlockKey, Block>) -> Result<&'e [RawId], StoreError> {
+pub(super) fn ids<'e>(entry: &RawEntry<'e, BlockKey, Block>) -> Result<&'e [RawId], StoreError> {
     Ok(read(entry)?.1)
 }
 

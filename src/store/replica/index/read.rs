@@ -47,7 +47,7 @@ impl IndexReader {
             let mut rows = 0;
             for (from, to) in ranges {
                 let mut blocks = self.blocks.between(&self.place(from), &self.place(to))?;
-                while let Some(block) = blocks.next_raw().transpose()? {
+                while let Some(block) = blocks.next_raw()? {
                     rows += ids(&block)?.len() as u64;
                 }
             }
@@ -69,7 +69,7 @@ impl IndexReader {
             let mut found = Vec::new();
             for (from, to) in ranges {
                 let mut blocks = self.blocks.between(&self.place(from), &self.place(to))?;
-                while let Some(block) = blocks.next_raw().transpose()? {
+                while let Some(block) = blocks.next_raw()? {
                     found.extend(ids(&block)?.iter().map(|id| RecordId::from_bytes(*id)));
                     if found.len() > at_most {
                         return Ok(None);
@@ -139,7 +139,7 @@ impl IndexReader {
 
     fn of_key(&self, key: &[u8], visit: &mut Visit<'_>) -> Result<ControlFlow<()>, StoreError> {
         let mut blocks = self.blocks.starting_with(&self.place(key))?;
-        while let Some(block) = blocks.next_raw().transpose()? {
+        while let Some(block) = blocks.next_raw()? {
             if visit(ids(&block)?)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -154,7 +154,7 @@ impl IndexReader {
     ) -> Result<ControlFlow<()>, StoreError> {
         for (from, to) in ranges {
             let mut blocks = self.blocks.between(&self.place(from), &self.place(to))?;
-            while let Some(block) = blocks.next_raw().transpose()? {
+            while let Some(block) = blocks.next_raw()? {
                 if visit(ids(&block)?)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -173,7 +173,7 @@ impl IndexReader {
             let from = self.place(from);
             'below: loop {
                 let mut blocks = self.blocks.between_backwards(&from, &to)?;
-                while let Some(block) = blocks.next_raw().transpose()? {
+                while let Some(block) = blocks.next_raw()? {
                     let (is_first, ids) = read(&block)?;
                     if is_first {
                         if visit(ids)?.is_break() {

@@ -70,7 +70,7 @@ fn missing(
         let Some(table) = index.shape.table() else { continue };
         let mut expected = 0;
         let mut rows = ROW.read(tx)?.owned_starting_with(table, None)?;
-        while let Some(row) = rows.next_raw().transpose()? {
+        while let Some(row) = rows.next_raw()? {
             let id = row.key()?.1;
             expected += u64::from(up_to.is_none_or(|up_to| id <= up_to));
         }
