@@ -17,4 +17,5 @@ mod net;
 mod newcomers;
 mod purge;
 mod refused;
+mod taken;
 mod unsent;

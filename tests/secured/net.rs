@@ -11,9 +11,10 @@ use tidegate::codec::{
 };
 use tidegate::gate::Roster;
 use tidegate::model::{
-    ChangeRef, ColumnName, ColumnSecurityId, Columns, DeviceNumber, Edit, EditId, Organization,
-    Policy, RecordId, Schema, TableName, Timestamp, UserId, Value,
+    ChangeRef, ColumnName, ColumnSecurityId, Columns, DeviceNumber, DocumentText, Edit, EditId,
+    Organization, Policy, RecordId, Schema, TableName, Timestamp, UserId, Value,
 };
+use tidegate::policy::read_profiles;
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
@@ -239,6 +240,18 @@ impl Net {
         machine.wake(store, now().plus_millis(millis));
         self.drain(at);
         self.settle();
+    }
+
+    /// Publishes offline profiles for everyone.
+    pub(crate) fn set_profiles(&mut self, text: &str) {
+        let schema = Arc::new(self.server.rules().schema().clone());
+        let profiles = read_profiles(text, "profiles.toml", &schema, None, None).unwrap();
+        let mut published = self.server.rules().profiles().clone();
+        let document = DocumentText { file: "profiles.toml".into(), text: text.into() };
+        published.draft(document, profiles, None, self.clock);
+        published.publish(None).unwrap();
+        self.server.set_profiles(&mut self.store, self.clock, published).unwrap();
+        self.drain_server();
     }
 
     /// Puts a policy in force.
