@@ -49,7 +49,7 @@ fn list(misfits: &[SchemaMisfit]) -> String {
 pub struct Rules {
     schema: Schema,
     pub(super) roster: Roster,
-    digest: Digest,
+    pub(super) digest: Digest,
 }
 
 impl Rules {
@@ -103,7 +103,9 @@ impl ServerMachine {
     ///
     /// # Errors
     /// The store cannot be read or written, or a record cannot follow the schema; the old rules stay
-    /// in force.
+    /// in force here. Where the store could say neither that it wrote the new ones nor that it did not,
+    /// the old ones are written again, under an epoch of their own, before they count for anything
+    /// more; whoever opens the store before that finds the new ones in it, if they were written.
     pub fn set_rules<S: ServerStore>(
         &mut self,
         store: &mut S,
@@ -164,7 +166,7 @@ impl ServerMachine {
         now: Timestamp,
     ) -> Result<(), RulesError> {
         let mut unfit = None;
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             let mut meta = machine.meta.clone();
             if meta.rules == Some(machine.rules.digest) {
                 return Ok(());
