@@ -24,7 +24,7 @@ impl ServerMachine {
         record: RecordId,
     ) -> Result<bool, StoreError> {
         let mut found = false;
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             machine.note_rules(store, now)?;
             if let Some(before) = store.erased(record)? {
                 found = before.table == *table;
@@ -49,7 +49,7 @@ impl ServerMachine {
                 changes: Vec::new(),
             };
             let after = header.clone().unwrap_or_default();
-            let (before, at, epoch) = (Some(header), now, machine.meta.policy_epoch);
+            let (before, at, epoch) = (Some(header), now, machine.epoch()?);
             let kind = EntryKind::Edit { edit, before, after };
             let entry = LogEntry { sequence, kind, at, epoch };
             let meta = ServerMeta { head: sequence, ..machine.meta.clone() };

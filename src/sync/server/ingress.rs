@@ -49,7 +49,7 @@ impl ServerMachine {
         let queue = std::mem::take(&mut self.queue);
         let (pasts, fetches) = self.waiting.take();
         // What was written after all is known by its edit ids, or has no past any more.
-        let answers = self.until_certain(|machine| {
+        let answers = self.until_certain(store, |machine, store| {
             machine.note_rules(store, now)?;
             machine.rule_once(store, now, &queue, &pasts)
         })?;
@@ -88,7 +88,7 @@ impl ServerMachine {
         queue: &[(ConnectionId, SignedChangeSet)],
         pasts: &Pasts,
     ) -> Result<Vec<(ConnectionId, Answer)>, StoreError> {
-        let (epoch, head) = (self.meta.policy_epoch, self.meta.head);
+        let (epoch, head) = (self.epoch()?, self.meta.head);
         let rules = Arc::clone(&self.rules);
         // Gone where an error ends this: they may know of what was never written.
         let documents = std::mem::take(&mut self.documents);

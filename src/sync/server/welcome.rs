@@ -157,17 +157,18 @@ impl ServerMachine {
             return Ok(());
         };
         let (number, user) = (device.number, device.user.clone());
-        self.note_rules(store, now)?;
-        let resolved = self.resolve(&user)?;
-        self.until_certain(|machine| {
+        let resolved = self.until_certain(store, |machine, store| {
+            machine.note_rules(store, now)?;
+            let resolved = machine.resolve(&user)?;
             let digest = resolved.digest;
-            if store.standing(number, digest)?.is_some() {
-                return Ok(());
+            if store.standing(number, digest)?.is_none() {
+                let standing = resolved.bytes.clone();
+                let put = Operation::PutStanding { device: number, digest, standing };
+                machine.commit(store, machine.meta.clone(), vec![put])?;
             }
-            let standing = resolved.bytes.clone();
-            let put = Operation::PutStanding { device: number, digest, standing };
-            machine.commit(store, machine.meta.clone(), vec![put])
+            Ok(resolved)
         })?;
+        let epoch = self.epoch()?;
         let rules = Arc::clone(&self.rules);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let key = connection.key;
@@ -176,7 +177,7 @@ impl ServerMachine {
             device: number,
             key,
             user,
-            epoch: self.meta.policy_epoch,
+            epoch,
             expires: now.plus_millis(GRANT_LASTS_MILLIS),
             standing: resolved.standing.as_ref().ok().cloned(),
         };
