@@ -10,6 +10,7 @@
 
 mod documents;
 mod drawn;
+mod estimate;
 mod lacks;
 mod memory;
 mod naive;

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
-    ColumnPermissions, ColumnSecurity, Columns, Depth, Op, RecordId, Right, Role, Value,
+    ColumnPermissions, ColumnSecurity, Columns, Depth, Op, PolicyEpoch, RecordId, Right, Role,
+    Value,
 };
 use tidegate::sync::replica::{Draft, Intent};
+use tidegate::sync::server::ServerMachine;
 
+use crate::disk::CommitFault;
 use crate::fault::Faults;
 use crate::people::{People, name};
 use crate::rng::Rng;
@@ -255,13 +258,75 @@ fn what_was_refused_of_an_edit_counts_by_another_when_the_rules_have_changed() {
     assert!(world.devices[0].disk.file.quarantine.is_empty());
 }
 
+fn nobody_may(people: &mut People) {
+    people.organization.users.values_mut().for_each(|user| user.roles.clear());
+    people.policy.roles.values_mut().for_each(|role| role.rights.clear());
+}
+
+/// A world whose devices have not been in touch since all may do all.
+fn away_under_other_rules(seed: u64) -> World {
+    let mut world = quiet(seed);
+    world.settle().unwrap();
+    world.part_all();
+    world.change_rules(all_may).unwrap();
+    world
+}
+
+/// Another server changed the rules in the same file. This one found it when it wrote down under what
+/// a device reads, and granted what its own rules say under the epoch of the others.
+#[test]
+fn no_grant_is_given_under_the_epoch_of_rules_that_another_server_has() {
+    let mut world = away_under_other_rules(7);
+    let mut others = world.people.clone();
+    nobody_may(&mut others);
+    let (now, rules) = (world.time(), others.rules());
+    let identity = world.identity.clone();
+    let other = ServerMachine::open(&mut world.disk, identity, rules, now, [7; 32]).unwrap();
+    let theirs = other.meta().policy_epoch;
+    world.note_untold_truth(others);
+    world.connect(0).unwrap();
+    while world.deliver_all().unwrap() {}
+    let ours = world.server.as_ref().unwrap().policy_epoch();
+    assert_eq!(ours, Some(PolicyEpoch(theirs.0 + 1)));
+    assert_eq!(world.ends_well(), Ok(()));
+}
+
+/// Rules were written, the disk could not say so, and could not be read either. The server kept to the
+/// old ones and went on with what it remembered of the file; later it had the epoch of the new ones, and
+/// judged by the old.
+#[test]
+fn rules_that_were_written_in_doubt_share_their_epoch_with_no_others() {
+    let mut doubts = 0;
+    for reads in 1..40 {
+        let mut world = away_under_other_rules(7);
+        let mut next = world.people.clone();
+        nobody_may(&mut next);
+        world.disk.faults.commit = Some(CommitFault::AmbiguousMade);
+        world.disk.faults.read.set(reads);
+        let before = world.disk.file.meta.policy_epoch;
+        let (now, server) = (world.time(), world.server.as_mut().unwrap());
+        if server.set_rules(&mut world.disk, now, next.rules()).is_ok() {
+            world.people = next;
+        } else if world.disk.file.meta.policy_epoch != before {
+            world.note_untold_truth(next);
+            doubts += 1;
+        }
+        world.disarm_faults();
+        world.follow_epoch().unwrap();
+        world.connect(0).unwrap();
+        while world.deliver_all().unwrap() {}
+        assert_eq!(world.ends_well(), Ok(()), "{reads}");
+    }
+    assert!(doubts > 0);
+}
+
 /// Worlds in which something was found that makes no short story: as long as the same is drawn from
 /// these seeds.
 #[test]
 fn seeds_in_which_something_was_found_hold() {
     let seeds = [
         142, 568, 671, 2128, 2906, 6390, 8608, 10132, 11368, 11652, 42460, 43853, 62862, 110_219,
-        113_897, 130_141, 130_418, 133_003, 158_375,
+        113_897, 130_141, 130_418, 133_003, 158_375, 200_924,
     ];
     for seed in seeds {
         assert_eq!(crate::hunt::run(Plan::of(seed)).problem, None, "seed {seed}");

@@ -31,13 +31,17 @@ impl World {
 
     /// The server may have found that another policy epoch stands for its rules.
     pub(crate) fn follow_epoch(&mut self) -> Check {
-        let epoch = self.server.as_ref().map(|server| server.meta().policy_epoch.0);
+        let epoch = self.epoch();
         if epoch.is_none_or(|epoch| epoch == self.last_epoch) { Ok(()) } else { self.note_truth() }
     }
 
+    /// Under which the server judges; none while it finds others' rules in its file.
+    fn epoch(&self) -> Option<u64> {
+        self.server.as_ref()?.policy_epoch().map(|epoch| epoch.0)
+    }
+
     fn note_truth(&mut self) -> Check {
-        let Some(server) = &self.server else { return Ok(()) };
-        let epoch = server.meta().policy_epoch.0;
+        let Some(epoch) = self.epoch() else { return Ok(()) };
         self.last_epoch = epoch;
         match self.truths.insert(epoch, self.people.clone()) {
             // A server that is given other rules counts otherwise.
@@ -54,7 +58,7 @@ impl World {
     }
 
     /// A server that failed may have put these in force, and the next one others.
-    fn note_untold_truth(&mut self, people: People) {
+    pub(crate) fn note_untold_truth(&mut self, people: People) {
         self.truths.entry(self.disk.file.meta.policy_epoch.0).or_insert(people);
     }
 

@@ -47,7 +47,7 @@ impl ServerMachine {
     ) -> Result<AdminAnswer, StoreError> {
         Ok(match request {
             AdminRequest::Rules => AdminAnswer::Rules {
-                epoch: self.meta.policy_epoch,
+                epoch: self.epoch()?,
                 schema: Box::new(self.rules.schema().clone()),
                 policy: Box::new(self.rules.roster().policy().clone()),
                 organization: Box::new(self.rules.roster().organization().clone()),
@@ -71,7 +71,7 @@ impl ServerMachine {
                 };
                 match done {
                     Ok(()) if trial => AdminAnswer::Fits,
-                    Ok(()) => AdminAnswer::Changed { epoch: self.meta.policy_epoch },
+                    Ok(()) => AdminAnswer::Changed { epoch: self.epoch()? },
                     Err(RulesError::Store(error)) => return Err(error),
                     Err(error) => AdminAnswer::Refused(AdminRefusal::Mistake(error.to_string())),
                 }
@@ -114,8 +114,9 @@ impl ServerMachine {
         policy: Option<Policy>,
         rows: Vec<OrganizationRow>,
     ) -> Result<Result<Rules, AdminRefusal>, StoreError> {
-        if expected != self.meta.policy_epoch {
-            return Ok(Err(AdminRefusal::Outdated(self.meta.policy_epoch)));
+        let present = self.epoch()?;
+        if expected != present {
+            return Ok(Err(AdminRefusal::Outdated(present)));
         }
         let before = self.rules.roster();
         let policy = policy.unwrap_or_else(|| before.policy().clone());
@@ -153,7 +154,7 @@ impl ServerMachine {
     ) -> Result<bool, StoreError> {
         let Some(row) = store.device(number)? else { return Ok(false) };
         let key = row.key;
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             let put = Operation::PutDevice(DeviceRow { revoked: true, ..row.clone() });
             machine.commit(store, machine.meta.clone(), vec![put])
         })?;

@@ -25,7 +25,7 @@ impl ServerMachine {
         record: RecordId,
     ) -> Result<bool, StoreError> {
         let mut found = false;
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             machine.note_rules(store, now)?;
             if let Some(before) = store.erased(record)? {
                 found = before.table == *table;
@@ -50,7 +50,7 @@ impl ServerMachine {
                 changes: Vec::new(),
             };
             let after = header.clone().unwrap_or_default();
-            let (before, at, epoch) = (Some(header), now, machine.meta.policy_epoch);
+            let (before, at, epoch) = (Some(header), now, machine.epoch()?);
             let record = held.as_ref().map(Confirmed::record);
             let asked = record.and_then(|it| machine.meta.asked.of(table, it.columns()));
             let kind = EntryKind::Edit { edit, before, after, asked };

@@ -33,7 +33,7 @@ impl ServerMachine {
         if self.next_floor(store, bounds)? == self.meta.floor {
             return Ok(false);
         }
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             let floor = machine.next_floor(store, bounds)?;
             if floor == machine.meta.floor {
                 return Ok(());

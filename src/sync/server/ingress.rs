@@ -49,7 +49,7 @@ impl ServerMachine {
         let queue = std::mem::take(&mut self.queue);
         let (pasts, fetches) = self.waiting.take();
         // What was written after all is known by its edit ids, or has no past any more.
-        let answers = self.until_certain(|machine| {
+        let answers = self.until_certain(store, |machine, store| {
             machine.note_rules(store, now)?;
             machine.rule_once(store, now, &queue, &pasts)
         })?;
@@ -88,10 +88,11 @@ impl ServerMachine {
         queue: &[(ConnectionId, SignedChangeSet)],
         pasts: &Pasts,
     ) -> Result<Vec<(ConnectionId, Answer)>, StoreError> {
+        let epoch = self.epoch()?;
         let rules = Arc::clone(&self.rules);
         // Gone where an error ends this: they may know of what was never written.
         let documents = std::mem::take(&mut self.documents);
-        let mut session = Session::new(&*store, rules, now, &self.meta, documents);
+        let mut session = Session::new(&*store, rules, now, (epoch, &self.meta), documents);
         let mut answers: Vec<(ConnectionId, Answer)> = Vec::new();
         self.work.clear();
         for (id, signed) in queue {
@@ -195,10 +196,10 @@ impl<'a, S: ServerStore> Session<'a, S> {
         store: &'a S,
         rules: Arc<Rules>,
         now: Timestamp,
-        meta: &ServerMeta,
+        (epoch, meta): (PolicyEpoch, &ServerMeta),
         documents: Documents,
     ) -> Self {
-        let (epoch, head, asked) = (meta.policy_epoch, meta.head, meta.asked.clone());
+        let (head, asked) = (meta.head, meta.asked.clone());
         let (records, admitted, refused) = Default::default();
         let (changed, operations) = Default::default();
         let work = 0;

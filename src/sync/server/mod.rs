@@ -40,7 +40,8 @@ use crate::limits::{
     RESTORED_DEVICES_LEAP, RESTORED_DEVICES_LEAPS_MAX,
 };
 use crate::model::{
-    ActorId, Denial, DeviceNumber, EditId, LogEpoch, Schema, Sequence, TableName, Timestamp, UserId,
+    ActorId, Denial, DeviceNumber, EditId, LogEpoch, PolicyEpoch, Schema, Sequence, TableName,
+    Timestamp, UserId,
 };
 use crate::query::CheckedView;
 use crate::sync::grant::{schema_digest, standing_digest};
@@ -133,6 +134,8 @@ pub struct ServerMachine {
     identity: Identity,
     rules: Arc<Rules>,
     meta: ServerMeta,
+    /// The store may hold another meta: it could not be read yet after a doubtful write.
+    in_doubt: bool,
     connections: BTreeMap<ConnectionId, Connection>,
     queue: Vec<(ConnectionId, SignedChangeSet)>,
     work: Vec<(ConnectionId, u64)>,
@@ -191,6 +194,7 @@ impl ServerMachine {
             recent: Recent::default(),
             rules: Arc::new(rules),
             meta: store.meta()?,
+            in_doubt: false,
             connections: BTreeMap::new(),
             queue: Vec::new(),
             work: Vec::new(),
@@ -202,7 +206,7 @@ impl ServerMachine {
             history_bounds: HistoryBounds::default(),
             estimate_records: ESTIMATE_RECORDS_DEFAULT.into(),
         };
-        machine.until_certain(|machine| {
+        machine.until_certain(store, |machine, store| {
             let mut meta = machine.meta.clone();
             if meta.epoch != LogEpoch(0) {
                 return Ok(());
@@ -256,7 +260,7 @@ impl ServerMachine {
         store: &mut S,
         backed_up: Option<Sequence>,
     ) -> Result<(), StoreError> {
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             if machine.meta.backed_up == backed_up {
                 return Ok(());
             }
@@ -275,8 +279,8 @@ impl ServerMachine {
         self.outputs.pop_front()
     }
 
-    /// Writes, and knows afterwards what the store holds: where another writer was faster, or it
-    /// is not known whether this one wrote, what this machine remembers may be out of date.
+    /// Writes. Where another writer was faster, or it is not known whether this one wrote, what this
+    /// machine remembers may be out of date, and is read before anything else is done.
     fn commit<S: ServerStore>(
         &mut self,
         store: &mut S,
@@ -288,26 +292,49 @@ impl ServerMachine {
         let result = store.commit(Commit { expected, meta: meta.clone(), operations });
         match &result {
             Ok(()) => self.meta = meta,
-            Err(StoreError::Conflict | StoreError::Ambiguous(_)) => self.meta = store.meta()?,
+            Err(StoreError::Conflict | StoreError::Ambiguous(_)) => self.in_doubt = true,
             Err(_) => {}
         }
         result
     }
 
+    /// Knows afterwards what the store holds.
+    fn settle<S: ServerStore>(&mut self, store: &S) -> Result<(), StoreError> {
+        if self.in_doubt {
+            self.meta = store.meta()?;
+            self.in_doubt = false;
+        }
+        Ok(())
+    }
+
     /// Takes a step again until the store can say whether it was made. The step looks first
     /// whether it was.
-    fn until_certain<T>(
+    fn until_certain<S: ServerStore, T>(
         &mut self,
-        mut step: impl FnMut(&mut Self) -> Result<T, StoreError>,
+        store: &mut S,
+        mut step: impl FnMut(&mut Self, &mut S) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut result = step(self);
         for _ in 0..CONFLICTS_MAX {
-            if !matches!(result, Err(StoreError::Conflict | StoreError::Ambiguous(_))) {
-                break;
+            self.settle(store)?;
+            match step(self, store) {
+                Err(StoreError::Conflict | StoreError::Ambiguous(_)) => {}
+                result => return result,
             }
-            result = step(self);
         }
-        result
+        self.settle(store)?;
+        step(self, store)
+    }
+
+    /// The policy epoch that stands for the rules by which it judges; `None`: another server has put
+    /// others in force, and these are put in force again before anybody is told of an epoch.
+    #[must_use]
+    pub fn policy_epoch(&self) -> Option<PolicyEpoch> {
+        (self.meta.rules == Some(self.rules.digest)).then_some(self.meta.policy_epoch)
+    }
+
+    /// The policy epoch to judge and to grant under.
+    fn epoch(&self) -> Result<PolicyEpoch, StoreError> {
+        self.policy_epoch().ok_or(StoreError::Conflict)
     }
 
     /// A device connected; `key` is the key that it holds.
@@ -336,6 +363,7 @@ impl ServerMachine {
         store: &S,
         id: ConnectionId,
     ) -> Result<(), StoreError> {
+        self.settle(store)?;
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.writable = true;
         }
@@ -353,6 +381,7 @@ impl ServerMachine {
         id: ConnectionId,
         message: ToServer,
     ) -> Result<(), StoreError> {
+        self.settle(store)?;
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         match (connection.device.is_some(), message) {
             (false, ToServer::Hello(resume)) => self.hello(store, now, id, *resume),

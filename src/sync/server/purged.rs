@@ -29,7 +29,7 @@ impl ServerMachine {
                 return Ok(());
             }
         }
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             let Some(row) = store.device(number)? else { return Ok(()) };
             if row.purged.as_ref() == Some(signed) {
                 return Ok(());

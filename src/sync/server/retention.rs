@@ -22,7 +22,7 @@ impl ServerMachine {
         if !is_any_before(store, before)? {
             return Ok(false);
         }
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             let limit = FORGOTTEN_AT_ONCE_MAX;
             let forget = Operation::ForgetRefused { before, limit };
             machine.commit(store, machine.meta.clone(), vec![forget])

@@ -62,7 +62,7 @@ fn list(misfits: &[SchemaMisfit]) -> String {
 pub struct Rules {
     schema: Arc<Schema>,
     pub(super) roster: Roster,
-    digest: Digest,
+    pub(super) digest: Digest,
     pub(super) profiling: Profiling,
 }
 
@@ -157,7 +157,10 @@ impl ServerMachine {
     ///
     /// # Errors
     /// The store cannot be read or written, or a record cannot follow the schema, or an offline profile
-    /// does not fit it; the old rules stay in force.
+    /// does not fit it; the old rules stay in force here. Where the store could say neither that it wrote
+    /// the new ones nor that it did not, the old ones are written again, under an epoch of their own,
+    /// before they count for anything more; whoever opens the store before that finds the new ones in it,
+    /// if they were written.
     pub fn set_rules<S: ServerStore>(
         &mut self,
         store: &mut S,
@@ -231,7 +234,7 @@ impl ServerMachine {
         now: Timestamp,
     ) -> Result<(), RulesError> {
         let mut unfit = None;
-        self.until_certain(|machine| {
+        self.until_certain(store, |machine, store| {
             let (mut meta, mut operations) = (machine.meta.clone(), Vec::new());
             let Profiling { published, digest, .. } = &machine.rules.profiling;
             if meta.profiles != *digest {

@@ -168,17 +168,19 @@ impl ServerMachine {
             return Ok(());
         };
         let (number, user) = (device.number, device.user.clone());
-        self.note_rules(store, now)?;
-        let resolved = self.resolve(&user)?;
-        let (reader, terms, bytes) = Reader::present(&resolved, now)?;
-        self.until_certain(|machine| {
-            if store.standing(number, terms.digest())?.is_some() {
-                return Ok(());
+        let (resolved, (reader, terms, _)) = self.until_certain(store, |machine, store| {
+            machine.note_rules(store, now)?;
+            let resolved = machine.resolve(&user)?;
+            let present = Reader::present(&resolved, now)?;
+            let (_, terms, bytes) = &present;
+            if store.standing(number, terms.digest())?.is_none() {
+                let (digest, standing) = (terms.digest(), bytes.clone());
+                let put = Operation::PutStanding { device: number, digest, standing };
+                machine.commit(store, machine.meta.clone(), vec![put])?;
             }
-            let (digest, standing) = (terms.digest(), bytes.clone());
-            let put = Operation::PutStanding { device: number, digest, standing };
-            machine.commit(store, machine.meta.clone(), vec![put])
+            Ok((resolved, present))
         })?;
+        let epoch = self.epoch()?;
         let end = LogPlace::behind(self.meta.head);
         let rules = Arc::clone(&self.rules);
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
@@ -188,7 +190,7 @@ impl ServerMachine {
             device: number,
             key,
             user,
-            epoch: self.meta.policy_epoch,
+            epoch,
             expires: now.plus_millis(GRANT_LASTS_MILLIS),
             standing: resolved.standing.as_ref().ok().cloned(),
         };

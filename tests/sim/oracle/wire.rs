@@ -2,7 +2,8 @@
 
 use tidegate::codec::{Page, ToDevice};
 use tidegate::limits::{FRAME_BYTES_MAX, PAGE_EDITS_MAX};
-use tidegate::model::{EditId, Verdict};
+use tidegate::model::{EditId, Right, Verdict};
+use tidegate::sync::Grant;
 
 use crate::links::End;
 use crate::world::{Check, World};
@@ -27,8 +28,25 @@ impl World {
                 }
                 check_size(page)
             }
+            ToDevice::Grant(bytes) => self.check_granted(bytes),
             _ => Ok(()),
         }
+    }
+
+    /// A grant says what is true under its policy epoch.
+    fn check_granted(&self, bytes: &[u8]) -> Check {
+        let grant = Grant::open(bytes, &self.identity.key.public()).map_err(|e| e.to_string())?;
+        let truth = self.truths.get(&grant.epoch.0);
+        let truth = truth.ok_or("a grant of a policy epoch that never was")?;
+        for right in Right::ALL {
+            let granted = grant.standing.as_ref().is_some_and(|it| it.holds_anywhere(right));
+            // A server with a planted bug has other rules on purpose.
+            if granted != truth.holds_anywhere(&grant.user, right) && self.planted.is_none() {
+                let (user, epoch) = (&grant.user, grant.epoch);
+                return Err(format!("{user} is granted {right:?} under epoch {epoch}: {granted}"));
+            }
+        }
+        Ok(())
     }
 
     /// What a device is told of an edit is what the server keeps.
