@@ -216,6 +216,10 @@ pub const IMPORT_BAD_LINES_MAX: usize = 1_000;
 pub const ENROLL_CODE_LASTS_MILLIS: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Parts of an atomic commit: they travel in one change set.
 pub const ATOMIC_PARTS_MAX: usize = 1_000;
+/// What is kept of a replica's file in memory, at the most.
+pub const REPLICA_CACHE_BYTES: usize = 32 << 20;
+/// The same of a server's file, where `cache_mebibytes` does not say otherwise.
+pub const SERVER_CACHE_BYTES: usize = 256 << 20;
 /// Pages above each other in the catalog of a file's tables; one or two, as we write it.
 pub const CATALOG_DEPTH_MAX: usize = 8;
 /// Findings of a verification that are told one by one; all are counted.

@@ -12,7 +12,7 @@ use super::home::{CONFIG, DATA};
 use crate::limits::{
     CONNECTIONS_DEFAULT, ESTIMATE_RECORDS_DEFAULT, GENERATION_CHANGES, GENERATION_DAYS,
     HANDSHAKES_PER_ADDRESS_DEFAULT, LOG_DAYS_DEFAULT, LOG_ENTRIES_DEFAULT, OUTBOUND_MESSAGES_MAX,
-    PAGE_BYTES_TARGET, PATIENCE_SECONDS_DEFAULT, REFUSED_DAYS_DEFAULT,
+    PAGE_BYTES_TARGET, PATIENCE_SECONDS_DEFAULT, REFUSED_DAYS_DEFAULT, SERVER_CACHE_BYTES,
 };
 use crate::sync::server::HistoryBounds;
 
@@ -56,7 +56,7 @@ pub struct OrganizationFiles {
     pub users: PathBuf,
 }
 
-/// What is granted to devices at most. The bounds of `limits.rs` hold besides.
+/// What devices are granted, and what the server takes, at most. The bounds of `limits.rs` hold besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -87,6 +87,9 @@ pub struct Limits {
     /// Records that a running server looks at to say how much profiles take; devices wait meanwhile.
     #[serde(deserialize_with = "in_range::<_, 0, 1_000_000_000>")]
     pub estimate_records: u32,
+    /// MiB of the data file that are kept in memory.
+    #[serde(deserialize_with = "in_range::<_, 1, 1_048_576>")]
+    pub cache_mebibytes: u32,
 }
 
 impl Limits {
@@ -94,6 +97,12 @@ impl Limits {
     #[must_use]
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.patience_seconds.into())
+    }
+
+    /// Bytes of the data file that are kept in memory.
+    #[must_use]
+    pub fn cache_bytes(&self) -> usize {
+        usize::try_from(u64::from(self.cache_mebibytes) << 20).unwrap_or(usize::MAX)
     }
 
     /// How much history sections keep.
@@ -118,6 +127,7 @@ impl Default for Limits {
             history_changes: u32::try_from(GENERATION_CHANGES).unwrap_or(u32::MAX),
             history_days: GENERATION_DAYS,
             estimate_records: ESTIMATE_RECORDS_DEFAULT,
+            cache_mebibytes: u32::try_from(SERVER_CACHE_BYTES >> 20).unwrap_or(u32::MAX),
         }
     }
 }
@@ -247,7 +257,8 @@ impl Config {
         let profiles = self.profiles.as_ref();
         let profiles = profiles.map_or(String::new(), |it| format!("profiles = {}\n", path(it)));
         let Limits { connections, outbound_messages, page_bytes, .. } = self.limits;
-        let Limits { history_changes, history_days, estimate_records, .. } = self.limits;
+        let Limits { history_changes, history_days, estimate_records, cache_mebibytes, .. } =
+            self.limits;
         let Limits { handshakes_per_address, patience_seconds, .. } = self.limits;
         let log = self.log;
         let level = format!("{:?}", log.level).to_lowercase();
@@ -285,6 +296,9 @@ history_changes = {history_changes}
 history_days = {history_days}
 # Records that are looked at, while devices wait, to say how much offline profiles take.
 estimate_records = {estimate_records}
+# MiB of the data file that are kept in memory. Much less than what devices ask for again and again makes
+# the server slower.
+cache_mebibytes = {cache_mebibytes}
 
 [retention]
 # For how many days a refused edit is kept here; 0: for good.

@@ -180,7 +180,7 @@ impl Server {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_within(options: ServerOptions<'_>, limits: Limits) -> Result<Self, ServerError> {
-        let mut store = RedbServer::open_or_create(options.file)?;
+        let mut store = RedbServer::open_or_create_within(options.file, limits.cache_bytes())?;
         let (seed, reader) = (system::seed()?, store.reader());
         let held = if options.goes_on { store.rules()? } else { None };
         let rules = match held {

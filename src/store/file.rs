@@ -21,6 +21,7 @@ use super::survey::Survey;
 use super::table::Table;
 use super::untouched::{Leave, Untouched};
 use super::{OpenError, rewrite};
+use crate::limits::{REPLICA_CACHE_BYTES, SERVER_CACHE_BYTES};
 use crate::sync::StoreError;
 
 /// The format of files that this build writes, and the only one that it reads.
@@ -59,11 +60,11 @@ impl FileKind {
         [Self::Replica, Self::Server].into_iter().find(|kind| kind.number() == number)
     }
 
-    /// What is kept of the file in memory, at the most.
+    /// What is kept of the file in memory, at the most, where nothing else is said.
     fn cache_bytes(self) -> usize {
         match self {
-            Self::Replica => 32 << 20,
-            Self::Server => 256 << 20,
+            Self::Replica => REPLICA_CACHE_BYTES,
+            Self::Server => SERVER_CACHE_BYTES,
         }
     }
 }
@@ -112,6 +113,8 @@ pub(super) struct File {
     path: PathBuf,
     place: Place,
     opener: Opener,
+    /// What is kept of it in memory, at the most.
+    cache_bytes: usize,
     /// `None`: opening it again failed, and is tried again.
     database: RwLock<Option<Current>>,
     /// What memory says may not be what the disk says.
@@ -138,8 +141,14 @@ impl Drop for File {
 impl File {
     /// Opens a file that is there.
     pub(super) fn open(path: &Path, kind: FileKind) -> Result<Self, OpenError> {
+        Self::open_within(path, kind, kind.cache_bytes())
+    }
+
+    /// As [`Self::open`], with another bound of what is kept of it in memory.
+    fn open_within(path: &Path, kind: FileKind, cache_bytes: usize) -> Result<Self, OpenError> {
         let file = path.to_owned();
-        let opened = Self::new(kind, path, Place::File, Box::new(move || open(&file, kind)))?;
+        let again = Box::new(move || open(&file, kind, cache_bytes));
+        let opened = Self::new(kind, path, Place::File, again, cache_bytes)?;
         // Nobody else writes it now: what lies beside it was left where a process ended.
         rewrite::remove_unfinished(path)?;
         Ok(opened)
@@ -157,14 +166,24 @@ impl File {
         kind: FileKind,
         make: MakeTables,
     ) -> Result<Self, OpenError> {
-        match Self::open(path, kind) {
+        Self::open_or_create_within(path, kind, make, kind.cache_bytes())
+    }
+
+    /// As [`Self::open_or_create`], with another bound of what is kept of it in memory.
+    pub(super) fn open_or_create_within(
+        path: &Path,
+        kind: FileKind,
+        make: MakeTables,
+        cache_bytes: usize,
+    ) -> Result<Self, OpenError> {
+        match Self::open_within(path, kind, cache_bytes) {
             Err(OpenError::NotFound(_)) => {}
             result => return result,
         }
-        match Self::create(path, kind, make) {
-            // Another process was faster; its file is whole.
-            Err(OpenError::Exists(_)) => Self::open(path, kind),
-            result => result,
+        match create(path, kind, make) {
+            // Also where another process was faster; its file is whole.
+            Ok(()) | Err(OpenError::Exists(_)) => Self::open_within(path, kind, cache_bytes),
+            Err(error) => Err(error),
         }
     }
 
@@ -179,20 +198,26 @@ impl File {
             let failed = |error| OpenError::io(path, "open it", error);
             let backend = backend().map_err(failed)?;
             let is_new = backend.len().map_err(failed)? == 0;
-            let open = open_repaired(path, backend, kind)?;
+            let open = open_repaired(path, backend, kind.cache_bytes())?;
             if is_new {
                 let filled = fill(&open.database, kind, make);
                 filled.map_err(|it| OpenError::store(path, "fill it", it))?;
             }
             checked(path, open, kind)
         };
-        Self::new(kind, path, Place::Storage, Box::new(opener))
+        Self::new(kind, path, Place::Storage, Box::new(opener), kind.cache_bytes())
     }
 
-    fn new(kind: FileKind, path: &Path, place: Place, opener: Opener) -> Result<Self, OpenError> {
+    fn new(
+        kind: FileKind,
+        path: &Path,
+        place: Place,
+        opener: Opener,
+        cache_bytes: usize,
+    ) -> Result<Self, OpenError> {
         let database = RwLock::new(Some(Current::new(opener()?)));
         let (path, stale) = (path.to_owned(), AtomicBool::new(false));
-        Ok(Self { kind, path, place, opener, database, stale })
+        Ok(Self { kind, path, place, opener, cache_bytes, database, stale })
     }
 
     /// The state of this moment.
@@ -228,7 +253,7 @@ impl File {
         let new = rewrite::Unfinished::create(&path).map_err(failed)?;
         let storage = FileBackend::new(new.reopen().map_err(failed)?)
             .map_err(|error| failed(OpenError::redb(&path, "rewrite it", error)))?;
-        let open = open_repaired(&path, storage, self.kind).map_err(failed)?;
+        let open = open_repaired(&path, storage, self.cache_bytes).map_err(failed)?;
         fenced(|| fill(&open.database, self.kind, |tx| copy(&snapshot, tx)))?;
         drop(snapshot);
         let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
@@ -398,9 +423,9 @@ fn closed() -> StoreError {
     StoreError::Io("it is closed since an earlier read or write failed: open it again".into())
 }
 
-fn builder(kind: FileKind) -> Builder {
+fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(kind.cache_bytes());
+    builder.set_cache_size(cache_bytes);
     builder
 }
 
@@ -411,14 +436,14 @@ fn fenced_open<T>(
     fenced(|| Ok(work())).unwrap_or_else(|error| Err(OpenError::store(path, "open it", error)))
 }
 
-fn open(path: &Path, kind: FileKind) -> Result<Open, OpenError> {
+fn open(path: &Path, kind: FileKind, cache_bytes: usize) -> Result<Open, OpenError> {
     // redb repairs what it opens, if that was not closed in order. So such a file is looked at
     // first: what is damaged, or another's, is refused as it was found.
     let storage = || {
         let file = open_ours(path, true)?;
         FileBackend::new(file).map_err(|error| OpenError::redb(path, "open it", error))
     };
-    if let Some(opened) = open_in(path, storage()?, kind, Repairing::No)? {
+    if let Some(opened) = open_in(path, storage()?, cache_bytes, Repairing::No)? {
         return checked(path, opened, kind);
     }
     let (looked_at, found) = open_to_look(path)?;
@@ -426,7 +451,7 @@ fn open(path: &Path, kind: FileKind) -> Result<Open, OpenError> {
     if found != kind {
         return Err(OpenError::WrongKind { path: path.to_owned(), found, wanted: kind });
     }
-    checked(path, open_repaired(path, storage()?, kind)?, kind)
+    checked(path, open_repaired(path, storage()?, cache_bytes)?, kind)
 }
 
 /// Whether redb may repair a file that was not closed in order.
@@ -439,22 +464,22 @@ enum Repairing {
 fn open_repaired(
     path: &Path,
     storage: impl StorageBackend,
-    kind: FileKind,
+    cache_bytes: usize,
 ) -> Result<Open, OpenError> {
     let aborted = || OpenError::redb(path, "repair it", redb::DatabaseError::RepairAborted);
-    open_in(path, storage, kind, Repairing::Yes)?.ok_or_else(aborted)
+    open_in(path, storage, cache_bytes, Repairing::Yes)?.ok_or_else(aborted)
 }
 
 /// `None`: it must be repaired, and was not; nothing was written.
 fn open_in(
     path: &Path,
     storage: impl StorageBackend,
-    kind: FileKind,
+    cache_bytes: usize,
     repairing: Repairing,
 ) -> Result<Option<Open>, OpenError> {
     let storage = Untouched::new(storage);
     let opened = fenced_open(path, || {
-        let mut builder = builder(kind);
+        let mut builder = builder(cache_bytes);
         if repairing == Repairing::No {
             builder.set_repair_callback(redb::RepairSession::abort);
         }
@@ -496,7 +521,7 @@ fn checked(path: &Path, open: Open, kind: FileKind) -> Result<Open, OpenError> {
 /// Opens a file of either kind to copy what it holds; nothing is written to it.
 pub(super) fn open_to_copy(path: &Path) -> Result<(Database, FileKind), OpenError> {
     open_ours(path, false)?;
-    let open = open_repaired(path, Peek::open(path)?, FileKind::Replica)?;
+    let open = open_repaired(path, Peek::open(path)?, REPLICA_CACHE_BYTES)?;
     let kind = kind_of(path, &open.database)?;
     Ok((open.database, kind))
 }
@@ -514,7 +539,7 @@ pub(super) fn open_damaged(
     open_ours(path, false)?;
     let peek = Peek::open(path)?;
     let database = fenced_open(path, || {
-        let opened = builder(FileKind::Replica).create_with_backend(peek);
+        let opened = builder(REPLICA_CACHE_BYTES).create_with_backend(peek);
         opened.map_err(|error| OpenError::redb(path, "open it", error))
     })?;
     let kind = kind_of(path, &database);
@@ -533,7 +558,7 @@ pub fn look(path: &Path) -> Result<FileKind, OpenError> {
         open_ours(path, false)?;
         let peek = Peek::open_unlocked(path)?;
         let database = fenced_open(path, || {
-            let opened = builder(FileKind::Replica).create_with_backend(peek);
+            let opened = builder(REPLICA_CACHE_BYTES).create_with_backend(peek);
             opened.map_err(|error| OpenError::redb(path, "open it", error))
         })?;
         kind_of(path, &database)
@@ -653,7 +678,7 @@ fn create_as(
         .tempfile_in(folder)
         .map_err(failed("create it"))?;
     let inner = file.reopen().map_err(failed("create it"))?;
-    let database = builder(kind)
+    let database = builder(kind.cache_bytes())
         .create_file(inner)
         .map_err(|error| OpenError::redb(path, "create it", error))?;
     fill(&database, kind, make).map_err(|error| OpenError::store(path, "create it", error))?;

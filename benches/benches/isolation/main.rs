@@ -2,7 +2,8 @@
 //! costs the others, what the server holds in memory, and that nothing is lost. With it and without it
 //! take turns in one run.
 //!
-//! `cargo bench --bench isolation -- --seconds N [--calm]`; with `--calm` there is no hostile one.
+//! `cargo bench --bench isolation -- --seconds N [--calm] [--cache MEBIBYTES]`; with `--calm` there is no
+//! hostile one, and with `--cache` the server keeps so much of its file in memory.
 
 mod device;
 mod hostile;
@@ -14,7 +15,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use device::Admitted;
-use tidegate::server::{Server, ServerOptions};
+use tidegate::server::{Limits, Server, ServerOptions};
 use tidegate::store::RedbServer;
 use tidegate::sync::ServerStore as _;
 use tokio::sync::mpsc;
@@ -37,17 +38,19 @@ fn main() -> Outcome<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     if let Some(path) = after("--serve") {
-        return runtime.block_on(serve(Path::new(&path)));
+        let cache = after("--cache").map(|it| it.parse()).transpose()?;
+        return runtime.block_on(serve(Path::new(&path), cache));
     }
     if let Some(address) = after("--harm") {
         return runtime.block_on(hostile::run(address));
     }
     let seconds = after("--seconds").map_or(Ok(SECONDS), |it| it.parse())?;
-    runtime.block_on(run(Duration::from_secs(seconds), args.iter().any(|it| it == "--calm")))
+    let is_calm = args.iter().any(|it| it == "--calm");
+    runtime.block_on(run(Duration::from_secs(seconds), is_calm, after("--cache")))
 }
 
 /// The server, until its input ends.
-async fn serve(path: &Path) -> Outcome<()> {
+async fn serve(path: &Path, cache: Option<u32>) -> Outcome<()> {
     let options = ServerOptions {
         goes_on: false,
         listen: "127.0.0.1:0".parse()?,
@@ -56,7 +59,9 @@ async fn serve(path: &Path) -> Outcome<()> {
         tls_key: office::tls_key(),
         rules: office::rules()?,
     };
-    let server = Server::start(options)?;
+    let mut limits = Limits::default();
+    limits.cache_mebibytes = cache.unwrap_or(limits.cache_mebibytes);
+    let server = Server::start_within(options, limits)?;
     println!("{}", server.local_addr()?);
     tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().count()).await?;
     server.stop().await;
@@ -102,13 +107,16 @@ impl Drop for Process {
     }
 }
 
-async fn run(lasts: Duration, is_calm: bool) -> Outcome<()> {
+async fn run(lasts: Duration, is_calm: bool, cache: Option<String>) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
     let path: PathBuf = dir.path().join("server.redb");
     office::make(&path)?;
     let exe = std::env::current_exe()?;
     let mut command = Command::new(&exe);
     command.arg("--serve").arg(&path);
+    if let Some(mebibytes) = cache {
+        command.arg("--cache").arg(mebibytes);
+    }
     let mut server = Process::start(command)?;
     let mut address = String::new();
     BufReader::new(server.child.stdout.take().ok_or("no output")?).read_line(&mut address)?;

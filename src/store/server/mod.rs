@@ -70,6 +70,20 @@ impl RedbServer {
         Self::purged(path.as_ref(), file)
     }
 
+    /// As [`Self::open_or_create`], with another bound of what is kept of the file in memory than
+    /// [`SERVER_CACHE_BYTES`](crate::limits::SERVER_CACHE_BYTES).
+    ///
+    /// # Errors
+    /// As [`Self::open_or_create`].
+    pub fn open_or_create_within(
+        path: impl AsRef<Path>,
+        cache_bytes: usize,
+    ) -> Result<Self, OpenError> {
+        let (path, kind) = (path.as_ref(), FileKind::Server);
+        let file = File::open_or_create_within(path, kind, tables::make, cache_bytes)?;
+        Self::purged(path, file)
+    }
+
     /// Opens other storage than a file, and makes it a server's if it is empty: for tests that let
     /// writes fail. `backend` is asked again after an error.
     ///
