@@ -164,7 +164,7 @@ const CHANGES: &[Change<'_>] = &[
         "tidegate.toml",
         "cache_mebibytes = 256",
         "cache_mebibytes = 0",
-        &["tidegate.toml:32", "`limits.cache_mebibytes`", "from 1 to 1048576, not 0"],
+        &["tidegate.toml:34", "`limits.cache_mebibytes`", "from 1 to 1048576, not 0"],
     ),
     (
         "tidegate.toml",
