@@ -35,4 +35,5 @@ pub use replica::{
 };
 pub use server::{RedbServer, ServerReader, ServerSnapshot};
 pub use survey::{Finding, Verification};
+pub use table::entries_read;
 pub use verify::verify;

@@ -5,6 +5,7 @@
 //! strays into another table or under another key is found out too. It is for accidents: who can
 //! write the file can write checksums.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 use redb::{
@@ -25,6 +26,17 @@ pub(super) type Bytes = &'static [u8];
 
 /// Made room for when a value is written: most are not larger.
 const VALUE_ROOM: usize = 512;
+
+thread_local! {
+    static READ: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many entries of tables this thread has looked at, in all stores: what something costs, counted and
+/// not timed.
+#[must_use]
+pub fn entries_read() -> u64 {
+    READ.get()
+}
 
 /// A table: its name, and which keys and values it holds.
 pub(super) struct Table<K, V> {
@@ -101,6 +113,7 @@ impl<K: StoreKey, V: Serialize + DeserializeOwned> Table<K, V> {
 
     /// Checks a value and gives its payload.
     fn payload<'a>(&self, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], StoreError> {
+        READ.set(READ.get() + 1);
         match value.split_first_chunk::<4>() {
             Some((checksum, payload)) if *checksum == self.checksum(key, payload) => Ok(payload),
             _ => Err(self.damaged(key, "the checksum does not fit")),

@@ -30,27 +30,27 @@ const KILLS: usize = 10;
 /// Rows of one commit, where the server's file is made.
 const BATCH: u64 = 1_000;
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(1_767_225_600_000).unwrap()
 }
 
-fn id(n: u64) -> RecordId {
+pub(crate) fn id(n: u64) -> RecordId {
     // In no order, as devices' clocks and imported ids are.
     let (high, low) = (n.wrapping_mul(0x9E37_79B9_7F4A_7C15), n);
     RecordId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
 }
 
 /// A server's folder, and both files.
-struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
-    home: Home,
+    pub(crate) home: Home,
     bounds: PageBounds,
-    key: SecretKey,
+    pub(crate) key: SecretKey,
     lives: u8,
 }
 
 impl World {
-    fn new(rows: u64) -> Self {
+    pub(crate) fn new(rows: u64, owner: fn(u64) -> &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::init(&folder.path().join("server"), &InitOptions::default()).unwrap();
         let looks = PAGE_LOOKS_MAX as u64 * rows / FULL_ROWS;
@@ -60,12 +60,12 @@ impl World {
         let mut store = RedbServer::create(world.server_path()).unwrap();
         drop(world.machine(&mut store));
         for from in (0..rows).step_by(usize::try_from(BATCH).unwrap()) {
-            world.fill(&mut store, from..rows.min(from + BATCH));
+            world.fill(&mut store, from..rows.min(from + BATCH), owner);
         }
         world
     }
 
-    fn server_path(&self) -> PathBuf {
+    pub(crate) fn server_path(&self) -> PathBuf {
         self.folder.path().join("rows.redb")
     }
 
@@ -74,7 +74,7 @@ impl World {
         [self.lives; 32]
     }
 
-    fn machine(&mut self, store: &mut RedbServer) -> ServerMachine {
+    pub(crate) fn machine(&mut self, store: &mut RedbServer) -> ServerMachine {
         let (identity, rules, seed) =
             (self.home.identity(), self.home.rules().unwrap(), self.seed());
         let mut machine = ServerMachine::open(store, identity, rules, now(), seed).unwrap();
@@ -83,7 +83,12 @@ impl World {
     }
 
     /// Rows as if devices had made them and the server admitted them.
-    fn fill(&self, store: &mut RedbServer, rows: std::ops::Range<u64>) {
+    fn fill(
+        &self,
+        store: &mut RedbServer,
+        rows: std::ops::Range<u64>,
+        owner: fn(u64) -> &'static str,
+    ) {
         let rules = self.home.rules().unwrap();
         let table = rules.schema().table("work_order").unwrap();
         let word = Attestation::of_checked_server();
@@ -94,7 +99,7 @@ impl World {
             let empty = Record::new(orders(), id(n));
             let edit = EditId { device: DeviceNumber(9), counter: n + 1, part: 0 };
             let actor = ActorId { device: DeviceNumber(9), incarnation: 1 };
-            let owner = Owner::User("bob".parse().unwrap());
+            let owner = Owner::User(owner(n).parse().unwrap());
             let title = format!("work order {n}, {}", "as it was told on the phone ".repeat(5));
             let ops = vec![
                 Op::Own { owner, business_unit: "north".parse().unwrap() },
@@ -166,7 +171,7 @@ impl Session {
 
 /// How many rows were sent until the device has all, with kills when so many have arrived.
 fn first_sync(rows: u64, chance: u8) {
-    let mut world = World::new(rows);
+    let mut world = World::new(rows, |_| "bob");
     let mut entropy = Entropy::new([chance; 32]);
     let mut kills: Vec<u64> = (0..KILLS).map(|_| entropy.next_u64() % rows).collect();
     kills.sort_unstable_by(|one, other| other.cmp(one));

@@ -9,6 +9,7 @@
 )]
 
 mod backup;
+mod catch_up;
 mod copied;
 mod first_sync;
 mod limits;
