@@ -211,6 +211,32 @@ fn a_device_that_was_away_is_told_of_the_difference_alone() {
 }
 
 #[test]
+fn tables_with_lower_priorities_come_first_also_after_a_cut() {
+    let text = MINE.replace("id = \"product\"", "id = \"product\"\npriority = 1");
+    let text = text.replace("id = \"line\"", "id = \"line\"\npriority = 200");
+    for (profile, expected) in [(MINE, [11, 1, 21]), (&text, [21, 1, 11])] {
+        let mut shop = Shop::new(profile);
+        shop.net.set_page(1);
+        let late = shop.net.add_device("ann");
+        shop.ann = late;
+        shop.net.connect(late);
+        for messages in 1.. {
+            (0..messages).for_each(|_| shop.net.deliver(late, 1));
+            shop.net.part(late);
+            if shop.held().len() == 3 {
+                break;
+            }
+            assert!(messages < 100, "{:?}", shop.held());
+            shop.net.connect(late);
+        }
+        let told = shop.told();
+        let mut whole: Vec<_> = told.iter().filter_map(Entry::place).map(|(_, id)| id).collect();
+        whole.dedup();
+        assert_eq!(whole, expected.map(id));
+    }
+}
+
+#[test]
 fn what_was_taken_for_the_sake_of_an_erased_record_goes_with_it() {
     let mut shop = Shop::new(MINE);
     shop.net.erase(&table("line"), id(11));

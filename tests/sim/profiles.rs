@@ -96,6 +96,9 @@ fn entry(rng: &mut Rng, table: &str, tables: &[&str], text: &mut String) {
         let both = if rng.chance(30) { "all" } else { "any" };
         let _ = writeln!(text, "match = \"{both}\"");
     }
+    if rng.chance(30) {
+        let _ = writeln!(text, "priority = {}", rng.below(300));
+    }
     if table == "order" && rng.chance(20) {
         let _ = writeln!(text, "groups = []");
     }

@@ -151,8 +151,9 @@ impl Device {
         if !self.could_read_since(table, header, section) {
             return false;
         }
-        let passed =
-            self.looked.as_ref().is_some_and(|at| (table, record) <= (&at.table, at.record));
+        let rank = |table| (self.reader.priority(table), table);
+        let passed = self.looked.as_ref();
+        let passed = passed.is_some_and(|at| (rank(table), record) <= (rank(&at.table), at.record));
         if self.is_turning() && !passed {
             self.scope.complete && self.held.iter().any(reads)
         } else {

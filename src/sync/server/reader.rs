@@ -10,7 +10,7 @@ use crate::codec::{Digest, Terms};
 use crate::crdt::Record;
 use crate::gate::{Reach, RecordFacts, Standing, can_read, can_read_column};
 use crate::model::{
-    Column, Edit, Header, Profile, RecordId, Schema, Section, TableName, Timestamp,
+    Column, Edit, Header, Profile, ProfileTable, RecordId, Schema, Section, TableName, Timestamp,
 };
 use crate::scope::{BoundProfile, CheckedProfile, minute_of};
 use crate::sync::{ServerStore, StoreError};
@@ -134,6 +134,12 @@ impl Reader {
     /// Whether all that may be read is taken.
     pub(super) fn takes_everything(&self) -> bool {
         matches!(self.taking, Taking::Everything)
+    }
+
+    /// When a table comes, where all is new: those with lower numbers first, and by their names.
+    pub(super) fn priority(&self, table: &TableName) -> u32 {
+        let entry = self.profile().and_then(|it| it.checked().profile().table(table));
+        entry.map_or(ProfileTable::PRIORITY, |entry| entry.priority)
     }
 
     /// Whether it can be said what it takes.

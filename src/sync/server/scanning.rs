@@ -11,6 +11,7 @@ use super::reading::Reading;
 use super::state::State;
 use crate::codec::{Entry, ScanPlace};
 use crate::gate::Confirmed;
+use crate::model::TableName;
 use crate::sync::{ServerStore, StoreError};
 
 impl Device {
@@ -60,15 +61,20 @@ impl Device {
         Ok(page.or(pasts))
     }
 
-    /// The next records that the device may read, or may hold.
+    /// The next records that the device may read, or may hold: of the tables that come first first, and
+    /// of one table by their ids.
     fn next_records<S: ServerStore>(
         &self,
         store: &S,
         limit: usize,
     ) -> Result<Vec<Confirmed>, StoreError> {
         let mut records: Vec<Confirmed> = Vec::new();
-        for (table, reach) in self.reach() {
-            let from = self.looked.as_ref().map(|at| (at.table.cmp(&table), at.record));
+        let mut tables: Vec<_> = self.reach().into_iter().collect();
+        tables.sort_by_key(|(table, _)| self.reader.priority(table));
+        let rank = |table: &TableName| (self.reader.priority(table), table.clone());
+        for (table, reach) in tables {
+            let from = self.looked.as_ref();
+            let from = from.map(|at| (rank(&at.table).cmp(&rank(&table)), at.record));
             let after = match from {
                 Some((Ordering::Greater, _)) => continue,
                 Some((Ordering::Equal, record)) => Some(record),
