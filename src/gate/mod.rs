@@ -74,7 +74,7 @@ pub use follow::{Follow, follow_owner, renew};
 pub use judge::{ColumnJudgement, Judgement, judge, judge_columns};
 pub use reach::Reach;
 pub use roster::Roster;
-pub(crate) use ruling::absent;
 pub use ruling::{Admissible, Court, Find, LookedUp, Ruling, check, rule};
+pub(crate) use ruling::{absent, is_misplaced};
 pub use standing::Standing;
 pub use system_row::{Pen, SystemRow, keep_row};

@@ -305,7 +305,7 @@ fn builds_on_older(record: &Record, edit: &Edit) -> bool {
 
 /// Whether an operation lies outside its section: by the schema that it was written under the column
 /// was elsewhere. A column that is not there any more is nowhere.
-fn is_misplaced(table: &Table, edit: &Edit) -> bool {
+pub(crate) fn is_misplaced(table: &Table, edit: &Edit) -> bool {
     let is_gone = |column: &ColumnName| table.column(column.as_str()).is_none();
     let is_elsewhere = |op: &Op, section: &Section| {
         !op.column().is_some_and(is_gone) && op.section(table) != *section

@@ -83,7 +83,7 @@ fn schemas_that_change_again_and_again_lose_nothing() {
     });
     let (all, failed) = sum.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert!(all.schema_refusals > 5 && all.schema_changes > 500, "{:?}", all.counts());
+    assert!(all.schema_refusals > 2 && all.schema_changes > 500, "{:?}", all.counts());
 }
 
 /// What devices hold is what an evaluation over all records says, in worlds with everything else.

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::{Folder, not_there, outside, stands};
 use crate::crdt::{Fate, Rebase, Record, Translated};
+use crate::gate::is_misplaced;
 use crate::limits::CHANGE_OPS_MAX;
 use crate::model::{
     ActorId, Change, ChangeRef, Columns, Denial, Edit, EditId, Op, RecordId, Rule, Schema, Section,
@@ -78,8 +79,9 @@ impl Folder {
                 continue;
             }
             self.unwritten.note_edit(&edit);
-            if answered && asked.contains(&edit.id) && edit.is_create() && !record.exists() {
-                // It stands on nothing, and could not be written otherwise.
+            let is_new = edit.is_create() && !record.exists() && !is_misplaced(table, &edit);
+            if answered && asked.contains(&edit.id) && is_new {
+                // It stands on nothing, and there is no other way to write it.
                 rebased.impossible.push((edit, outside()));
                 continue;
             }
