@@ -80,7 +80,7 @@ impl Device {
 fn change(world: &World, store: &mut RedbServer) {
     let rules = world.home.rules().unwrap();
     let table = rules.schema().table("work_order").unwrap();
-    let word = Attestation::of_checked_server();
+    let attested = Attestation::of_checked_server();
     let expected = store.meta().unwrap();
     let mut meta = expected.clone();
     let mut operations = Vec::new();
@@ -93,7 +93,7 @@ fn change(world: &World, store: &mut RedbServer) {
         let ops = vec![Op::Put { column: "title".parse().unwrap(), value: title }];
         let edit = before.author(table, edit, actor, now(), ops);
         meta.head = Sequence(meta.head.0 + 1);
-        let applied = apply(Some(held), &word.admits(edit.clone(), meta.head)).unwrap();
+        let applied = apply(Some(held), &attested.admits(edit.clone(), meta.head)).unwrap();
         let after = applied.confirmed().record();
         let kind = EntryKind::edit(edit, Some(&before), after, &meta.asked);
         let epoch = PolicyEpoch::default();
@@ -150,5 +150,5 @@ fn catching_up_costs_what_changed_and_not_what_there_is() {
     println!("{few} entries with {} rows, {many} with {rows}", rows / 10);
     assert_eq!(few, many);
     // It does look at what it tells of.
-    assert!(few >= 2 * TAKEN && few < 100 * TAKEN, "{few}");
+    assert!((2 * TAKEN..100 * TAKEN).contains(&few), "{few}");
 }
