@@ -7,8 +7,9 @@ use super::filling::Telling;
 use super::reading::Reading;
 use super::state::State;
 use crate::codec::Entry;
+use crate::gate::{RecordFacts, can_read};
 use crate::model::{RecordId, Sequence, TableName};
-use crate::scope::{BoundProfile, Candidate, Membership};
+use crate::scope::{BoundProfile, Candidate, Membership, Records};
 use crate::sync::{EntryKind, ServerStore, StoreError, Strand};
 
 type Place = (TableName, RecordId);
@@ -83,7 +84,7 @@ impl Device {
         taken: Taken,
         page: &mut Telling,
     ) -> Result<(), StoreError> {
-        for ((table, record), Membership { after, .. }) in taken.others {
+        for ((table, record), Membership { before, after }) in taken.others {
             let Some(current) = reading.record(record)? else { continue };
             let header = current.record().header();
             if *current.record().table() != table {
@@ -91,7 +92,8 @@ impl Device {
             }
             if after && self.reader.reads(&table, header) {
                 self.tell_whole(reading, &current, None, page)?;
-            } else if !self.is_turning() || self.may_hold(&table, header) {
+            // What came and may not be read any more is nothing that the device ever heard of.
+            } else if before && (!self.is_turning() || self.may_hold(&table, header)) {
                 page.push(Entry::Gone { sequence: reading.head, table, record });
             }
         }
@@ -112,12 +114,22 @@ fn taken_by<S: ServerStore>(
         let erased = reading.store.erased(record)?.filter(|it| it.sequence == sequence);
         let others = match erased {
             Some(_) => {
-                let ever = ever(reading, record)?;
-                profile.bereft(table, record, &ever, &State::at(reading, sequence))?
+                let (ever, then) = (ever(reading, record)?, State::at(reading, sequence));
+                let mut others = profile.bereft(table, record, &ever, &then)?;
+                others.retain(|_, it| !it.after);
+                // Whether they were taken nobody can tell: of what could not be read nothing was.
+                let mut read = BTreeMap::new();
+                for ((table, id), membership) in others {
+                    let Some(it) = then.find(&table, id)? else { continue };
+                    let facts = RecordFacts::of_header(&it.header);
+                    if can_read(profile.standing(), &table, &facts) {
+                        read.insert((table, id), membership);
+                    }
+                }
+                read
             }
             None => others,
         };
-        let others = others.into_iter().filter(|(_, it)| !it.after).collect();
         return Ok(Taken { own: TAKEN, others });
     }
     let after = State::at(reading, sequence);

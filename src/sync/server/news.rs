@@ -239,8 +239,12 @@ impl Device {
         // Whether it is there the headers say only where all is taken that may be read.
         let is_told = !was_hidden && (held_before || self.reader.takes_everything());
         let held_with = if is_told { before.unwrap_or(Some(after)) } else { None };
-        if !reads(current.record().header()) {
-            if seen() && (has_changed || is_own || self.is_turning()) {
+        let header = current.record().header();
+        // What was taken for the sake of an erased record is not known to have been: what may not be read
+        // any more leaves, taken or not.
+        let is_lost = could_hold && before.is_some() && !self.reader.reads(table, header);
+        if !reads(header) {
+            if is_lost || seen() && (has_changed || is_own || self.is_turning()) {
                 page.push(gone());
             }
         } else if self.is_turning() {
