@@ -10,7 +10,7 @@ use tidegate::server::{Home, InitOptions, Server};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::world::free_port;
+use crate::ports::free_port;
 
 const HOUR_MILLIS: i64 = 3_600_000;
 

@@ -26,6 +26,8 @@ mod naive;
 mod naive_structure;
 mod network_mistakes;
 mod operate;
+#[path = "../common/ports.rs"]
+mod ports;
 mod process;
 mod profile;
 mod schema;

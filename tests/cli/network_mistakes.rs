@@ -6,8 +6,9 @@ use tidegate::codec::{EnrollCode, EnrollTerms, SecretKey};
 use tidegate::model::Timestamp;
 use tidegate::net::{FileKeyStore, KeyStore as _};
 
+use crate::ports::free_port;
 use crate::table::{Mistake, check};
-use crate::world::{World, free_port};
+use crate::world::World;
 
 #[test]
 fn a_wrong_code_is_told_from_a_used_and_a_mistyped_one() {

@@ -13,6 +13,8 @@ mod catch_up;
 mod copied;
 mod first_sync;
 mod limits;
+#[path = "../common/ports.rs"]
+mod ports;
 mod purge;
 mod repair;
 mod retention;

@@ -15,6 +15,8 @@ use tidegate::server::{Home, InitOptions, Limits, Server, ServerOptions};
 use tidegate::sync::server::Rules;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::ports::free_port;
+
 pub(crate) const HOUR: i64 = 3_600_000;
 
 pub(crate) struct World {
@@ -51,7 +53,7 @@ impl World {
         let text = text.replace(id, &format!("{id}indexes = [[\"status\"]]\n"));
         std::fs::write(&schema, text).unwrap();
         let home = Home::open(&folder).unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut world = Self { dir, home, server: None, address };
         world.start_server();
         world
@@ -71,10 +73,7 @@ impl World {
             tls_key: self.home.tls_key().clone(),
             rules: self.home.rules().unwrap(),
         };
-        let server = Server::start_within(options, limits);
-        let server = server.unwrap();
-        self.address = server.local_addr().unwrap();
-        self.server = Some(server);
+        self.server = Some(Server::start_within(options, limits).unwrap());
     }
 
     pub(crate) async fn stop_server(&mut self) {
