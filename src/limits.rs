@@ -131,6 +131,16 @@ pub const PAGE_BYTES_TARGET: usize = 256 << 10;
 /// Pages of a scan that a server sends before it hears that the first of them is written: so much comes
 /// again after a crash.
 pub const SCAN_PAGES_AHEAD_MAX: usize = 8;
+/// Records of a range of which a recheck compares one digest first.
+pub const COMPARED_GRAIN_MAX: usize = 1_024;
+/// A range that differs is compared again in so many parts, until its parts are single records.
+pub const COMPARED_FAN_OUT: usize = 32;
+/// Stretches of records about which a device asks in one question of a recheck.
+pub const COMPARED_STRETCHES_MAX: usize = 32;
+/// Ranges of which one answer tells digests.
+pub const COMPARED_RANGES_MAX: usize = 1_024;
+/// Records of which these are, all together: a device looks at as many of its own in one step.
+pub const COMPARED_RECORDS_MAX: usize = 8_192;
 /// Bytes in a line of a case file given to `tidegate gate check`.
 pub const CASE_BYTES_MAX: usize = 1 << 20;
 /// Refused edits that an administrator is told in one answer.

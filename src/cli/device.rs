@@ -240,6 +240,14 @@ impl SyncCommand {
                     "of_rows": total.records, "of_bytes": total.bytes,
                 }),
             ),
+            Event::Rechecked(report) => (
+                "rechecked",
+                format!("{} records compared, {} fetched again", report.records, report.mended),
+                json!({
+                    "records": report.records, "mended": report.mended, "purged": report.purged,
+                    "rows": report.rows, "bytes": report.bytes,
+                }),
+            ),
             Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned(), json!({})),
             Event::GrantChanged => ("grant_changed", "privileges changed".to_owned(), json!({})),
             other => ("other", format!("{other:?}"), json!({})),

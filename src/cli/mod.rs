@@ -13,6 +13,7 @@ mod output;
 mod profile;
 mod quarantine;
 mod query;
+mod recheck;
 mod rotate;
 mod schema;
 mod server;
@@ -32,6 +33,7 @@ use self::gate::GateCommand;
 use self::profile::ProfileCommand;
 use self::quarantine::QuarantineCommand;
 use self::query::QueryCommand;
+use self::recheck::RecheckCommand;
 use self::rotate::RotateKeyCommand;
 use self::schema::SchemaCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
@@ -81,6 +83,8 @@ enum Command {
     Edit(EditCommand),
     /// Send what is pending and fetch what changed.
     Sync(SyncCommand),
+    /// Compare all that is here with the server, and fetch what is missing or other.
+    Recheck(RecheckCommand),
     /// Tell how this device is doing.
     Status(StatusCommand),
     /// Look at refused edits; try them again or discard them.
@@ -184,6 +188,7 @@ impl Command {
             Self::View(command) => (command.run(), command.json),
             Self::Edit(command) => (command.run(), command.json),
             Self::Sync(command) => (command.run(), command.json),
+            Self::Recheck(command) => (command.run(), command.json),
             Self::Status(command) => (command.run(), command.json),
             Self::Quarantine(command) => (command.run(), command.json),
             Self::Verify(command) => (command.run(), command.json),

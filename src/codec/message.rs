@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::at_most::at_most;
 use super::{
-    AdminAnswer, AdminRequest, DecodeError, SignedChangeSet, SignedPurgeReceipt,
-    decode_records_up_to, encode_edits,
+    AdminAnswer, AdminRequest, DecodeError, RangeDigest, SignedChangeSet, SignedPurgeReceipt,
+    Stretch, decode_records_up_to, encode_edits,
 };
 use crate::crdt::Record;
-use crate::limits::{ANSWERS_MAX, COLUMNS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
+use crate::limits::{
+    ANSWERS_MAX, COLUMNS_MAX, COMPARED_RANGES_MAX, COMPARED_STRETCHES_MAX, FRAME_BYTES_MAX,
+    PAGE_EDITS_MAX,
+};
 use crate::model::{
     ActorId, BusinessUnitId, Denial, DeviceNumber, Edit, EditId, LogEpoch, Owner, PolicyEpoch,
     RecordId, Schema, Sequence, TableName, Timestamp, UserId, Verdict,
@@ -186,6 +189,16 @@ pub enum ToServer {
     Purged(SignedPurgeReceipt),
     /// A page of a scan is written: what is in it need not come again.
     Stored,
+    /// Asks for digests of what the device should hold; [`ToDevice::Compared`] answers, of as much as fits.
+    Compare {
+        /// Comes back in the answer.
+        number: u32,
+        /// So many records are in a range at the most.
+        grain: u32,
+        /// Of these, in this order.
+        #[serde(deserialize_with = "at_most::<_, _, COMPARED_STRETCHES_MAX>")]
+        stretches: Vec<Stretch>,
+    },
 }
 
 /// Why a server ends a session.
@@ -431,6 +444,16 @@ pub enum ToDevice {
         records: u64,
         /// Their bytes, as [`Entry::size`] counts them.
         bytes: u64,
+    },
+    /// To [`ToServer::Compare`]: what the device holds behind all that was sent before, if it is right.
+    Compared {
+        /// The number of the question.
+        number: u32,
+        /// Up to where in the log that is.
+        watermark: Sequence,
+        /// Of the stretches, one after the other; those behind the last range are to be asked again.
+        #[serde(deserialize_with = "at_most::<_, _, COMPARED_RANGES_MAX>")]
+        ranges: Vec<RangeDigest>,
     },
 }
 

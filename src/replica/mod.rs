@@ -20,6 +20,7 @@ mod progress;
 mod query;
 mod read;
 mod receipt;
+mod recheck;
 mod run_query;
 mod session;
 mod shape;
@@ -46,7 +47,9 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::store::{IndexProgress, is_fenced};
-pub use crate::sync::replica::{Amendment, Arrival, Draft, EditError, Event, Intent, SignOutError};
+pub use crate::sync::replica::{
+    Amendment, Arrival, Draft, EditError, Event, Intent, RecheckReport, SignOutError,
+};
 pub use admin::{AdminError, RulesInForce};
 pub use can::{Ability, Lack, Wish};
 pub use conflict::Conflict;

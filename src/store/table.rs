@@ -254,6 +254,19 @@ where
         }))
     }
 
+    /// The keys after `key`, or all; the values are checked and not decoded.
+    pub(super) fn keys_after(
+        &self,
+        key: Option<&K>,
+    ) -> Result<impl Iterator<Item = Result<K, StoreError>> + '_, StoreError> {
+        let from = key.map(|key| after(key.to_bytes())).unwrap_or_default();
+        let mut entries = self.within(&from, None)?;
+        Ok(std::iter::from_fn(move || {
+            let next = entries.next_raw().transpose()?;
+            Some(next.and_then(|entry| entry.key()))
+        }))
+    }
+
     /// The entries whose keys begin with `prefix`.
     pub(super) fn starting_with(
         &self,

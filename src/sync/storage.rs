@@ -349,6 +349,16 @@ pub trait ReplicaStore {
     /// The store cannot be read.
     fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError>;
 
+    /// Up to `limit` places behind `after`, in their order, of which a confirmed record or a row is held.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn places_after(
+        &self,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<(TableName, RecordId)>, StoreError>;
+
     /// How many confirmed records there are. A store knows it without looking at them.
     ///
     /// # Errors

@@ -61,6 +61,17 @@ impl ReplicaStore for MemoryReplica {
         Ok(self.confirmed.keys().cloned().collect())
     }
 
+    fn places_after(
+        &self,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        let places: BTreeSet<_> = self.confirmed.keys().chain(self.rows.keys()).collect();
+        let after = after.map(|after| (after.table.clone(), after.record));
+        let behind = places.into_iter().filter(|place| Some(*place) > after.as_ref());
+        Ok(behind.take(limit).cloned().collect())
+    }
+
     fn confirmed_count(&self) -> Result<u64, StoreError> {
         Ok(self.confirmed.len() as u64)
     }

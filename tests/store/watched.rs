@@ -176,6 +176,14 @@ impl ReplicaStore for WatchedReplica {
         self.store()?.confirmed_ids()
     }
 
+    fn places_after(
+        &self,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+        self.store()?.places_after(after, limit)
+    }
+
     fn confirmed_count(&self) -> Result<u64, StoreError> {
         self.store()?.confirmed_count()
     }

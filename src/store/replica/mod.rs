@@ -23,6 +23,7 @@ use super::fence::fenced;
 use super::file::{self, File, FileKind};
 use super::survey::{Survey, Verification};
 use super::{BackupError, OpenError, memory};
+use crate::codec::ScanPlace;
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, TableName};
 use crate::sync::{
@@ -238,6 +239,14 @@ impl ReplicaStore for RedbReplica {
 
     fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError> {
         self.snapshot()?.confirmed_ids()
+    }
+
+    fn places_after(
+        &self,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+        self.snapshot()?.places_after(after, limit)
     }
 
     fn confirmed_count(&self) -> Result<u64, StoreError> {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::ReadTransaction;
 
@@ -9,6 +9,7 @@ use super::tables::{
     HISTORY, KEPT, KeptEdit, META, MOVED, PENDING, Place, QUARANTINE, QUARANTINE_RECORD, ROW,
     ROW_COUNT,
 };
+use crate::codec::ScanPlace;
 use crate::gate::Confirmed;
 use crate::model::{EditId, RecordId, TableName};
 use crate::query::IndexShape;
@@ -180,6 +181,26 @@ impl ReplicaSnapshot {
     /// The store cannot be read.
     pub fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError> {
         fenced(|| HISTORY.read(&self.tx)?.all_keys()?.collect())
+    }
+
+    /// Up to `limit` places behind `after`, in their order, of which there is a confirmed record or a row.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn places_after(
+        &self,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+        fenced(|| {
+            let after = after.map(|after| (after.table.clone(), after.record));
+            let (history, rows) = (HISTORY.read(&self.tx)?, ROW.read(&self.tx)?);
+            let of_records = history.keys_after(after.as_ref())?.take(limit);
+            let of_rows = rows.keys_after(after.as_ref())?.take(limit);
+            // Mostly the same twice.
+            let places: Result<BTreeSet<_>, _> = of_records.chain(of_rows).collect();
+            Ok(places?.into_iter().take(limit).collect())
+        })
     }
 
     /// How many confirmed records there are.

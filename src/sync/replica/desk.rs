@@ -303,6 +303,12 @@ impl Folder {
         Some(withdrawn)
     }
 
+    /// The row is to be written again, whatever is there.
+    pub(super) fn write_row(&mut self) {
+        self.had_row = true;
+        self.touch();
+    }
+
     pub(super) fn touch(&mut self) {
         self.visible = None;
         self.dirty = true;

@@ -15,6 +15,7 @@ mod push;
 mod quarantine;
 mod rebase;
 mod receive;
+mod recheck;
 mod reconsider;
 mod session;
 mod split;
@@ -38,9 +39,11 @@ pub use desk::replay;
 pub use directory::DeviceDirectory;
 pub use enrolment::SignOutError;
 pub use quarantine::Amendment;
+pub use recheck::RecheckReport;
 pub use session::{Purpose, SessionError};
 
 use actors::Actors;
+use recheck::Recheck;
 use session::Session;
 
 /// How far a copy's edit ids are from the original's, at least: more than a device ever makes.
@@ -105,6 +108,10 @@ pub enum Event {
     },
     /// A scan brings rows, as in a first sync: a page of it is here.
     Arriving(Arrival),
+    /// So far is a recheck.
+    Rechecking(RecheckReport),
+    /// A recheck is done: what is confirmed here is what the server says.
+    Rechecked(RecheckReport),
     /// The server sent another schema.
     SchemaChanged,
     /// The user's privileges changed.
@@ -144,6 +151,12 @@ pub struct ReplicaMachine {
     push_window: usize,
     /// Numbers what an administrator wants of the server.
     requests: u32,
+    /// A recheck that is to be made, or is under way. In memory alone.
+    recheck: Option<Recheck>,
+    /// Numbers them.
+    rechecks: u32,
+    /// What came of the last one.
+    last_recheck: Option<(u32, RecheckReport)>,
 }
 
 impl ReplicaMachine {
@@ -172,6 +185,9 @@ impl ReplicaMachine {
             doubtful: false,
             push_window: PUSH_WINDOW_EDITS,
             requests: 0,
+            recheck: None,
+            rechecks: 0,
+            last_recheck: None,
         };
         machine.take_grant()?;
         machine.leave_copied_ids();

@@ -28,6 +28,10 @@ impl ReplicaMachine {
         if !ready || self.meta.grant.is_none() {
             return Ok(());
         }
+        // What is pending is rebuilt on what is held: that is to be right first.
+        if self.goes_on_rechecking() {
+            return Ok(());
+        }
         self.purge(store, now)?;
         let Waiting { edits: mut waiting, mut ask } = self.mend(store, now)?;
         if let Some(session) = &self.session {

@@ -46,6 +46,9 @@ impl ReplicaMachine {
                 self.outputs.push_back(Output::Answer(number, answer));
                 Ok(())
             }
+            ToDevice::Compared { number, watermark, ranges } => {
+                self.compared(store, now, (number, watermark), ranges)
+            }
             ToDevice::Flushed { number, watermark } => {
                 Ok(self.flushed(store, now, number, watermark)?)
             }
@@ -274,7 +277,7 @@ impl ReplicaMachine {
     }
 
     /// Looks after the pending edits of all records touched.
-    fn mend_touched<S: ReplicaStore>(
+    pub(super) fn mend_touched<S: ReplicaStore>(
         &mut self,
         desk: &mut Desk<'_, S>,
         now: Timestamp,
@@ -340,7 +343,7 @@ impl ReplicaMachine {
         }
     }
 
-    fn fetch_new(&mut self, before: &[(TableName, RecordId)]) {
+    pub(super) fn fetch_new(&mut self, before: &[(TableName, RecordId)]) {
         let new = self.meta.wanted.iter().filter(|wanted| !before.contains(wanted));
         self.fetch(new.cloned().collect());
     }
@@ -368,6 +371,7 @@ impl ReplicaMachine {
                 let (table, record) = (changes.table.clone(), changes.record);
                 // There may be less to see than before: then its version is lower. It is newer all
                 // the same, since all comes in one stream.
+                self.note_fetched(changes.size());
                 let folder = desk.folder(&table, record)?;
                 folder.replace(word.whole(&changes, version).map_err(damaged)?);
                 self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
@@ -491,6 +495,7 @@ impl ReplicaMachine {
             Err(error) => {
                 tracing::warn!(%record, %error, "an admitted edit does not fit; asking for the whole record");
                 self.want(table, record);
+                self.suspect();
             }
         }
         Ok(())
@@ -517,7 +522,10 @@ impl ReplicaMachine {
             match folder.confirmed.as_ref().and_then(|held| follow.edit(held.record())) {
                 Some(edit) => self.confirm(desk, word, (&table, record), edit, sequence)?,
                 // It is not what it was on the server.
-                None => self.want(&table, record),
+                None => {
+                    self.want(&table, record);
+                    self.suspect();
+                }
             }
         }
         Ok(())

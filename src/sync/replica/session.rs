@@ -111,6 +111,8 @@ pub(super) struct Session {
     pub(super) purge: PurgeStage,
     /// When it last ended, in this session.
     pub(super) purged: Option<crate::model::Timestamp>,
+    /// Whether something was found by which what is held may be wrong.
+    pub(super) suspected: bool,
 }
 
 #[derive(Debug)]
@@ -156,7 +158,9 @@ impl ReplicaMachine {
             arrival: None,
             purge: PurgeStage::default(),
             purged: None,
+            suspected: false,
         });
+        self.put_off_recheck();
         Ok(())
     }
 
@@ -176,7 +180,7 @@ impl ReplicaMachine {
                 && session.again.is_empty()
                 && session.later.is_empty()
                 && session.parked.is_empty()
-                && session.parked.is_empty()
+                && self.recheck.is_none()
                 && self.meta.wanted.is_empty()
         })
     }
@@ -218,6 +222,10 @@ impl ReplicaMachine {
         if self.session.is_some()
             && let ToDevice::Refused(refusal) = message
         {
+            if matches!(refusal, Refusal::Protocol(_)) {
+                // What is sent is rebuilt on what is held.
+                self.suspect();
+            }
             return Err(SessionError::Refused(refusal));
         }
         let was_up_to_date = self.is_up_to_date();

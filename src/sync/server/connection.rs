@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::comparing::Comparing;
 use super::lapse::Lapse;
 use super::reader::Reader;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, Terms};
@@ -33,6 +34,8 @@ pub(super) struct Device {
     pub(super) looked: Option<ScanPlace>,
     /// Pages of scans that it has not said to have written.
     pub(super) ahead: usize,
+    /// What it asks to be compared with what it holds.
+    pub(super) comparing: Option<Comparing>,
     /// What its rows answer to.
     pub(super) scope: Scope,
     /// The same as the device was told last.

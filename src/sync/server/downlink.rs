@@ -46,9 +46,7 @@ impl ServerMachine {
                 Next::Page(entries) if entries.is_empty() => {}
                 Next::Page(entries) => {
                     connection.writable = false;
-                    let page = device.page(store, entries)?;
-                    self.send(id, ToDevice::Page(page));
-                    return Ok(());
+                    return self.send_page(store, id, entries);
                 }
                 Next::Look => {
                     connection.writable = false;
@@ -73,8 +71,7 @@ impl ServerMachine {
                 Next::Page(entries) if !entries.is_empty() || device.ends_elsewhere() => {
                     connection.writable = false;
                     device.ahead += 1;
-                    let page = device.page(store, entries)?;
-                    self.send(id, ToDevice::Page(page));
+                    self.send_page(store, id, entries)?;
                 }
                 // No message says that there was nothing for the device in all that was looked at: it
                 // would tell that there was something.
@@ -86,6 +83,16 @@ impl ServerMachine {
             }
             return Ok(());
         }
+        if device.comparing.is_some() {
+            if !device.compare(reading, bounds)? {
+                connection.writable = false;
+                self.outputs.push_back(Output::LookOn(id));
+                return Ok(());
+            }
+            self.tell_compared(id, true);
+        }
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Some(device) = &connection.device else { return Ok(()) };
         // What was queued after the question is answered by the next one.
         if let Some(number) = connection.flush.filter(|_| !waits) {
             connection.flush = None;
@@ -147,7 +154,20 @@ impl ServerMachine {
         let entry = found.filter(|_| is_taken).and_then(|found| device.whole(&found));
         let entry = entry.or_else(|| erased.map(Erased::into_entry));
         let gone = || Entry::Gone { sequence: head, table: table.clone(), record };
-        let page = device.page(store, vec![entry.unwrap_or_else(gone)])?;
+        self.send_page(store, id, vec![entry.unwrap_or_else(gone)])
+    }
+
+    /// Sends a page, and before it what was compared so far: that is of what the device holds until then.
+    fn send_page<S: ServerStore>(
+        &mut self,
+        store: &S,
+        id: ConnectionId,
+        entries: Vec<Entry>,
+    ) -> Result<(), StoreError> {
+        self.tell_compared(id, false);
+        let device = self.connections.get_mut(&id).and_then(|it| it.device.as_mut());
+        let Some(device) = device else { return Ok(()) };
+        let page = device.page(store, entries)?;
         self.send(id, ToDevice::Page(page));
         Ok(())
     }
@@ -185,6 +205,9 @@ impl Device {
         entries: Vec<Entry>,
     ) -> Result<Page, StoreError> {
         let authors = self.authors(store, &entries)?;
+        if let Some(comparing) = &mut self.comparing {
+            comparing.note(&entries);
+        }
         let watermark = self.seen.sequence;
         self.told.clone_from(&self.scope);
         Ok(Page { entries, watermark, scope: self.scope.clone(), authors })

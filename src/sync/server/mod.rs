@@ -3,6 +3,7 @@
 mod admin;
 mod answered;
 mod coming;
+mod comparing;
 mod connection;
 mod downlink;
 mod erase;
@@ -55,6 +56,7 @@ pub use profiles::ProfileInForce;
 pub use publishing::first_users;
 pub use rules::{Rules, RulesError};
 
+use comparing::Comparing;
 use connection::Connection;
 use past::Waiting;
 use reading::Recent;
@@ -404,6 +406,9 @@ impl ServerMachine {
                 self.admin(store, now, id, number, request)
             }
             (true, ToServer::Stored) => self.stored(store, id),
+            (true, ToServer::Compare { number, grain, stretches }) => {
+                self.compare(store, id, Comparing::new(number, grain, stretches))
+            }
             (true, ToServer::Purged(receipt)) => self.purged(store, id, &receipt),
             (_, message) => {
                 let what = match message {

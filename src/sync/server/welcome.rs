@@ -104,6 +104,7 @@ impl ServerMachine {
             begun: None,
             looked: None,
             ahead: 0,
+            comparing: None,
             told: scope.clone(),
             scope,
             held: Vec::new(),
@@ -262,6 +263,10 @@ impl Device {
         let held = held.iter().map(|bytes| Reader::past(bytes, schema));
         self.held = held.collect::<Result<_, _>>()?;
         (self.reader, self.next) = (reader, None);
+        if let Some(comparing) = &mut self.comparing {
+            // Under these terms it is to hold something else.
+            comparing.begin_range();
+        }
         Ok(())
     }
 }

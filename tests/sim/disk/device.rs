@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use tidegate::codec::ScanPlace;
 use tidegate::gate::Confirmed;
 use tidegate::model::{Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName};
 use tidegate::sync::{
@@ -199,6 +200,18 @@ impl ReplicaStore for ReplicaDisk {
     fn confirmed_ids(&self) -> Result<Vec<(TableName, RecordId)>, StoreError> {
         self.faults.read()?;
         Ok(self.file.confirmed.keys().cloned().collect())
+    }
+
+    fn places_after(
+        &self,
+        after: Option<&ScanPlace>,
+        limit: usize,
+    ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
+        self.faults.read()?;
+        let places: BTreeSet<_> = self.file.confirmed.keys().chain(self.file.rows.keys()).collect();
+        let after = after.map(|after| (after.table.clone(), after.record));
+        let behind = places.into_iter().filter(|place| Some(*place) > after.as_ref());
+        Ok(behind.take(limit).cloned().collect())
     }
 
     fn confirmed_count(&self) -> Result<u64, StoreError> {
