@@ -16,6 +16,7 @@ mod needles;
 mod net;
 mod newcomers;
 mod purge;
+mod rechecked;
 mod refused;
 mod taken;
 mod unsent;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate::codec::{
-    EnrollCode, EnrollTerms, Entry, Page, SecretKey, ToDevice, ToServer, decode_message,
+    EnrollCode, EnrollTerms, Entry, Page, Refusal, SecretKey, ToDevice, ToServer, decode_message,
     encode_message,
 };
 use tidegate::gate::Roster;
@@ -17,7 +17,9 @@ use tidegate::model::{
 use tidegate::policy::read_profiles;
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
-use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
+use tidegate::sync::replica::{
+    Draft, Event, Intent, Output, Purpose, RecheckReport, ReplicaMachine,
+};
 use tidegate::sync::server::{
     ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, RulesError,
     ServerMachine,
@@ -52,6 +54,8 @@ pub(crate) struct Net {
     connections: u64,
     /// What the server's clock shows.
     clock: Timestamp,
+    /// Refusals that are expected, as they come.
+    pub(crate) refused: Option<Vec<Refusal>>,
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -91,7 +95,8 @@ impl Net {
         let (identity, rules) = (home.identity(), home.rules().unwrap());
         let mut server = ServerMachine::open(&mut store, identity, rules, now(), [4; 32]).unwrap();
         server.set_backed_up(&mut store, None).unwrap();
-        Self { dir, home, server, store, devices: Vec::new(), connections: 0, clock: now() }
+        let (devices, connections, clock, refused) = (Vec::new(), 0, now(), None);
+        Self { dir, home, server, store, devices, connections, clock, refused }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -343,9 +348,38 @@ impl Net {
                     to.unwrap().down.push_back(encode_message(&message).unwrap());
                 }
                 ServerOutput::LookOn(id) => self.writable(id),
-                ServerOutput::Close(_, refusal) => panic!("{refusal}"),
+                ServerOutput::Close(id, refusal) => self.refuse(id, refusal),
             }
         }
+    }
+
+    /// The server sends a device away.
+    fn refuse(&mut self, id: ConnectionId, refusal: Refusal) {
+        let Some(refused) = &mut self.refused else { panic!("{refusal}") };
+        refused.push(refusal.clone());
+        let at = self.devices.iter().position(|it| it.connection == Some(id)).unwrap();
+        let Device { machine, store, connection, .. } = &mut self.devices[at];
+        machine.received(store, now(), ToDevice::Refused(refusal)).unwrap_err();
+        assert!(matches!(machine.poll_output(), Some(Output::Close(_))));
+        *connection = None;
+        self.part(at);
+    }
+
+    /// The device begins a recheck.
+    pub(crate) fn begin_recheck(&mut self, at: usize) {
+        let Device { machine, store, .. } = &mut self.devices[at];
+        machine.recheck(store, now());
+        self.drain(at);
+    }
+
+    /// What came of the rechecks that the device told of since the last time.
+    pub(crate) fn rechecked(&mut self, at: usize) -> Vec<RecheckReport> {
+        let events = std::mem::take(&mut self.devices[at].events);
+        let reports = events.into_iter().filter_map(|event| match event {
+            Event::Rechecked(report) => Some(report),
+            _ => None,
+        });
+        reports.collect()
     }
 
     /// The device sends this, whatever it is.

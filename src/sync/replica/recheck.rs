@@ -71,7 +71,7 @@ impl Recheck {
 struct Looked {
     digest: Digest,
     /// The first confirmed records of it.
-    places: Vec<ScanPlace>,
+    records: Vec<(ScanPlace, Digest)>,
     /// Whether there are more than these.
     is_more: bool,
 }
@@ -101,7 +101,8 @@ impl ReplicaMachine {
 
     /// What is held may be wrong: it is rechecked, at most once in a session.
     pub(super) fn suspect(&mut self) {
-        let is_first = self.session.as_mut().is_none_or(|it| !std::mem::replace(&mut it.suspected, true));
+        let is_first =
+            self.session.as_mut().is_none_or(|it| !std::mem::replace(&mut it.suspected, true));
         if is_first && self.recheck.is_none() {
             self.rechecks = self.rechecks.wrapping_add(1);
             self.recheck = Some(Recheck::new(self.rechecks));
@@ -179,7 +180,9 @@ impl ReplicaMachine {
             let mut is_open = true;
             while is_open && let Some(range) = ranges.next() {
                 let is_last = range.end.is_none() || range.end == stretch.end;
-                if !is_last && (range.end <= after || is_behind(range.end.as_ref(), stretch.end.as_ref())) {
+                if !is_last
+                    && (range.end <= after || is_behind(range.end.as_ref(), stretch.end.as_ref()))
+                {
                     return Err(SessionError::Protocol("ranges out of order".into()));
                 }
                 let part = Stretch { after, end: range.end.clone().or(stretch.end.clone()) };
@@ -188,7 +191,13 @@ impl ReplicaMachine {
                     if grain > 1 {
                         finer.push(part);
                     } else {
-                        rest.extend(self.mend_range(&mut desk, part, &range, looked, &mut report)?);
+                        rest.extend(self.mend_range(
+                            &mut desk,
+                            part,
+                            &range,
+                            looked,
+                            &mut report,
+                        )?);
                     }
                 }
                 is_open = !is_last;
@@ -226,9 +235,14 @@ impl ReplicaMachine {
         looked: Looked,
         report: &mut RecheckReport,
     ) -> Result<Option<Stretch>, StoreError> {
-        let last = looked.places.last().cloned();
-        for place in looked.places {
-            if Some(&place) != range.end.as_ref() {
+        let last = looked.records.last().map(|(place, _)| place.clone());
+        let mut is_here = false;
+        for (place, digest) in looked.records {
+            if Some(&place) == range.end.as_ref() {
+                let mut sum = RangeSum::default();
+                sum.add(&place, digest);
+                is_here = sum.digest() == range.digest;
+            } else {
                 tracing::warn!(table = %place.table, record = %place.record, "it should not be here");
                 desk.folder(&place.table, place.record)?.forget();
                 report.purged += 1;
@@ -237,7 +251,7 @@ impl ReplicaMachine {
         if looked.is_more {
             return Ok(Some(Stretch { after: last, end: part.end }));
         }
-        if let Some(ScanPlace { table, record }) = &range.end {
+        if let Some(ScanPlace { table, record }) = range.end.as_ref().filter(|_| !is_here) {
             tracing::warn!(%table, %record, "it is not here as it is on the server");
             self.want(table, *record);
             report.mended += 1;
@@ -263,7 +277,7 @@ fn look<S: ReplicaStore>(
     (grain, watermark): (usize, Sequence),
     report: &mut RecheckReport,
 ) -> Result<Looked, StoreError> {
-    let (mut sum, mut places) = (RangeSum::default(), Vec::new());
+    let (mut sum, mut records) = (RangeSum::default(), Vec::new());
     let mut after = part.after.clone();
     // No range of the server has so many: it differs, however many more there are.
     while sum.records() <= PAGE_LOOKS_MAX.max(grain) {
@@ -280,8 +294,9 @@ fn look<S: ReplicaStore>(
                 // One from behind the log would keep away what is to come.
                 let is_possible = confirmed.version() <= watermark;
                 let digest = record_digest(&confirmed.to_edit()).map_err(damaged)?;
-                sum.add(&place, if is_possible { digest } else { Digest([0; 16]) });
-                places.push(place.clone());
+                let digest = if is_possible { digest } else { Digest([0; 16]) };
+                sum.add(&place, digest);
+                records.push((place.clone(), digest));
             }
             after = Some(place);
         }
@@ -289,10 +304,10 @@ fn look<S: ReplicaStore>(
             if grain == COMPARED_GRAIN_MAX {
                 report.records += sum.records() as u64;
             }
-            return Ok(Looked { digest: sum.digest(), places, is_more: false });
+            return Ok(Looked { digest: sum.digest(), records, is_more: false });
         }
     }
-    Ok(Looked { digest: sum.digest(), places, is_more: true })
+    Ok(Looked { digest: sum.digest(), records, is_more: true })
 }
 
 type Places = Vec<(TableName, RecordId)>;

@@ -51,9 +51,9 @@ impl Comparing {
             Some(&place) > after && place <= *looked
         };
         let touches = entries.iter().any(|entry| match entry {
-            Entry::Moved { legs, .. } => legs.iter().any(|leg| {
-                leg.records.iter().any(|record| is_in(leg.table.clone(), *record))
-            }),
+            Entry::Moved { legs, .. } => legs
+                .iter()
+                .any(|leg| leg.records.iter().any(|record| is_in(leg.table.clone(), *record))),
             other => other.place().is_some_and(|(table, record)| is_in(table, record)),
         });
         if touches {
@@ -164,13 +164,10 @@ impl Device {
             let record = confirmed.record();
             let (table, header, place) = (record.table(), record.header(), ScanPlace::of(record));
             comparing.looked = Some(place.clone());
-            let is_taken = self.reader.reads(table, header)
-                && self.reader.takes(table, record.id(), state)?;
-            let part = if is_taken {
-                self.reader.part_of(header, &confirmed.to_edit())
-            } else {
-                None
-            };
+            let is_taken =
+                self.reader.reads(table, header) && self.reader.takes(table, record.id(), state)?;
+            let part =
+                if is_taken { self.reader.part_of(header, &confirmed.to_edit()) } else { None };
             if let Some(part) = part
                 && (comparing.add(&place, &part)? || comparing.is_done())
             {
