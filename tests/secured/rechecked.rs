@@ -390,7 +390,8 @@ fn edits_that_come_meanwhile_are_no_difference() {
             let intent = Intent::Create { owner: None, columns: values };
             let create = Draft { table: person(), record: id(new), intent };
             let intent = Intent::Delete;
-            let delete = Draft { table: person(), record: id(1_199 - 100 * round - number), intent };
+            let delete =
+                Draft { table: person(), record: id(1_199 - 100 * round - number), intent };
             office.net.commit(boss, vec![create, delete], false);
             office.net.deliver(boss, 100);
             // A page, and what comes behind it.

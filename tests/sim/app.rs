@@ -21,7 +21,9 @@ const CODES: [&str; 4] = ["k0", "k1", "k2", "k3"];
 impl World {
     pub(crate) fn app_edits(&mut self, at: usize) -> Check {
         let machine = self.devices[at].machine.as_ref();
-        if machine.is_none_or(|machine| machine.meta().schema.tables.is_empty()) {
+        if machine.is_none_or(|machine| machine.meta().schema.tables.is_empty())
+            || !self.devices[at].rotten.is_empty()
+        {
             return Ok(());
         }
         // Whatever is drawn of people is refused: now and then that must do.
@@ -392,7 +394,7 @@ impl World {
         let refused: Vec<EditId> =
             device.disk.file.quarantine.iter().map(|entry| entry.edit).collect();
         let Some(id) = self.rng.pick(&refused).copied() else { return Ok(()) };
-        if device.machine.is_none() {
+        if device.machine.is_none() || !device.rotten.is_empty() {
             return Ok(());
         }
         let retries = self.rng.chance(60);

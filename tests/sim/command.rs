@@ -27,6 +27,7 @@ mod planted;
 mod privileges;
 mod profiles;
 mod rng;
+mod rot;
 mod server;
 mod tamper;
 mod trouble;

@@ -8,7 +8,7 @@ use tidegate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 use tidegate::sync::server::ConnectionId;
 use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
 
-use crate::disk::{ReplicaDisk, ReplicaFile};
+use crate::disk::{Key, ReplicaDisk, ReplicaFile};
 use crate::fault::Fault;
 use crate::links::{End, Link};
 use crate::people::{USERS, name, schema};
@@ -56,6 +56,8 @@ pub(crate) struct Device {
     copy: Option<(ReplicaFile, BTreeSet<EditId>)>,
     /// Whether another file has its key, or had: edits of the two do not know each other.
     pub(crate) is_copied: bool,
+    /// What of its file is not what it should be, until it is rechecked. Its user waits for that.
+    pub(crate) rotten: BTreeSet<Key>,
     /// The highest serial of a certificate that it has seen.
     pub(crate) seen_serial: u64,
     /// Planted: the first privileges that it was given.
@@ -92,6 +94,7 @@ impl World {
             passed: Vec::new(),
             copy: None,
             is_copied: false,
+            rotten: BTreeSet::new(),
             seen_serial: 0,
             first_grant: None,
             frozen,
@@ -168,11 +171,16 @@ impl World {
         match ReplicaMachine::open(&device.disk, device.key.clone(), seed) {
             Ok(mut machine) => {
                 machine.set_push_window([1, 3, 1_000][self.rng.below(3)]);
+                machine.set_compared_grain([1, 3, 1_000][drawn[0] as usize % 3]);
                 if device.starts_alone && machine.meta().enrolment.is_none() {
                     // Where it cannot be written it is given again at the next start.
                     let _ = machine.set_local_schema(&mut device.disk, schema());
                 }
+                let is_rotten = !device.rotten.is_empty();
                 device.machine = Some(machine);
+                if is_rotten {
+                    self.recheck(at);
+                }
             }
             Err(StoreError::Damaged(text)) => return Err(format!("device {at}: damaged: {text}")),
             Err(_) => {}
@@ -245,7 +253,7 @@ impl World {
     /// A copy of the file is made, or is put back.
     pub(crate) fn restore_device(&mut self, at: usize) -> Check {
         let device = &mut self.devices[at];
-        if !device.disk.file.is_at_home() || device.frozen.is_some() {
+        if !device.disk.file.is_at_home() || device.frozen.is_some() || !device.rotten.is_empty() {
             return Ok(());
         }
         let Some((copy, made)) = device.copy.take() else {
@@ -275,7 +283,8 @@ impl World {
     /// A copy of the file is used beside it.
     pub(crate) fn clone_device(&mut self, at: usize) -> Check {
         let twin = &self.devices[at];
-        let is_alone = !twin.disk.file.is_at_home() || twin.frozen.is_some();
+        let is_alone =
+            !twin.disk.file.is_at_home() || twin.frozen.is_some() || !twin.rotten.is_empty();
         if is_alone || self.devices.iter().filter(|device| device.is_copied).count() > 1 {
             return Ok(());
         }

@@ -106,10 +106,15 @@ faults! {
     Reversals 250
     /// Offline profiles are published, tried, promoted and rolled back.
     ProfileChanges 900
+    /// Files of devices lose, alter or double what they hold, once when all has settled.
+    Rot 0
 }
 
 /// Worlds before this one have no offline profiles, and nothing is drawn for them.
 pub(crate) const PROFILES_SINCE: u64 = 300_000;
+
+/// In worlds before this one no file rots.
+pub(crate) const ROT_SINCE: u64 = 400_000;
 
 impl Fault {
     /// The first seed that may let it happen: what earlier ones mean does not change when the world
@@ -118,6 +123,7 @@ impl Fault {
         match self {
             Self::Reversals => 100_000,
             Self::ProfileChanges => PROFILES_SINCE,
+            Self::Rot => ROT_SINCE,
             _ => 0,
         }
     }

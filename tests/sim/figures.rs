@@ -68,6 +68,10 @@ figures! {
     erased
     /// Times that entries of the log were dropped, or had been.
     trims
+    /// Records and rows that rotted, rechecks, and what these mended.
+    rotten
+    rechecks
+    mended
     /// Receipts that the server holds.
     purges
     /// Messages of a device that means harm.

@@ -32,6 +32,7 @@ mod planted;
 mod privileges;
 mod profiles;
 mod rng;
+mod rot;
 mod sabotage;
 mod server;
 mod tamper;
@@ -41,7 +42,7 @@ mod world;
 
 use std::sync::Mutex;
 
-use fault::{Fault, PROFILES_SINCE};
+use fault::{Fault, PROFILES_SINCE, ROT_SINCE};
 use hunt::{run, run_all};
 use world::Plan;
 
@@ -99,6 +100,25 @@ fn devices_have_what_their_profiles_take_and_their_users_may_read() {
     let (all, failed) = sum.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(all.profile_changes > count, "{:?}", all.counts());
+}
+
+/// Devices whose files lost, altered or doubled what they held are right after a recheck, while others go on.
+#[test]
+fn devices_whose_files_rot_are_mended_by_a_recheck() {
+    let sum = Mutex::new((figures::Figures::default(), Vec::new()));
+    let count = number("TIDEGATE_SIM_COUNT", SEEDS) / 4;
+    run_all(ROT_SINCE, count, Plan::of(ROT_SINCE), &|seed, found| {
+        let (all, failed) = &mut *sum.lock().unwrap();
+        all.add(&found.figures);
+        failed.extend(found.problem.as_ref().map(|problem| format!("seed {seed}: {problem}")));
+    });
+    let (all, failed) = sum.into_inner().unwrap();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(
+        all.rotten > count && all.rechecks > count && all.mended > count / 4,
+        "{:?}",
+        all.counts()
+    );
 }
 
 #[test]

@@ -83,6 +83,8 @@ planted! {
     LosesValues []
     /// Devices take what was refused for admitted, past the gate.
     MergesRefused [PolicyChanges, OrganizationChanges]
+    /// Rechecks overlook what is secured.
+    OverlooksSecured [Rot]
     /// A server is restored from a backup and takes itself for the one that it was.
     RestoresOldLives [ServerRestores]
     /// A device is put back to a copy of its file, and draws the same entropy again.

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::fault::{Fault, PROFILES_SINCE};
+use crate::fault::{Fault, PROFILES_SINCE, ROT_SINCE};
 use crate::hunt::{minimized, run};
 use crate::planted::Planted;
 use crate::world::Plan;
@@ -129,6 +129,12 @@ fn a_server_that_does_not_find_what_looks_a_record_up_is_found() {
 fn a_server_that_forgets_what_profiles_asked_before_is_found() {
     let seeds = PROFILES_SINCE..=PROFILES_SINCE + 100;
     assert_found_in(seeds, Some(&OF_PROFILES), Planted::ForgetsWhatWas, "device ");
+}
+
+#[test]
+fn a_recheck_that_overlooks_what_is_secured_is_found() {
+    let seeds = ROT_SINCE..=ROT_SINCE + 100;
+    assert_found_in(seeds, Some(&[Fault::Rot]), Planted::OverlooksSecured, "columns ");
 }
 
 #[test]

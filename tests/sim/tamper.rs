@@ -1,7 +1,11 @@
 //! Planted bugs that are in messages on their way.
 
-use tidegate::codec::{Entry, Page, SignedChangeSet, ToDevice, ToServer};
-use tidegate::model::Sequence;
+use std::sync::Arc;
+
+use tidegate::codec::{
+    Entry, Page, RangeDigest, RangeSum, SignedChangeSet, ToDevice, ToServer, record_digest,
+};
+use tidegate::model::{Change, Edit, Section, Sequence};
 
 use crate::planted::Planted;
 use crate::world::World;
@@ -46,7 +50,39 @@ impl World {
             (Some(Planted::MergesRefused), ToDevice::Page(page)) => {
                 ToDevice::Page(self.with_refused(at, page))
             }
+            (
+                Some(Planted::OverlooksSecured),
+                ToDevice::Compared { number, watermark, mut ranges },
+            ) => {
+                self.overlook_secured(at, &mut ranges);
+                ToDevice::Compared { number, watermark, ranges }
+            }
             (_, message) => message,
+        }
+    }
+
+    /// Where a single record is compared that is right but for what is secured, it is right.
+    fn overlook_secured(&self, at: usize, ranges: &mut [RangeDigest]) {
+        let held = &self.devices[at].disk.file.confirmed;
+        for range in ranges {
+            let Some(place) = &range.end else { continue };
+            let key = (place.table.clone(), place.record);
+            let Some((_, ours)) = held.get(&key) else { continue };
+            let mut all = self.disk.file.confirmed();
+            let Some(theirs) = all.find(|it| it.record().id() == place.record) else { continue };
+            let open = |edit: &Edit| {
+                let is_open =
+                    |it: &&Arc<Change>| matches!(it.section, Section::Header | Section::Main);
+                edit.changes.iter().filter(is_open).cloned().collect::<Vec<_>>()
+            };
+            let single = |edit: &Edit| {
+                let mut sum = RangeSum::default();
+                sum.add(place, record_digest(edit).unwrap());
+                sum.digest()
+            };
+            if open(ours) == open(&theirs.to_edit()) {
+                range.digest = single(ours);
+            }
         }
     }
 

@@ -172,13 +172,10 @@ impl World {
     /// Runs the world, lets it settle, and looks at what came of it.
     pub(crate) fn run(&mut self) -> Check {
         self.note(|| format!("faults: {}", self.faults));
-        for _ in 0..STEPS {
-            self.rng = Rng::new(self.steps.next());
-            self.step()?;
-            self.figures.steps += 1;
-        }
+        self.run_steps(STEPS)?;
         self.settle()?;
         self.check_all()?;
+        self.rot_all()?;
         // What settled stays as it is when everyone comes back.
         self.part_all();
         self.check_idle()?;
@@ -187,6 +184,20 @@ impl World {
         self.check_purged()?;
         self.count();
         Ok(())
+    }
+
+    pub(crate) fn run_steps(&mut self, steps: usize) -> Check {
+        for _ in 0..steps {
+            self.draw_step();
+            self.step()?;
+            self.figures.steps += 1;
+        }
+        Ok(())
+    }
+
+    /// The next step draws from its own.
+    pub(crate) fn draw_step(&mut self) {
+        self.rng = Rng::new(self.steps.next());
     }
 
     fn count(&mut self) {
@@ -280,7 +291,7 @@ impl World {
             Fault::IoErrors => self.arm_io_error(device),
             Fault::AmbiguousCommits => self.arm_ambiguous(device),
             Fault::Conflicts => self.arm_conflict(),
-            Fault::SkewedClocks => Ok(()),
+            Fault::SkewedClocks | Fault::Rot => Ok(()),
             Fault::ClockJumps => self.set_clock(device),
             Fault::NewLives => self.begin_new_life(),
             Fault::ServerRestores => self.back_up_or_restore(),

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::codec::{AdminAnswer, AdminRequest, SecretKey, ToServer};
 use crate::crdt::{Documents, Record};
 use crate::gate::Standing;
-use crate::limits::PUSH_WINDOW_EDITS;
+use crate::limits::{COMPARED_GRAIN_MAX, PUSH_WINDOW_EDITS};
 use crate::model::{
     ActorId, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName, UserId,
 };
@@ -153,6 +153,8 @@ pub struct ReplicaMachine {
     requests: u32,
     /// A recheck that is to be made, or is under way. In memory alone.
     recheck: Option<Recheck>,
+    /// Of how many records it compares one digest at first.
+    compared_grain: usize,
     /// Numbers them.
     rechecks: u32,
     /// What came of the last one.
@@ -186,6 +188,7 @@ impl ReplicaMachine {
             push_window: PUSH_WINDOW_EDITS,
             requests: 0,
             recheck: None,
+            compared_grain: COMPARED_GRAIN_MAX,
             rechecks: 0,
             last_recheck: None,
         };

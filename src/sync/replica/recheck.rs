@@ -44,8 +44,8 @@ pub(super) struct Recheck {
 }
 
 impl Recheck {
-    fn new(number: u32) -> Self {
-        let todo = vec![(COMPARED_GRAIN_MAX, Stretch::default())];
+    fn new(number: u32, grain: usize) -> Self {
+        let todo = vec![(grain, Stretch::default())];
         Self { number, has_begun: false, todo, asked: None, report: RecheckReport::default() }
     }
 
@@ -59,11 +59,6 @@ impl Recheck {
             stretches.push(stretch);
         }
         Some((grain, stretches))
-    }
-
-    /// Notes what is to be asked before what was noted earlier.
-    fn first(&mut self, grain: usize, stretches: Vec<Stretch>) {
-        self.todo.extend(stretches.into_iter().rev().map(|stretch| (grain, stretch)));
     }
 }
 
@@ -88,7 +83,7 @@ impl ReplicaMachine {
     /// [`Self::rechecked`] tells what came of it.
     pub fn recheck<S: ReplicaStore>(&mut self, store: &mut S, now: Timestamp) -> u32 {
         self.rechecks = self.rechecks.wrapping_add(1);
-        self.recheck = Some(Recheck::new(self.rechecks));
+        self.recheck = Some(Recheck::new(self.rechecks, self.compared_grain));
         self.push_or_end(store, now);
         self.rechecks
     }
@@ -105,13 +100,21 @@ impl ReplicaMachine {
             self.session.as_mut().is_none_or(|it| !std::mem::replace(&mut it.suspected, true));
         if is_first && self.recheck.is_none() {
             self.rechecks = self.rechecks.wrapping_add(1);
-            self.recheck = Some(Recheck::new(self.rechecks));
+            self.recheck = Some(Recheck::new(self.rechecks, self.compared_grain));
         }
     }
 
-    /// A recheck begins anew with the next session.
+    /// A recheck begins anew with the next session. What it mended is mended.
     pub(super) fn put_off_recheck(&mut self) {
-        self.recheck = self.recheck.take().map(|it| Recheck::new(it.number));
+        if let Some(recheck) = &mut self.recheck {
+            let report = RecheckReport { records: 0, ranges: 0, ..recheck.report };
+            *recheck = Recheck { report, ..Recheck::new(recheck.number, self.compared_grain) };
+        }
+    }
+
+    /// Compares at first one digest of so many records, at least one, from the next recheck on.
+    pub fn set_compared_grain(&mut self, records: usize) {
+        self.compared_grain = records.clamp(1, COMPARED_GRAIN_MAX);
     }
 
     /// Goes on with a recheck, where the server has answered all else. Returns whether one is under way.
@@ -187,9 +190,12 @@ impl ReplicaMachine {
                 }
                 let part = Stretch { after, end: range.end.clone().or(stretch.end.clone()) };
                 let looked = look(&*store, &mut desk, &part, (grain, watermark), &mut report)?;
+                if grain == self.compared_grain {
+                    report.records += looked.records.len() as u64;
+                }
                 if looked.digest != range.digest {
                     if grain > 1 {
-                        finer.push(part);
+                        finer.push((finer_than(grain, looked.records.len()), part));
                     } else {
                         rest.extend(self.mend_range(
                             &mut desk,
@@ -211,11 +217,13 @@ impl ReplicaMachine {
             return Err(SessionError::Protocol("it compares more than was asked".into()));
         }
         if let Some(recheck) = &mut self.recheck {
-            recheck.first(grain, rest);
-            recheck.first((grain / COMPARED_FAN_OUT).max(1), finer);
+            recheck.todo.extend(rest.into_iter().rev().map(|stretch| (grain, stretch)));
+            recheck.todo.extend(finer.into_iter().rev());
             recheck.report = report;
         }
         if !desk.touched().is_empty() || self.meta.wanted != wanted {
+            // Of what was lost or altered there may be bytes that nobody knows of.
+            self.note_left();
             self.mend_touched(&mut desk, now)?;
             let prepared = desk.finish(&self.meta.schema)?;
             self.write(store, prepared)?;
@@ -260,6 +268,11 @@ impl ReplicaMachine {
     }
 }
 
+/// Of how many records the next digests are where one of so many differs, of which so many are here.
+fn finer_than(grain: usize, here: usize) -> usize {
+    (grain.min(here) / COMPARED_FAN_OUT).max(1)
+}
+
 /// Whether a place lies behind the end of a stretch.
 fn is_behind(place: Option<&ScanPlace>, end: Option<&ScanPlace>) -> bool {
     end.is_some() && place > end
@@ -290,20 +303,19 @@ fn look<S: ReplicaStore>(
                 report.rows += 1;
             }
             let place = ScanPlace { table, record };
-            if let Some(confirmed) = confirmed {
-                // One from behind the log would keep away what is to come.
-                let is_possible = confirmed.version() <= watermark;
+            if confirmed.as_ref().is_some_and(|it| it.version() > watermark) {
+                // One from behind the log would keep away what is to come, also that it is to leave.
+                tracing::warn!(table = %place.table, record = %place.record, "it is from behind the log");
+                desk.folder(&place.table, place.record)?.forget();
+                report.purged += 1;
+            } else if let Some(confirmed) = confirmed {
                 let digest = record_digest(&confirmed.to_edit()).map_err(damaged)?;
-                let digest = if is_possible { digest } else { Digest([0; 16]) };
                 sum.add(&place, digest);
                 records.push((place.clone(), digest));
             }
             after = Some(place);
         }
         if is_last {
-            if grain == COMPARED_GRAIN_MAX {
-                report.records += sum.records() as u64;
-            }
             return Ok(Looked { digest: sum.digest(), records, is_more: false });
         }
     }

@@ -20,6 +20,7 @@ use crate::sync::{ServerStore, StoreError};
 pub(super) struct Comparing {
     number: u32,
     grain: usize,
+    asked: Vec<Stretch>,
     /// What is left of them: the first one begins with the range under way.
     stretches: VecDeque<Stretch>,
     /// Ranges that are complete, and how many records are in them.
@@ -34,11 +35,20 @@ impl Comparing {
     pub(super) fn new(number: u32, grain: u32, stretches: Vec<Stretch>) -> Self {
         let grain = usize::try_from(grain).unwrap_or(usize::MAX).clamp(1, COMPARED_GRAIN_MAX);
         let (done, records, sum, looked) = Default::default();
-        Self { number, grain, stretches: stretches.into(), done, records, sum, looked }
+        let (asked, stretches) = (stretches.clone(), stretches.into());
+        Self { number, grain, asked, stretches, done, records, sum, looked }
+    }
+
+    /// Forgets what was compared: the device is to hold something else, and may not hear of it any more.
+    pub(super) fn begin_anew(&mut self) {
+        self.stretches = self.asked.clone().into();
+        self.done.clear();
+        self.records = 0;
+        self.begin_range();
     }
 
     /// Looks for the records of the range under way from its beginning.
-    pub(super) fn begin_range(&mut self) {
+    fn begin_range(&mut self) {
         (self.sum, self.looked) = (RangeSum::default(), None);
     }
 

@@ -264,8 +264,7 @@ impl Device {
         self.held = held.collect::<Result<_, _>>()?;
         (self.reader, self.next) = (reader, None);
         if let Some(comparing) = &mut self.comparing {
-            // Under these terms it is to hold something else.
-            comparing.begin_range();
+            comparing.begin_anew();
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod wire;
 
 use tidegate::sync::replica::Event;
 
+use crate::device::Device;
 use crate::world::{Check, World};
 
 pub(crate) use ever::Ever;
@@ -41,6 +42,7 @@ impl World {
                     device.passed.push(entry);
                 }
             }
+            Event::Rechecked(report) => self.note_rechecked(at, &report)?,
             _ => {}
         }
         Ok(())
@@ -137,10 +139,11 @@ impl World {
                 self.check_grant(at)?;
             }
             self.check_nothing_lost(at).map_err(|e| format!("device {at}: {e}"))?;
-            for key in self.devices[at].disk.file.rows.keys().cloned().collect::<Vec<_>>() {
-                self.check_row(at, &key)?;
+            let Device { disk, rotten, .. } = &self.devices[at];
+            for key in disk.file.rows.keys().filter(|key| !rotten.contains(*key)) {
+                self.check_row(at, key)?;
             }
-            for key in self.devices[at].disk.file.confirmed.keys() {
+            for key in disk.file.confirmed.keys().filter(|key| !rotten.contains(*key)) {
                 self.check_confirmed(at, key)?;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate::codec::{Entry, MovedLeg, Page};
+use tidegate::codec::{Entry, MovedLeg, Page, RangeDigest};
 use tidegate::model::{DeviceNumber, Edit, RecordId, Section, Sequence, TableName, UserId};
 
 use crate::app::is_system;
@@ -138,6 +138,26 @@ impl World {
             made.add(&deed.edit);
         }
         Some(made)
+    }
+
+    /// No range that a device is told of ends with a record that its user may not read, or could not until a
+    /// page that is on its way.
+    pub(super) fn check_compared(&self, end: End, ranges: &[RangeDigest]) -> Check {
+        // What it holds it may hold by mistake.
+        let reader = Reader { asked: BTreeSet::new(), ..self.reader(end) };
+        for place in ranges.iter().filter_map(|range| range.end.as_ref()) {
+            let record = self.disk.file.confirmed().find(|it| it.record().id() == place.record);
+            let reads = record.is_some_and(|it| {
+                let facts = Facts::from(it.record().header());
+                self.people.reads(&reader.user, place.table.as_str(), &facts)
+            });
+            // A server with a planted bug may have other rules on purpose.
+            if !reads && !self.could_ever_read(&reader, place.record) && self.planted.is_none() {
+                let user = &reader.user;
+                return Err(format!("{user} is told that a range ends with {place:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the device asked for the record itself, or its user could read it once, as the

@@ -11,7 +11,9 @@ use crate::world::{Check, World};
 impl World {
     /// What the last commit touched shows confirmed and pending.
     pub(crate) fn check_touched(&mut self, at: usize) -> Check {
-        for key in std::mem::take(&mut self.devices[at].disk.touched) {
+        let device = &mut self.devices[at];
+        let touched = std::mem::take(&mut device.disk.touched);
+        for key in touched.difference(&device.rotten).cloned().collect::<Vec<_>>() {
             self.check_row(at, &key)?;
             self.check_confirmed(at, &key)?;
         }

@@ -29,6 +29,7 @@ impl World {
                 check_size(page)
             }
             ToDevice::Grant(bytes) => self.check_granted(bytes),
+            ToDevice::Compared { ranges, .. } => self.check_compared(link.end, ranges),
             _ => Ok(()),
         }
     }
