@@ -23,6 +23,7 @@ mod open;
 mod people;
 mod quarantine;
 mod query;
+mod recheck;
 mod rows;
 mod schema_behind;
 mod schema_columns;

@@ -3,6 +3,9 @@
 use std::fs;
 
 use serde_json::Value;
+use tidegate::model::TableName;
+use tidegate::store::RedbReplica;
+use tidegate::sync::{ReplicaBatch, ReplicaStore as _};
 
 use crate::table::{Mistake, check};
 use crate::world::World;
@@ -227,4 +230,34 @@ fn keys_are_replaced_by_a_command() {
     let words = ["before its keys were replaced; ask for a new one"];
     check(&world, &[("an old code", &["enroll", &code, "--replica", "bob.redb"], 2, &words)]);
     world.enroll("acme", "bob", "bob");
+}
+
+/// A device that lost a row, as its file sees nothing of it: `recheck` has it again.
+#[test]
+fn a_replica_is_rechecked() {
+    let world = World::new();
+    world.init("acme", &[]);
+    let _server = world.serve("acme");
+    world.enroll("acme", "alice", "alice");
+    let (id, _) = world.edit("alice", "work_order", "new", &["title=Lost"]);
+    world.edit("alice", "work_order", "new", &["title=Kept"]);
+    world.sync("alice");
+    let report = world.device("alice", &["recheck", "--json"]).json();
+    assert!(["mended", "purged", "rows"].iter().all(|it| report[it] == 0), "{report}");
+    let compared = report["records"].as_u64().unwrap();
+    {
+        let mut store = RedbReplica::open(world.path("alice.redb")).unwrap();
+        let (table, id) = ("work_order".parse::<TableName>().unwrap(), id.parse().unwrap());
+        let (gone, rows) = (vec![(table.clone(), id)], vec![(table, id, None)]);
+        store.commit(ReplicaBatch { gone, rows, ..ReplicaBatch::default() }).unwrap();
+    }
+    assert_eq!(world.rows("alice", "work_order").len(), 1);
+    world.sync("alice");
+    assert_eq!(world.rows("alice", "work_order").len(), 1, "catching up does not see it");
+    let text = world.device("alice", &["recheck"]).done();
+    assert!(text.contains(&format!("Compared {} record", compared - 1)), "{text}");
+    assert!(text.contains("1 fetched again"), "{text}");
+    assert_eq!(world.rows("alice", "work_order").len(), 2);
+    let text = world.device("alice", &["recheck"]).done();
+    assert!(text.contains("All is as on the server"), "{text}");
 }

@@ -519,13 +519,13 @@ impl ReplicaMachine {
                 // It came whole, and has followed.
                 continue;
             }
-            match folder.confirmed.as_ref().and_then(|held| follow.edit(held.record())) {
-                Some(edit) => self.confirm(desk, word, (&table, record), edit, sequence)?,
+            let edit = folder.confirmed.as_ref().and_then(|held| follow.edit(held.record()));
+            if let Some(edit) = edit {
+                self.confirm(desk, word, (&table, record), edit, sequence)?;
+            } else {
                 // It is not what it was on the server.
-                None => {
-                    self.want(&table, record);
-                    self.suspect();
-                }
+                self.want(&table, record);
+                self.suspect();
             }
         }
         Ok(())
