@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, Digest, ScanPlace, edit_digest};
-use crate::model::Edit;
+use super::{DecodeError, Digest, ScanPlace, encode_edits};
+use crate::model::{Change, Edit};
 
 /// Records one after the other in the order of [`ScanPlace`], about which a device asks.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -62,15 +62,15 @@ impl RangeSum {
 /// # Errors
 /// As [`super::encode_edits`].
 pub fn record_digest(whole: &Edit) -> Result<Digest, DecodeError> {
-    let order = |a: &crate::model::Change, b: &crate::model::Change| {
-        (&a.section, a.id).cmp(&(&b.section, b.id))
-    };
+    let order = |a: &Change, b: &Change| (&a.section, a.id).cmp(&(&b.section, b.id));
+    let digest =
+        |record: &Edit| Ok(Digest::of("record", &encode_edits(std::slice::from_ref(record))?));
     if whole.changes.is_sorted_by(|a, b| order(a, b).is_lt()) {
-        return edit_digest(whole);
+        return digest(whole);
     }
     let mut sorted = whole.clone();
     sorted.changes.sort_by(|a, b| order(a, b));
-    edit_digest(&sorted)
+    digest(&sorted)
 }
 
 #[cfg(test)]

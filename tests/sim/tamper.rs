@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidegate::codec::{
     Entry, Page, RangeDigest, RangeSum, SignedChangeSet, ToDevice, ToServer, record_digest,
 };
-use tidegate::model::{Change, Edit, Section, Sequence};
+use tidegate::model::{Change, Edit, Section, Sequence, Verdict};
 
 use crate::planted::Planted;
 use crate::world::World;
@@ -56,6 +56,18 @@ impl World {
             ) => {
                 self.overlook_secured(at, &mut ranges);
                 ToDevice::Compared { number, watermark, ranges }
+            }
+            (Some(Planted::ForgetsSplits), ToDevice::Page(mut page)) => {
+                page.entries.retain(|entry| !matches!(entry, Entry::Split { .. }));
+                ToDevice::Page(page)
+            }
+            (Some(Planted::ForgetsSplits), ToDevice::Verdicts(mut verdicts)) => {
+                for (_, verdict) in &mut verdicts {
+                    if let Verdict::Partly { sequence, .. } = verdict {
+                        *verdict = Verdict::Admitted(*sequence);
+                    }
+                }
+                ToDevice::Verdicts(verdicts)
             }
             (_, message) => message,
         }
