@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tidegate::codec::{
     AdminRequest, ChangeSet, Context, Digest, HashesDigest, Inquiry, PublicKey, PurgeReceipt,
-    Resume, SignedChangeSet, ToServer, decode_edits, encode_edits, encode_message,
+    Resume, SignedChangeSet, Stretch, ToServer, decode_edits, encode_edits, encode_message,
 };
 use tidegate::crdt::{Document, Record};
 use tidegate::limits::{CHANGE_OPS_MAX, FRAME_BYTES_MAX, TEXT_BYTES_MAX};
@@ -318,6 +318,13 @@ impl World {
                 };
                 let Ok(receipt) = receipt.sign(&key) else { return Vec::new() };
                 ToServer::Purged(receipt)
+            }
+            // Where nobody is rechecked it is not drawn.
+            _ if self.faults.has(Fault::Rot) => {
+                let after = place.filter(|_| self.rng.chance(50));
+                let grain = u32::try_from(self.rng.below(4)).unwrap();
+                let stretches = vec![Stretch { after, end: None }];
+                ToServer::Compare { number: 1, grain, stretches }
             }
             _ => ToServer::Flush { number: u32::MAX },
         };
