@@ -427,7 +427,10 @@ pub(crate) fn compare_replica(
 ) -> Result<bool, StoreError> {
     let mut same = read_replica(store, places)? == *model;
     same &= store.confirmed_ids()? == model.confirmed_ids()?;
-    for (_, record) in places {
+    same &= store.places_after(None, usize::MAX)? == model.places_after(None, usize::MAX)?;
+    for (table, record) in places {
+        let after = ScanPlace { table: table.clone(), record: *record };
+        same &= store.places_after(Some(&after), 2)? == model.places_after(Some(&after), 2)?;
         same &= store.pending_on(*record)? == model.pending_on(*record)?;
     }
     for pending in &model.pending {
