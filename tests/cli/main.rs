@@ -13,6 +13,7 @@
 
 mod admin;
 mod admin_profile;
+mod adventure_profiles;
 mod adventure_works;
 mod data_mistakes;
 mod demo;

@@ -20,4 +20,5 @@ mod random;
 #[allow(dead_code, reason = "the simulated world draws more kinds of chance")]
 mod rng;
 mod rounds;
+mod sent;
 mod users;

@@ -16,6 +16,7 @@ mod ingress;
 mod lapse;
 mod membership;
 mod news;
+mod pages;
 mod past;
 mod profiles;
 mod publishing;
