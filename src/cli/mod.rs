@@ -17,6 +17,7 @@ mod rotate;
 mod schema;
 mod server;
 mod sharing;
+mod suggest;
 mod view;
 
 use std::process::ExitCode;

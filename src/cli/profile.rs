@@ -11,6 +11,7 @@ use super::estimate::EstimateArgs;
 use super::gate::{read_rules, read_text};
 use super::output::counted;
 use super::schema::read_schema_file;
+use super::suggest::SuggestArgs;
 use crate::model::{ProfileName, Profiles, Schema};
 use crate::policy::read_profiles;
 use crate::scope::{CheckedProfile, unreached};
@@ -28,6 +29,11 @@ pub(super) enum ProfileCommand {
     /// It is told of what a server that is not running holds, or a backup. `admin profile estimate` asks a
     /// running one. A profile that is over its budget is refused with the figures.
     Estimate(EstimateArgs),
+    /// Suggest a profile for a group of users, as a document to be edited by hand.
+    ///
+    /// It goes by the schema and by what they may read; and, where a server that is not running or a backup
+    /// is given, by how many records there are and what their devices edited. Each line says why it is there.
+    Suggest(SuggestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +61,7 @@ impl ProfileCommand {
         match self {
             Self::Check(check) => check.json,
             Self::Estimate(estimate) => estimate.json,
+            Self::Suggest(_) => false,
         }
     }
 
@@ -62,6 +69,7 @@ impl ProfileCommand {
         match self {
             Self::Check(check) => check.run(),
             Self::Estimate(estimate) => estimate.run(),
+            Self::Suggest(suggest) => suggest.run(),
         }
     }
 }

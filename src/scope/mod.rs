@@ -109,8 +109,10 @@ mod difference;
 mod error;
 mod fitting;
 mod lacks;
+mod links;
 mod reached;
 mod round;
+mod suggest;
 mod taken;
 
 pub use bound::{BoundProfile, Related, environment, minute_of};
@@ -121,4 +123,5 @@ pub use error::{ProfileError, ProfileFault};
 pub use fitting::{is_among, profile_of, unreached};
 pub use lacks::Lack;
 pub use reached::{AllReached, Reached};
+pub use suggest::{Known, Suggestion, suggest};
 pub use taken::Taken;

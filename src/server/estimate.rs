@@ -1,18 +1,14 @@
 //! How much profiles take, of what the file of a server that is not running holds.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use super::closed::Closed;
 use super::documents::Document;
-use super::home::DATA;
-use super::{Config, HomeError, ServerError};
-use crate::gate::Roster;
+use super::{HomeError, ServerError};
 use crate::model::{Estimate, UserId};
 use crate::net::system;
 use crate::policy::read_profiles;
-use crate::store::RedbServer;
-use crate::sync::ServerStore as _;
-use crate::sync::server::{Estimator, Rules, first_users};
+use crate::sync::server::{Estimator, first_users};
 
 /// How much users would take by a document of profiles, of what a server holds: its folder, one of its
 /// backups, or its file. By schema, policy and people in force there. Without users, for the first user
@@ -25,39 +21,20 @@ pub fn estimate(
     document: &Path,
     users: &[UserId],
 ) -> Result<Vec<Estimate>, ServerError> {
-    let Document { name, text } = Document::read(document).map_err(home)?;
-    let file = if server.is_dir() {
-        let file = server.join(Config::of(server).map_err(home)?.data);
-        // In a backup it has this name.
-        if file.exists() { file } else { server.join(DATA) }
-    } else {
-        server.to_owned()
-    };
-    let store = RedbServer::open(&file)?;
-    let (Some((policy, people)), Some(schema)) = (store.rules()?, store.schema()?) else {
-        return Err(home(HomeError::NeverRan(file)));
-    };
-    let schema = Arc::new(schema);
-    let profiles = read_profiles(&text, &name, &schema, Some(&policy), Some(&people));
-    let profiles = profiles.map_err(|error| home(error.into()))?;
-    let known = people.users.clone();
-    let rules =
-        Rules::new(Arc::unwrap_or_clone(schema), Roster::new(policy.into(), people.into()))?;
+    let Document { name, text } = Document::read(document)?;
+    let closed = Closed::open(server)?;
+    let Closed { store, rules } = &closed;
+    let (policy, people) = (rules.roster().policy(), rules.roster().organization());
+    let profiles = read_profiles(&text, &name, rules.shared_schema(), Some(policy), Some(people));
+    let profiles = profiles.map_err(HomeError::from)?;
     let users = match users {
-        [] => first_users(&rules, &profiles),
+        [] => first_users(rules, &profiles),
         _ => users.to_vec(),
     };
-    let estimator = Estimator::new(&store, &rules, system::now());
+    let estimator = Estimator::new(store, rules, system::now());
     let estimate = |user: UserId| {
-        if !known.contains_key(&user) {
-            let some: Vec<_> = known.keys().take(10).map(ToString::to_string).collect();
-            return Err(home(HomeError::NoSuchUser(user, some.join(", "))));
-        }
+        closed.know(&user)?;
         Ok(estimator.estimate(&estimator.taking(Some(&profiles), &user)?)?)
     };
     users.into_iter().map(estimate).collect()
-}
-
-fn home(error: HomeError) -> ServerError {
-    ServerError::Home(Box::new(error))
 }

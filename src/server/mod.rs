@@ -29,6 +29,7 @@
 
 mod backup;
 mod check;
+mod closed;
 mod config;
 mod credit;
 mod documents;
@@ -43,6 +44,7 @@ mod outbound;
 mod patience;
 mod retention;
 mod rotate;
+mod suggest;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -74,6 +76,7 @@ pub use engine::Status;
 pub use estimate::estimate;
 pub use home::{Home, HomeError, InitOptions};
 pub use rotate::RotateReport;
+pub use suggest::suggest;
 
 use home::ORGANIZATION_KEY;
 
@@ -116,6 +119,12 @@ pub enum ServerError {
     /// It has stopped.
     #[error("the server has stopped")]
     Stopped,
+}
+
+impl From<HomeError> for ServerError {
+    fn from(error: HomeError) -> Self {
+        Self::Home(Box::new(error))
+    }
 }
 
 /// What a server needs to start.

@@ -132,3 +132,40 @@ fn profiles_bring_the_rows_that_they_say_and_the_bytes_that_were_estimated() {
         assert!(foretold.abs_diff(arrived) * 20 <= arrived, "{user}: {foretold} of {arrived}");
     }
 }
+
+#[test]
+fn what_is_suggested_for_people_is_a_document_to_begin_with() {
+    let Some(data) = data() else { return };
+    let world = World::new();
+    let tables: Tables<'_> =
+        TABLES.iter().map(|(table, rows)| (*table, take(&world, &data, table, *rows))).collect();
+    bring_in(&world, &data, &tables);
+    for (role, user, narrowed) in [
+        ("salesperson", "david8", "[[profile.table]]\nid = \"customer\""),
+        ("buyer", "erin0", "id = \"purchase_order_line\""),
+        ("hr", "paula0", "id = \"employee\""),
+    ] {
+        let group = format!("role:{role}");
+        let suggest = ["profile", "suggest", "--for", &group, "--id", role, "--data", "aw"];
+        let text = world.run(&suggest).done();
+        println!("{text}");
+        assert_eq!(text, world.run(&suggest).done());
+        assert!(text.contains(narrowed) && text.contains("rows with "), "{text}");
+        world.write("suggested.toml", &text);
+        let check = ["profile", "check", "suggested.toml", "--schema", "aw/schema.toml"];
+        let rules = ["--policy", "aw/policy.toml", "--organization", "aw"];
+        world.run(&[&check[..], &rules].concat()).done();
+        let estimate = ["profile", "estimate", "suggested.toml", "--data", "aw", "--user", user];
+        println!("{}", world.run(&estimate).done());
+    }
+    // Without a server there are no figures, and the same may be read.
+    let files =
+        ["--schema", "aw/schema.toml", "--policy", "aw/policy.toml", "--organization", "aw"];
+    let suggest = ["profile", "suggest", "--for", "role:hr"];
+    let text = world.run(&[&suggest[..], &files].concat()).done();
+    assert!(text.contains("was not known") && text.contains("id = \"employee\""), "{text}");
+    let nobody = world.run(&[&["profile", "suggest", "--for", "user:ghost"][..], &files].concat());
+    assert_eq!(nobody.code, Some(2), "{nobody:?}");
+    let nobody = world.run(&["profile", "suggest", "--for", "team:none", "--data", "aw"]);
+    assert!(nobody.code == Some(2) && nobody.stderr.contains("nobody is in team:none"));
+}

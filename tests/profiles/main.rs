@@ -21,4 +21,5 @@ mod random;
 mod rng;
 mod rounds;
 mod sent;
+mod suggested;
 mod users;
