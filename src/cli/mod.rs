@@ -2,6 +2,7 @@
 
 mod admin;
 mod check;
+mod compare;
 mod data;
 mod demo;
 mod device;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
 use super::CliError;
+use super::compare::CompareArgs;
 use super::estimate::EstimateArgs;
 use super::gate::{read_rules, read_text};
 use super::output::counted;
@@ -29,6 +30,11 @@ pub(super) enum ProfileCommand {
     /// It is told of what a server that is not running holds, or a backup. `admin profile estimate` asks a
     /// running one. A profile that is over its budget is refused with the figures.
     Estimate(EstimateArgs),
+    /// Say what views and forms show on the server and would not show on a device, or otherwise.
+    ///
+    /// Each view is asked of all that a user may read, and of what the profile takes, of what a server that is
+    /// not running holds, or a backup. Each row that differs is named, with what the profile leaves out of it.
+    Compare(CompareArgs),
     /// Suggest a profile for a group of users, as a document to be edited by hand.
     ///
     /// It goes by the schema and by what they may read; and, where a server that is not running or a backup
@@ -61,6 +67,7 @@ impl ProfileCommand {
         match self {
             Self::Check(check) => check.json,
             Self::Estimate(estimate) => estimate.json,
+            Self::Compare(compare) => compare.json,
             Self::Suggest(_) => false,
         }
     }
@@ -69,6 +76,7 @@ impl ProfileCommand {
         match self {
             Self::Check(check) => check.run(),
             Self::Estimate(estimate) => estimate.run(),
+            Self::Compare(compare) => compare.run(),
             Self::Suggest(suggest) => suggest.run(),
         }
     }

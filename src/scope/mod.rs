@@ -105,6 +105,7 @@
 mod bound;
 mod candidate;
 mod checked;
+mod compare;
 mod difference;
 mod error;
 mod fitting;
@@ -118,6 +119,7 @@ mod taken;
 pub use bound::{BoundProfile, Related, environment, minute_of};
 pub use candidate::{Candidate, Linked, Records};
 pub use checked::{CheckedProfile, Link};
+pub use compare::{Cause, Comparison, Difference, Differs};
 pub use difference::Membership;
 pub use error::{ProfileError, ProfileFault};
 pub use fitting::{is_among, profile_of, unreached};

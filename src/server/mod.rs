@@ -30,6 +30,7 @@
 mod backup;
 mod check;
 mod closed;
+mod compare;
 mod config;
 mod credit;
 mod documents;
@@ -71,6 +72,7 @@ use patience::Waited;
 pub use crate::store::BackupError;
 pub use backup::{BackupReport, RestoreReport, restore};
 pub use check::{CheckItem, CheckResult, check_folder};
+pub use compare::compare;
 pub use config::{Config, Limits, Log, LogFormat, LogLevel, OrganizationFiles, Retention};
 pub use engine::Status;
 pub use estimate::estimate;

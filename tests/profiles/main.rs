@@ -8,6 +8,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod compared;
 mod documents;
 mod drawn;
 mod estimate;

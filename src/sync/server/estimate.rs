@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::Rules;
 use super::pages::Pages;
 use crate::gate::{Confirmed, Reach, RecordFacts, Standing, can_read};
-use crate::limits::PAGE_LOOKS_MAX;
+use crate::limits::{COMPARE_DIFFERENCES_MAX, PAGE_LOOKS_MAX};
 use crate::model::{
     Column, Estimate, Lens, Profiles, RecordId, RecordState, Size, TableEstimate, TableName,
     Timestamp, UserId,
 };
 use crate::query::BindError;
 use crate::scope::{
-    BoundProfile, Candidate, CheckedProfile, ProfileError, Reached, Records, profile_of,
+    BoundProfile, Candidate, CheckedProfile, Comparison, ProfileError, Reached, Records, profile_of,
 };
 use crate::sync::{ServerStore, StoreError};
 
@@ -157,6 +157,22 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
         Ok(tables)
     }
 
+    /// What the profile's views and forms show the user of all that may be read, beside what they show of
+    /// what the profile takes. `None`: there is no profile, or the user may read nothing.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn compare(&self, taking: &Taking) -> Result<Option<Comparison>, StoreError> {
+        let Some(bound) = &taking.bound else { return Ok(None) };
+        let taken = bound.reached(&self.stored(|table| bound.reach(table)), &BTreeSet::new())?;
+        let readable = self.stored(|table| bound.standing().reach(table));
+        bound.compare(&readable, &taken, COMPARE_DIFFERENCES_MAX).map(Some)
+    }
+
+    fn stored<F: Fn(&TableName) -> Reach>(&self, reach: F) -> Stored<'_, S, F> {
+        Stored { estimator: self, reach }
+    }
+
     fn by_profile(
         &self,
         taking: &Taking,
@@ -170,7 +186,7 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
             }
         }
         let without: BTreeSet<_> = wholes.keys().map(|table| (*table).clone()).collect();
-        let reached = bound.reached(&Stored { estimator: self, bound }, &without)?;
+        let reached = bound.reached(&self.stored(|table| bound.reach(table)), &without)?;
         let mut tables = Vec::with_capacity(profile.tables.len());
         for entry in &profile.tables {
             let mut by_itself = wholes.get(&entry.table).copied().unwrap_or_default();
@@ -253,13 +269,13 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
     }
 }
 
-/// The records of a store, as a profile looks at them.
-struct Stored<'a, S> {
+/// The records of a store within reach, as a profile looks at them.
+struct Stored<'a, S, F> {
     estimator: &'a Estimator<'a, S>,
-    bound: &'a BoundProfile,
+    reach: F,
 }
 
-impl<S: ServerStore> Records for Stored<'_, S> {
+impl<S: ServerStore, F: Fn(&TableName) -> Reach> Records for Stored<'_, S, F> {
     type Error = StoreError;
 
     fn find(&self, table: &TableName, id: RecordId) -> Result<Option<Rc<Candidate>>, StoreError> {
@@ -270,7 +286,7 @@ impl<S: ServerStore> Records for Stored<'_, S> {
 
     fn ids(&self, table: &TableName) -> Result<Vec<RecordId>, StoreError> {
         let mut ids = Vec::new();
-        self.estimator.scan(table, &self.bound.reach(table), &mut |confirmed| {
+        self.estimator.scan(table, &(self.reach)(table), &mut |confirmed| {
             ids.push(confirmed.record().id());
             Ok(())
         })?;
@@ -282,7 +298,7 @@ impl<S: ServerStore> Records for Stored<'_, S> {
         table: &TableName,
         see: &mut dyn FnMut(&Candidate) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let reach = self.bound.reach(table);
+        let reach = (self.reach)(table);
         self.estimator
             .scan(table, &reach, &mut |confirmed| see(&self.estimator.candidate(&confirmed)))
     }
