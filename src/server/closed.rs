@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::documents::Document;
 use super::home::DATA;
 use super::{Config, HomeError, ServerError};
 use crate::gate::Roster;
-use crate::model::{Audience, UserId};
+use crate::model::{Audience, Profiles, UserId};
 use crate::scope::is_among;
 use crate::store::RedbServer;
 use crate::sync::ServerStore as _;
-use crate::sync::server::Rules;
+use crate::sync::server::{Rules, first_users};
 
 /// Its file, and what is in force there.
 pub(super) struct Closed {
@@ -36,14 +37,31 @@ impl Closed {
         Ok(Self { store, rules })
     }
 
-    /// Whether there is such a user.
-    pub(super) fn know(&self, user: &UserId) -> Result<(), ServerError> {
-        let known = &self.rules.roster().organization().users;
-        if known.contains_key(user) {
-            return Ok(());
+    /// A document of profiles, read against what is in force there.
+    pub(super) fn profiles(&self, document: &Path) -> Result<Profiles, ServerError> {
+        let (schema, roster) = (self.rules.schema(), self.rules.roster());
+        let document = Document::read(document)?;
+        let (_, profiles) = document.profiles(schema, roster.policy(), roster.organization())?;
+        Ok(profiles)
+    }
+
+    /// These users, each of whom there is; without any, the first user of each profile.
+    pub(super) fn users(
+        &self,
+        asked: &[UserId],
+        profiles: &Profiles,
+    ) -> Result<Vec<UserId>, ServerError> {
+        if asked.is_empty() {
+            return Ok(first_users(&self.rules, profiles));
         }
-        let some: Vec<_> = known.keys().take(10).map(ToString::to_string).collect();
-        Err(HomeError::NoSuchUser(user.clone(), some.join(", ")).into())
+        let known = &self.rules.roster().organization().users;
+        match asked.iter().find(|user| !known.contains_key(*user)) {
+            None => Ok(asked.to_vec()),
+            Some(user) => {
+                let some: Vec<_> = known.keys().take(10).map(ToString::to_string).collect();
+                Err(HomeError::NoSuchUser(user.clone(), some.join(", ")).into())
+            }
+        }
     }
 
     /// Who is in one of these groups, by name.

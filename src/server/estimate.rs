@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
+use super::ServerError;
 use super::closed::Closed;
-use super::documents::Document;
-use super::{HomeError, ServerError};
 use crate::model::{Estimate, UserId};
 use crate::net::system;
-use crate::policy::read_profiles;
-use crate::sync::server::{Estimator, first_users};
+use crate::sync::server::Estimator;
 
 /// How much users would take by a document of profiles, of what a server holds: its folder, one of its
 /// backups, or its file. By schema, policy and people in force there. Without users, for the first user
@@ -21,20 +19,9 @@ pub fn estimate(
     document: &Path,
     users: &[UserId],
 ) -> Result<Vec<Estimate>, ServerError> {
-    let Document { name, text } = Document::read(document)?;
     let closed = Closed::open(server)?;
-    let Closed { store, rules } = &closed;
-    let (policy, people) = (rules.roster().policy(), rules.roster().organization());
-    let profiles = read_profiles(&text, &name, rules.shared_schema(), Some(policy), Some(people));
-    let profiles = profiles.map_err(HomeError::from)?;
-    let users = match users {
-        [] => first_users(rules, &profiles),
-        _ => users.to_vec(),
-    };
-    let estimator = Estimator::new(store, rules, system::now());
-    let estimate = |user: UserId| {
-        closed.know(&user)?;
-        Ok(estimator.estimate(&estimator.taking(Some(&profiles), &user)?)?)
-    };
-    users.into_iter().map(estimate).collect()
+    let profiles = closed.profiles(document)?;
+    let estimator = Estimator::new(&closed.store, &closed.rules, system::now());
+    let estimate = |user| Ok(estimator.estimate(&estimator.taking(Some(&profiles), &user)?)?);
+    closed.users(users, &profiles)?.into_iter().map(estimate).collect()
 }

@@ -9,10 +9,12 @@
 )]
 
 mod compared;
+mod devices;
 mod documents;
 mod drawn;
 mod estimate;
 mod lacks;
+mod machines;
 mod memory;
 mod naive;
 mod published;
