@@ -57,18 +57,21 @@ impl Case {
     }
 
     fn run(&mut self) {
+        if self.rng.chance(70) {
+            self.publish();
+        }
         for at in 0..self.devices.len() {
             self.sync(at);
         }
         for _ in 0..STEPS {
             match self.rng.below(20) {
-                0 => self.publish(),
-                1..4 => self.change_people(),
-                4 => {
+                0..2 => self.publish(),
+                2..4 => self.change_people(),
+                4..8 => {
                     self.server.now += [1, 40_000, MINUTE, 5 * MINUTE][self.rng.below(4)];
                     self.count("minutes");
                 }
-                5..14 => self.edit(),
+                8..15 => self.edit(),
                 _ => {
                     let at = self.rng.below(self.devices.len());
                     self.sync(at);
