@@ -304,6 +304,14 @@ pub const PROFILE_AUDIENCES_MAX: usize = 1_000;
 pub const PROFILE_DEPTH_MAX: u32 = 8;
 /// Relationships of one table of a profile.
 pub const PROFILE_RELATED_MAX: usize = 32;
+/// Differences between server and device that a comparison of a profile lists.
+pub const COMPARE_DIFFERENCES_MAX: usize = 1_000;
+/// Records that a suggested profile takes of a table by one rule; of a larger table it takes fewer.
+pub const SUGGEST_ROWS_MAX: u64 = 2_000;
+/// Users of a group whose privileges and records are looked at to suggest a profile for it.
+pub const SUGGEST_USERS_MAX: usize = 100;
+/// The last places of the log that are looked at to say which tables a group edits.
+pub const SUGGEST_ENTRIES_MAX: u64 = 100_000;
 /// Minutes between two syncs of a table.
 pub const SYNC_MINUTES_MAX: u32 = 1_440;
 /// The priority of what comes last.

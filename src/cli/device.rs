@@ -65,6 +65,7 @@ fn report_json(report: &SyncReport) -> serde_json::Value {
         "changed_rows": report.totals.changed_rows,
         "sent_bytes": report.traffic.sent_bytes,
         "received_bytes": report.traffic.received_bytes,
+        "page_bytes": report.page_bytes,
     })
 }
 

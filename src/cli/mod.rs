@@ -2,6 +2,7 @@
 
 mod admin;
 mod check;
+mod compare;
 mod data;
 mod demo;
 mod device;
@@ -18,6 +19,7 @@ mod rotate;
 mod schema;
 mod server;
 mod sharing;
+mod suggest;
 mod view;
 
 use std::process::ExitCode;

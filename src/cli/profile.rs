@@ -7,10 +7,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
 use super::CliError;
+use super::compare::CompareArgs;
 use super::estimate::EstimateArgs;
 use super::gate::{read_rules, read_text};
 use super::output::counted;
 use super::schema::read_schema_file;
+use super::suggest::SuggestArgs;
 use crate::model::{ProfileName, Profiles, Schema};
 use crate::policy::read_profiles;
 use crate::scope::{CheckedProfile, unreached};
@@ -28,6 +30,16 @@ pub(super) enum ProfileCommand {
     /// It is told of what a server that is not running holds, or a backup. `admin profile estimate` asks a
     /// running one. A profile that is over its budget is refused with the figures.
     Estimate(EstimateArgs),
+    /// Say what views and forms show on the server and would not show on a device, or otherwise.
+    ///
+    /// Each view is asked of all that a user may read, and of what the profile takes, of what a server that is
+    /// not running holds, or a backup. Each row that differs is named, with what the profile leaves out of it.
+    Compare(CompareArgs),
+    /// Suggest a profile for a group of users, as a document to be edited by hand.
+    ///
+    /// It goes by the schema and by what they may read; and, where a server that is not running or a backup
+    /// is given, by how many records there are and what their devices edited. Each line says why it is there.
+    Suggest(SuggestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +67,8 @@ impl ProfileCommand {
         match self {
             Self::Check(check) => check.json,
             Self::Estimate(estimate) => estimate.json,
+            Self::Compare(compare) => compare.json,
+            Self::Suggest(_) => false,
         }
     }
 
@@ -62,6 +76,8 @@ impl ProfileCommand {
         match self {
             Self::Check(check) => check.run(),
             Self::Estimate(estimate) => estimate.run(),
+            Self::Compare(compare) => compare.run(),
+            Self::Suggest(suggest) => suggest.run(),
         }
     }
 }

@@ -360,6 +360,15 @@ impl Entry {
         }
     }
 
+    /// What it is of the bytes that were told to come.
+    #[must_use]
+    pub fn record_bytes(&self) -> u64 {
+        match self {
+            Self::Edit { edit, .. } | Self::Whole { record: edit, .. } => edit.sent_bytes(),
+            _ => 0,
+        }
+    }
+
     /// The record that it is about, where it is about one.
     #[must_use]
     pub fn place(&self) -> Option<(TableName, RecordId)> {

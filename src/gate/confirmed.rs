@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::crdt::{CrdtError, Record};
-use crate::model::{ColumnName, Edit, RecordId, Section, Sequence, Size, TableName};
+use crate::model::{
+    Change, ColumnName, Edit, RecordId, Section, Sequence, Size, TableName, sent_bytes,
+};
 
 /// The places in the log of the last edits of a record: of what everybody reads who reads the
 /// record, and of each secured column. Who may not read a column must not hear that it was edited.
@@ -74,15 +76,14 @@ impl Confirmed {
     /// everyone.
     #[must_use]
     pub fn size(&self) -> Size {
-        self.size_of(|section| !matches!(section, Section::Secured(_)))
+        let open = self.changes(|section| !matches!(section, Section::Secured(_)));
+        Size { records: 1, bytes: sent_bytes(open) }
     }
 
-    /// How much it is to who gets these sections of it.
-    #[must_use]
-    pub fn size_of(&self, takes: impl Fn(&Section) -> bool) -> Size {
-        let sections = self.record.sections().filter(|(section, _)| takes(section));
-        let changes = sections.flat_map(|(_, history)| history.changes());
-        Size { records: 1, bytes: 32 + changes.map(|change| change.size() as u64).sum::<u64>() }
+    /// The changes of these sections.
+    pub fn changes(&self, takes: impl Fn(&Section) -> bool) -> impl Iterator<Item = &Change> {
+        let sections = self.record.sections().filter(move |(section, _)| takes(section));
+        sections.flat_map(|(_, history)| history.changes()).map(AsRef::as_ref)
     }
 
     /// All changes of the record as if one edit had made them: the form in which a record is kept

@@ -257,6 +257,16 @@ impl Standing {
         self.administrator || of_table.is_some_and(holds)
     }
 
+    /// The greatest depth at which the user holds a right on a table.
+    #[must_use]
+    pub fn depth(&self, table: &TableName, right: Right) -> Depth {
+        if self.administrator {
+            return Depth::Organization;
+        }
+        let holdings = self.tables.get(table).map_or(&[][..], |known| known.holdings(right));
+        holdings.iter().map(|holding| holding.depth).max().unwrap_or_default()
+    }
+
     /// The owner teams of the user, by name, each with its business unit.
     pub fn owner_teams(&self) -> impl Iterator<Item = (&TeamId, &BusinessUnitId)> {
         self.holders.iter().filter_map(|holder| match &holder.owner {

@@ -103,13 +103,25 @@ pub enum Match {
 }
 
 impl RowRule {
+    /// Its name in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Mine => "mine",
+            Self::MyTeams => "my_teams",
+            Self::MyBusinessUnit => "my_business_unit",
+            Self::MyBusinessUnits => "my_business_units",
+        }
+    }
+
     /// All of them, with their names.
     pub const ALL: [(&'static str, Self); 5] = [
-        ("all", Self::All),
-        ("mine", Self::Mine),
-        ("my_teams", Self::MyTeams),
-        ("my_business_unit", Self::MyBusinessUnit),
-        ("my_business_units", Self::MyBusinessUnits),
+        (Self::All.as_str(), Self::All),
+        (Self::Mine.as_str(), Self::Mine),
+        (Self::MyTeams.as_str(), Self::MyTeams),
+        (Self::MyBusinessUnit.as_str(), Self::MyBusinessUnit),
+        (Self::MyBusinessUnits.as_str(), Self::MyBusinessUnits),
     ];
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Size {
     /// How many records, deleted ones too.
     pub records: u64,
-    /// What whoever reads no secured column is sent of them, roughly.
+    /// What they are in pages of a scan, before encryption, to who reads no secured column.
     pub bytes: u64,
 }
 

@@ -17,6 +17,7 @@ mod profile_document;
 mod reader;
 mod schema_document;
 mod schema_indexes;
+mod suggestion_document;
 mod view_document;
 
 pub use check::{check_organization, check_policy, check_tables};
@@ -29,3 +30,4 @@ pub use place::{At, Place};
 pub use policy_document::{PolicyDocument, read_policy, read_policy_as};
 pub use profile_document::{read_profiles, read_profiles_as};
 pub use schema_document::{read_schema, read_schema_as};
+pub use suggestion_document::write_suggestion;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Shared, SyncError};
-use crate::codec::{decode_message, encode_message};
+use crate::codec::{ToDevice, decode_message, encode_message};
 use crate::net::{
     Connection, Endpoint, FrameReceiver, FrameSender, NetError, Traffic, TransportOptions,
 };
@@ -61,6 +61,9 @@ pub struct SyncReport {
     pub totals: Totals,
     /// What went over the wire.
     pub traffic: Traffic,
+    /// Bytes of the pages that came, before encryption: what an [`Estimate`](crate::model::Estimate) is
+    /// about, and a bit for each page.
+    pub page_bytes: u64,
 }
 
 impl Shared {
@@ -88,7 +91,8 @@ impl Shared {
         // The machine must learn that the session is over, also where this future is dropped.
         let open = OpenSession(Arc::clone(self));
         let before = self.totals();
-        let result = self.converse(&mut sender, &mut receiver, until).await;
+        let mut page_bytes = 0;
+        let result = self.converse(&mut sender, &mut receiver, until, &mut page_bytes).await;
         drop(open);
         let told = match &result {
             Ok(()) => "up to date".to_owned(),
@@ -100,7 +104,7 @@ impl Shared {
         let (totals, traffic) = (self.totals().since(before), connection.stats());
         connection.close(0, &told);
         endpoint.close(&told).await;
-        result.map(|()| SyncReport { totals, traffic })
+        result.map(|()| SyncReport { totals, traffic, page_bytes })
     }
 
     async fn converse(
@@ -108,6 +112,7 @@ impl Shared {
         sender: &mut FrameSender,
         receiver: &mut FrameReceiver,
         until: Until,
+        page_bytes: &mut u64,
     ) -> Result<(), SyncError> {
         loop {
             for output in self.outputs() {
@@ -130,6 +135,9 @@ impl Shared {
                 frame = receiver.next() => {
                     let Some(frame) = frame? else { return Err(SyncError::Ended) };
                     let (message, now) = (decode_message(&frame)?, self.outside.now());
+                    if matches!(message, ToDevice::Page(_)) {
+                        *page_bytes = page_bytes.saturating_add(frame.len() as u64);
+                    }
                     let step = self
                         .with_core(move |core| core.machine.received(&mut core.store, now, message));
                     // The machine's last output says the same; whoever is first.

@@ -138,6 +138,14 @@ impl<R: Records> Seen<'_, R> {
         Ok(found.map_or(Reached::Unknown, |found| Reached::Row(table, found)))
     }
 
+    /// The record that a source is, if it is there for the user.
+    pub(super) fn reached(&self, source: usize) -> Result<Option<(TableName, RecordId)>, R::Error> {
+        Ok(match self.reach(source)? {
+            Reached::Row(table, found) => Some((table, found.id)),
+            Reached::Nothing | Reached::Unknown => None,
+        })
+    }
+
     fn cell<'r>(&self, table: &TableName, candidate: &'r Candidate, field: &Field) -> Cell<'r> {
         match field {
             Field::Column(column)

@@ -105,20 +105,25 @@
 mod bound;
 mod candidate;
 mod checked;
+mod compare;
 mod difference;
 mod error;
 mod fitting;
 mod lacks;
+mod links;
 mod reached;
 mod round;
+mod suggest;
 mod taken;
 
 pub use bound::{BoundProfile, Related, environment, minute_of};
 pub use candidate::{Candidate, Linked, Records};
 pub use checked::{CheckedProfile, Link};
+pub use compare::{Cause, Comparison, Difference, Differs};
 pub use difference::Membership;
 pub use error::{ProfileError, ProfileFault};
 pub use fitting::{is_among, profile_of, unreached};
 pub use lacks::Lack;
 pub use reached::{AllReached, Reached};
+pub use suggest::{Known, Suggestion, suggest};
 pub use taken::Taken;

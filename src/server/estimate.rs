@@ -1,18 +1,12 @@
 //! How much profiles take, of what the file of a server that is not running holds.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use super::documents::Document;
-use super::home::DATA;
-use super::{Config, HomeError, ServerError};
-use crate::gate::Roster;
+use super::ServerError;
+use super::closed::Closed;
 use crate::model::{Estimate, UserId};
 use crate::net::system;
-use crate::policy::read_profiles;
-use crate::store::RedbServer;
-use crate::sync::ServerStore as _;
-use crate::sync::server::{Estimator, Rules, first_users};
+use crate::sync::server::Estimator;
 
 /// How much users would take by a document of profiles, of what a server holds: its folder, one of its
 /// backups, or its file. By schema, policy and people in force there. Without users, for the first user
@@ -25,39 +19,9 @@ pub fn estimate(
     document: &Path,
     users: &[UserId],
 ) -> Result<Vec<Estimate>, ServerError> {
-    let Document { name, text } = Document::read(document).map_err(home)?;
-    let file = if server.is_dir() {
-        let file = server.join(Config::of(server).map_err(home)?.data);
-        // In a backup it has this name.
-        if file.exists() { file } else { server.join(DATA) }
-    } else {
-        server.to_owned()
-    };
-    let store = RedbServer::open(&file)?;
-    let (Some((policy, people)), Some(schema)) = (store.rules()?, store.schema()?) else {
-        return Err(home(HomeError::NeverRan(file)));
-    };
-    let schema = Arc::new(schema);
-    let profiles = read_profiles(&text, &name, &schema, Some(&policy), Some(&people));
-    let profiles = profiles.map_err(|error| home(error.into()))?;
-    let known = people.users.clone();
-    let rules =
-        Rules::new(Arc::unwrap_or_clone(schema), Roster::new(policy.into(), people.into()))?;
-    let users = match users {
-        [] => first_users(&rules, &profiles),
-        _ => users.to_vec(),
-    };
-    let estimator = Estimator::new(&store, &rules, system::now());
-    let estimate = |user: UserId| {
-        if !known.contains_key(&user) {
-            let some: Vec<_> = known.keys().take(10).map(ToString::to_string).collect();
-            return Err(home(HomeError::NoSuchUser(user, some.join(", "))));
-        }
-        Ok(estimator.estimate(&estimator.taking(Some(&profiles), &user)?)?)
-    };
-    users.into_iter().map(estimate).collect()
-}
-
-fn home(error: HomeError) -> ServerError {
-    ServerError::Home(Box::new(error))
+    let closed = Closed::open(server)?;
+    let profiles = closed.profiles(document)?;
+    let estimator = Estimator::new(&closed.store, &closed.rules, system::now());
+    let estimate = |user| Ok(estimator.estimate(&estimator.taking(Some(&profiles), &user)?)?);
+    closed.users(users, &profiles)?.into_iter().map(estimate).collect()
 }

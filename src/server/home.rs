@@ -148,6 +148,9 @@ pub enum HomeError {
     /// A user is not there.
     #[error("there is no user `{0}` in the organization; known are: {1}")]
     NoSuchUser(UserId, String),
+    /// A profile would be for nobody, or for who may read nothing.
+    #[error("nobody is in {0} who may read anything")]
+    Nobody(String),
     /// An enrolment code cannot be made.
     #[error(transparent)]
     Mint(#[from] MintError),

@@ -29,6 +29,8 @@
 
 mod backup;
 mod check;
+mod closed;
+mod compare;
 mod config;
 mod credit;
 mod documents;
@@ -43,6 +45,7 @@ mod outbound;
 mod patience;
 mod retention;
 mod rotate;
+mod suggest;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -69,11 +72,13 @@ use patience::Waited;
 pub use crate::store::BackupError;
 pub use backup::{BackupReport, RestoreReport, restore};
 pub use check::{CheckItem, CheckResult, check_folder};
+pub use compare::compare;
 pub use config::{Config, Limits, Log, LogFormat, LogLevel, OrganizationFiles, Retention};
 pub use engine::Status;
 pub use estimate::estimate;
 pub use home::{Home, HomeError, InitOptions};
 pub use rotate::RotateReport;
+pub use suggest::suggest;
 
 use home::ORGANIZATION_KEY;
 
@@ -116,6 +121,12 @@ pub enum ServerError {
     /// It has stopped.
     #[error("the server has stopped")]
     Stopped,
+}
+
+impl From<HomeError> for ServerError {
+    fn from(error: HomeError) -> Self {
+        Self::Home(Box::new(error))
+    }
 }
 
 /// What a server needs to start.

@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// The tables in an order in which what is looked up comes first. Of the long ones only the
 /// beginning is taken, unless `TIDEGATE_ALL_ROWS` is set: all rows take a minute more.
-const TABLES: [(&str, usize); 11] = [
+pub(crate) const TABLES: [(&str, usize); 11] = [
     ("territory", usize::MAX),
     ("store", usize::MAX),
     ("product", usize::MAX),
@@ -40,7 +40,7 @@ pub(crate) fn data() -> Option<PathBuf> {
     None
 }
 
-type Record = BTreeMap<String, String>;
+pub(crate) type Record = BTreeMap<String, String>;
 
 fn records(path: &Path) -> Vec<Record> {
     let mut reader = csv::Reader::from_path(path).unwrap();
@@ -48,7 +48,7 @@ fn records(path: &Path) -> Vec<Record> {
 }
 
 /// Writes the beginning of a table's file into the world, and returns its records.
-fn take(world: &World, data: &Path, table: &str, rows: usize) -> Vec<Record> {
+pub(crate) fn take(world: &World, data: &Path, table: &str, rows: usize) -> Vec<Record> {
     let rows = if std::env::var_os("TIDEGATE_ALL_ROWS").is_some() { usize::MAX } else { rows };
     let name = format!("{table}.csv");
     let mut reader = csv::Reader::from_path(data.join(&name)).unwrap();
@@ -135,7 +135,7 @@ fn forms() -> Vec<Vec<u8>> {
 }
 
 /// The importer's device brings in all tables and syncs.
-fn bring_in(world: &World, data: &Path, tables: &BTreeMap<&str, Vec<Record>>) {
+pub(crate) fn bring_in(world: &World, data: &Path, tables: &BTreeMap<&str, Vec<Record>>) {
     let path = |name: &str| data.join(name).to_str().unwrap().to_owned();
     let schema = format!("{}/src/cli/demo/adventureworks.toml", env!("CARGO_MANIFEST_DIR"));
     let (policy, units) = (path("policy.toml"), path("business_unit.csv"));

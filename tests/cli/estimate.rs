@@ -168,7 +168,7 @@ fn a_running_server_looks_at_no_more_records_than_it_may() {
 }
 
 #[test]
-fn a_table_that_is_taken_whole_is_counted_without_looking() {
+fn of_a_table_that_is_taken_whole_no_more_than_its_first_page_is_looked_at() {
     let (world, server) = begin();
     drop(server);
     world.replace("acme/tidegate.toml", "estimate_records = 200000", "estimate_records = 0");

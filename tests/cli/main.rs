@@ -13,7 +13,9 @@
 
 mod admin;
 mod admin_profile;
+mod adventure_profiles;
 mod adventure_works;
+mod compare;
 mod data_mistakes;
 mod demo;
 mod estimate;

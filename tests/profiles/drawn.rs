@@ -12,7 +12,7 @@ use super::naive::{Entry, Filter, Held, MINUTE, Rec, Role, Table, Team, World};
 use super::rng::Rng;
 
 const NOW: i64 = 1_763_631_012_345;
-const DEPTHS: [&str; 4] = ["user", "business_unit", "parent_child", "organization"];
+pub(crate) const DEPTHS: [&str; 4] = ["user", "business_unit", "parent_child", "organization"];
 const ROWS: [&str; 5] = ["all", "mine", "my_teams", "my_business_unit", "my_business_units"];
 
 fn some<T: Clone>(rng: &mut Rng, of: &[T], percent: usize) -> Vec<T> {
@@ -167,7 +167,12 @@ fn records(rng: &mut Rng, world: &mut World) {
 }
 
 /// A filter of a table, and its text.
-fn filter(rng: &mut Rng, world: &World, table: &Table, depth: usize) -> (Filter, String) {
+pub(crate) fn filter(
+    rng: &mut Rng,
+    world: &World,
+    table: &Table,
+    depth: usize,
+) -> (Filter, String) {
     let inner = |rng: &mut Rng| filter(rng, world, table, depth + 1);
     match rng.below(if depth < 3 { 10 } else { 7 }) {
         7 => {
@@ -308,6 +313,20 @@ fn relationships(taken: &[Table], table: &Table) -> Vec<String> {
     all
 }
 
+/// What a record holds, as the library has it.
+pub(crate) fn columns(cells: &BTreeMap<String, Held>) -> Columns {
+    let value = |column: &str, held: &Held| match held {
+        Held::Null => Value::Null,
+        Held::Number(millis) if column == "due" => {
+            Value::Timestamp(Timestamp::from_millis(*millis).unwrap())
+        }
+        Held::Number(number) => Value::Integer(*number),
+        Held::Text(text) => Value::Text(text.as_str().into()),
+        Held::Id(id) => Value::Lookup(*id),
+    };
+    cells.iter().map(|(column, held)| (column.parse().unwrap(), value(column, held))).collect()
+}
+
 impl World {
     /// The schema document.
     pub(crate) fn schema(&self) -> String {
@@ -382,19 +401,7 @@ impl World {
             let shares = shares.map(|to| (to.parse().unwrap(), read)).collect();
             let state = if record.is_deleted { RecordState::Deleted } else { RecordState::Active };
             let header = Header { owner, state, shares, ..Header::default() };
-            let value = |column: &str, held: &Held| match held {
-                Held::Null => Value::Null,
-                Held::Number(millis) if column == "due" => {
-                    Value::Timestamp(Timestamp::from_millis(*millis).unwrap())
-                }
-                Held::Number(number) => Value::Integer(*number),
-                Held::Text(text) => Value::Text(text.as_str().into()),
-                Held::Id(id) => Value::Lookup(*id),
-            };
-            let cells = record.cells.iter();
-            let columns: Columns = cells
-                .map(|(column, held)| (column.parse().unwrap(), value(column, held)))
-                .collect();
+            let columns = columns(&record.cells);
             memory.add(&record.table, Candidate { id: record.id, header, columns });
         }
         memory

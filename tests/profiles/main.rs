@@ -8,10 +8,13 @@
     reason = "a test fails where it stands"
 )]
 
+mod compared;
+mod devices;
 mod documents;
 mod drawn;
 mod estimate;
 mod lacks;
+mod machines;
 mod memory;
 mod naive;
 mod published;
@@ -20,4 +23,6 @@ mod random;
 #[allow(dead_code, reason = "the simulated world draws more kinds of chance")]
 mod rng;
 mod rounds;
+mod sent;
+mod suggested;
 mod users;

@@ -96,7 +96,7 @@ pub(crate) struct World {
 }
 
 /// What a column says.
-enum Says {
+pub(crate) enum Says {
     Hidden,
     Holds(Held),
 }
@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    fn says(&self, record: &Rec, path: &[String]) -> Says {
+    pub(crate) fn says(&self, record: &Rec, path: &[String]) -> Says {
         let (name, behind) = path.split_first().unwrap();
         if !behind.is_empty() {
             let Some((table, id)) = self.points(record, name) else {
@@ -225,7 +225,7 @@ impl World {
         }
     }
 
-    fn holds(&self, filter: &Filter, record: &Rec) -> Option<bool> {
+    pub(crate) fn holds(&self, filter: &Filter, record: &Rec) -> Option<bool> {
         let number = |it| Held::Number(it);
         match filter {
             Filter::Always(truth) => Some(*truth),

@@ -26,13 +26,13 @@ pub(super) static STRAND: Table<(Strand, Sequence), ()> = Table::new("strand-2")
 /// Records: record id -> all changes.
 pub(super) static RECORD: Table<RecordId, Kept> = Table::new("record-2");
 /// Records in the order of a scan: (table, record id) -> by what else it is found.
-pub(super) static PLACE: Table<(TableName, RecordId), Place> = Table::new("place-4");
+pub(super) static PLACE: Table<(TableName, RecordId), Place> = Table::new("place-5");
 /// The records of a bucket in the order of a scan: (bucket, (table, record id)) -> nothing.
 pub(super) static BUCKET: Table<(Bucket, (TableName, RecordId)), ()> = Table::new("bucket-2");
 /// How many records of a table are there: table -> number.
 pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
 /// How much of a table is in a bucket, and in all: (table; bucket as text, or nothing) -> size.
-pub(super) static SIZE: Table<(TableName, String), Size> = Table::new("size-1");
+pub(super) static SIZE: Table<(TableName, String), Size> = Table::new("size-2");
 /// Where an admitted edit is in the log: edit id -> sequence.
 pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
 /// Admitted edits whose entries in the log were dropped: (device, part), first counter -> last.

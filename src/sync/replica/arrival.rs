@@ -34,7 +34,7 @@ impl ReplicaMachine {
     pub(super) fn note_arrived<S: ReplicaStore>(
         &mut self,
         store: &S,
-        bytes: usize,
+        bytes: u64,
     ) -> Result<(), StoreError> {
         let arrival = self.session.as_ref().and_then(|session| session.arrival);
         let Some(Arrival { here, total }) = arrival else { return Ok(()) };
@@ -47,7 +47,7 @@ impl ReplicaMachine {
         }
         let here = Size {
             records: store.confirmed_count()?.min(total.records),
-            bytes: here.bytes.saturating_add(bytes as u64).min(total.bytes),
+            bytes: here.bytes.saturating_add(bytes).min(total.bytes),
         };
         self.tell_arrival(Arrival { here, total });
         Ok(())

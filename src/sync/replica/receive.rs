@@ -312,9 +312,9 @@ impl ReplicaMachine {
         let mut desk = Desk::new(&*store);
         let wanted = self.meta.wanted.clone();
         desk.fetch(page.entries.iter().filter_map(Entry::place))?;
-        let mut bytes = 0;
+        let mut bytes = 0_u64;
         for entry in page.entries {
-            bytes += entry.size();
+            bytes = bytes.saturating_add(entry.record_bytes());
             self.entry(&*store, &mut desk, now, word, entry)?;
         }
         self.meta.watermark = page.watermark;

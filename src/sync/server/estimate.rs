@@ -5,15 +5,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Rules;
-use crate::gate::{Confirmed, Reach, RecordFacts, Standing, can_read, can_read_column};
-use crate::limits::PAGE_LOOKS_MAX;
+use super::pages::Pages;
+use crate::gate::{Confirmed, Reach, RecordFacts, Standing, can_read};
+use crate::limits::{COMPARE_DIFFERENCES_MAX, PAGE_LOOKS_MAX};
 use crate::model::{
-    Column, Estimate, Lens, Profiles, RecordId, RecordState, Section, Size, TableEstimate,
-    TableName, Timestamp, UserId,
+    Column, Estimate, Lens, Profiles, RecordId, RecordState, Size, TableEstimate, TableName,
+    Timestamp, UserId,
 };
 use crate::query::BindError;
 use crate::scope::{
-    BoundProfile, Candidate, CheckedProfile, ProfileError, Reached, Records, profile_of,
+    BoundProfile, Candidate, CheckedProfile, Comparison, ProfileError, Reached, Records, profile_of,
 };
 use crate::sync::{ServerStore, StoreError};
 
@@ -46,9 +47,9 @@ pub struct Estimator<'a, S> {
 pub struct Taking {
     user: UserId,
     /// `None`: the user may read nothing.
-    standing: Option<Arc<Standing>>,
+    pub(super) standing: Option<Arc<Standing>>,
     /// `None`: all that the user may read.
-    bound: Option<BoundProfile>,
+    pub(super) bound: Option<BoundProfile>,
 }
 
 impl<'a, S: ServerStore> Estimator<'a, S> {
@@ -135,14 +136,15 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
         let mut tables = Vec::new();
         for table in self.rules.schema().tables.keys() {
             let mut size = Size::NOTHING;
+            let mut pages = Pages::new(taking);
             if let Some(whole) = self.whole(taking, table)? {
-                size = whole;
+                size = self.in_pages(taking, table, whole)?;
             } else {
                 self.scan(table, &standing.reach(table), &mut |confirmed| {
                     let header = confirmed.record().header();
                     let facts = RecordFacts::of_header(header);
                     if header.state == RecordState::Active && can_read(standing, table, &facts) {
-                        size = size.plus(size_of(taking, &confirmed));
+                        size = size.plus(pages.add(&confirmed));
                     }
                     Ok(())
                 })?;
@@ -155,6 +157,22 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
         Ok(tables)
     }
 
+    /// What the profile's views and forms show the user of all that may be read, beside what they show of
+    /// what the profile takes. `None`: there is no profile, or the user may read nothing.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn compare(&self, taking: &Taking) -> Result<Option<Comparison>, StoreError> {
+        let Some(bound) = &taking.bound else { return Ok(None) };
+        let taken = bound.reached(&self.stored(|table| bound.reach(table)), &BTreeSet::new())?;
+        let readable = self.stored(|table| bound.standing().reach(table));
+        bound.compare(&readable, &taken, COMPARE_DIFFERENCES_MAX).map(Some)
+    }
+
+    fn stored<F: Fn(&TableName) -> Reach>(&self, reach: F) -> Stored<'_, S, F> {
+        Stored { estimator: self, reach }
+    }
+
     fn by_profile(
         &self,
         taking: &Taking,
@@ -164,19 +182,20 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
         let mut wholes = BTreeMap::new();
         for entry in &profile.tables {
             if let Some(size) = self.whole(taking, &entry.table)? {
-                wholes.insert(&entry.table, size);
+                wholes.insert(&entry.table, self.in_pages(taking, &entry.table, size)?);
             }
         }
         let without: BTreeSet<_> = wholes.keys().map(|table| (*table).clone()).collect();
-        let reached = bound.reached(&Stored { estimator: self, bound }, &without)?;
+        let reached = bound.reached(&self.stored(|table| bound.reach(table)), &without)?;
         let mut tables = Vec::with_capacity(profile.tables.len());
         for entry in &profile.tables {
             let mut by_itself = wholes.get(&entry.table).copied().unwrap_or_default();
             let mut related: Vec<_> =
                 entry.related.iter().map(|text| (text.clone(), Size::NOTHING)).collect();
+            let mut pages = Pages::new(taking);
             for (id, Reached { by, .. }) in reached.get(&entry.table).into_iter().flatten() {
                 let Some(confirmed) = self.store.record(*id)? else { continue };
-                let size = size_of(taking, &confirmed);
+                let size = pages.add(&confirmed);
                 match by.and_then(|at| related.get_mut(at)) {
                     Some((_, all)) => *all = all.plus(size),
                     None => by_itself = by_itself.plus(size),
@@ -207,6 +226,23 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
         self.store.size(table, None).map(Some)
     }
 
+    /// How much that is in pages, where names, actors and times come on top: as it is in the first page.
+    fn in_pages(
+        &self,
+        taking: &Taking,
+        table: &TableName,
+        whole: Size,
+    ) -> Result<Size, StoreError> {
+        let mut pages = Pages::new(taking);
+        let (mut alone, mut in_page) = (0_u128, 0_u128);
+        for confirmed in self.store.scan_within(table, &Reach::All, None, PAGE_LOOKS_MAX)? {
+            alone += u128::from(confirmed.size().bytes);
+            in_page += u128::from(pages.add(&confirmed).bytes);
+        }
+        let bytes = (u128::from(whole.bytes) * in_page).checked_div(alone).unwrap_or_default();
+        Ok(Size { bytes: u64::try_from(bytes).unwrap_or(u64::MAX), ..whole })
+    }
+
     fn scan(
         &self,
         table: &TableName,
@@ -233,31 +269,13 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
     }
 }
 
-/// How much of a record is taken: the sections of the profile that the user may read.
-fn size_of(taking: &Taking, confirmed: &Confirmed) -> Size {
-    let record = confirmed.record();
-    let (table, facts) = (record.table(), RecordFacts::of_header(record.header()));
-    let is_taken = |section: &Section| {
-        let reads = match section {
-            Section::Secured(column) => {
-                let standing = taking.standing.as_ref();
-                standing.is_some_and(|it| can_read_column(it, table, column, &facts))
-            }
-            _ => true,
-        };
-        let bound = taking.bound.as_ref();
-        reads && bound.is_none_or(|bound| bound.checked().takes_section(table, section))
-    };
-    confirmed.size_of(is_taken)
-}
-
-/// The records of a store, as a profile looks at them.
-struct Stored<'a, S> {
+/// The records of a store within reach, as a profile looks at them.
+struct Stored<'a, S, F> {
     estimator: &'a Estimator<'a, S>,
-    bound: &'a BoundProfile,
+    reach: F,
 }
 
-impl<S: ServerStore> Records for Stored<'_, S> {
+impl<S: ServerStore, F: Fn(&TableName) -> Reach> Records for Stored<'_, S, F> {
     type Error = StoreError;
 
     fn find(&self, table: &TableName, id: RecordId) -> Result<Option<Rc<Candidate>>, StoreError> {
@@ -268,7 +286,7 @@ impl<S: ServerStore> Records for Stored<'_, S> {
 
     fn ids(&self, table: &TableName) -> Result<Vec<RecordId>, StoreError> {
         let mut ids = Vec::new();
-        self.estimator.scan(table, &self.bound.reach(table), &mut |confirmed| {
+        self.estimator.scan(table, &(self.reach)(table), &mut |confirmed| {
             ids.push(confirmed.record().id());
             Ok(())
         })?;
@@ -280,7 +298,7 @@ impl<S: ServerStore> Records for Stored<'_, S> {
         table: &TableName,
         see: &mut dyn FnMut(&Candidate) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let reach = self.bound.reach(table);
+        let reach = (self.reach)(table);
         self.estimator
             .scan(table, &reach, &mut |confirmed| see(&self.estimator.candidate(&confirmed)))
     }

@@ -119,7 +119,9 @@ impl Rules {
         &self.schema
     }
 
-    pub(super) fn shared_schema(&self) -> &Arc<Schema> {
+    /// The same, to be shared.
+    #[must_use]
+    pub fn shared_schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
