@@ -9,6 +9,7 @@ use serde_json::json;
 use super::output::{counted, print_quarantined, quarantined_json};
 use super::{CliError, wait};
 use crate::codec::{EnrollCode, Refusal};
+use crate::model::AppName;
 use crate::replica::{Event, Progress, Replica, SyncError, SyncOptions, SyncReport};
 use crate::sync::replica::{Arrival, SessionError};
 
@@ -18,11 +19,18 @@ pub(super) struct ReplicaArg {
     /// The replica's file.
     #[arg(long, global = true, env = "TIDEGATE_REPLICA", default_value = "tidegate.redb")]
     pub(super) replica: PathBuf,
+    /// The app that this device is, for profiles that are for one; else the one that was said last.
+    #[arg(long, global = true, env = "TIDEGATE_APP")]
+    pub(super) app: Option<AppName>,
 }
 
 impl ReplicaArg {
     pub(super) fn open(&self) -> Result<Replica, CliError> {
-        Replica::builder(&self.replica).open().map_err(CliError::run)
+        let mut builder = Replica::builder(&self.replica);
+        if let Some(app) = &self.app {
+            builder = builder.app(app.clone());
+        }
+        builder.open().map_err(CliError::run)
     }
 
     /// Opens a replica that must be there: a wrong path makes no new one.
@@ -153,6 +161,9 @@ pub(super) struct SyncCommand {
     /// Stay connected and show what happens, until Ctrl-C.
     #[arg(long)]
     live: bool,
+    /// The same, and connect only as often as the offline profile asks.
+    #[arg(long)]
+    background: bool,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -161,7 +172,11 @@ pub(super) struct SyncCommand {
 impl SyncCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        if self.live { wait(self.stay(&replica)) } else { wait(self.once(&replica)) }
+        match (self.background, self.live) {
+            (true, _) => wait(self.stay(&replica, SyncOptions::background())),
+            (false, true) => wait(self.stay(&replica, SyncOptions::live())),
+            (false, false) => wait(self.once(&replica)),
+        }
     }
 
     async fn once(&self, replica: &Replica) -> Result<(), CliError> {
@@ -191,9 +206,9 @@ impl SyncCommand {
         )))
     }
 
-    async fn stay(&self, replica: &Replica) -> Result<(), CliError> {
+    async fn stay(&self, replica: &Replica, options: SyncOptions) -> Result<(), CliError> {
         let mut events = replica.events();
-        let mut sync = replica.start_sync(SyncOptions::live());
+        let mut sync = replica.start_sync(options);
         loop {
             tokio::select! {
                 event = events.recv() => {
@@ -241,6 +256,9 @@ impl SyncCommand {
                 }),
             ),
             Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned(), json!({})),
+            Event::ProfileChanged => {
+                ("profile_changed", "the offline profile changed".to_owned(), json!({}))
+            }
             Event::GrantChanged => ("grant_changed", "privileges changed".to_owned(), json!({})),
             other => ("other", format!("{other:?}"), json!({})),
         };

@@ -9,6 +9,7 @@ mod estimate;
 mod file;
 mod gate;
 mod log;
+mod on_demand;
 mod output;
 mod profile;
 mod quarantine;
@@ -29,6 +30,7 @@ use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
 use self::file::{BackupCommand, RepairCommand, RestoreCommand, VerifyCommand};
 use self::gate::GateCommand;
+use self::on_demand::{FetchCommand, ReleaseCommand};
 use self::profile::ProfileCommand;
 use self::quarantine::QuarantineCommand;
 use self::query::QueryCommand;
@@ -55,6 +57,7 @@ Exit codes:
 
 Environment:
   TIDEGATE_REPLICA  the replica file of device commands, instead of --replica
+  TIDEGATE_APP      the app of device commands, instead of --app
   TIDEGATE_LOG      what is logged to standard error, such as info or tidegate=debug";
 
 #[derive(Debug, Subcommand)]
@@ -81,6 +84,10 @@ enum Command {
     Edit(EditCommand),
     /// Send what is pending and fetch what changed.
     Sync(SyncCommand),
+    /// Fetch one record, whatever the profile takes, and keep it up to date until it is released.
+    Fetch(FetchCommand),
+    /// Keep a record that was fetched no longer.
+    Release(ReleaseCommand),
     /// Tell how this device is doing.
     Status(StatusCommand),
     /// Look at refused edits; try them again or discard them.
@@ -184,6 +191,8 @@ impl Command {
             Self::View(command) => (command.run(), command.json),
             Self::Edit(command) => (command.run(), command.json),
             Self::Sync(command) => (command.run(), command.json),
+            Self::Fetch(command) => (command.run(), command.json),
+            Self::Release(command) => (command.run(), command.json),
             Self::Status(command) => (command.run(), command.json),
             Self::Quarantine(command) => (command.run(), command.json),
             Self::Verify(command) => (command.run(), command.json),

@@ -9,10 +9,10 @@ use super::{
     decode_records_up_to, encode_edits,
 };
 use crate::crdt::Record;
-use crate::limits::{ANSWERS_MAX, COLUMNS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX};
+use crate::limits::{ANSWERS_MAX, COLUMNS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX, PINS_MAX};
 use crate::model::{
-    ActorId, BusinessUnitId, Denial, DeviceNumber, Edit, EditId, LogEpoch, Owner, PolicyEpoch,
-    RecordId, Schema, Sequence, TableName, Timestamp, UserId, Verdict,
+    ActorId, AppName, BusinessUnitId, Denial, DeviceNumber, Edit, EditId, Intake, LogEpoch, Owner,
+    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId, Verdict,
 };
 
 /// The version of the messages. Both sides send it first in each message.
@@ -142,6 +142,11 @@ pub struct Resume {
     pub schema: Option<Digest>,
     /// The grant that it has.
     pub grant: Option<Digest>,
+    /// Which app it is; profiles may be for one.
+    pub app: Option<AppName>,
+    /// Records that its rows answer to beside what is taken: it has those that may be read.
+    #[serde(deserialize_with = "at_most::<_, _, PINS_MAX>")]
+    pub pins: Vec<(TableName, RecordId)>,
 }
 
 /// From a device to the server.
@@ -155,15 +160,19 @@ pub enum ToServer {
         code: Vec<u8>,
         /// What people call the device.
         name: String,
+        /// Which app it is.
+        app: Option<AppName>,
     },
     /// Edits to be judged.
     Push(SignedChangeSet),
-    /// One record, whole, if it may be read.
+    /// One record, whole, if it may be read and is taken, or pinned.
     Fetch {
         /// Its table.
         table: TableName,
         /// Its id.
         record: RecordId,
+        /// Whether it is pinned from now on, or is not.
+        pinned: bool,
     },
     /// Asks for [`ToDevice::Flushed`] once all before was answered and the device is up to date.
     Flush {
@@ -399,6 +408,8 @@ pub enum ToDevice {
     Schema(Box<Schema>),
     /// The user's privileges as the server states them, because the device has others.
     Grant(Vec<u8>),
+    /// What the device goes by of its user's profile; `None`: there is none, all is taken.
+    Intake(Option<Intake>),
     /// Owners that this user may assign to, with their business units.
     Owners(
         #[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<(Owner, BusinessUnitId)>,

@@ -15,6 +15,7 @@ mod indexing;
 mod listen;
 mod live;
 mod looked_up;
+mod on_demand;
 mod outside;
 mod progress;
 mod query;
@@ -37,8 +38,8 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::codec::{EnrollCode, SecretKey};
 use crate::limits::EVENTS_KEPT_MAX;
 use crate::model::{
-    ColumnName, ColumnPermissions, Columns, EditId, Owner, Principal, RecordId, Rights, Schema,
-    TableName, Value,
+    AppName, ColumnName, ColumnPermissions, Columns, EditId, Owner, Principal, RecordId, Rights,
+    Schema, TableName, Value,
 };
 use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
@@ -46,7 +47,9 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::store::{IndexProgress, is_fenced};
-pub use crate::sync::replica::{Amendment, Arrival, Draft, EditError, Event, Intent, SignOutError};
+pub use crate::sync::replica::{
+    Amendment, Arrival, Draft, EditError, Event, Intent, PinError, SignOutError,
+};
 pub use admin::{AdminError, RulesInForce};
 pub use can::{Ability, Lack, Wish};
 pub use conflict::Conflict;
@@ -60,6 +63,7 @@ pub use file::{
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
 pub use listen::Subscription;
 pub use live::{SyncGuard, SyncOptions};
+pub use on_demand::FetchError;
 pub use progress::Progress;
 pub use query::{Found, QueryError, RowQuery, TypedQuery};
 pub use read::{Row, RowState, Status};
@@ -126,6 +130,7 @@ pub struct ReplicaBuilder {
     path: PathBuf,
     schema: Option<Schema>,
     keys: Option<Box<dyn KeyStore>>,
+    app: Option<AppName>,
 }
 
 impl std::fmt::Debug for ReplicaBuilder {
@@ -148,6 +153,24 @@ impl ReplicaBuilder {
     #[must_use]
     pub fn schema(mut self, schema: Schema) -> Self {
         self.schema = Some(schema);
+        self
+    }
+
+    /// Which app it is: offline profiles can be for one. It is said to the server in each session, and kept;
+    /// where it is not said, it is the one that was said last.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("field.redb");
+    /// use tidegate::Replica;
+    ///
+    /// let app = Replica::builder(path).app("field".parse()?).open()?;
+    /// # drop(app);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn app(mut self, app: AppName) -> Self {
+        self.app = Some(app);
         self
     }
 
@@ -174,6 +197,9 @@ impl ReplicaBuilder {
             key
         };
         let mut machine = ReplicaMachine::open(&store, key.clone(), outside.seed()?)?;
+        if let Some(app) = self.app {
+            machine.set_app(app);
+        }
         if let Some(schema) = self.schema {
             machine.set_local_schema(&mut store, schema)?;
         }
@@ -206,7 +232,7 @@ impl Replica {
     /// A replica in this file.
     #[must_use]
     pub fn builder(path: impl AsRef<Path>) -> ReplicaBuilder {
-        ReplicaBuilder { path: path.as_ref().to_owned(), schema: None, keys: None }
+        ReplicaBuilder { path: path.as_ref().to_owned(), schema: None, keys: None, app: None }
     }
 
     /// Enrols this device by a code and fetches what its user takes along.
@@ -494,6 +520,12 @@ trait Gone {
 impl Gone for EditError {
     fn gone() -> Self {
         Self::Store(crate::sync::StoreError::Io("the runtime is shutting down".into()))
+    }
+}
+
+impl Gone for PinError {
+    fn gone() -> Self {
+        Self::Store(crate::sync::StoreError::gone())
     }
 }
 

@@ -4,16 +4,21 @@ use std::sync::Arc;
 
 use super::{Shared, SyncError};
 use crate::codec::{decode_message, encode_message};
+use crate::model::{RecordId, TableName};
 use crate::net::{
     Connection, Endpoint, FrameReceiver, FrameSender, NetError, Traffic, TransportOptions,
 };
 use crate::sync::replica::{Event, Output, Purpose, SessionError};
 
 /// When a session ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Until {
     /// When everything is sent, judged and received.
     UpToDate,
+    /// When the server has said what this record is.
+    Told((TableName, RecordId)),
+    /// When all is up to date, and may get as old as the user's offline profile says.
+    Resting,
     /// Never: what happens is passed on as it happens.
     Stopped,
 }
@@ -78,8 +83,8 @@ impl Shared {
         }
         let endpoint = Endpoint::client(&self.key)?;
         let options = match until {
-            Until::UpToDate => TransportOptions::short(),
-            Until::Stopped => TransportOptions::live(),
+            Until::UpToDate | Until::Told(_) => TransportOptions::short(),
+            Until::Resting | Until::Stopped => TransportOptions::live(),
         };
         let connection = connect(&endpoint, addresses, options).await?;
         let (mut sender, mut receiver) = connection.accept_stream().await?;
@@ -88,7 +93,7 @@ impl Shared {
         // The machine must learn that the session is over, also where this future is dropped.
         let open = OpenSession(Arc::clone(self));
         let before = self.totals();
-        let result = self.converse(&mut sender, &mut receiver, until).await;
+        let result = self.converse(&mut sender, &mut receiver, &until).await;
         drop(open);
         let told = match &result {
             Ok(()) => "up to date".to_owned(),
@@ -103,11 +108,20 @@ impl Shared {
         result.map(|()| SyncReport { totals, traffic })
     }
 
+    fn is_over(&self, until: &Until) -> bool {
+        match until {
+            Until::UpToDate => self.is_up_to_date(),
+            Until::Told(place) => self.is_answered(place),
+            Until::Resting => self.is_up_to_date() && self.rests_for().is_some(),
+            Until::Stopped => false,
+        }
+    }
+
     async fn converse(
         self: &Arc<Self>,
         sender: &mut FrameSender,
         receiver: &mut FrameReceiver,
-        until: Until,
+        until: &Until,
     ) -> Result<(), SyncError> {
         loop {
             for output in self.outputs() {
@@ -121,7 +135,7 @@ impl Shared {
                     }
                 }
             }
-            if until == Until::UpToDate && self.is_up_to_date() {
+            if self.is_over(until) {
                 return Ok(());
             }
             let put_off = self.core().machine.purges_in(self.outside.now());

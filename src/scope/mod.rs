@@ -118,7 +118,7 @@ pub use candidate::{Candidate, Linked, Records};
 pub use checked::{CheckedProfile, Link};
 pub use difference::Membership;
 pub use error::{ProfileError, ProfileFault};
-pub use fitting::{is_among, profile_of, unreached};
+pub use fitting::{is_among, profile_of, profiles_of, unreached};
 pub use lacks::Lack;
 pub use reached::{AllReached, Reached};
 pub use taken::Taken;

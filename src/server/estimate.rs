@@ -7,12 +7,12 @@ use super::documents::Document;
 use super::home::DATA;
 use super::{Config, HomeError, ServerError};
 use crate::gate::Roster;
-use crate::model::{Estimate, UserId};
+use crate::model::{AppName, Estimate, UserId};
 use crate::net::system;
 use crate::policy::read_profiles;
 use crate::store::RedbServer;
 use crate::sync::ServerStore as _;
-use crate::sync::server::{Estimator, Rules, first_users};
+use crate::sync::server::{Estimator, Rules, takers};
 
 /// How much users would take by a document of profiles, of what a server holds: its folder, one of its
 /// backups, or its file. By schema, policy and people in force there. Without users, for the first user
@@ -43,19 +43,16 @@ pub fn estimate(
     let known = people.users.clone();
     let rules =
         Rules::new(Arc::unwrap_or_clone(schema), Roster::new(policy.into(), people.into()))?;
-    let users = match users {
-        [] => first_users(&rules, &profiles),
-        _ => users.to_vec(),
-    };
     let estimator = Estimator::new(&store, &rules, system::now());
-    let estimate = |user: UserId| {
-        if !known.contains_key(&user) {
-            let some: Vec<_> = known.keys().take(10).map(ToString::to_string).collect();
-            return Err(home(HomeError::NoSuchUser(user, some.join(", "))));
-        }
-        Ok(estimator.estimate(&estimator.taking(Some(&profiles), &user)?)?)
+    if let Some(user) = users.iter().find(|user| !known.contains_key(*user)) {
+        let some: Vec<_> = known.keys().take(10).map(ToString::to_string).collect();
+        return Err(home(HomeError::NoSuchUser(user.clone(), some.join(", "))));
+    }
+    let estimate = |(user, app): (UserId, Option<AppName>)| {
+        let taking = estimator.taking(Some(&profiles), &user, app.as_ref())?;
+        Ok(estimator.estimate(&taking)?)
     };
-    users.into_iter().map(estimate).collect()
+    takers(&rules, &profiles, users).into_iter().map(estimate).collect()
 }
 
 fn home(error: HomeError) -> ServerError {

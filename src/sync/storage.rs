@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
-    Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
-    LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, PublishedProfiles,
-    RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
+    AppName, Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind,
+    Header, Intake, LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch,
+    PublishedProfiles, RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::sync::{LogEntry, Strand};
 
@@ -175,6 +175,14 @@ pub struct ReplicaMeta {
     pub serial: u64,
     /// What is to be done about what left.
     pub purge: Purge,
+    /// Which app it is.
+    pub app: Option<AppName>,
+    /// What it goes by of its user's profile; `None`: all is taken.
+    pub intake: Option<Intake>,
+    /// Records that are kept whatever the profile takes, until they are released.
+    pub pins: BTreeSet<(TableName, RecordId)>,
+    /// Records that were pinned or released, and of which the server has not told all yet.
+    pub pinning: BTreeSet<(TableName, RecordId)>,
 }
 
 /// How many edits are kept, and how many bytes they are, roughly.

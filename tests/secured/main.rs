@@ -15,6 +15,7 @@ mod moved;
 mod needles;
 mod net;
 mod newcomers;
+mod pinned;
 mod purge;
 mod refused;
 mod taken;

@@ -58,6 +58,8 @@ pub(crate) struct Device {
     pub(crate) is_copied: bool,
     /// The highest serial of a certificate that it has seen.
     pub(crate) seen_serial: u64,
+    /// Records that its user ever fetched or tried to.
+    pub(crate) fetched: BTreeSet<RecordId>,
     /// Planted: the first privileges that it was given.
     pub(crate) first_grant: Option<Vec<u8>>,
     /// Planted: the entropy of every life, and a copy of the file.
@@ -93,6 +95,7 @@ impl World {
             copy: None,
             is_copied: false,
             seen_serial: 0,
+            fetched: BTreeSet::new(),
             first_grant: None,
             frozen,
         }
@@ -294,6 +297,7 @@ impl World {
             }
         }
         twin.made.clone_from(&device.made);
+        twin.fetched.clone_from(&device.fetched);
         self.devices.push(twin);
         Ok(())
     }

@@ -6,10 +6,12 @@ mod column_ops;
 mod commit;
 mod desk;
 mod directory;
+mod due;
 mod enrolment;
 mod erase;
 mod kept;
 mod passed;
+mod pins;
 mod purge;
 mod push;
 mod quarantine;
@@ -26,7 +28,8 @@ use crate::crdt::{Documents, Record};
 use crate::gate::Standing;
 use crate::limits::PUSH_WINDOW_EDITS;
 use crate::model::{
-    ActorId, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName, UserId,
+    ActorId, AppName, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName,
+    Timestamp, UserId,
 };
 use crate::sync::{
     Entropy, Grant, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
@@ -37,6 +40,7 @@ pub use commit::{Draft, EditError, Intent};
 pub use desk::replay;
 pub use directory::DeviceDirectory;
 pub use enrolment::SignOutError;
+pub use pins::PinError;
 pub use quarantine::Amendment;
 pub use session::{Purpose, SessionError};
 
@@ -109,6 +113,8 @@ pub enum Event {
     SchemaChanged,
     /// The user's privileges changed.
     GrantChanged,
+    /// The user's offline profile, its budget or its intervals changed.
+    ProfileChanged,
     /// Of what the user may not read any more, and of what was discarded, no byte is left in the
     /// file.
     Purged,
@@ -144,6 +150,10 @@ pub struct ReplicaMachine {
     push_window: usize,
     /// Numbers what an administrator wants of the server.
     requests: u32,
+    /// Which app it is, if the app says so.
+    app: Option<AppName>,
+    /// When it was up to date last, since it was opened.
+    synced: Option<Timestamp>,
 }
 
 impl ReplicaMachine {
@@ -172,6 +182,8 @@ impl ReplicaMachine {
             doubtful: false,
             push_window: PUSH_WINDOW_EDITS,
             requests: 0,
+            app: None,
+            synced: None,
         };
         machine.take_grant()?;
         machine.leave_copied_ids();
@@ -191,6 +203,16 @@ impl ReplicaMachine {
     /// Sends at most so many edits before it waits for their verdicts, at least one.
     pub fn set_push_window(&mut self, edits: usize) {
         self.push_window = edits.max(1);
+    }
+
+    /// Says which app it is: offline profiles can be for one. Where it is not said, it is the one that was
+    /// said last. It counts from the next session on.
+    pub fn set_app(&mut self, app: AppName) {
+        self.app = Some(app);
+    }
+
+    fn app(&self) -> Option<&AppName> {
+        self.app.as_ref().or(self.meta.app.as_ref())
     }
 
     /// What the device knows of itself.

@@ -53,13 +53,16 @@ impl ReplicaMachine {
             && !waits
             && session.flush.0 > 0
             && session.later.is_empty()
-            && self.meta.wanted.is_empty();
+            && self.meta.wanted.is_empty()
+            && self.meta.pinning.is_empty();
         if nothing_to_ask {
             return Ok(());
         }
+        session.asked.extend(ask.iter().map(|(edit, _)| edit));
+        self.ask_for_pinned();
+        let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.0 += 1;
         let number = session.flush.0;
-        session.asked.extend(ask.iter().map(|(edit, _)| edit));
         self.outputs.extend(receipt);
         for ask in ask.chunks(CHANGE_SET_EDITS_MAX) {
             self.outputs.push_back(Output::Send(ToServer::Ask(ask.to_vec())));

@@ -9,8 +9,8 @@ use crate::codec::{Digest, Entry, MovedLeg, Page, PublicKey, ToDevice, ToServer,
 use crate::gate::{Attestation, Follow, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
-    ActorId, Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Section, Sequence,
-    Size, TableName, Timestamp, Verdict,
+    ActorId, Denial, Edit, EditId, Intake, LogEpoch, PolicyEpoch, RecordId, Schema, Section,
+    Sequence, Size, TableName, Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
 use crate::sync::{Grant, GrantError, Pending, ReplicaBatch, ReplicaStore, StoreError};
@@ -32,6 +32,7 @@ impl ReplicaMachine {
         match message {
             ToDevice::Schema(schema) => Ok(self.schema(store, *schema)?),
             ToDevice::Grant(bytes) => self.grant(store, now, server, bytes),
+            ToDevice::Intake(intake) => Ok(self.take_intake(store, intake)?),
             ToDevice::Owners(owners) => {
                 self.meta.owners = owners;
                 Ok(self.save(store)?)
@@ -55,8 +56,21 @@ impl ReplicaMachine {
         }
     }
 
-    fn save<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
+    pub(super) fn save<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
         self.keep(store, ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() })
+    }
+
+    fn take_intake<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        intake: Option<Intake>,
+    ) -> Result<(), StoreError> {
+        if self.meta.intake != intake {
+            self.meta.intake = intake;
+            self.save(store)?;
+            self.tell(Event::ProfileChanged);
+        }
+        Ok(())
     }
 
     fn schema<S: ReplicaStore>(&mut self, store: &mut S, schema: Schema) -> Result<(), StoreError> {
@@ -311,6 +325,11 @@ impl ReplicaMachine {
         let mut bytes = 0;
         for entry in page.entries {
             bytes += entry.size();
+            if let Entry::Whole { .. } | Entry::Gone { .. } | Entry::Erased { .. } = &entry
+                && let Some((table, record)) = entry.place()
+            {
+                self.note_told(&table, record);
+            }
             self.entry(&*store, &mut desk, now, word, entry)?;
         }
         self.meta.watermark = page.watermark;
@@ -335,8 +354,10 @@ impl ReplicaMachine {
 
     /// Asks for whole records.
     pub(super) fn fetch(&mut self, records: Vec<(TableName, RecordId)>) {
-        for (table, record) in records {
-            self.outputs.push_back(Output::Send(ToServer::Fetch { table, record }));
+        for place in records {
+            let pinned = self.meta.pins.contains(&place);
+            let (table, record) = place;
+            self.outputs.push_back(Output::Send(ToServer::Fetch { table, record, pinned }));
         }
     }
 
@@ -549,6 +570,8 @@ impl ReplicaMachine {
         self.settle_passed(store, now)?;
         let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.1 = number;
+        self.end_pinning(store, number)?;
+        let Some(session) = &mut self.session else { return Ok(()) };
         let later = std::mem::take(&mut session.later);
         session.retries = if later.is_empty() { 0 } else { session.retries + 1 };
         if session.retries > SESSION_RETRIES_MAX {

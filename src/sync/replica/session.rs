@@ -6,7 +6,7 @@ use crate::codec::{
     CertificateError, EnrollCode, PublicKey, Refusal, Resume, ServerCertificate, ToDevice, ToServer,
 };
 use crate::gate::Attestation;
-use crate::model::{EditId, RecordId, Sequence};
+use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::sync::{Enrolment, GrantError, ReplicaStore, StoreError, Turn};
 
 /// What a session is opened for.
@@ -105,6 +105,10 @@ pub(super) struct Session {
     pub(super) rounds: u32,
     /// The last [`ToServer::Flush`] sent, and the last answered.
     pub(super) flush: (u32, u32),
+    /// Records that were pinned or released, and that the server has told of in this session.
+    pub(super) told: BTreeSet<(TableName, RecordId)>,
+    /// Those asked for in this session, with the number of the [`ToServer::Flush`] behind.
+    pub(super) pinned_before: BTreeMap<(TableName, RecordId), u32>,
     /// How far the rows are that a scan brings.
     pub(super) arrival: Option<Arrival>,
     /// How far a purge is.
@@ -153,6 +157,8 @@ impl ReplicaMachine {
             news: true,
             rounds: 0,
             flush: (0, 0),
+            told: BTreeSet::new(),
+            pinned_before: BTreeMap::new(),
             arrival: None,
             purge: PurgeStage::default(),
             purged: None,
@@ -176,8 +182,8 @@ impl ReplicaMachine {
                 && session.again.is_empty()
                 && session.later.is_empty()
                 && session.parked.is_empty()
-                && session.parked.is_empty()
                 && self.meta.wanted.is_empty()
+                && self.meta.pinning.is_empty()
         })
     }
 
@@ -248,6 +254,7 @@ impl ReplicaMachine {
                 }
                 // So does whether all is settled.
                 if !was_up_to_date && self.is_up_to_date() {
+                    self.synced = Some(now);
                     self.tell(Event::UpToDate);
                 }
                 Ok(())
@@ -282,7 +289,8 @@ impl ReplicaMachine {
         session.stage = Stage::Checked { server: certificate.server_key(), word };
         let hello = match &session.purpose {
             Purpose::Enroll { code, name } => {
-                ToServer::Enroll { code: code.to_bytes(), name: name.clone() }
+                let (code, name) = (code.to_bytes(), name.clone());
+                ToServer::Enroll { code, name, app: self.app().cloned() }
             }
             Purpose::Sync => ToServer::Hello(Box::new(Resume {
                 epoch: self.meta.epoch,
@@ -290,6 +298,8 @@ impl ReplicaMachine {
                 scope: self.meta.scope.clone(),
                 schema: self.meta.schema_digest,
                 grant: self.meta.grant_digest,
+                app: self.app().cloned(),
+                pins: self.meta.pins.iter().cloned().collect(),
             })),
         };
         self.outputs.push_back(Output::Send(hello));
@@ -321,6 +331,7 @@ impl ReplicaMachine {
             self.be_another();
             self.tell(Event::Enrolled { device, user });
         }
+        self.meta.app = self.app().cloned();
         if !log.resumed {
             self.start_anew(store, log.epoch, log.common)?;
         }

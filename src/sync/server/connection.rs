@@ -4,7 +4,9 @@ use super::lapse::Lapse;
 use super::reader::Reader;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, Terms};
 use crate::gate::Reach;
-use crate::model::{DeviceNumber, Header, RecordId, Section, Sequence, TableName, UserId};
+use crate::model::{
+    AppName, DeviceNumber, Header, Intake, RecordId, Section, Sequence, TableName, UserId,
+};
 use crate::sync::{LogEntry, Strand};
 
 /// One device that is connected.
@@ -43,6 +45,15 @@ pub(super) struct Device {
     pub(super) reader: Reader,
     /// What it turns to once it was told of all of the log.
     pub(super) next: Option<(Terms, Reader)>,
+    /// Which app it is.
+    pub(super) app: Option<AppName>,
+    /// What it was told last of its user's profile, if anything.
+    #[expect(clippy::option_option, reason = "told that there is none, or not told")]
+    pub(super) intake: Option<Option<Intake>>,
+    /// Records that it keeps whatever is taken.
+    pub(super) pins: BTreeSet<(TableName, RecordId)>,
+    /// Those of them at which a scan that is under way has not looked.
+    pub(super) due: BTreeSet<(TableName, RecordId)>,
     /// What it might read since it was told of the log, and not always.
     pub(super) lapses: Vec<Lapse>,
     /// The schema and the grant that it has.

@@ -65,6 +65,17 @@ impl ServerMachine {
             device.turn(next, reading.rules.shared_schema(), store)?;
         }
         if device.is_turning() {
+            let told = device.pins_page(reading, bounds)?;
+            if !told.entries.is_empty() {
+                connection.writable = false;
+                let page = device.page(store, told.entries)?;
+                self.send(id, ToDevice::Page(page));
+                return Ok(());
+            }
+            if !told.pasts.is_empty() {
+                self.waiting.for_page(id, told.pasts);
+                return Ok(());
+            }
             if device.ahead >= SCAN_PAGES_AHEAD_MAX {
                 return Ok(());
             }
@@ -112,15 +123,19 @@ impl ServerMachine {
         &mut self,
         store: &S,
         id: ConnectionId,
-        table: &TableName,
-        record: RecordId,
+        place: (TableName, RecordId),
+        pinned: bool,
     ) -> Result<(), StoreError> {
+        if !self.pin(id, &place, pinned) {
+            return Ok(());
+        }
+        let (table, record) = place;
         self.reading(store, |machine, reading| {
-            machine.fetch_from(reading, Fetch { id, table: table.clone(), record })
+            machine.fetch_from(reading, Fetch { id, table, record })
         })
     }
 
-    fn fetch_from<S: ServerStore>(
+    pub(super) fn fetch_from<S: ServerStore>(
         &mut self,
         reading: &Reading<'_, S>,
         fetch: Fetch,
@@ -131,9 +146,10 @@ impl ServerMachine {
         let Some(device) = &mut connection.device else { return Ok(()) };
         let found = store.record(record)?.filter(|found| found.record().table() == table);
         let is_taken = device.reader.takes(table, record, &State::now(reading))?;
-        if let Some(found) = found.as_ref().filter(|_| is_taken) {
-            // What it was not told of yet it may have to wait for.
-            let is_there = device.seen >= LogPlace::behind(head);
+        let is_its = is_taken || device.has_pinned(table, record);
+        if let Some(found) = found.as_ref().filter(|_| is_its) {
+            // What it was not told of yet it may have to wait for. That it has what it pinned is its word.
+            let is_there = is_taken && device.seen >= LogPlace::behind(head);
             let before = is_there.then(|| found.record().header());
             let pasts = device.new_pasts(reading, found, before)?;
             if !pasts.is_empty() {
@@ -144,7 +160,7 @@ impl ServerMachine {
         let erased = if found.is_none() { store.erased(record)? } else { None };
         // Who wrote it has more of it than what is shown.
         let erased = erased.filter(|erased| erased.authors.contains(&device.number));
-        let entry = found.filter(|_| is_taken).and_then(|found| device.whole(&found));
+        let entry = found.filter(|_| is_its).and_then(|found| device.whole(&found));
         let entry = entry.or_else(|| erased.map(Erased::into_entry));
         let gone = || Entry::Gone { sequence: head, table: table.clone(), record };
         let page = device.page(store, vec![entry.unwrap_or_else(gone)])?;

@@ -29,7 +29,11 @@ impl Device {
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let place = ScanPlace::of(confirmed.record());
-                let news = self.scanned(reading, &state, confirmed)?;
+                let news = if self.has_pinned(&place.table, place.record) {
+                    Telling::default()
+                } else {
+                    self.scanned(reading, &state, confirmed)?
+                };
                 pasts.extend(news.pasts);
                 // Behind such a place only others of the kind are looked for.
                 if !pasts.is_empty() {
@@ -88,7 +92,8 @@ impl Device {
         Ok(records)
     }
 
-    fn scanned<S: ServerStore>(
+    /// What other terms make of a record.
+    pub(super) fn scanned<S: ServerStore>(
         &self,
         reading: &Reading<'_, S>,
         state: &State<'_, '_, S>,
@@ -97,13 +102,15 @@ impl Device {
         let mut page = Telling::default();
         let (table, header) = (confirmed.record().table(), confirmed.record().header());
         let record = confirmed.record().id();
+        let is_pinned = self.has_pinned(table, record);
         let mut had = Vec::new();
         for held in self.held.iter().filter(|held| held.reads(table, header)) {
-            if held.takes(table, record, state)? {
+            if is_pinned || held.takes(table, record, state)? {
                 had.push(held);
             }
         }
-        if self.reader.reads(table, header) && self.reader.takes(table, record, state)? {
+        let reads = self.reader.reads(table, header);
+        if reads && (is_pinned || self.reader.takes(table, record, state)?) {
             // Of several held it is not known under which one a row came, or whether a scan came so far;
             // nor of what a profile took that cannot be evaluated any more.
             let is_there =

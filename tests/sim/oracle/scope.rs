@@ -7,6 +7,7 @@ use tidegate::model::{Columns, Right, Section};
 use tidegate::sync::Purge;
 
 use crate::privileges::Facts;
+use crate::profiles::Share;
 use crate::world::{Check, World};
 
 impl World {
@@ -24,7 +25,9 @@ impl World {
             let (table, facts) = (record.table().as_str(), Facts::from(record.header()));
             let key = (record.table().clone(), record.id());
             let reads = people.reads(user, table, &facts);
-            let readable = reads && share.as_ref().is_none_or(|it| it.has(&key.0, key.1));
+            let is_pinned = device.disk.file.meta.pins.contains(&key);
+            let is_taken = |share: &Share| is_pinned || share.has(&key.0, key.1);
+            let readable = reads && share.as_ref().is_none_or(is_taken);
             let Some((version, edit)) = held.remove(&key) else {
                 if readable {
                     return Err(format!("device {at} of {user} lacks {key:?}"));
