@@ -9,8 +9,8 @@ use serde_json::json;
 use super::output::{counted, print_quarantined, quarantined_json};
 use super::{CliError, wait};
 use crate::codec::{EnrollCode, Refusal};
-use crate::model::AppName;
-use crate::replica::{Event, Progress, Replica, SyncError, SyncOptions, SyncReport};
+use crate::model::{AppName, Intake};
+use crate::replica::{Event, Progress, Replica, Status, SyncError, SyncOptions, SyncReport};
 use crate::sync::replica::{Arrival, SessionError};
 
 /// The replica that a device command works on.
@@ -256,6 +256,11 @@ impl SyncCommand {
                 }),
             ),
             Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned(), json!({})),
+            Event::BudgetSpent { bytes, budget } => (
+                "budget_spent",
+                format!("{bytes} bytes are here, of a budget of {budget}: no more rows come"),
+                json!({ "bytes": bytes, "budget": budget }),
+            ),
             Event::ProfileChanged => {
                 ("profile_changed", "the offline profile changed".to_owned(), json!({}))
             }
@@ -277,6 +282,29 @@ impl SyncCommand {
     }
 }
 
+fn intake_json(intake: &Intake) -> serde_json::Value {
+    let tables = intake.tables.iter();
+    let intervals: serde_json::Map<_, _> =
+        tables.map(|(table, minutes)| (table.to_string(), json!(minutes))).collect();
+    json!({ "id": intake.profile.as_str(), "budget": intake.budget, "intervals": intervals })
+}
+
+fn print_intake(intake: &Intake, status: &Status) {
+    let used = status.sizes.values().map(|size| size.bytes).sum();
+    let budget = match intake.budget {
+        Some(budget) if status.is_spent => {
+            format!(
+                "; its budget of {} is spent: other rows come when it is raised, or the profile takes \
+                 less",
+                HumanBytes(budget)
+            )
+        }
+        Some(budget) => format!(" of its budget of {}", HumanBytes(budget)),
+        None => String::new(),
+    };
+    println!("profile {}: {} used{budget}", intake.profile, HumanBytes(used));
+}
+
 #[derive(Debug, Args)]
 pub(super) struct StatusCommand {
     #[command(flatten)]
@@ -294,12 +322,19 @@ impl StatusCommand {
         if self.json {
             let rows: serde_json::Map<_, _> =
                 status.rows.iter().map(|(table, rows)| (table.to_string(), json!(rows))).collect();
+            let sizes = status.sizes.iter();
+            let bytes: serde_json::Map<_, _> =
+                sizes.map(|(table, size)| (table.to_string(), json!(size.bytes))).collect();
             let answer = json!({
                 "user": enrolment.user.as_str(),
                 "device": enrolment.device.0,
                 "organization": enrolment.organization.to_string(),
                 "addresses": enrolment.addresses,
                 "rows": rows,
+                "bytes": bytes,
+                "profile": status.intake.as_ref().map(intake_json),
+                "budget_spent": status.is_spent,
+                "fetched": status.fetched,
                 "pending": status.pending,
                 "quarantined": status.quarantined,
                 "watermark": status.watermark.0,
@@ -311,8 +346,13 @@ impl StatusCommand {
         println!("user {}, device {}", enrolment.user, enrolment.device);
         println!("server {} of {}", enrolment.addresses.join(", "), enrolment.organization);
         for (table, rows) in &status.rows {
-            println!("  {table}: {rows} rows");
+            let bytes = status.sizes.get(table).map_or(0, |size| size.bytes);
+            println!("  {table}: {rows} rows, {}", HumanBytes(bytes));
         }
+        if let Some(intake) = &status.intake {
+            print_intake(intake, &status);
+        }
+        println!("fetched records: {}", status.fetched);
         println!("pending edits: {}", status.pending);
         println!("quarantine:    {}", status.quarantined);
         let more = if status.turning { " (rows are still arriving)" } else { "" };

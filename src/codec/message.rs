@@ -142,6 +142,8 @@ pub struct Resume {
     pub schema: Option<Digest>,
     /// The grant that it has.
     pub grant: Option<Digest>,
+    /// How many bytes it holds, as budgets count them.
+    pub bytes: u64,
     /// Which app it is; profiles may be for one.
     pub app: Option<AppName>,
     /// Records that its rows answer to beside what is taken: it has those that may be read.
@@ -194,7 +196,10 @@ pub enum ToServer {
     /// when the server has stored that.
     Purged(SignedPurgeReceipt),
     /// A page of a scan is written: what is in it need not come again.
-    Stored,
+    Stored {
+        /// How many bytes the device holds now, as budgets count them.
+        bytes: u64,
+    },
 }
 
 /// Why a server ends a session.

@@ -177,6 +177,8 @@ pub struct ReplicaMeta {
     pub purge: Purge,
     /// Which app it is.
     pub app: Option<AppName>,
+    /// How much is confirmed here of each table, in all columns.
+    pub sizes: BTreeMap<TableName, Size>,
     /// What it goes by of its user's profile; `None`: all is taken.
     pub intake: Option<Intake>,
     /// Records that are kept whatever the profile takes, until they are released.
@@ -228,12 +230,26 @@ impl KeptPlace {
 }
 
 impl ReplicaMeta {
+    /// How much is confirmed here, of all tables.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.sizes.values().fold(Size::NOTHING, |all, size| all.plus(*size))
+    }
+
+    /// The budget of the user's offline profile, where it is spent.
+    #[must_use]
+    pub fn spent_budget(&self) -> Option<u64> {
+        let budget = self.intake.as_ref()?.budget?;
+        (self.size().bytes >= budget).then_some(budget)
+    }
+
     /// Forgets how far in the log the device is and what its rows answer to: all that is confirmed
     /// is fetched anew.
     pub fn forget_confirmed(&mut self) {
         self.watermark = Sequence(0);
         self.scope = Scope::default();
         self.wanted.clear();
+        self.sizes.clear();
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod budget;
 mod cases;
 mod followers;
 mod hints;

@@ -9,10 +9,11 @@ use tidegate::sync::server::ConnectionId;
 use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
 
 use crate::disk::{ReplicaDisk, ReplicaFile};
-use crate::fault::Fault;
+use crate::fault::{FETCHES_SINCE, Fault};
 use crate::links::{End, Link};
 use crate::people::{USERS, name, schema};
 use crate::planted::Planted;
+use crate::profiles::APPS;
 use crate::world::{Check, START_MILLIS, World};
 
 /// Whether an edit is in one place in the end, and no other.
@@ -171,6 +172,10 @@ impl World {
         match ReplicaMachine::open(&device.disk, device.key.clone(), seed) {
             Ok(mut machine) => {
                 machine.set_push_window([1, 3, 1_000][self.rng.below(3)]);
+                // An update makes another app of it, or one that does not say which.
+                if self.seed >= FETCHES_SINCE && self.rng.chance(30) {
+                    machine.set_app(name(self.rng.pick(&APPS).unwrap()));
+                }
                 if device.starts_alone && machine.meta().enrolment.is_none() {
                     // Where it cannot be written it is given again at the next start.
                     let _ = machine.set_local_schema(&mut device.disk, schema());

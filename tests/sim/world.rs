@@ -71,7 +71,7 @@ pub(crate) struct World {
     /// What may go wrong.
     pub(crate) faults: Faults,
     /// Whether the world knows of offline profiles.
-    seed: u64,
+    pub(crate) seed: u64,
     pub(crate) now: i64,
     /// How far the server's clock is off.
     pub(crate) skew: i64,

@@ -11,7 +11,7 @@ use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
 use crate::model::{
     AppName, BusinessUnitId, DeviceNumber, Edit, EditId, Flat, Intake, LogEpoch, Owner, RecordId,
-    Schema, Sequence, TableName, UserId,
+    Schema, Sequence, Size, TableName, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -179,6 +179,8 @@ pub(super) enum Part {
     Purge(Purge),
     /// Which app it is, and what it goes by of its user's profile.
     Intake(Option<AppName>, Option<Intake>),
+    /// How much is confirmed of each table.
+    Sizes(BTreeMap<TableName, Size>),
     /// Records that are kept until they are released, and those that are pinning.
     Pins(BTreeSet<Place>, BTreeSet<Place>),
     /// Which file this is: not of the [`ReplicaMeta`], but of the file alone.
@@ -200,13 +202,14 @@ impl Part {
             Self::Serial(_) => "serial",
             Self::Purge(_) => PURGE_KEY,
             Self::Intake(..) => "intake",
+            Self::Sizes(_) => "sizes",
             Self::Pins(..) => "pins",
             Self::File(_) => FILE_KEY,
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 13] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 14] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -221,6 +224,7 @@ impl Part {
             Self::Serial(meta.serial),
             Self::Purge(meta.purge),
             Self::Intake(meta.app, meta.intake),
+            Self::Sizes(meta.sizes),
             Self::Pins(meta.pins, meta.pinning),
         ]
         .map(|part| (part.name(), part))
@@ -259,6 +263,7 @@ impl Part {
                 meta.app = app;
                 meta.intake = intake;
             }
+            Self::Sizes(sizes) => meta.sizes = sizes,
             Self::Pins(pins, pinning) => {
                 meta.pins = pins;
                 meta.pinning = pinning;

@@ -2,6 +2,7 @@
 
 mod actors;
 mod arrival;
+mod budget;
 mod column_ops;
 mod commit;
 mod desk;
@@ -109,6 +110,14 @@ pub enum Event {
     },
     /// A scan brings rows, as in a first sync: a page of it is here.
     Arriving(Arrival),
+    /// The device holds as many bytes as its user's offline profile gives it. What a scan has left to bring
+    /// comes when that profile or its budget is another one.
+    BudgetSpent {
+        /// How many it holds.
+        bytes: u64,
+        /// How many it may.
+        budget: u64,
+    },
     /// The server sent another schema.
     SchemaChanged,
     /// The user's privileges changed.

@@ -155,7 +155,9 @@ impl ReplicaMachine {
             .session
             .as_ref()
             .is_some_and(|session| session.flush.1 > 0 && session.flush.0 == session.flush.1);
-        let complete = self.meta.scope.target.is_none() && self.meta.scope.complete;
+        // Where there is no room, no more comes.
+        let complete = (self.meta.scope.target.is_none() && self.meta.scope.complete)
+            || self.meta.spent_budget().is_some();
         self.is_wanted(table, record) || !(here || (caught_up && complete))
     }
 

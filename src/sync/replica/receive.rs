@@ -70,6 +70,7 @@ impl ReplicaMachine {
             self.save(store)?;
             self.tell(Event::ProfileChanged);
         }
+        self.tell_if_spent();
         Ok(())
     }
 
@@ -206,10 +207,12 @@ impl ReplicaMachine {
             unwritten,
             left,
             past,
+            sizes,
         } = prepared;
         if left {
             self.note_left();
         }
+        self.note_sizes(sizes);
         batch.meta = Some(self.meta.clone());
         let mut refused = batch.quarantine.clone();
         refused.extend(erased);
@@ -344,9 +347,11 @@ impl ReplicaMachine {
         let prepared = desk.finish(&self.meta.schema)?;
         self.write(store, prepared)?;
         if is_scan {
-            self.outputs.push_back(Output::Send(ToServer::Stored));
+            let held = self.meta.size().bytes;
+            self.outputs.push_back(Output::Send(ToServer::Stored { bytes: held }));
             self.note_arrived(store, bytes)?;
         }
+        self.tell_if_spent();
         self.bound_kept(store)?;
         self.fetch_new(&wanted);
         self.settle_passed(store, now)

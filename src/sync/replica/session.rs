@@ -109,6 +109,8 @@ pub(super) struct Session {
     pub(super) told: BTreeSet<(TableName, RecordId)>,
     /// Those asked for in this session, with the number of the [`ToServer::Flush`] behind.
     pub(super) pinned_before: BTreeMap<(TableName, RecordId), u32>,
+    /// Whether the app was told that the budget is spent.
+    pub(super) is_spent: bool,
     /// How far the rows are that a scan brings.
     pub(super) arrival: Option<Arrival>,
     /// How far a purge is.
@@ -159,6 +161,7 @@ impl ReplicaMachine {
             flush: (0, 0),
             told: BTreeSet::new(),
             pinned_before: BTreeMap::new(),
+            is_spent: false,
             arrival: None,
             purge: PurgeStage::default(),
             purged: None,
@@ -298,6 +301,7 @@ impl ReplicaMachine {
                 scope: self.meta.scope.clone(),
                 schema: self.meta.schema_digest,
                 grant: self.meta.grant_digest,
+                bytes: self.meta.size().bytes,
                 app: self.app().cloned(),
                 pins: self.meta.pins.iter().cloned().collect(),
             })),

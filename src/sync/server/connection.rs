@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::lapse::Lapse;
 use super::reader::Reader;
@@ -33,8 +33,14 @@ pub(super) struct Device {
     pub(super) begun: Option<Begun>,
     /// The record at which a scan under way is: the scope names the last one that was told.
     pub(super) looked: Option<ScanPlace>,
-    /// Pages of scans that it has not said to have written.
-    pub(super) ahead: usize,
+    /// Pages of scans that it has not said to have written, each with about how many bytes.
+    pub(super) ahead: VecDeque<u64>,
+    /// How many bytes it holds, as it said last.
+    pub(super) bytes: u64,
+    /// How far it was looked behind the scan for what leaves, where there is no room for more,
+    pub(super) swept: Option<ScanPlace>,
+    /// and whether that is all.
+    pub(super) is_swept: bool,
     /// What its rows answer to.
     pub(super) scope: Scope,
     /// The same as the device was told last.

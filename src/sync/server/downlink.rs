@@ -2,6 +2,7 @@
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
 use super::answered::became;
+use super::budget::Room;
 use super::connection::{Device, LogPlace};
 use super::filling::Next;
 use super::past::Fetch;
@@ -76,26 +77,41 @@ impl ServerMachine {
                 self.waiting.for_page(id, told.pasts);
                 return Ok(());
             }
-            if device.ahead >= SCAN_PAGES_AHEAD_MAX {
+            let room = device.room();
+            if device.ahead.len() >= SCAN_PAGES_AHEAD_MAX || room == Room::Unknown {
                 return Ok(());
             }
-            match device.scan_page(reading, bounds)? {
+            let next = match room {
+                Room::None if device.is_swept => None,
+                Room::None => Some(device.sweep_page(reading, bounds)?),
+                Room::Some | Room::Unknown => Some(device.scan_page(reading, bounds)?),
+            };
+            match next {
+                // All is told that there is room for.
+                None => {}
                 // Who turned away and back, and was told nothing in between, is where it was.
-                Next::Page(entries) if !entries.is_empty() || device.ends_elsewhere() => {
+                Some(Next::Page(entries)) if !entries.is_empty() || device.ends_elsewhere() => {
                     connection.writable = false;
-                    device.ahead += 1;
+                    if room == Room::Some {
+                        let bytes: usize = entries.iter().map(Entry::size).sum();
+                        device.ahead.push_back(bytes as u64);
+                    }
                     let page = device.page(store, entries)?;
                     self.send(id, ToDevice::Page(page));
+                    return Ok(());
                 }
                 // No message says that there was nothing for the device in all that was looked at: it
                 // would tell that there was something.
-                Next::Page(_) | Next::Look => {
+                Some(Next::Page(_) | Next::Look) => {
                     connection.writable = false;
                     self.outputs.push_back(Output::LookOn(id));
+                    return Ok(());
                 }
-                Next::Pasts(pasts) => self.waiting.for_page(id, pasts),
+                Some(Next::Pasts(pasts)) => {
+                    self.waiting.for_page(id, pasts);
+                    return Ok(());
+                }
             }
-            return Ok(());
         }
         // What was queued after the question is answered by the next one.
         if let Some(number) = connection.flush.filter(|_| !waits) {
@@ -111,10 +127,12 @@ impl ServerMachine {
         &mut self,
         store: &S,
         id: ConnectionId,
+        bytes: u64,
     ) -> Result<(), StoreError> {
         let device = self.connections.get_mut(&id).and_then(|it| it.device.as_mut());
         if let Some(device) = device {
-            device.ahead = device.ahead.saturating_sub(1);
+            device.ahead.pop_front();
+            device.bytes = bytes;
         }
         self.pump(store, id)
     }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answered;
+mod budget;
 mod coming;
 mod connection;
 mod downlink;
@@ -417,7 +418,7 @@ impl ServerMachine {
             (true, ToServer::Admin { number, request }) => {
                 self.admin(store, now, id, number, request)
             }
-            (true, ToServer::Stored) => self.stored(store, id),
+            (true, ToServer::Stored { bytes }) => self.stored(store, id, bytes),
             (true, ToServer::Purged(receipt)) => self.purged(store, id, &receipt),
             (_, message) => {
                 let what = match message {

@@ -25,7 +25,7 @@ impl Device {
         let state = State::now(reading);
         let mut pasts = Pasts::default();
         for _ in 0..bounds.rounds {
-            let records = self.next_records(reading.store, bounds.looks)?;
+            let records = self.next_records(reading.store, self.looked.as_ref(), bounds.looks)?;
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let place = ScanPlace::of(confirmed.record());
@@ -65,11 +65,12 @@ impl Device {
         Ok(page.or(pasts))
     }
 
-    /// The next records that the device may read, or may hold: of the tables that come first first, and
+    /// The next records behind a place that the device may read, or may hold: of the tables that come first first, and
     /// of one table by their ids.
-    fn next_records<S: ServerStore>(
+    pub(super) fn next_records<S: ServerStore>(
         &self,
         store: &S,
+        place: Option<&ScanPlace>,
         limit: usize,
     ) -> Result<Vec<Confirmed>, StoreError> {
         let mut records: Vec<Confirmed> = Vec::new();
@@ -77,8 +78,7 @@ impl Device {
         tables.sort_by_key(|(table, _)| self.reader.priority(table));
         let rank = |table: &TableName| (self.reader.priority(table), table.clone());
         for (table, reach) in tables {
-            let from = self.looked.as_ref();
-            let from = from.map(|at| (rank(&at.table).cmp(&rank(&table)), at.record));
+            let from = place.map(|at| (rank(&at.table).cmp(&rank(&table)), at.record));
             let after = match from {
                 Some((Ordering::Greater, _)) => continue,
                 Some((Ordering::Equal, record)) => Some(record),

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::connection::{Device, LogPlace};
@@ -106,7 +106,10 @@ impl ServerMachine {
             seen: LogPlace::behind(watermark),
             begun: None,
             looked: None,
-            ahead: 0,
+            ahead: VecDeque::new(),
+            bytes: resume.bytes,
+            swept: None,
+            is_swept: false,
             told: scope.clone(),
             scope,
             held: Vec::new(),
@@ -273,6 +276,7 @@ impl Device {
         let held = held.collect::<Result<Option<Vec<_>>, _>>()?.unwrap_or_default();
         let held = held.iter().map(|bytes| Reader::past(bytes, schema));
         self.held = held.collect::<Result<_, _>>()?;
+        (self.swept, self.is_swept) = (None, false);
         self.due = if self.is_turning() { self.pins.clone() } else { BTreeSet::new() };
         (self.reader, self.next) = (reader, None);
         Ok(())
