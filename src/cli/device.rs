@@ -9,7 +9,7 @@ use serde_json::json;
 use super::output::{counted, print_quarantined, quarantined_json};
 use super::{CliError, wait};
 use crate::codec::{EnrollCode, Refusal};
-use crate::model::{AppName, Intake};
+use crate::model::{AppName, Intake, TableName};
 use crate::replica::{Event, Progress, Replica, Status, SyncError, SyncOptions, SyncReport};
 use crate::sync::replica::{Arrival, SessionError};
 
@@ -164,6 +164,9 @@ pub(super) struct SyncCommand {
     /// The same, and connect only as often as the offline profile asks.
     #[arg(long)]
     background: bool,
+    /// Only this table: of what a scan has left to bring, it comes before all others.
+    #[arg(long, conflicts_with_all = ["live", "background"])]
+    table: Option<TableName>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -180,7 +183,10 @@ impl SyncCommand {
     }
 
     async fn once(&self, replica: &Replica) -> Result<(), CliError> {
-        let synced = watched(replica, replica.sync(), self.json).await;
+        let synced = match &self.table {
+            Some(table) => watched(replica, replica.sync_table(table), self.json).await,
+            None => watched(replica, replica.sync(), self.json).await,
+        };
         let report = synced.map_err(|error| sync_error(&error))?;
         let quarantine = replica.quarantine().map_err(CliError::run)?;
         if self.json {

@@ -195,7 +195,12 @@ pub enum ToServer {
     /// The device has purged what its user may not read any more. What comes after it is answered
     /// when the server has stored that.
     Purged(SignedPurgeReceipt),
-    /// A page of a scan is written: what is in it need not come again.
+    /// Of this table what there is first; [`ToDevice::First`] answers.
+    First {
+        /// The table.
+        table: TableName,
+    },
+    /// A page is written that came while a scan is under way, and need not come again.
     Stored {
         /// How many bytes the device holds now, as budgets count them.
         bytes: u64,
@@ -413,6 +418,12 @@ pub enum ToDevice {
     Schema(Box<Schema>),
     /// The user's privileges as the server states them, because the device has others.
     Grant(Vec<u8>),
+    /// To [`ToServer::First`]: all was told that there is of the table, and what was pushed before is
+    /// answered.
+    First {
+        /// The table.
+        table: TableName,
+    },
     /// What the device goes by of its user's profile; `None`: there is none, all is taken.
     Intake(Option<Intake>),
     /// Owners that this user may assign to, with their business units.

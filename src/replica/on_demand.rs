@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::session::Until;
-use super::{PinError, Replica, Row, Shared, SyncError};
+use super::{PinError, Replica, Row, Shared, SyncError, SyncReport};
 use crate::model::{RecordId, TableName};
 use crate::sync::StoreError;
+use crate::sync::replica::Purpose;
 
 /// Why a record was not fetched. Nothing is kept then that was not kept before.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,24 @@ pub enum FetchError {
 }
 
 impl Replica {
+    /// Syncs one table: sends what is pending and fetches what changed, and of all that a scan has left to
+    /// bring, as a first sync, this table before all others. Ends when that is here; the rest comes with the
+    /// next sync. What is pending goes up in the order in which it was made, whatever its table: an edit may
+    /// need those before it.
+    ///
+    /// # Errors
+    /// As [`Self::sync`].
+    pub async fn sync_table(&self, table: &TableName) -> Result<SyncReport, SyncError> {
+        self.shared.core().machine.ask_first(table.clone());
+        let Ok(_one) = self.shared.session.try_lock() else {
+            self.shared.edited.notify_one();
+            self.shared.until(Shared::is_first_here).await;
+            return Ok(SyncReport::default());
+        };
+        let addresses = self.shared.addresses()?;
+        self.shared.session(Purpose::Sync, &addresses, Until::First).await
+    }
+
     /// Fetches one record as it is now, also one that the user's offline profile does not take, and keeps
     /// it: it is kept up to date as all others, over restarts and other profiles, until it is
     /// [released](Self::release), as far as the user may read it. It comes before all that a scan has left
@@ -95,7 +114,7 @@ impl Replica {
         };
         let addresses = self.shared.addresses()?;
         let until = Until::Told(place.clone());
-        self.shared.session(crate::sync::replica::Purpose::Sync, &addresses, until).await?;
+        self.shared.session(Purpose::Sync, &addresses, until).await?;
         Ok(())
     }
 
@@ -122,6 +141,10 @@ impl Replica {
 }
 
 impl Shared {
+    pub(super) fn is_first_here(&self) -> bool {
+        self.core().machine.is_first_here()
+    }
+
     pub(super) fn is_answered(&self, (table, record): &(TableName, RecordId)) -> bool {
         self.core().machine.is_answered(table, *record)
     }

@@ -17,6 +17,8 @@ pub(super) enum Until {
     UpToDate,
     /// When the server has said what this record is.
     Told((TableName, RecordId)),
+    /// When the table is here that was asked for.
+    First,
     /// When all is up to date, and may get as old as the user's offline profile says.
     Resting,
     /// Never: what happens is passed on as it happens.
@@ -83,7 +85,7 @@ impl Shared {
         }
         let endpoint = Endpoint::client(&self.key)?;
         let options = match until {
-            Until::UpToDate | Until::Told(_) => TransportOptions::short(),
+            Until::UpToDate | Until::Told(_) | Until::First => TransportOptions::short(),
             Until::Resting | Until::Stopped => TransportOptions::live(),
         };
         let connection = connect(&endpoint, addresses, options).await?;
@@ -112,6 +114,7 @@ impl Shared {
         match until {
             Until::UpToDate => self.is_up_to_date(),
             Until::Told(place) => self.is_answered(place),
+            Until::First => self.is_first_here(),
             Until::Resting => self.is_up_to_date() && self.rests_for().is_some(),
             Until::Stopped => false,
         }

@@ -325,3 +325,77 @@ fn another_budget_or_interval_sends_no_row_again() {
     let intake = shop.net.machine(shop.ann).meta().intake.clone().unwrap();
     assert_eq!((intake.budget, intake.tables["line"]), (Some(1_000_000), Some(30)));
 }
+
+/// In a first sync the table that is asked for comes at once, and nothing of it is missed or comes twice.
+#[test]
+fn a_table_that_is_asked_for_comes_before_all_others() {
+    let mut shop = shop();
+    let create = |number: u8| Draft {
+        table: table("line"),
+        record: id(number),
+        intent: Intent::Create {
+            columns: columns([("order", Value::Lookup(id(1))), ("product", Value::Lookup(id(22)))]),
+            owner: None,
+        },
+    };
+    shop.net.commit(shop.boss, (100..140).map(create).collect(), false);
+    shop.net.settle();
+    shop.net.set_page(2);
+    for is_asked in [false, true] {
+        let new = shop.net.add_device("ann");
+        shop.ann = new;
+        if is_asked {
+            shop.net.machine(new).ask_first(table("product"));
+        }
+        shop.net.connect(new);
+        let mut messages = 0;
+        while !shop.held().is_superset(&ids(&[21, 22])) {
+            shop.net.deliver(new, 1);
+            messages += 1;
+        }
+        assert_eq!(shop.held().len() > 40, !is_asked, "{messages}: {:?}", shop.held());
+        while is_asked && !shop.net.machine(new).is_first_here() {
+            shop.net.deliver(new, 1);
+        }
+        assert!(!is_asked || shop.held().len() < 20, "{:?}", shop.held());
+        if is_asked {
+            // Also what was looked at out of turn is kept up to date meanwhile.
+            shop.net.set(shop.boss, &table("product"), id(21), columns([("name", text("new"))]));
+        }
+        shop.net.settle();
+        assert_eq!(shop.held().len(), 44);
+        let told = shop.told();
+        let places: Vec<_> = told.iter().filter_map(Entry::place).map(|(_, id)| id).collect();
+        let changes = usize::from(is_asked);
+        assert_eq!(places.len(), 44 + changes, "each row once, and the change: {places:?}");
+    }
+    let row = shop.net.row(shop.ann, &table("product"), id(21));
+    assert_eq!(row.get("name"), Some(&text("new")));
+}
+
+/// It can be asked for at any time, and sessions may end in the middle.
+#[test]
+fn asking_for_tables_first_leaves_no_row_out_wherever_sessions_end() {
+    for messages in 0..14 {
+        let mut shop = shop();
+        shop.own(2, "user:ann");
+        shop.net.set_page(1);
+        let new = shop.net.add_device("ann");
+        shop.ann = new;
+        for name in ["product", "line", "order", "nothing", "product"] {
+            shop.net.machine(new).ask_first(table(name));
+            shop.net.connect(new);
+            shop.net.deliver(new, messages);
+            shop.net.machine(new).ask_first(table("order"));
+            shop.net.deliver(new, messages);
+            shop.own(1, if messages % 2 == 0 { "user:boss" } else { "user:ann" });
+            shop.net.part(new);
+        }
+        shop.net.connect(new);
+        shop.net.settle();
+        let expected: &[u8] =
+            if messages % 2 == 0 { &[2, 12, 22] } else { &[1, 2, 11, 12, 21, 22] };
+        assert_eq!(shop.held(), ids(expected), "{messages} messages");
+        assert!(shop.net.machine(new).is_first_here());
+    }
+}

@@ -161,6 +161,8 @@ pub struct ReplicaMachine {
     requests: u32,
     /// Which app it is, if the app says so.
     app: Option<AppName>,
+    /// A table that is wanted before all others.
+    first: Option<TableName>,
     /// When it was up to date last, since it was opened.
     synced: Option<Timestamp>,
 }
@@ -192,6 +194,7 @@ impl ReplicaMachine {
             push_window: PUSH_WINDOW_EDITS,
             requests: 0,
             app: None,
+            first: None,
             synced: None,
         };
         machine.take_grant()?;
@@ -222,6 +225,27 @@ impl ReplicaMachine {
 
     fn app(&self) -> Option<&AppName> {
         self.app.as_ref().or(self.meta.app.as_ref())
+    }
+
+    /// Asks for what there is of a table before all else, now or in the next session. All of it is here when
+    /// [`Self::is_first_here`], and what was pending of any table is answered, as far as it was sent.
+    pub fn ask_first(&mut self, table: TableName) {
+        self.first = Some(table);
+        self.send_first();
+    }
+
+    /// Whether a table that was asked for is here.
+    #[must_use]
+    pub fn is_first_here(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn send_first(&mut self) {
+        if self.is_open()
+            && let Some(table) = self.first.clone()
+        {
+            self.outputs.push_back(Output::Send(ToServer::First { table }));
+        }
     }
 
     /// What the device knows of itself.

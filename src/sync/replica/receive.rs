@@ -32,6 +32,10 @@ impl ReplicaMachine {
         match message {
             ToDevice::Schema(schema) => Ok(self.schema(store, *schema)?),
             ToDevice::Grant(bytes) => self.grant(store, now, server, bytes),
+            ToDevice::First { table } => {
+                self.first.take_if(|first| *first == table);
+                Ok(())
+            }
             ToDevice::Intake(intake) => Ok(self.take_intake(store, intake)?),
             ToDevice::Owners(owners) => {
                 self.meta.owners = owners;
@@ -336,8 +340,7 @@ impl ReplicaMachine {
             self.entry(&*store, &mut desk, now, word, entry)?;
         }
         self.meta.watermark = page.watermark;
-        // Only a scan moves it.
-        let is_scan = self.meta.scope != page.scope;
+        let is_scan = self.meta.scope.target.is_some() || page.scope.target.is_some();
         self.meta.scope = page.scope;
         self.meta.authors.extend(page.authors);
         self.mend_touched(&mut desk, now)?;

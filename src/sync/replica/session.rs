@@ -344,6 +344,7 @@ impl ReplicaMachine {
         self.keep(store, batch)?;
         self.tell(Event::Open);
         self.push(store, now)?;
+        self.send_first();
         Ok(())
     }
 }

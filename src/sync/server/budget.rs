@@ -50,7 +50,9 @@ impl Device {
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let place = ScanPlace::of(confirmed.record());
-                if !self.has_pinned(&place.table, place.record) {
+                let is_told = self.brought.contains(&place.table)
+                    || self.has_pinned(&place.table, place.record);
+                if !is_told {
                     let news = self.scanned(reading, &state, confirmed)?;
                     let leaves = |entry: &Entry| matches!(entry, Entry::Gone { .. });
                     page.extend(news.entries.into_iter().filter(leaves));

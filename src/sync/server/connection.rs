@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::first::First;
 use super::lapse::Lapse;
 use super::reader::Reader;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, Terms};
@@ -33,10 +34,15 @@ pub(super) struct Device {
     pub(super) begun: Option<Begun>,
     /// The record at which a scan under way is: the scope names the last one that was told.
     pub(super) looked: Option<ScanPlace>,
-    /// Pages of scans that it has not said to have written, each with about how many bytes.
+    /// Pages that it was sent while a scan is under way and has not said to have written, each with about
+    /// how many bytes.
     pub(super) ahead: VecDeque<u64>,
     /// How many bytes it holds, as it said last.
     pub(super) bytes: u64,
+    /// A table that it wants before all others,
+    pub(super) first: Option<First>,
+    /// and those that it was told of so while a scan is under way.
+    pub(super) brought: BTreeSet<TableName>,
     /// How far it was looked behind the scan for what leaves, where there is no room for more,
     pub(super) swept: Option<ScanPlace>,
     /// and whether that is all.
@@ -170,7 +176,8 @@ impl Device {
         }
         let rank = |table| (self.reader.priority(table), table);
         let passed = self.looked.as_ref();
-        let passed = passed.is_some_and(|at| (rank(table), record) <= (rank(&at.table), at.record));
+        let passed = passed.is_some_and(|at| (rank(table), record) <= (rank(&at.table), at.record))
+            || self.brought.contains(table);
         if self.is_turning() && !passed {
             self.scope.complete && self.held.iter().any(reads)
         } else {

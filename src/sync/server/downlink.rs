@@ -65,54 +65,14 @@ impl ServerMachine {
         if let Some(next) = device.next.take() {
             device.turn(next, reading.rules.shared_schema(), store)?;
         }
-        if device.is_turning() {
-            let told = device.pins_page(reading, bounds)?;
-            if !told.entries.is_empty() {
-                connection.writable = false;
-                let page = device.page(store, told.entries)?;
-                self.send(id, ToDevice::Page(page));
-                return Ok(());
-            }
-            if !told.pasts.is_empty() {
-                self.waiting.for_page(id, told.pasts);
-                return Ok(());
-            }
-            let room = device.room();
-            if device.ahead.len() >= SCAN_PAGES_AHEAD_MAX || room == Room::Unknown {
-                return Ok(());
-            }
-            let next = match room {
-                Room::None if device.is_swept => None,
-                Room::None => Some(device.sweep_page(reading, bounds)?),
-                Room::Some | Room::Unknown => Some(device.scan_page(reading, bounds)?),
-            };
-            match next {
-                // All is told that there is room for.
-                None => {}
-                // Who turned away and back, and was told nothing in between, is where it was.
-                Some(Next::Page(entries)) if !entries.is_empty() || device.ends_elsewhere() => {
-                    connection.writable = false;
-                    if room == Room::Some {
-                        let bytes: usize = entries.iter().map(Entry::size).sum();
-                        device.ahead.push_back(bytes as u64);
-                    }
-                    let page = device.page(store, entries)?;
-                    self.send(id, ToDevice::Page(page));
-                    return Ok(());
-                }
-                // No message says that there was nothing for the device in all that was looked at: it
-                // would tell that there was something.
-                Some(Next::Page(_) | Next::Look) => {
-                    connection.writable = false;
-                    self.outputs.push_back(Output::LookOn(id));
-                    return Ok(());
-                }
-                Some(Next::Pasts(pasts)) => {
-                    self.waiting.for_page(id, pasts);
-                    return Ok(());
-                }
-            }
+        if device.is_turning() && !self.tell_turning(reading, id, waits)? {
+            return Ok(());
         }
+        if !waits {
+            self.answer_first(id, true);
+        }
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Some(device) = &mut connection.device else { return Ok(()) };
         // What was queued after the question is answered by the next one.
         if let Some(number) = connection.flush.filter(|_| !waits) {
             connection.flush = None;
@@ -122,15 +82,66 @@ impl ServerMachine {
         Ok(())
     }
 
-    /// The device has written a page of a scan.
+    /// Sends the device what is next of a scan. Returns whether all is told that there is room for.
+    fn tell_turning<S: ServerStore>(
+        &mut self,
+        reading: &Reading<'_, S>,
+        id: ConnectionId,
+        waits: bool,
+    ) -> Result<bool, StoreError> {
+        let bounds = self.page_bounds;
+        let Some(device) = self.device_mut(id) else { return Ok(true) };
+        let room = device.room();
+        let is_full = room == Room::None && device.is_swept;
+        if !waits {
+            self.answer_first(id, is_full);
+        }
+        let Some(device) = self.device_mut(id) else { return Ok(true) };
+        let next = if !device.due.is_empty() {
+            device.pins_page(reading, bounds)?
+        } else if is_full {
+            return Ok(true);
+        } else if device.ahead.len() >= SCAN_PAGES_AHEAD_MAX || room == Room::Unknown {
+            return Ok(false);
+        } else if room == Room::None {
+            device.sweep_page(reading, bounds)?
+        } else if device.asks_first() {
+            device.first_page(reading, bounds)?
+        } else {
+            device.scan_page(reading, bounds)?
+        };
+        match next {
+            // Who turned away and back, and was told nothing in between, is where it was.
+            Next::Page(entries) if !entries.is_empty() || device.ends_elsewhere() => {
+                let page = device.page(reading.store, entries)?;
+                self.send(id, ToDevice::Page(page));
+            }
+            // No message says that there was nothing for the device in all that was looked at: it
+            // would tell that there was something.
+            Next::Page(_) | Next::Look => self.outputs.push_back(Output::LookOn(id)),
+            Next::Pasts(pasts) => {
+                self.waiting.for_page(id, pasts);
+                return Ok(false);
+            }
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.writable = false;
+        }
+        Ok(false)
+    }
+
+    pub(super) fn device_mut(&mut self, id: ConnectionId) -> Option<&mut Device> {
+        self.connections.get_mut(&id)?.device.as_mut()
+    }
+
+    /// The device has written a page that came while a scan is under way.
     pub(super) fn stored<S: ServerStore>(
         &mut self,
         store: &S,
         id: ConnectionId,
         bytes: u64,
     ) -> Result<(), StoreError> {
-        let device = self.connections.get_mut(&id).and_then(|it| it.device.as_mut());
-        if let Some(device) = device {
+        if let Some(device) = self.device_mut(id) {
             device.ahead.pop_front();
             device.bytes = bytes;
         }
@@ -220,6 +231,11 @@ impl Device {
     ) -> Result<Page, StoreError> {
         let authors = self.authors(store, &entries)?;
         let watermark = self.seen.sequence;
+        // As the device does.
+        if self.told.target.is_some() || self.is_turning() {
+            let bytes: usize = entries.iter().map(Entry::size).sum();
+            self.ahead.push_back(bytes as u64);
+        }
         self.told.clone_from(&self.scope);
         Ok(Page { entries, watermark, scope: self.scope.clone(), authors })
     }

@@ -66,11 +66,6 @@ impl Filling {
         self.bytes > bounds.bytes || self.told >= bounds.looks
     }
 
-    /// The same, of what is told at a place.
-    pub(super) fn telling(self, pasts: Pasts) -> Telling {
-        Telling { entries: self.entries, pasts }
-    }
-
     /// The page, which ends before what has such a past; or where it is empty, that.
     pub(super) fn or(self, pasts: Pasts) -> Next {
         if pasts.is_empty() || !self.is_empty() {

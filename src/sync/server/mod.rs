@@ -9,6 +9,7 @@ mod downlink;
 mod erase;
 mod estimate;
 mod filling;
+mod first;
 mod fit;
 mod floor;
 mod following;
@@ -418,6 +419,7 @@ impl ServerMachine {
             (true, ToServer::Admin { number, request }) => {
                 self.admin(store, now, id, number, request)
             }
+            (true, ToServer::First { table }) => self.first(store, id, table),
             (true, ToServer::Stored { bytes }) => self.stored(store, id, bytes),
             (true, ToServer::Purged(receipt)) => self.purged(store, id, &receipt),
             (_, message) => {

@@ -3,7 +3,7 @@
 //! happens; so only other terms make a difference, and those are looked at before a scan begins.
 
 use super::connection::Device;
-use super::filling::{Filling, Telling};
+use super::filling::{Filling, Next};
 use super::past::Pasts;
 use super::reading::Reading;
 use super::state::State;
@@ -21,8 +21,7 @@ impl ServerMachine {
         place: &(TableName, RecordId),
         pinned: bool,
     ) -> bool {
-        let device = self.connections.get_mut(&id).and_then(|it| it.device.as_mut());
-        let Some(device) = device else { return true };
+        let Some(device) = self.device_mut(id) else { return true };
         if !pinned {
             device.pins.remove(place);
             device.due.remove(place);
@@ -47,7 +46,7 @@ impl Device {
         &mut self,
         reading: &Reading<'_, S>,
         bounds: PageBounds,
-    ) -> Result<Telling, StoreError> {
+    ) -> Result<Next, StoreError> {
         let state = State::now(reading);
         let mut page = Filling::default();
         while let Some((table, record)) = self.due.first().cloned() {
@@ -58,12 +57,12 @@ impl Device {
             if let Some(confirmed) = found {
                 let news = self.scanned(reading, &state, &confirmed)?;
                 if !news.pasts.is_empty() {
-                    return Ok(page.telling(news.pasts));
+                    return Ok(page.or(news.pasts));
                 }
                 page.extend(news.entries);
             }
             self.due.pop_first();
         }
-        Ok(page.telling(Pasts::default()))
+        Ok(page.or(Pasts::default()))
     }
 }

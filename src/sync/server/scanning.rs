@@ -29,7 +29,9 @@ impl Device {
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let place = ScanPlace::of(confirmed.record());
-                let news = if self.has_pinned(&place.table, place.record) {
+                let is_told = self.brought.contains(&place.table)
+                    || self.has_pinned(&place.table, place.record);
+                let news = if is_told {
                     Telling::default()
                 } else {
                     self.scanned(reading, &state, confirmed)?

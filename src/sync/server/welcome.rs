@@ -2,6 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::connection::{Device, LogPlace};
+use super::first::First;
 use super::lapse::lapses;
 use super::reader::Reader;
 use super::{ConnectionId, ServerMachine, part_of};
@@ -108,6 +109,8 @@ impl ServerMachine {
             looked: None,
             ahead: VecDeque::new(),
             bytes: resume.bytes,
+            first: None,
+            brought: BTreeSet::new(),
             swept: None,
             is_swept: false,
             told: scope.clone(),
@@ -277,6 +280,8 @@ impl Device {
         let held = held.iter().map(|bytes| Reader::past(bytes, schema));
         self.held = held.collect::<Result<_, _>>()?;
         (self.swept, self.is_swept) = (None, false);
+        self.brought.clear();
+        self.first = self.first.take().map(First::anew);
         self.due = if self.is_turning() { self.pins.clone() } else { BTreeSet::new() };
         (self.reader, self.next) = (reader, None);
         Ok(())
