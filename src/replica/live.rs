@@ -86,13 +86,10 @@ impl Replica {
             };
             let opened = self.shared.totals().opened;
             let session = self.shared.session(Purpose::Sync, &addresses, until.clone());
-            let error = match session.await {
-                Ok(_) => {
-                    // Whoever syncs by hand meanwhile need not wait.
-                    (one, next) = (None, waits.build());
-                    continue;
-                }
-                Err(error) => error,
+            let Err(error) = session.await else {
+                // Whoever syncs by hand meanwhile need not wait.
+                (one, next) = (None, waits.build());
+                continue;
             };
             if !error.is_passing() {
                 return error;

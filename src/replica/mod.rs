@@ -257,12 +257,18 @@ impl Replica {
     /// # Errors
     /// The device is not enrolled, the server cannot be reached or refuses.
     pub async fn sync(&self) -> Result<SyncReport, SyncError> {
-        let Ok(_one) = self.shared.session.try_lock() else {
-            self.shared.until(Shared::is_up_to_date).await;
-            return Ok(SyncReport::default());
+        self.reached(Until::UpToDate).await
+    }
+
+    /// Waits until that is so in the session that is running, or runs one.
+    async fn reached(&self, until: Until) -> Result<SyncReport, SyncError> {
+        let _one = tokio::select! {
+            biased;
+            () = self.shared.until(|shared| shared.is_over(&until)) => return Ok(SyncReport::default()),
+            one = self.shared.session.lock() => one,
         };
         let addresses = self.shared.addresses()?;
-        self.shared.session(Purpose::Sync, &addresses, Until::UpToDate).await
+        self.shared.session(Purpose::Sync, &addresses, until).await
     }
 
     /// Makes edits, in one durable step: when the future is ready they are on disk, pending, and

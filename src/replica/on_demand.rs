@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::session::Until;
-use super::{PinError, Replica, Row, Shared, SyncError, SyncReport};
+use super::{PinError, Replica, Row, SyncError, SyncReport};
 use crate::model::{RecordId, TableName};
 use crate::sync::StoreError;
-use crate::sync::replica::Purpose;
 
 /// Why a record was not fetched. Nothing is kept then that was not kept before.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +40,8 @@ impl Replica {
     /// As [`Self::sync`].
     pub async fn sync_table(&self, table: &TableName) -> Result<SyncReport, SyncError> {
         self.shared.core().machine.ask_first(table.clone());
-        let Ok(_one) = self.shared.session.try_lock() else {
-            self.shared.edited.notify_one();
-            self.shared.until(Shared::is_first_here).await;
-            return Ok(SyncReport::default());
-        };
-        let addresses = self.shared.addresses()?;
-        self.shared.session(Purpose::Sync, &addresses, Until::First).await
+        self.shared.edited.notify_one();
+        self.reached(Until::First).await
     }
 
     /// Fetches one record as it is now, also one that the user's offline profile does not take, and keeps
@@ -79,43 +73,18 @@ impl Replica {
         let pinned =
             self.shared.with_core(move |core| core.machine.pin(&mut core.store, &pin.0, pin.1));
         pinned.await?;
-        let found = match self.told_of(&place).await {
-            Ok(()) => self.get(table, record)?,
-            Err(error) => {
-                self.unless(was_pinned, table, record).await?;
-                return Err(error.into());
-            }
+        self.shared.edited.notify_one();
+        let error = match self.reached(Until::Told(place)).await {
+            Err(error) => error.into(),
+            Ok(_) => match self.get(table, record)? {
+                Some(row) => return Ok(row),
+                None => FetchError::NotThere { table: table.clone(), record },
+            },
         };
-        match found {
-            Some(row) => Ok(row),
-            None => {
-                self.unless(was_pinned, table, record).await?;
-                Err(FetchError::NotThere { table: table.clone(), record })
-            }
-        }
-    }
-
-    async fn unless(
-        &self,
-        was_pinned: bool,
-        table: &TableName,
-        record: RecordId,
-    ) -> Result<(), StoreError> {
         if !was_pinned {
             self.release(table, record).await?;
         }
-        Ok(())
-    }
-
-    async fn told_of(&self, place: &(TableName, RecordId)) -> Result<(), SyncError> {
-        let Ok(_one) = self.shared.session.try_lock() else {
-            self.shared.until(|shared| shared.is_answered(place)).await;
-            return Ok(());
-        };
-        let addresses = self.shared.addresses()?;
-        let until = Until::Told(place.clone());
-        self.shared.session(Purpose::Sync, &addresses, until).await?;
-        Ok(())
+        Err(error)
     }
 
     /// Keeps a record that was [fetched](Self::fetch) no longer than the user's offline profile takes it: if
@@ -130,6 +99,7 @@ impl Replica {
             .shared
             .with_core(move |core| core.machine.release(&mut core.store, &table, record))
             .await?;
+        self.shared.edited.notify_one();
         Ok(released)
     }
 
@@ -137,15 +107,5 @@ impl Replica {
     #[must_use]
     pub fn fetched(&self) -> BTreeSet<(TableName, RecordId)> {
         self.shared.core().machine.meta().pins.clone()
-    }
-}
-
-impl Shared {
-    pub(super) fn is_first_here(&self) -> bool {
-        self.core().machine.is_first_here()
-    }
-
-    pub(super) fn is_answered(&self, (table, record): &(TableName, RecordId)) -> bool {
-        self.core().machine.is_answered(table, *record)
     }
 }

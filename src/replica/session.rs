@@ -110,11 +110,12 @@ impl Shared {
         result.map(|()| SyncReport { totals, traffic })
     }
 
-    fn is_over(&self, until: &Until) -> bool {
+    /// Whether a session that is to go on so far has come there.
+    pub(super) fn is_over(&self, until: &Until) -> bool {
         match until {
             Until::UpToDate => self.is_up_to_date(),
-            Until::Told(place) => self.is_answered(place),
-            Until::First => self.is_first_here(),
+            Until::Told((table, record)) => self.core().machine.is_answered(table, *record),
+            Until::First => self.core().machine.is_first_here(),
             Until::Resting => self.is_up_to_date() && self.rests_for().is_some(),
             Until::Stopped => false,
         }

@@ -1,4 +1,5 @@
-//! Single records that users fetch, there or not and readable or not, and release.
+//! Single records that users fetch, there or not and readable or not, and release; and tables that they want
+//! before all others.
 
 use tidegate::sync::StoreError;
 use tidegate::sync::replica::PinError;
@@ -12,6 +13,12 @@ impl World {
         let pinned: Vec<Key> = self.devices[at].disk.file.meta.pins.iter().cloned().collect();
         if self.devices[at].machine.is_none() || !self.devices[at].disk.file.is_at_home() {
             return Ok(());
+        }
+        if self.rng.chance(20) {
+            let table = name(self.rng.pick(&TABLES).unwrap());
+            self.note(|| format!("device {at} wants {table} first"));
+            self.devices[at].machine.as_mut().unwrap().ask_first(table);
+            return self.drain_device(at);
         }
         let releases = self.rng.chance(40);
         let places = self.disk.file.records.keys();

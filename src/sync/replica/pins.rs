@@ -42,7 +42,7 @@ impl ReplicaMachine {
             return Err(PinError::TooMany);
         }
         self.meta.pins.insert(place.clone());
-        Ok(self.begin_pinning(store, place)?)
+        Ok(self.begin_pinning(store, &place)?)
     }
 
     /// Keeps a record no longer than the profile takes it. Returns whether it was kept.
@@ -59,7 +59,7 @@ impl ReplicaMachine {
         let place = (table.clone(), record);
         let was_pinned = self.meta.pins.remove(&place);
         if was_pinned {
-            self.begin_pinning(store, place)?;
+            self.begin_pinning(store, &place)?;
         }
         Ok(was_pinned)
     }
@@ -75,13 +75,13 @@ impl ReplicaMachine {
     fn begin_pinning<S: ReplicaStore>(
         &mut self,
         store: &mut S,
-        place: (TableName, RecordId),
+        place: &(TableName, RecordId),
     ) -> Result<(), StoreError> {
         self.meta.pinning.insert(place.clone());
         self.save(store)?;
         if let Some(session) = &mut self.session {
-            session.told.remove(&place);
-            session.pinned_before.remove(&place);
+            session.told.remove(place);
+            session.pinned_before.remove(place);
         }
         if self.is_open() && self.meta.grant.is_some() {
             self.ask_for_pinned();
