@@ -1,6 +1,8 @@
 //! The messages of a session between a device and the server. `docs/protocol.md` tells how they
 //! follow each other.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::at_most::at_most;
@@ -11,8 +13,9 @@ use super::{
 use crate::crdt::Record;
 use crate::limits::{ANSWERS_MAX, COLUMNS_MAX, FRAME_BYTES_MAX, PAGE_EDITS_MAX, PINS_MAX};
 use crate::model::{
-    ActorId, AppName, BusinessUnitId, Denial, DeviceNumber, Edit, EditId, Intake, LogEpoch, Owner,
-    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId, Verdict,
+    ActorId, AppName, BusinessUnitId, ColumnName, Denial, DeviceNumber, Edit, EditId, Intake,
+    LogEpoch, Op, Owner, PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+    Verdict,
 };
 
 /// The version of the messages. Both sides send it first in each message.
@@ -181,10 +184,10 @@ pub enum ToServer {
         /// Comes back in the answer.
         number: u32,
     },
-    /// Which of these edits of this device are admitted, and of which is the record erased?
-    /// [`ToDevice::Verdicts`] names them. Asked about edits that cannot be sent again because their
-    /// record is out of reach, and about those in quarantine.
-    Ask(#[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<(EditId, RecordId)>),
+    /// Which of these edits of this device are admitted as they are here, and of which is the record
+    /// erased? [`ToDevice::Verdicts`] names them. Asked about edits that cannot be sent again because
+    /// their record is out of reach, and about those in quarantine.
+    Ask(#[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<Inquiry>),
     /// What an administrator wants; [`ToDevice::Admin`] answers.
     Admin {
         /// Comes back in the answer.
@@ -205,6 +208,35 @@ pub enum ToServer {
         /// How many bytes the device holds now, as budgets count them.
         bytes: u64,
     },
+}
+
+/// What a device asks about an edit of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Inquiry {
+    /// The edit.
+    pub edit: EditId,
+    /// Its record.
+    pub record: RecordId,
+    /// The columns that it says something of, where it is pending still: if what counts says nothing
+    /// of one of them, the answer does not name the edit.
+    #[serde(deserialize_with = "at_most::<_, _, COLUMNS_MAX>")]
+    pub columns: Vec<ColumnName>,
+}
+
+impl Inquiry {
+    /// Whether its record was erased is all that is asked.
+    #[must_use]
+    pub const fn of_record(edit: EditId, record: RecordId) -> Self {
+        Self { edit, record, columns: Vec::new() }
+    }
+
+    /// All about an edit that is pending.
+    #[must_use]
+    pub fn of(edit: &Edit) -> Self {
+        let columns: BTreeSet<_> = edit.ops().filter_map(Op::column).collect();
+        let columns = columns.into_iter().cloned().collect();
+        Self { edit: edit.id, record: edit.record, columns }
+    }
 }
 
 /// Why a server ends a session.
@@ -267,9 +299,8 @@ pub enum Entry {
         table: TableName,
         /// The record.
         record: RecordId,
-        /// Digest of the edit that was admitted, as far as its author may read what it set: the
-        /// device's own may have changed since.
-        check: Digest,
+        /// What was admitted: the device's own may have changed since.
+        check: Check,
     },
     /// Of the edit whose [`Entry::Own`] is next these columns were refused before the rest counted. The
     /// device that was told so at the time has taken them out of it; a copy of its file has not.
@@ -366,12 +397,29 @@ pub struct MovedLeg {
     pub records: Vec<RecordId>,
 }
 
-/// Digest of an edit, by meaning.
-///
-/// # Errors
-/// As [`encode_edits`].
-pub fn edit_digest(edit: &Edit) -> Result<Digest, DecodeError> {
-    Ok(Digest::of("edit", &encode_edits(std::slice::from_ref(edit))?))
+/// By what a device compares an admitted edit with its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Check {
+    /// Digest of what of the edit its author may read, by meaning.
+    pub readable: Digest,
+    /// Digest of the columns that the edit says something of, be they readable or not. Where it is
+    /// another, the device has something that does not count.
+    pub columns: [u8; 4],
+}
+
+impl Check {
+    /// Of an edit, and what of it its author may read.
+    ///
+    /// # Errors
+    /// As [`encode_edits`].
+    pub fn of(edit: &Edit, readable: &Edit) -> Result<Self, DecodeError> {
+        let readable = Digest::of("edit", &encode_edits(std::slice::from_ref(readable))?);
+        let columns: BTreeSet<_> = edit.ops().filter_map(Op::column).collect();
+        // No name of a column has a line break in it.
+        let columns: Vec<_> = columns.into_iter().map(ColumnName::as_str).collect();
+        let Digest([a, b, c, d, ..]) = Digest::of("columns", columns.join("\n").as_bytes());
+        Ok(Self { readable, columns: [a, b, c, d] })
+    }
 }
 
 /// A run of the log, or of a scan.
@@ -465,7 +513,7 @@ mod entries {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
     use super::{
-        ActorId, COLUMNS_MAX, Denial, Digest, Edit, EditId, Entry, MovedLeg, PAGE_EDITS_MAX,
+        ActorId, COLUMNS_MAX, Check, Denial, Edit, EditId, Entry, MovedLeg, PAGE_EDITS_MAX,
         PolicyEpoch, RecordId, Sequence, TableName, Timestamp, at_most, decode_records_up_to,
         encode_edits,
     };
@@ -473,7 +521,7 @@ mod entries {
     #[derive(Serialize, Deserialize)]
     enum Wire {
         Edit(Sequence),
-        Own(Sequence, EditId, TableName, RecordId, Digest),
+        Own(Sequence, EditId, TableName, RecordId, Check),
         Split(EditId, TableName, RecordId, Denials, PolicyEpoch),
         Whole(Sequence),
         Gone(Sequence, TableName, RecordId),

@@ -22,8 +22,8 @@ pub use enroll_code::{EnrollCode, EnrollCodeError, EnrollTerms, MintError};
 pub use error::DecodeError;
 pub use key::{Context, KeyTextError, PublicKey, SecretKey, Signature, SignatureError};
 pub use message::{
-    Digest, Entry, MovedLeg, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace, Scope, Terms,
-    ToDevice, ToServer, decode_message, edit_digest, encode_message,
+    Check, Digest, Entry, Inquiry, MovedLeg, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace,
+    Scope, Terms, ToDevice, ToServer, decode_message, encode_message,
 };
 pub use profiles::{ProfilesInfo, ProfilesRequest, VersionInfo};
 pub use purge::{PurgeReceipt, PurgeReceiptError, SignedPurgeReceipt};

@@ -94,6 +94,12 @@ impl Denial {
         Self { detail: Some(detail), table: Some(table.clone()), ..Self::of(Rule::SystemTable) }
     }
 
+    /// What is said of a column of an edit that counts without it.
+    pub(crate) fn counts_without(column: ColumnName) -> Self {
+        let detail = "a copy of this device sent the edit without this column, and so it counts";
+        Self { column: Some(column), ..Self::malformed(detail) }
+    }
+
     /// What is said of an edit that comes too late, or of what counts together with it.
     pub(crate) fn erased() -> Self {
         Self::malformed("a record that it changes was erased")

@@ -52,10 +52,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::codec::{SecretKey, ToServer, decode_message};
+use crate::codec::{Inquiry, SecretKey, ToServer, decode_message};
 use crate::gate::Roster;
 use crate::limits::ASKED_AT_ONCE_MAX;
-use crate::model::{EditId, Organization, Policy, PublishedProfiles, RecordId, Schema};
+use crate::model::{Organization, Policy, PublishedProfiles, Schema};
 use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
 use crate::store::{OpenError, RedbServer, ServerReader};
 use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, RulesError, ServerMachine};
@@ -398,7 +398,7 @@ async fn read(
 /// A long question is answered piece by piece, between which other devices have their turn. The device
 /// takes each answer for itself.
 async fn ask(
-    edits: Vec<(EditId, RecordId)>,
+    edits: Vec<Inquiry>,
     id: ConnectionId,
     events: &Sender,
     bytes: usize,

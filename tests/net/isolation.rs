@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tidegate::codec::{
-    Refusal, Resume, SecretKey, ToDevice, ToServer, decode_message, encode_message,
+    Inquiry, Refusal, Resume, SecretKey, ToDevice, ToServer, decode_message, encode_message,
 };
 use tidegate::limits::{
     ASKED_AT_ONCE_MAX, CONNECTIONS_PER_DEVICE_MAX, FRAME_BYTES_MAX, GREETING_BYTES_MAX,
@@ -115,7 +115,8 @@ impl Device {
 /// Asks about so many edits that nobody made: work for the server, and no answer.
 fn question(edits: u64) -> Vec<u8> {
     let id = |counter| EditId { device: DeviceNumber(u32::MAX), counter, part: 0 };
-    let edits = (0..edits).map(|it| (id(it), RecordId::from_bytes([7; 16]))).collect();
+    let edits =
+        (0..edits).map(|it| Inquiry::of_record(id(it), RecordId::from_bytes([7; 16]))).collect();
     encode_message(&ToServer::Ask(edits)).unwrap()
 }
 
@@ -255,7 +256,8 @@ async fn a_question_longer_than_its_turn_is_answered_whole() {
     let id = |counter| EditId { device: number, counter, part: 0 };
     // Numbers begin somewhere; some were never given.
     let asked: Vec<_> = (0..3 * EDITS as u64).map(id).collect();
-    let edits = asked.iter().map(|it| (*it, RecordId::from_bytes([7; 16]))).collect();
+    let edits =
+        asked.iter().map(|it| Inquiry::of_record(*it, RecordId::from_bytes([7; 16]))).collect();
     device.sender.send(encode_message(&ToServer::Ask(edits)).unwrap()).await.unwrap();
     let mut admitted = 0;
     while admitted < EDITS {

@@ -238,6 +238,39 @@ fn a_copy_of_a_file_keeps_what_was_refused_of_an_edit() {
     assert_eq!(*held.record().columns(), [(name("title"), text("new"))].into());
 }
 
+/// A backup was put back that did not know what had been refused of an edit. The device sent the rest, and
+/// a copy of it sent the edit whole: it heard that the edit counts, and the column was gone.
+#[test]
+fn a_copy_of_a_file_keeps_what_counts_without_though_nothing_tells_why() {
+    let (mut world, record) = away_with_a_cost(7);
+    world.back_up().unwrap();
+    world.clone_device(0).unwrap();
+    let twin = world.devices.len() - 1;
+    world.connect(0).unwrap();
+    while world.devices[0].disk.file.quarantine.is_empty() {
+        world.deliver_up_somewhere().unwrap();
+        world.deliver_down_somewhere().unwrap();
+        world.rule().unwrap();
+    }
+    world.part_all();
+    world.restore_server().unwrap();
+    assert!(world.disk.file.refused.is_empty());
+    for at in [0, twin] {
+        world.connect(at).unwrap();
+        while world.deliver_all().unwrap() {}
+        world.part_all();
+    }
+    assert_eq!(world.ends_well(), Ok(()));
+    for at in [0, twin] {
+        let quarantine = &world.devices[at].disk.file.quarantine;
+        let ops: Vec<_> = quarantine.iter().flat_map(|entry| &entry.ops).collect();
+        let cost = Op::Put { column: name("cost"), value: text("5") };
+        assert_eq!(ops, [&cost], "device {at}");
+    }
+    let held = world.disk.file.confirmed().find(|it| it.record().id() == record).unwrap();
+    assert_eq!(*held.record().columns(), [(name("title"), text("new"))].into());
+}
+
 /// A device was told that a column of its edit is refused, and did not hear it; the rules changed, and
 /// it sent the whole edit again.
 #[test]
@@ -326,7 +359,7 @@ fn rules_that_were_written_in_doubt_share_their_epoch_with_no_others() {
 fn seeds_in_which_something_was_found_hold() {
     let seeds = [
         142, 568, 671, 2128, 2906, 6390, 8608, 10132, 11368, 11652, 42460, 43853, 62862, 110_219,
-        113_897, 130_141, 130_418, 133_003, 158_375, 200_924,
+        113_897, 130_141, 130_418, 133_003, 158_375, 200_924, 303_913,
     ];
     for seed in seeds {
         assert_eq!(crate::hunt::run(Plan::of(seed)).problem, None, "seed {seed}");

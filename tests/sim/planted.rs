@@ -59,7 +59,7 @@ planted! {
     ForgetsRefusals [PolicyChanges]
     /// Devices' stores forget which certificates they have seen.
     ForgetsSerials [KeyChanges]
-    /// The server's store does not find what was refused of an edit.
+    /// The server does not say what was refused of an edit that counts.
     ForgetsSplits [DeviceRestores, DeviceClones, PolicyChanges, Cuts]
     /// The server's log does not say what profiles asked of a record before it changed.
     ForgetsWhatWas [ProfileChanges]

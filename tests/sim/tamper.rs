@@ -1,7 +1,7 @@
 //! Planted bugs that are in messages on their way.
 
 use tidegate::codec::{Entry, Page, SignedChangeSet, ToDevice, ToServer};
-use tidegate::model::Sequence;
+use tidegate::model::{Sequence, Verdict};
 
 use crate::planted::Planted;
 use crate::world::World;
@@ -49,6 +49,18 @@ impl World {
             }
             (Some(Planted::MergesRefused), ToDevice::Page(page)) => {
                 ToDevice::Page(self.with_refused(at, page))
+            }
+            (Some(Planted::ForgetsSplits), ToDevice::Page(mut page)) => {
+                page.entries.retain(|entry| !matches!(entry, Entry::Split { .. }));
+                ToDevice::Page(page)
+            }
+            (Some(Planted::ForgetsSplits), ToDevice::Verdicts(mut verdicts)) => {
+                for (_, verdict) in &mut verdicts {
+                    if let Verdict::Partly { sequence, .. } = verdict {
+                        *verdict = Verdict::Admitted(*sequence);
+                    }
+                }
+                ToDevice::Verdicts(verdicts)
             }
             (_, message) => message,
         }

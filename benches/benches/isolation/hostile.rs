@@ -5,7 +5,7 @@
 use std::io::BufRead as _;
 use std::time::Duration;
 
-use tidegate::codec::ToServer;
+use tidegate::codec::{Inquiry, ToServer};
 use tidegate::model::{DeviceNumber, EditId, RecordId};
 use tidegate::net::system;
 use tokio::sync::watch;
@@ -70,8 +70,9 @@ async fn harm(address: &str, way: Way, life: u64) -> Outcome<()> {
     wire.greet().await?;
     let message = match way {
         Way::Questions => {
+            let record = RecordId::from_bytes([7; 16]);
             let id = |counter| EditId { device: DeviceNumber(HOSTILE), counter, part: 0 };
-            let edits = (0..ASKED).map(|it| (id(it), RecordId::from_bytes([7; 16]))).collect();
+            let edits = (0..ASKED).map(|it| Inquiry::of_record(id(it), record)).collect();
             Some(ToServer::Ask(edits))
         }
         Way::Deaf => {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::Desk;
 use super::{Output, ReplicaMachine};
-use crate::codec::{ChangeSet, HashesDigest, SignedChangeSet, ToServer};
+use crate::codec::{ChangeSet, HashesDigest, Inquiry, SignedChangeSet, ToServer};
 use crate::crdt::{ChangeHash, Document, Documents};
 use crate::limits::{ATOMIC_PARTS_MAX, CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
 use crate::model::{Edit, EditId, RecordId, Section, TableName, Timestamp};
@@ -37,8 +37,8 @@ impl ReplicaMachine {
         let mut edits = self.unsent(store)?;
         if self.session.as_ref().is_some_and(|session| session.flush.0 == 0) {
             // The server says which of them are of records that were erased meanwhile.
-            let refused = store.quarantine()?.into_iter().map(|entry| (entry.edit, entry.record));
-            ask.extend(refused);
+            let refused = store.quarantine()?.into_iter();
+            ask.extend(refused.map(|entry| Inquiry::of_record(entry.edit, entry.record)));
         }
         let (receipt, waits) = (self.receipt(now)?, self.waits_to_purge());
         let Some(session) = &mut self.session else { return Ok(()) };
@@ -58,7 +58,7 @@ impl ReplicaMachine {
         if nothing_to_ask {
             return Ok(());
         }
-        session.asked.extend(ask.iter().map(|(edit, _)| edit));
+        session.asked.extend(ask.iter().map(|inquiry| inquiry.edit));
         self.ask_for_pinned();
         let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.0 += 1;
@@ -138,13 +138,13 @@ impl ReplicaMachine {
     /// Edits of a record out of reach that may have been admitted in a session before, for all
     /// that this device knows: after starting anew no notice tells. Where the one that makes the record
     /// was, nothing is to be written anew on it.
-    fn unasked(&self, pending: &[Pending]) -> Vec<(EditId, RecordId)> {
+    fn unasked(&self, pending: &[Pending]) -> Vec<Inquiry> {
         let Some(session) = &self.session else { return Vec::new() };
         if pending.iter().all(|pending| pending.edit.is_create()) {
             return Vec::new();
         }
-        let ids = pending.iter().map(|pending| (pending.edit.id, pending.edit.record));
-        ids.filter(|(id, _)| !session.asked.contains(id)).collect()
+        let edits = pending.iter().map(|pending| &pending.edit);
+        edits.filter(|edit| !session.asked.contains(&edit.id)).map(Inquiry::of).collect()
     }
 
     /// Whether what pending edits of a record build on may be on its way still. On what is not here
@@ -192,8 +192,8 @@ impl ReplicaMachine {
 #[derive(Default)]
 struct Waiting {
     edits: BTreeSet<EditId>,
-    /// Those of them about which the server is to be asked, with their records.
-    ask: Vec<(EditId, RecordId)>,
+    /// What the server is to be asked about them.
+    ask: Vec<Inquiry>,
 }
 
 /// These edits, and those that count together with one of them.

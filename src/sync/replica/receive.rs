@@ -5,7 +5,7 @@ use super::quarantine::quarantined;
 use super::session::SessionError;
 use super::split::take_columns;
 use super::{Event, Output, ReplicaMachine};
-use crate::codec::{Digest, Entry, MovedLeg, Page, PublicKey, ToDevice, ToServer, edit_digest};
+use crate::codec::{Check, Entry, Inquiry, MovedLeg, Page, PublicKey, ToDevice, ToServer};
 use crate::gate::{Attestation, Follow, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
@@ -280,7 +280,8 @@ impl ReplicaMachine {
             for (edit, denial) in rebased.impossible {
                 let parked = park(desk, &edit, &denial, self.epoch, now)?;
                 if let Some(session) = &mut self.session {
-                    session.parked.extend(parked.iter().map(|edit| (edit.id, edit.record)));
+                    let asked = parked.iter().map(|it| Inquiry::of_record(it.id, it.record));
+                    session.parked.extend(asked);
                 }
                 let bound = parked.into_iter().filter(|it| it.id != edit.id);
                 records.extend(bound.map(|bound| (bound.table, bound.record)));
@@ -427,36 +428,47 @@ impl ReplicaMachine {
         (table, record): (&TableName, RecordId),
         id: EditId,
         sequence: Sequence,
-        check: Digest,
+        check: Check,
     ) -> Result<(), StoreError> {
         let folder = desk.folder(table, record)?;
-        let pending = folder.find(id);
-        let own = folder.settle(id);
-        self.keep_admitted(desk, pending, sequence);
-        if own.is_some() {
-            desk.batch.settled.push(id);
-            desk.admitted.push((id, sequence));
+        let Some(pending) = folder.find(id) else {
+            return self.want_since(desk, (table, record), sequence);
+        };
+        let edit = self.readable(folder, pending.edit.clone());
+        let own = Check::of(&pending.edit, &edit).map_err(damaged)?;
+        let answered = self.session.as_ref().is_some_and(|it| it.admitted.contains_key(&id));
+        // A copy of this device sent it otherwise. The server says which columns do not count, when it
+        // is sent again, or asked about.
+        if own.columns != check.columns && !answered {
+            self.send_again([id]);
+            return self.want_since(desk, (table, record), sequence);
         }
-        let folder = desk.folder(table, record)?;
-        match own.map(|edit| self.readable(folder, edit)) {
-            Some(edit) if edit_digest(&edit).map_err(damaged)? == check => {
-                if edit.changes.is_empty() {
-                    return Ok(());
-                }
-                self.confirm(desk, word, (table, record), edit, sequence)
-            }
-            // What was admitted is not what is here (any more).
-            other => {
-                let folder = desk.folder(table, record)?;
-                if let Some(edit) = &other {
-                    folder.unwritten.note_edit(edit);
-                }
-                if folder.version().is_none_or(|held| held < sequence) {
-                    self.want(table, record);
-                }
-                Ok(())
-            }
+        folder.settle(id);
+        self.keep_admitted(desk, Some(pending), sequence);
+        desk.batch.settled.push(id);
+        desk.admitted.push((id, sequence));
+        // What was admitted is not what is here (any more).
+        if own.readable != check.readable {
+            desk.folder(table, record)?.unwritten.note_edit(&edit);
+            return self.want_since(desk, (table, record), sequence);
         }
+        if edit.changes.is_empty() {
+            return Ok(());
+        }
+        self.confirm(desk, word, (table, record), edit, sequence)
+    }
+
+    /// Wants a record whole, if what is here of it is older.
+    fn want_since<S: ReplicaStore>(
+        &mut self,
+        desk: &mut Desk<'_, S>,
+        (table, record): (&TableName, RecordId),
+        sequence: Sequence,
+    ) -> Result<(), StoreError> {
+        if desk.folder(table, record)?.version().is_none_or(|held| held < sequence) {
+            self.want(table, record);
+        }
+        Ok(())
     }
 
     /// What of an own edit its user may read: the rest counts on what is not here, and does not stay.

@@ -3,7 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::purge::PurgeStage;
 use super::{Arrival, Event, Output, ReplicaMachine};
 use crate::codec::{
-    CertificateError, EnrollCode, PublicKey, Refusal, Resume, ServerCertificate, ToDevice, ToServer,
+    CertificateError, EnrollCode, Inquiry, PublicKey, Refusal, Resume, ServerCertificate, ToDevice,
+    ToServer,
 };
 use crate::gate::Attestation;
 use crate::model::{EditId, RecordId, Sequence, TableName};
@@ -88,9 +89,9 @@ pub(super) struct Session {
     /// Edits that the server wants anew: sent at the next [`ToDevice::Flushed`], when what they
     /// lack has arrived.
     pub(super) later: BTreeSet<EditId>,
-    /// Edits that went to quarantine because they have no meaning here any more, with their records:
-    /// the server is asked whether these were erased.
-    pub(super) parked: Vec<(EditId, RecordId)>,
+    /// Of edits that went to quarantine because they have no meaning here any more the server is asked
+    /// whether their records were erased.
+    pub(super) parked: Vec<Inquiry>,
     /// Edits on records out of reach, about which the server was asked whether they are admitted.
     pub(super) asked: BTreeSet<EditId>,
     /// Edits that are in the log, at places that the watermark has not reached.

@@ -9,10 +9,10 @@ use super::past::Fetch;
 use super::reading::Reading;
 use super::state::State;
 use super::{ConnectionId, Output, ServerMachine};
-use crate::codec::{Entry, Page, ToDevice};
+use crate::codec::{Entry, Inquiry, Page, ToDevice};
 use crate::gate::Confirmed;
 use crate::limits::SCAN_PAGES_AHEAD_MAX;
-use crate::model::{DeviceNumber, EditId, RecordId, Section, TableName, UserId, Verdict};
+use crate::model::{DeviceNumber, RecordId, Section, TableName, UserId, Verdict};
 use crate::sync::{Erased, ServerStore, StoreError};
 
 impl ServerMachine {
@@ -204,16 +204,17 @@ impl ServerMachine {
         &mut self,
         store: &S,
         id: ConnectionId,
-        edits: Vec<(EditId, RecordId)>,
+        inquiries: Vec<Inquiry>,
     ) -> Result<(), StoreError> {
         let device = self.connections.get(&id).and_then(|it| it.device.as_ref());
         let Some(number) = device.map(|device| device.number) else { return Ok(()) };
         let mut verdicts = Vec::new();
-        for (edit, record) in edits {
-            if store.erased(record)?.is_some() {
+        for inquiry in inquiries {
+            let edit = inquiry.edit;
+            if store.erased(inquiry.record)?.is_some() {
                 verdicts.push((edit, Verdict::Erased));
             } else if edit.device == number {
-                verdicts.extend(became(store, edit)?.map(|verdict| (edit, verdict)));
+                verdicts.extend(became(store, &inquiry)?.map(|verdict| (edit, verdict)));
             }
         }
         if !verdicts.is_empty() {

@@ -164,7 +164,7 @@ fn is_complete(parts: &[Edit]) -> bool {
 /// Who made a change set.
 pub(super) struct Author<'a> {
     device: DeviceNumber,
-    user: &'a UserId,
+    pub(super) user: &'a UserId,
     resolved: &'a Resolved,
     /// Whether the device that made it is the one that sends it.
     pub(super) is_here: bool,
@@ -448,14 +448,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
             }
             Ruling::Split(columns) => {
                 for denial in &columns {
-                    let mut part = edit.clone();
-                    for change in &mut part.changes {
-                        Arc::make_mut(change).ops.retain(|op| {
-                            op.column().is_some() && op.column() == denial.column.as_ref()
-                        });
-                    }
-                    part.changes.retain(|change| !change.ops.is_empty());
-                    self.keep_refused(part, true, user, denial)?;
+                    self.keep_part_refused(edit, user, denial)?;
                 }
                 Some(Verdict::Split { columns, epoch })
             }

@@ -7,7 +7,7 @@ use super::filling::{Filling, Next, Telling};
 use super::membership::Concerned;
 use super::past::Pasts;
 use super::reading::Reading;
-use crate::codec::{Entry, MovedLeg, edit_digest};
+use crate::codec::{Check, Entry, MovedLeg};
 use crate::gate::{Confirmed, Follow};
 use crate::model::{DeviceNumber, Edit, EditId, Header, RecordId, Sequence, TableName};
 use crate::scope::Membership;
@@ -149,7 +149,8 @@ impl Device {
         let is_own = edit.id.device == self.number;
         if is_own {
             let readable = self.reader.readable(after, edit);
-            let check = edit_digest(&readable).map_err(|e| StoreError::Damaged(e.to_string()))?;
+            let check = Check::of(edit, &readable);
+            let check = check.map_err(|e| StoreError::Damaged(e.to_string()))?;
             if let Some((columns, epoch)) = refused_of(reading.store, edit.id)? {
                 let (id, table) = (edit.id, table.clone());
                 page.push(Entry::Split { id, table, record, columns, epoch });

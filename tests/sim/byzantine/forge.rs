@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tidegate::codec::{
-    AdminRequest, ChangeSet, Context, Digest, HashesDigest, PublicKey, PurgeReceipt, Resume,
-    SignedChangeSet, ToServer, decode_edits, encode_edits, encode_message,
+    AdminRequest, ChangeSet, Context, Digest, HashesDigest, Inquiry, PublicKey, PurgeReceipt,
+    Resume, SignedChangeSet, ToServer, decode_edits, encode_edits, encode_message,
 };
 use tidegate::crdt::{Document, Record};
 use tidegate::limits::{CHANGE_OPS_MAX, FRAME_BYTES_MAX, TEXT_BYTES_MAX};
@@ -293,7 +293,7 @@ impl World {
                 ToServer::Fetch { table: place.table, record: place.record, pinned: false }
             }
             5 => {
-                let all = self.disk.file.deeds.iter().map(|it| (it.edit.id, it.edit.record));
+                let all = self.disk.file.deeds.iter().map(|it| Inquiry::of(&it.edit));
                 ToServer::Ask(all.collect())
             }
             6 => {

@@ -370,9 +370,6 @@ impl ServerStore for ServerDisk {
 
     fn refusals(&self, edit: EditId) -> Result<Vec<RefusedEdit>, StoreError> {
         self.faults.read()?;
-        if self.planted == Some(Planted::ForgetsSplits) {
-            return Ok(Vec::new());
-        }
         Ok(self.file.refused.iter().filter(|it| it.edit.id == edit).cloned().collect())
     }
 
