@@ -128,7 +128,8 @@ impl Profile {
         Self {
             id: self.id.clone(),
             app: None,
-            audiences: Vec::new(),
+            // Somebody's it is.
+            audiences: vec![Audience::Organization],
             budget: None,
             depth: self.depth,
             views: None,
