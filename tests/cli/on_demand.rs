@@ -50,7 +50,7 @@ fn a_device_says_its_app_fetches_a_record_and_releases_it() {
 
     // It comes, is kept up to date by every sync, and goes.
     let row = world.device("alice", &["fetch", "work_order", &order, "--json"]).json();
-    assert_eq!(row["title"], "Replace pump");
+    assert_eq!(row["columns"]["title"], "Replace pump");
     world.edit("bob", "work_order", &order, &["title=Repair pump"]);
     world.sync("bob");
     world.device("alice", &["sync", "--table", "work_order"]).done();

@@ -341,7 +341,8 @@ impl ReplicaMachine {
             self.entry(&*store, &mut desk, now, word, entry)?;
         }
         self.meta.watermark = page.watermark;
-        let is_scan = self.meta.scope.target.is_some() || page.scope.target.is_some();
+        // All while one is under way, and what begins and ends one.
+        let is_scan = self.meta.scope != page.scope || page.scope.target.is_some();
         self.meta.scope = page.scope;
         self.meta.authors.extend(page.authors);
         self.mend_touched(&mut desk, now)?;

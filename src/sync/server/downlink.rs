@@ -233,7 +233,7 @@ impl Device {
         let authors = self.authors(store, &entries)?;
         let watermark = self.seen.sequence;
         // As the device does.
-        if self.told.target.is_some() || self.is_turning() {
+        if self.told != self.scope || self.is_turning() {
             let bytes: usize = entries.iter().map(Entry::size).sum();
             self.ahead.push_back(bytes as u64);
         }
