@@ -243,6 +243,8 @@ pub const RESTORED_DEVICES_LEAPS_MAX: u64 = 4_096;
 pub const KEPT_EDITS_MAX: u64 = 65_536;
 /// Bytes of these, roughly.
 pub const KEPT_BYTES_MAX: u64 = 64 << 20;
+/// Records that are pinned on a device: it names them whenever it greets, within the bytes of a first message.
+pub const PINS_MAX: usize = 256;
 /// Connections that a server takes at a time, where its configuration does not say otherwise.
 pub const CONNECTIONS_DEFAULT: u32 = 10_000;
 /// Days for which a server keeps a refused edit, where its configuration does not say otherwise.

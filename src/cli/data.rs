@@ -47,7 +47,7 @@ pub(super) fn columns(
     pairs.iter().map(read).collect()
 }
 
-fn record_id(text: &str) -> Result<RecordId, String> {
+pub(super) fn record_id(text: &str) -> Result<RecordId, String> {
     text.parse().map_err(|_| "no record id; expected a UUID, as `query` shows them".into())
 }
 

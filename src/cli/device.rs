@@ -9,7 +9,8 @@ use serde_json::json;
 use super::output::{counted, print_quarantined, quarantined_json};
 use super::{CliError, wait};
 use crate::codec::{EnrollCode, Refusal};
-use crate::replica::{Event, Progress, Replica, SyncError, SyncOptions, SyncReport};
+use crate::model::{AppName, Intake, TableName};
+use crate::replica::{Event, Progress, Replica, Status, SyncError, SyncOptions, SyncReport};
 use crate::sync::replica::{Arrival, SessionError};
 
 /// The replica that a device command works on.
@@ -18,11 +19,18 @@ pub(super) struct ReplicaArg {
     /// The replica's file.
     #[arg(long, global = true, env = "TIDEGATE_REPLICA", default_value = "tidegate.redb")]
     pub(super) replica: PathBuf,
+    /// The app that this device is, for profiles that are for one; else the one that was said last.
+    #[arg(long, global = true, env = "TIDEGATE_APP")]
+    pub(super) app: Option<AppName>,
 }
 
 impl ReplicaArg {
     pub(super) fn open(&self) -> Result<Replica, CliError> {
-        Replica::builder(&self.replica).open().map_err(CliError::run)
+        let mut builder = Replica::builder(&self.replica);
+        if let Some(app) = &self.app {
+            builder = builder.app(app.clone());
+        }
+        builder.open().map_err(CliError::run)
     }
 
     /// Opens a replica that must be there: a wrong path makes no new one.
@@ -154,6 +162,12 @@ pub(super) struct SyncCommand {
     /// Stay connected and show what happens, until Ctrl-C.
     #[arg(long)]
     live: bool,
+    /// The same, and connect only as often as the offline profile asks.
+    #[arg(long)]
+    background: bool,
+    /// Only this table: of what a scan has left to bring, it comes before all others.
+    #[arg(long, conflicts_with_all = ["live", "background"])]
+    table: Option<TableName>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -162,11 +176,18 @@ pub(super) struct SyncCommand {
 impl SyncCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
-        if self.live { wait(self.stay(&replica)) } else { wait(self.once(&replica)) }
+        match (self.background, self.live) {
+            (true, _) => wait(self.stay(&replica, SyncOptions::background())),
+            (false, true) => wait(self.stay(&replica, SyncOptions::live())),
+            (false, false) => wait(self.once(&replica)),
+        }
     }
 
     async fn once(&self, replica: &Replica) -> Result<(), CliError> {
-        let synced = watched(replica, replica.sync(), self.json).await;
+        let synced = match &self.table {
+            Some(table) => watched(replica, replica.sync_table(table), self.json).await,
+            None => watched(replica, replica.sync(), self.json).await,
+        };
         let report = synced.map_err(|error| sync_error(&error))?;
         let quarantine = replica.quarantine().map_err(CliError::run)?;
         if self.json {
@@ -192,9 +213,9 @@ impl SyncCommand {
         )))
     }
 
-    async fn stay(&self, replica: &Replica) -> Result<(), CliError> {
+    async fn stay(&self, replica: &Replica, options: SyncOptions) -> Result<(), CliError> {
         let mut events = replica.events();
-        let mut sync = replica.start_sync(SyncOptions::live());
+        let mut sync = replica.start_sync(options);
         loop {
             tokio::select! {
                 event = events.recv() => {
@@ -250,6 +271,14 @@ impl SyncCommand {
                 }),
             ),
             Event::SchemaChanged => ("schema_changed", "the schema changed".to_owned(), json!({})),
+            Event::BudgetSpent { bytes, budget } => (
+                "budget_spent",
+                format!("{bytes} bytes are here, of a budget of {budget}: no more rows come"),
+                json!({ "bytes": bytes, "budget": budget }),
+            ),
+            Event::ProfileChanged => {
+                ("profile_changed", "the offline profile changed".to_owned(), json!({}))
+            }
             Event::GrantChanged => ("grant_changed", "privileges changed".to_owned(), json!({})),
             other => ("other", format!("{other:?}"), json!({})),
         };
@@ -266,6 +295,29 @@ impl SyncCommand {
             }
         }
     }
+}
+
+fn intake_json(intake: &Intake) -> serde_json::Value {
+    let tables = intake.tables.iter();
+    let intervals: serde_json::Map<_, _> =
+        tables.map(|(table, minutes)| (table.to_string(), json!(minutes))).collect();
+    json!({ "id": intake.profile.as_str(), "budget": intake.budget, "intervals": intervals })
+}
+
+fn print_intake(intake: &Intake, status: &Status) {
+    let used = status.sizes.values().map(|size| size.bytes).sum();
+    let budget = match intake.budget {
+        Some(budget) if status.is_spent => {
+            format!(
+                "; its budget of {} is spent: other rows come when it is raised, or the profile takes \
+                 less",
+                HumanBytes(budget)
+            )
+        }
+        Some(budget) => format!(" of its budget of {}", HumanBytes(budget)),
+        None => String::new(),
+    };
+    println!("profile {}: {} used{budget}", intake.profile, HumanBytes(used));
 }
 
 #[derive(Debug, Args)]
@@ -285,12 +337,19 @@ impl StatusCommand {
         if self.json {
             let rows: serde_json::Map<_, _> =
                 status.rows.iter().map(|(table, rows)| (table.to_string(), json!(rows))).collect();
+            let sizes = status.sizes.iter();
+            let bytes: serde_json::Map<_, _> =
+                sizes.map(|(table, size)| (table.to_string(), json!(size.bytes))).collect();
             let answer = json!({
                 "user": enrolment.user.as_str(),
                 "device": enrolment.device.0,
                 "organization": enrolment.organization.to_string(),
                 "addresses": enrolment.addresses,
                 "rows": rows,
+                "bytes": bytes,
+                "profile": status.intake.as_ref().map(intake_json),
+                "budget_spent": status.is_spent,
+                "fetched": status.fetched,
                 "pending": status.pending,
                 "quarantined": status.quarantined,
                 "watermark": status.watermark.0,
@@ -302,8 +361,13 @@ impl StatusCommand {
         println!("user {}, device {}", enrolment.user, enrolment.device);
         println!("server {} of {}", enrolment.addresses.join(", "), enrolment.organization);
         for (table, rows) in &status.rows {
-            println!("  {table}: {rows} rows");
+            let bytes = status.sizes.get(table).map_or(0, |size| size.bytes);
+            println!("  {table}: {rows} rows, {}", HumanBytes(bytes));
         }
+        if let Some(intake) = &status.intake {
+            print_intake(intake, &status);
+        }
+        println!("fetched records: {}", status.fetched);
         println!("pending edits: {}", status.pending);
         println!("quarantine:    {}", status.quarantined);
         let more = if status.turning { " (rows are still arriving)" } else { "" };

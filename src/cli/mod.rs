@@ -10,6 +10,7 @@ mod estimate;
 mod file;
 mod gate;
 mod log;
+mod on_demand;
 mod output;
 mod profile;
 mod quarantine;
@@ -32,6 +33,7 @@ use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
 use self::file::{BackupCommand, RepairCommand, RestoreCommand, VerifyCommand};
 use self::gate::GateCommand;
+use self::on_demand::{FetchCommand, ReleaseCommand};
 use self::profile::ProfileCommand;
 use self::quarantine::QuarantineCommand;
 use self::query::QueryCommand;
@@ -59,6 +61,7 @@ Exit codes:
 
 Environment:
   TIDEGATE_REPLICA  the replica file of device commands, instead of --replica
+  TIDEGATE_APP      the app of device commands, instead of --app
   TIDEGATE_LOG      what is logged to standard error, such as info or tidegate=debug";
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +90,10 @@ enum Command {
     Sync(SyncCommand),
     /// Compare all that is here with the server, and fetch what is missing or other.
     Recheck(RecheckCommand),
+    /// Fetch one record, whatever the profile takes, and keep it up to date until it is released.
+    Fetch(FetchCommand),
+    /// Keep a record that was fetched no longer.
+    Release(ReleaseCommand),
     /// Tell how this device is doing.
     Status(StatusCommand),
     /// Look at refused edits; try them again or discard them.
@@ -191,6 +198,8 @@ impl Command {
             Self::Edit(command) => (command.run(), command.json),
             Self::Sync(command) => (command.run(), command.json),
             Self::Recheck(command) => (command.run(), command.json),
+            Self::Fetch(command) => (command.run(), command.json),
+            Self::Release(command) => (command.run(), command.json),
             Self::Status(command) => (command.run(), command.json),
             Self::Quarantine(command) => (command.run(), command.json),
             Self::Verify(command) => (command.run(), command.json),

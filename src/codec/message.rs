@@ -13,11 +13,12 @@ use super::{
 use crate::crdt::Record;
 use crate::limits::{
     ANSWERS_MAX, COLUMNS_MAX, COMPARED_RANGES_MAX, COMPARED_STRETCHES_MAX, FRAME_BYTES_MAX,
-    PAGE_EDITS_MAX,
+    PAGE_EDITS_MAX, PINS_MAX,
 };
 use crate::model::{
-    ActorId, BusinessUnitId, ColumnName, Denial, DeviceNumber, Edit, EditId, LogEpoch, Op, Owner,
-    PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId, Verdict,
+    ActorId, AppName, BusinessUnitId, ColumnName, Denial, DeviceNumber, Edit, EditId, Intake,
+    LogEpoch, Op, Owner, PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
+    Verdict,
 };
 
 /// The version of the messages. Both sides send it first in each message.
@@ -147,6 +148,13 @@ pub struct Resume {
     pub schema: Option<Digest>,
     /// The grant that it has.
     pub grant: Option<Digest>,
+    /// How many bytes it holds, as budgets count them.
+    pub bytes: u64,
+    /// Which app it is; profiles may be for one.
+    pub app: Option<AppName>,
+    /// Records that its rows answer to beside what is taken: it has those that may be read.
+    #[serde(deserialize_with = "at_most::<_, _, PINS_MAX>")]
+    pub pins: Vec<(TableName, RecordId)>,
 }
 
 /// From a device to the server.
@@ -160,15 +168,19 @@ pub enum ToServer {
         code: Vec<u8>,
         /// What people call the device.
         name: String,
+        /// Which app it is.
+        app: Option<AppName>,
     },
     /// Edits to be judged.
     Push(SignedChangeSet),
-    /// One record, whole, if it may be read.
+    /// One record, whole, if it may be read and is taken, or pinned.
     Fetch {
         /// Its table.
         table: TableName,
         /// Its id.
         record: RecordId,
+        /// Whether it is pinned from now on, or is not.
+        pinned: bool,
     },
     /// Asks for [`ToDevice::Flushed`] once all before was answered and the device is up to date.
     Flush {
@@ -189,8 +201,16 @@ pub enum ToServer {
     /// The device has purged what its user may not read any more. What comes after it is answered
     /// when the server has stored that.
     Purged(SignedPurgeReceipt),
-    /// A page of a scan is written: what is in it need not come again.
-    Stored,
+    /// Of this table what there is first; [`ToDevice::First`] answers.
+    First {
+        /// The table.
+        table: TableName,
+    },
+    /// A page is written that came while a scan is under way, and need not come again.
+    Stored {
+        /// How many bytes the device holds now, as budgets count them.
+        bytes: u64,
+    },
     /// Asks for digests of what the device should hold; [`ToDevice::Compared`] answers, of as much as fits.
     Compare {
         /// Comes back in the answer.
@@ -468,6 +488,14 @@ pub enum ToDevice {
     Schema(Box<Schema>),
     /// The user's privileges as the server states them, because the device has others.
     Grant(Vec<u8>),
+    /// To [`ToServer::First`]: all was told that there is of the table, and what was pushed before is
+    /// answered.
+    First {
+        /// The table.
+        table: TableName,
+    },
+    /// What the device goes by of its user's profile; `None`: there is none, all is taken.
+    Intake(Option<Intake>),
     /// Owners that this user may assign to, with their business units.
     Owners(
         #[serde(deserialize_with = "at_most::<_, _, ANSWERS_MAX>")] Vec<(Owner, BusinessUnitId)>,

@@ -76,8 +76,13 @@ impl Confirmed {
     /// everyone.
     #[must_use]
     pub fn size(&self) -> Size {
-        let open = self.changes(|section| !matches!(section, Section::Secured(_)));
-        Size { records: 1, bytes: sent_bytes(open) }
+        self.size_of(|section| !matches!(section, Section::Secured(_)))
+    }
+
+    /// How much it is to who gets these sections of it.
+    #[must_use]
+    pub fn size_of(&self, takes: impl Fn(&Section) -> bool) -> Size {
+        Size { records: 1, bytes: sent_bytes(self.changes(takes)) }
     }
 
     /// The changes of these sections.

@@ -14,6 +14,7 @@ mod estimate;
 mod flat;
 mod id;
 mod index;
+mod intake;
 mod json;
 mod lens;
 pub mod name;
@@ -54,6 +55,7 @@ pub use id::{
     ActorId, DeviceNumber, EditId, EditIdError, LogEpoch, PolicyEpoch, RecordId, Sequence,
 };
 pub use index::{ColumnPath, Index};
+pub use intake::Intake;
 pub use json::{Json, JsonError, json_path};
 pub use lens::Lens;
 pub use name::{

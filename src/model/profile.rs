@@ -129,6 +129,26 @@ impl Profile {
     /// Rounds of relationships, where none are said.
     pub const DEPTH: u32 = 3;
 
+    /// What of it decides what is taken, and in which order: two that agree in this take the same.
+    #[must_use]
+    pub fn taking(&self) -> Self {
+        let table = |entry: &ProfileTable| ProfileTable {
+            interval: None,
+            needs: BTreeSet::new(),
+            ..entry.clone()
+        };
+        Self {
+            id: self.id.clone(),
+            app: None,
+            // Somebody's it is.
+            audiences: vec![Audience::Organization],
+            budget: None,
+            depth: self.depth,
+            views: None,
+            tables: self.tables.iter().map(table).collect(),
+        }
+    }
+
     /// What it takes of a table; `None`: nothing.
     #[must_use]
     pub fn table(&self, table: &TableName) -> Option<&ProfileTable> {

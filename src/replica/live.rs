@@ -6,7 +6,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::task::JoinHandle;
 
 use super::session::Until;
-use super::{Replica, SyncError};
+use super::{Replica, Shared, SyncError};
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
 use crate::sync::replica::Purpose;
 
@@ -19,13 +19,22 @@ pub struct SyncOptions {
     pub backoff_min: Duration,
     /// The longest wait.
     pub backoff_max: Duration,
+    /// Whether the connection ends where the user's offline profile lets all tables get older.
+    pub rests: bool,
 }
 
 impl SyncOptions {
     /// Stays connected: edits go out and arrive as they are made.
     #[must_use]
     pub fn live() -> Self {
-        Self { backoff_min: BACKOFF_MIN, backoff_max: BACKOFF_MAX }
+        Self { backoff_min: BACKOFF_MIN, backoff_max: BACKOFF_MAX, rests: false }
+    }
+
+    /// Connects as often as the user's offline profile asks: where all of its tables have an `interval`, when
+    /// the first of them is due and when something was edited; else as [`Self::live`].
+    #[must_use]
+    pub fn background() -> Self {
+        Self { rests: true, ..Self::live() }
     }
 }
 
@@ -57,7 +66,7 @@ impl Replica {
     }
 
     async fn stay_in_sync(&self, options: SyncOptions) -> SyncError {
-        let _one = self.shared.session.lock().await;
+        let until = if options.rests { Until::Resting } else { Until::Stopped };
         let waits = ExponentialBuilder::new()
             .with_min_delay(options.backoff_min)
             .with_max_delay(options.backoff_max)
@@ -65,16 +74,22 @@ impl Replica {
             .with_jitter()
             .without_max_times();
         let mut next = waits.build();
+        let mut one = None;
         loop {
+            if one.is_none() {
+                self.shared.rest(options).await;
+                one = Some(self.shared.session.lock().await);
+            }
             let addresses = match self.shared.addresses() {
                 Ok(addresses) => addresses,
                 Err(error) => return error.into(),
             };
             let opened = self.shared.totals().opened;
-            let session = self.shared.session(Purpose::Sync, &addresses, Until::Stopped);
-            let error = match session.await {
-                Ok(_) => SyncError::Ended,
-                Err(error) => error,
+            let session = self.shared.session(Purpose::Sync, &addresses, until.clone());
+            let Err(error) = session.await else {
+                // Whoever syncs by hand meanwhile need not wait.
+                (one, next) = (None, waits.build());
+                continue;
             };
             if !error.is_passing() {
                 return error;
@@ -87,6 +102,23 @@ impl Replica {
             let wait = wait.max(error.asks_to_wait().unwrap_or_default());
             tracing::debug!(%error, ?wait, "sync is interrupted");
             tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+impl Shared {
+    /// For how long nothing needs to be fetched; `None`: the device is to be connected.
+    pub(super) fn rests_for(&self) -> Option<Duration> {
+        self.core().machine.due_in(self.outside.now()).filter(|due| !due.is_zero())
+    }
+
+    /// Waits until some table is due, or something was edited.
+    async fn rest(&self, options: SyncOptions) {
+        while let Some(due) = self.rests_for().filter(|_| options.rests) {
+            tokio::select! {
+                () = tokio::time::sleep(due) => {}
+                () = self.edited.notified() => return,
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod indexing;
 mod listen;
 mod live;
 mod looked_up;
+mod on_demand;
 mod outside;
 mod progress;
 mod query;
@@ -38,8 +39,8 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::codec::{EnrollCode, SecretKey};
 use crate::limits::EVENTS_KEPT_MAX;
 use crate::model::{
-    ColumnName, ColumnPermissions, Columns, EditId, Owner, Principal, RecordId, Rights, Schema,
-    TableName, Value,
+    AppName, ColumnName, ColumnPermissions, Columns, EditId, Owner, Principal, RecordId, Rights,
+    Schema, TableName, Value,
 };
 use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
@@ -48,7 +49,7 @@ use crate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 pub use crate::net::{FileKeyStore, KeyStore, KeyStoreError, Traffic};
 pub use crate::store::{IndexProgress, is_fenced};
 pub use crate::sync::replica::{
-    Amendment, Arrival, Draft, EditError, Event, Intent, RecheckReport, SignOutError,
+    Amendment, Arrival, Draft, EditError, Event, Intent, PinError, RecheckReport, SignOutError,
 };
 pub use admin::{AdminError, RulesInForce};
 pub use can::{Ability, Lack, Wish};
@@ -63,6 +64,7 @@ pub use file::{
 pub use import::{BadLine, Import, ImportError, ImportReport, ImportSource};
 pub use listen::Subscription;
 pub use live::{SyncGuard, SyncOptions};
+pub use on_demand::FetchError;
 pub use progress::Progress;
 pub use query::{Found, QueryError, RowQuery, TypedQuery};
 pub use read::{Row, RowState, Status};
@@ -129,6 +131,7 @@ pub struct ReplicaBuilder {
     path: PathBuf,
     schema: Option<Schema>,
     keys: Option<Box<dyn KeyStore>>,
+    app: Option<AppName>,
 }
 
 impl std::fmt::Debug for ReplicaBuilder {
@@ -151,6 +154,24 @@ impl ReplicaBuilder {
     #[must_use]
     pub fn schema(mut self, schema: Schema) -> Self {
         self.schema = Some(schema);
+        self
+    }
+
+    /// Which app it is: offline profiles can be for one. It is said to the server in each session, and kept;
+    /// where it is not said, it is the one that was said last.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("field.redb");
+    /// use tidegate::Replica;
+    ///
+    /// let app = Replica::builder(path).app("field".parse()?).open()?;
+    /// # drop(app);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn app(mut self, app: AppName) -> Self {
+        self.app = Some(app);
         self
     }
 
@@ -177,6 +198,9 @@ impl ReplicaBuilder {
             key
         };
         let mut machine = ReplicaMachine::open(&store, key.clone(), outside.seed()?)?;
+        if let Some(app) = self.app {
+            machine.set_app(app);
+        }
         if let Some(schema) = self.schema {
             machine.set_local_schema(&mut store, schema)?;
         }
@@ -209,7 +233,7 @@ impl Replica {
     /// A replica in this file.
     #[must_use]
     pub fn builder(path: impl AsRef<Path>) -> ReplicaBuilder {
-        ReplicaBuilder { path: path.as_ref().to_owned(), schema: None, keys: None }
+        ReplicaBuilder { path: path.as_ref().to_owned(), schema: None, keys: None, app: None }
     }
 
     /// Enrols this device by a code and fetches what its user takes along.
@@ -234,12 +258,18 @@ impl Replica {
     /// # Errors
     /// The device is not enrolled, the server cannot be reached or refuses.
     pub async fn sync(&self) -> Result<SyncReport, SyncError> {
-        let Ok(_one) = self.shared.session.try_lock() else {
-            self.shared.until(Shared::is_up_to_date).await;
-            return Ok(SyncReport::default());
+        self.reached(Until::UpToDate).await
+    }
+
+    /// Waits until that is so in the session that is running, or runs one.
+    async fn reached(&self, until: Until) -> Result<SyncReport, SyncError> {
+        let _one = tokio::select! {
+            biased;
+            () = self.shared.until(|shared| shared.is_over(&until)) => return Ok(SyncReport::default()),
+            one = self.shared.session.lock() => one,
         };
         let addresses = self.shared.addresses()?;
-        self.shared.session(Purpose::Sync, &addresses, Until::UpToDate).await
+        self.shared.session(Purpose::Sync, &addresses, until).await
     }
 
     /// Makes edits, in one durable step: when the future is ready they are on disk, pending, and
@@ -497,6 +527,12 @@ trait Gone {
 impl Gone for EditError {
     fn gone() -> Self {
         Self::Store(crate::sync::StoreError::Io("the runtime is shutting down".into()))
+    }
+}
+
+impl Gone for PinError {
+    fn gone() -> Self {
+        Self::Store(crate::sync::StoreError::gone())
     }
 }
 

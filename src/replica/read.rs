@@ -8,8 +8,8 @@ use super::{EditError, Replica};
 use crate::crdt::ChangeHash;
 use crate::gate::Standing;
 use crate::model::{
-    ColumnName, Columns, DeviceNumber, Header, RecordId, Schema, Section, Secured, Sequence,
-    TableName, UserId, Value,
+    ColumnName, Columns, DeviceNumber, Header, Intake, RecordId, Schema, Section, Secured,
+    Sequence, Size, TableName, UserId, Value,
 };
 use crate::sync::{Enrolment, Quarantined, StoreError, StoredRow};
 
@@ -83,6 +83,14 @@ pub struct Status {
     pub enrolment: Option<Enrolment>,
     /// Rows of each table.
     pub rows: BTreeMap<TableName, u64>,
+    /// How much of each table is confirmed here.
+    pub sizes: BTreeMap<TableName, Size>,
+    /// What it goes by of its user's offline profile; `None`: all is taken that may be read.
+    pub intake: Option<Intake>,
+    /// Whether the profile's budget is spent, so that no scan brings more.
+    pub is_spent: bool,
+    /// Records that are kept until they are released.
+    pub fetched: u64,
     /// Edits that are not ruled on yet.
     pub pending: u64,
     /// Refused edits, or parts of edits.
@@ -224,6 +232,10 @@ impl Replica {
         Ok(Status {
             enrolment: meta.enrolment.clone(),
             rows,
+            sizes: meta.sizes.clone(),
+            intake: meta.intake.clone(),
+            is_spent: meta.spent_budget().is_some(),
+            fetched: meta.pins.len() as u64,
             pending,
             quarantined,
             kept: meta.kept.edits,

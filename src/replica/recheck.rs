@@ -15,7 +15,8 @@ impl Replica {
     /// future; where a session ends before it is done, the next one begins it anew.
     ///
     /// # Errors
-    /// The device is not enrolled, the server cannot be reached, or the session ends before it is done.
+    /// The device is not enrolled, the server cannot be reached, or the session ends before it is done: so
+    /// it does where the budget of the user's offline profile is spent before all is here.
     pub async fn recheck(&self) -> Result<RecheckReport, SyncError> {
         let addresses = self.shared.addresses()?;
         if let Ok(_one) = self.shared.session.try_lock() {
@@ -29,7 +30,7 @@ impl Replica {
             if let Some(report) = self.shared.rechecked(number) {
                 return Ok(report);
             }
-            if self.shared.session.try_lock().is_ok() {
+            if self.shared.session.try_lock().is_ok() || self.shared.is_up_to_date() {
                 return Err(SyncError::Ended);
             }
             changed.changed().await.map_err(|_| SyncError::Closed)?;

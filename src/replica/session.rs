@@ -4,16 +4,23 @@ use std::sync::Arc;
 
 use super::{Shared, SyncError};
 use crate::codec::{ToDevice, decode_message, encode_message};
+use crate::model::{RecordId, TableName};
 use crate::net::{
     Connection, Endpoint, FrameReceiver, FrameSender, NetError, Traffic, TransportOptions,
 };
 use crate::sync::replica::{Event, Output, Purpose, SessionError};
 
 /// When a session ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Until {
     /// When everything is sent, judged and received.
     UpToDate,
+    /// When the server has said what this record is.
+    Told((TableName, RecordId)),
+    /// When the table is here that was asked for.
+    First,
+    /// When all is up to date, and may get as old as the user's offline profile says.
+    Resting,
     /// Never: what happens is passed on as it happens.
     Stopped,
 }
@@ -81,8 +88,8 @@ impl Shared {
         }
         let endpoint = Endpoint::client(&self.key)?;
         let options = match until {
-            Until::UpToDate => TransportOptions::short(),
-            Until::Stopped => TransportOptions::live(),
+            Until::UpToDate | Until::Told(_) | Until::First => TransportOptions::short(),
+            Until::Resting | Until::Stopped => TransportOptions::live(),
         };
         let connection = connect(&endpoint, addresses, options).await?;
         let (mut sender, mut receiver) = connection.accept_stream().await?;
@@ -92,7 +99,7 @@ impl Shared {
         let open = OpenSession(Arc::clone(self));
         let before = self.totals();
         let mut page_bytes = 0;
-        let result = self.converse(&mut sender, &mut receiver, until, &mut page_bytes).await;
+        let result = self.converse(&mut sender, &mut receiver, &until, &mut page_bytes).await;
         drop(open);
         let told = match &result {
             Ok(()) => "up to date".to_owned(),
@@ -107,11 +114,22 @@ impl Shared {
         result.map(|()| SyncReport { totals, traffic, page_bytes })
     }
 
+    /// Whether a session that is to go on so far has come there.
+    pub(super) fn is_over(&self, until: &Until) -> bool {
+        match until {
+            Until::UpToDate => self.is_up_to_date(),
+            Until::Told((table, record)) => self.core().machine.is_answered(table, *record),
+            Until::First => self.core().machine.is_first_here(),
+            Until::Resting => self.is_up_to_date() && self.rests_for().is_some(),
+            Until::Stopped => false,
+        }
+    }
+
     async fn converse(
         self: &Arc<Self>,
         sender: &mut FrameSender,
         receiver: &mut FrameReceiver,
-        until: Until,
+        until: &Until,
         page_bytes: &mut u64,
     ) -> Result<(), SyncError> {
         loop {
@@ -126,7 +144,7 @@ impl Shared {
                     }
                 }
             }
-            if until == Until::UpToDate && self.is_up_to_date() {
+            if self.is_over(until) {
                 return Ok(());
             }
             let put_off = self.core().machine.purges_in(self.outside.now());

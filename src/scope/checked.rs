@@ -110,7 +110,7 @@ impl CheckedProfile {
     /// column groups that are left out.
     #[must_use]
     pub fn takes_section(&self, table: &TableName, section: &Section) -> bool {
-        self.profile.table(table).is_some_and(|entry| match section {
+        self.profile.table(table).is_none_or(|entry| match section {
             Section::Group(group) => entry.takes_group(group),
             _ => true,
         })

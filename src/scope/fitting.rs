@@ -19,6 +19,21 @@ pub fn profile_of<'p>(
     of_app.find(|profile| profile.audiences.iter().any(&is_for))
 }
 
+/// The profiles that a user goes by in one app or another, each once with such an app. `None` for a profile:
+/// none fits there.
+#[must_use]
+pub fn profiles_of<'p>(
+    profiles: &'p Profiles,
+    roster: &Roster,
+    user: &UserId,
+) -> Vec<(Option<&'p AppName>, Option<&'p Profile>)> {
+    let named: BTreeSet<_> = profiles.list.iter().filter_map(|it| it.app.as_ref()).collect();
+    let mut seen = BTreeSet::new();
+    let apps = std::iter::once(None).chain(named.into_iter().map(Some));
+    let of_apps = apps.map(|app| (app, profile_of(profiles, roster, user, app)));
+    of_apps.filter(|(_, profile)| seen.insert(profile.map(|it| &it.id))).collect()
+}
+
 /// Whether a user is in one of these groups.
 #[must_use]
 pub fn is_among(groups: &BTreeSet<Audience>, roster: &Roster, user: &UserId) -> bool {

@@ -122,7 +122,7 @@ pub use checked::{CheckedProfile, Link};
 pub use compare::{Cause, Comparison, Difference, Differs};
 pub use difference::Membership;
 pub use error::{ProfileError, ProfileFault};
-pub use fitting::{is_among, profile_of, unreached};
+pub use fitting::{is_among, profile_of, profiles_of, unreached};
 pub use lacks::Lack;
 pub use reached::{AllReached, Reached};
 pub use suggest::{Known, Suggestion, suggest};

@@ -7,11 +7,11 @@ use super::documents::Document;
 use super::home::DATA;
 use super::{Config, HomeError, ServerError};
 use crate::gate::Roster;
-use crate::model::{Audience, Profiles, UserId};
+use crate::model::{AppName, Audience, Profiles, UserId};
 use crate::scope::is_among;
 use crate::store::RedbServer;
 use crate::sync::ServerStore as _;
-use crate::sync::server::{Rules, first_users};
+use crate::sync::server::{Rules, takers};
 
 /// Its file, and what is in force there.
 pub(super) struct Closed {
@@ -45,18 +45,16 @@ impl Closed {
         Ok(profiles)
     }
 
-    /// These users, each of whom there is; without any, the first user of each profile.
-    pub(super) fn users(
+    /// These users, each of whom there is, in the apps in which they go by different profiles; without any,
+    /// the first user of each profile.
+    pub(super) fn takers(
         &self,
         asked: &[UserId],
         profiles: &Profiles,
-    ) -> Result<Vec<UserId>, ServerError> {
-        if asked.is_empty() {
-            return Ok(first_users(&self.rules, profiles));
-        }
+    ) -> Result<Vec<(UserId, Option<AppName>)>, ServerError> {
         let known = &self.rules.roster().organization().users;
         match asked.iter().find(|user| !known.contains_key(*user)) {
-            None => Ok(asked.to_vec()),
+            None => Ok(takers(&self.rules, profiles, asked)),
             Some(user) => {
                 let some: Vec<_> = known.keys().take(10).map(ToString::to_string).collect();
                 Err(HomeError::NoSuchUser(user.clone(), some.join(", ")).into())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::ServerError;
 use super::closed::Closed;
-use crate::model::UserId;
+use crate::model::{AppName, UserId};
 use crate::net::system;
 use crate::scope::Comparison;
 use crate::sync::server::Estimator;
@@ -23,9 +23,9 @@ pub fn compare(
     let closed = Closed::open(server)?;
     let profiles = closed.profiles(document)?;
     let estimator = Estimator::new(&closed.store, &closed.rules, system::now());
-    let compare = |user| {
-        let compared = estimator.compare(&estimator.taking(Some(&profiles), &user)?)?;
-        Ok((user, compared))
+    let compare = |(user, app): (UserId, Option<AppName>)| {
+        let taking = estimator.taking(Some(&profiles), &user, app.as_ref())?;
+        Ok((user, estimator.compare(&taking)?))
     };
-    closed.users(users, &profiles)?.into_iter().map(compare).collect()
+    closed.takers(users, &profiles)?.into_iter().map(compare).collect()
 }

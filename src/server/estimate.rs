@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::ServerError;
 use super::closed::Closed;
-use crate::model::{Estimate, UserId};
+use crate::model::{AppName, Estimate, UserId};
 use crate::net::system;
 use crate::sync::server::Estimator;
 
@@ -22,6 +22,9 @@ pub fn estimate(
     let closed = Closed::open(server)?;
     let profiles = closed.profiles(document)?;
     let estimator = Estimator::new(&closed.store, &closed.rules, system::now());
-    let estimate = |user| Ok(estimator.estimate(&estimator.taking(Some(&profiles), &user)?)?);
-    closed.users(users, &profiles)?.into_iter().map(estimate).collect()
+    let estimate = |(user, app): (UserId, Option<AppName>)| {
+        let taking = estimator.taking(Some(&profiles), &user, app.as_ref())?;
+        Ok(estimator.estimate(&taking)?)
+    };
+    closed.takers(users, &profiles)?.into_iter().map(estimate).collect()
 }

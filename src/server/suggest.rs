@@ -42,6 +42,6 @@ pub fn suggest(
     let first = standings.first().ok_or_else(nobody)?;
     let profiles = Profiles { list: vec![suggestion.profile.clone()] };
     let estimator = Estimator::new(store, rules, system::now());
-    let estimate = estimator.estimate(&estimator.taking(Some(&profiles), first.user())?)?;
+    let estimate = estimator.estimate(&estimator.taking(Some(&profiles), first.user(), None)?)?;
     Ok(write_suggestion(&suggestion, Some(&estimate)))
 }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
-    Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind, Header,
-    LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch, PublishedProfiles,
-    RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
+    AppName, Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind,
+    Header, Intake, LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch,
+    PublishedProfiles, RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::sync::{LogEntry, Strand};
 
@@ -175,6 +175,16 @@ pub struct ReplicaMeta {
     pub serial: u64,
     /// What is to be done about what left.
     pub purge: Purge,
+    /// Which app it is.
+    pub app: Option<AppName>,
+    /// How much is confirmed here of each table, in all columns.
+    pub sizes: BTreeMap<TableName, Size>,
+    /// What it goes by of its user's profile; `None`: all is taken.
+    pub intake: Option<Intake>,
+    /// Records that are kept whatever the profile takes, until they are released.
+    pub pins: BTreeSet<(TableName, RecordId)>,
+    /// Records that were pinned or released, and of which the server has not told all yet.
+    pub pinning: BTreeSet<(TableName, RecordId)>,
 }
 
 /// How many edits are kept, and how many bytes they are, roughly.
@@ -220,12 +230,26 @@ impl KeptPlace {
 }
 
 impl ReplicaMeta {
+    /// How much is confirmed here, of all tables.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.sizes.values().fold(Size::NOTHING, |all, size| all.plus(*size))
+    }
+
+    /// The budget of the user's offline profile, where it is spent.
+    #[must_use]
+    pub fn spent_budget(&self) -> Option<u64> {
+        let budget = self.intake.as_ref()?.budget?;
+        (self.size().bytes >= budget).then_some(budget)
+    }
+
     /// Forgets how far in the log the device is and what its rows answer to: all that is confirmed
     /// is fetched anew.
     pub fn forget_confirmed(&mut self) {
         self.watermark = Sequence(0);
         self.scope = Scope::default();
         self.wanted.clear();
+        self.sizes.clear();
     }
 }
 

@@ -19,6 +19,7 @@ mod erase;
 mod handles;
 mod hidden;
 mod office;
+mod on_demand;
 mod open;
 mod people;
 mod quarantine;

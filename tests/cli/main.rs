@@ -27,6 +27,7 @@ mod naive;
 #[path = "../common/naive_structure.rs"]
 mod naive_structure;
 mod network_mistakes;
+mod on_demand;
 mod operate;
 #[path = "../common/ports.rs"]
 mod ports;

@@ -55,7 +55,7 @@ impl World {
         let user = user.parse().unwrap();
         let code = self.home.enroll_code_at(vec![self.address()], &user, 60_000).unwrap();
         let (code, name) = (code.to_bytes(), "by hand".into());
-        encode_message(&ToServer::Enroll { code, name }).unwrap()
+        encode_message(&ToServer::Enroll { code, name, app: None }).unwrap()
     }
 
     async fn connect(&self, key: &SecretKey) -> Result<Device, NetError> {
@@ -187,6 +187,7 @@ async fn who_does_not_read_is_sent_away_and_who_reads_gets_every_answer() {
     let fetch = ToServer::Fetch {
         table: "work_order".parse().unwrap(),
         record: RecordId::from_bytes([9; 16]),
+        pinned: false,
     };
     let fetch = encode_message(&fetch).unwrap();
 

@@ -99,7 +99,7 @@ fn what_is_estimated_of_a_store_is_what_is_taken_of_its_records() {
         let now = Timestamp::from_millis(world.now).unwrap();
 
         let estimator = Estimator::new(&store, &rules, now);
-        let taking = estimator.taking(Some(&profiles), &user).unwrap();
+        let taking = estimator.taking(Some(&profiles), &user, None).unwrap();
         let found = estimator.estimate(&taking).unwrap();
         let checked = Arc::new(CheckedProfile::new(&schema, &profiles.list[0]).unwrap());
         let bound = checked.bind(&standing, now).unwrap();

@@ -85,7 +85,7 @@ impl Server {
     /// What ann, ben and dan go by: the name of it, or nothing where they take all.
     fn of(&mut self) -> [Option<String>; 3] {
         ["ann", "ben", "dan"].map(|user| {
-            let found = self.machine.profile_of(&user.parse().unwrap()).unwrap()?;
+            let found = self.machine.profile_of(&user.parse().unwrap(), None).unwrap()?;
             let profile = found.profile.profile();
             let tables = profile.tables.iter().map(|it| it.table.as_str());
             Some(format!("{}: {}", profile.id, tables.collect::<Vec<_>>().join(" ")))
@@ -94,7 +94,7 @@ impl Server {
 
     fn digest(&mut self, user: &str) -> Digest {
         let user: UserId = user.parse().unwrap();
-        self.machine.profile_of(&user).unwrap().unwrap().digest
+        self.machine.profile_of(&user, None).unwrap().unwrap().digest
     }
 }
 

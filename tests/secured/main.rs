@@ -8,6 +8,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod budget;
 mod cases;
 mod followers;
 mod hints;
@@ -15,6 +16,7 @@ mod moved;
 mod needles;
 mod net;
 mod newcomers;
+mod pinned;
 mod purge;
 mod rechecked;
 mod refused;

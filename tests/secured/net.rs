@@ -18,7 +18,7 @@ use tidegate::policy::read_profiles;
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{
-    Draft, Event, Intent, Output, Purpose, RecheckReport, ReplicaMachine,
+    Draft, Event, Intent, Output, PinError, Purpose, RecheckReport, ReplicaMachine,
 };
 use tidegate::sync::server::{
     ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, RulesError,
@@ -56,6 +56,12 @@ pub(crate) struct Net {
     clock: Timestamp,
     /// Refusals that are expected, as they come.
     pub(crate) refused: Option<Vec<Refusal>>,
+}
+
+impl Device {
+    pub(crate) fn try_pin(&mut self, table: &TableName, record: RecordId) -> Result<(), PinError> {
+        self.machine.pin(&mut self.store, table, record)
+    }
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -198,6 +204,25 @@ impl Net {
     pub(crate) fn discard(&mut self, at: usize, edit: EditId) {
         let Device { machine, store, .. } = &mut self.devices[at];
         machine.discard(store, edit).unwrap();
+    }
+
+    /// The user of the device wants a record whatever the profile takes.
+    pub(crate) fn pin(&mut self, at: usize, table: &TableName, record: RecordId) {
+        self.devices[at].try_pin(table, record).unwrap();
+        self.drain(at);
+    }
+
+    /// And does not want it any more; returns whether it was pinned.
+    pub(crate) fn release(&mut self, at: usize, table: &TableName, record: RecordId) -> bool {
+        let Device { machine, store, .. } = &mut self.devices[at];
+        let was_pinned = machine.release(store, table, record).unwrap();
+        self.drain(at);
+        was_pinned
+    }
+
+    /// The device's machine.
+    pub(crate) fn machine(&mut self, at: usize) -> &mut ReplicaMachine {
+        &mut self.devices[at].machine
     }
 
     /// The file of a device is lost; a backup takes its place.

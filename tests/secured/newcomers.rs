@@ -276,6 +276,10 @@ fn what_a_move_brings_into_reach_comes_without_its_past() {
     }
 }
 
+fn fetch(table: &TableName) -> ToServer {
+    ToServer::Fetch { table: table.clone(), record: record(19), pinned: false }
+}
+
 /// A device may ask for a record before the scan has come to it.
 #[test]
 fn a_record_that_is_asked_for_comes_without_its_past() {
@@ -286,7 +290,7 @@ fn a_record_that_is_asked_for_comes_without_its_past() {
     net.set_page(1);
     write_over(net, *writer, table, record(19), "note");
     give_role(net, "eve");
-    net.say(eve, &ToServer::Fetch { table: table.clone(), record: record(19) });
+    net.say(eve, &fetch(table));
     // It is there before the scan, which sends a row at a time.
     net.deliver(eve, 5);
     assert_eq!(net.row(eve, table, record(19)).get("note"), Some(&text(NEW)));
@@ -298,7 +302,7 @@ fn a_record_that_is_asked_for_comes_without_its_past() {
     net.set(*writer, table, record(19), columns([("note", text("later"))]));
     net.settle();
     let head = net.store.meta().unwrap().head;
-    net.say(eve, &ToServer::Fetch { table: table.clone(), record: record(19) });
+    net.say(eve, &fetch(table));
     net.settle();
     assert_eq!(net.store.meta().unwrap().head, head);
 }

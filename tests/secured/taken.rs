@@ -46,7 +46,7 @@ rights.line = { create = "organization", read = "organization", write = "organiz
 rights.product = { read = "organization" }
 "#;
 
-const MINE: &str = r#"
+pub(crate) const MINE: &str = r#"
 [[profile]]
 id = "mine"
 for = ["role:seller"]
@@ -73,7 +73,7 @@ filter = "due > now() and due < now() + interval '2 days'"
 "#;
 
 /// Of everyone else.
-const ALL: &str = r#"
+pub(crate) const ALL: &str = r#"
 [[profile]]
 id = "all"
 for = ["organization"]
@@ -90,24 +90,24 @@ rows = ["all"]
 
 const DAY: i64 = 24 * 3_600_000;
 
-fn table(name: &str) -> TableName {
+pub(crate) fn table(name: &str) -> TableName {
     name.parse().unwrap()
 }
 
-fn id(number: u8) -> RecordId {
+pub(crate) fn id(number: u8) -> RecordId {
     RecordId::new(Timestamp::default(), [number; 10])
 }
 
 /// Boss's device and Ann's: orders 1 of Ann and 2 of boss, with a line of a product each: 11 of 21, 12 of
 /// 22.
-struct Shop {
-    net: Net,
-    boss: usize,
-    ann: usize,
+pub(crate) struct Shop {
+    pub(crate) net: Net,
+    pub(crate) boss: usize,
+    pub(crate) ann: usize,
 }
 
 impl Shop {
-    fn new(profiles: &str) -> Self {
+    pub(crate) fn new(profiles: &str) -> Self {
         let mut net = Net::new(SCHEMA, POLICY, None, None);
         net.set_profiles(&[profiles, ALL].concat());
         let (boss, ann) = (net.enroll("boss"), net.enroll("ann"));
@@ -131,7 +131,7 @@ impl Shop {
         Self { net, boss, ann }
     }
 
-    fn own(&mut self, order: u8, owner: &str) {
+    pub(crate) fn own(&mut self, order: u8, owner: &str) {
         let intent = Intent::Assign(owner.parse().unwrap());
         let draft = Draft { table: table("order"), record: id(order), intent };
         self.net.commit(self.boss, vec![draft], false);
@@ -139,13 +139,13 @@ impl Shop {
     }
 
     /// The records that Ann's device holds.
-    fn held(&self) -> BTreeSet<RecordId> {
+    pub(crate) fn held(&self) -> BTreeSet<RecordId> {
         let ids = self.net.devices[self.ann].store.confirmed_ids().unwrap();
         ids.into_iter().map(|(_, id)| id).collect()
     }
 
     /// What it was told of records since the last time.
-    fn told(&mut self) -> Vec<Entry> {
+    pub(crate) fn told(&mut self) -> Vec<Entry> {
         let received = std::mem::take(&mut self.net.devices[self.ann].received);
         let pages = received.iter().filter_map(|bytes| match decode_message(bytes).unwrap() {
             ToDevice::Page(page) => Some(page.entries),
@@ -155,7 +155,7 @@ impl Shop {
     }
 }
 
-fn ids(numbers: &[u8]) -> BTreeSet<RecordId> {
+pub(crate) fn ids(numbers: &[u8]) -> BTreeSet<RecordId> {
     numbers.iter().copied().map(id).collect()
 }
 

@@ -138,7 +138,7 @@ impl World {
     }
 
     /// An app may open its file again, or just go on.
-    fn after_store_error(&mut self, at: usize) -> Check {
+    pub(crate) fn after_store_error(&mut self, at: usize) -> Check {
         if self.rng.chance(50) { self.crash_device(at) } else { self.drain_device(at) }
     }
 

@@ -15,6 +15,7 @@ mod byzantine;
 mod device;
 mod disk;
 mod fault;
+mod fetches;
 mod figures;
 mod hunt;
 mod judge;

@@ -9,10 +9,11 @@ use tidegate::sync::server::ConnectionId;
 use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
 
 use crate::disk::{Key, ReplicaDisk, ReplicaFile};
-use crate::fault::Fault;
+use crate::fault::{FETCHES_SINCE, Fault};
 use crate::links::{End, Link};
 use crate::people::{USERS, name, schema};
 use crate::planted::Planted;
+use crate::profiles::APPS;
 use crate::world::{Check, START_MILLIS, World};
 
 /// Whether an edit is in one place in the end, and no other.
@@ -60,6 +61,8 @@ pub(crate) struct Device {
     pub(crate) rotten: BTreeSet<Key>,
     /// The highest serial of a certificate that it has seen.
     pub(crate) seen_serial: u64,
+    /// Records that its user ever fetched or tried to.
+    pub(crate) fetched: BTreeSet<RecordId>,
     /// Planted: the first privileges that it was given.
     pub(crate) first_grant: Option<Vec<u8>>,
     /// Planted: the entropy of every life, and a copy of the file.
@@ -96,6 +99,7 @@ impl World {
             is_copied: false,
             rotten: BTreeSet::new(),
             seen_serial: 0,
+            fetched: BTreeSet::new(),
             first_grant: None,
             frozen,
         }
@@ -172,6 +176,10 @@ impl World {
             Ok(mut machine) => {
                 machine.set_push_window([1, 3, 1_000][self.rng.below(3)]);
                 machine.set_compared_grain([1, 3, 1_000][drawn[0] as usize % 3]);
+                // An update makes another app of it, or one that does not say which.
+                if self.seed >= FETCHES_SINCE && self.rng.chance(30) {
+                    machine.set_app(name(self.rng.pick(&APPS).unwrap()));
+                }
                 if device.starts_alone && machine.meta().enrolment.is_none() {
                     // Where it cannot be written it is given again at the next start.
                     let _ = machine.set_local_schema(&mut device.disk, schema());
@@ -303,6 +311,7 @@ impl World {
             }
         }
         twin.made.clone_from(&device.made);
+        twin.fetched.clone_from(&device.fetched);
         self.devices.push(twin);
         Ok(())
     }

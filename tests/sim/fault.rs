@@ -108,15 +108,24 @@ faults! {
     ProfileChanges 900
     /// Files of devices lose, alter or double what they hold, once when all has settled.
     Rot 0
+    /// Users fetch single records, whatever their profiles take, and release them.
+    Fetches 900
 }
 
 /// Worlds before this one have no offline profiles, and nothing is drawn for them.
 pub(crate) const PROFILES_SINCE: u64 = 300_000;
 
 /// In worlds before this one no file rots.
-pub(crate) const ROT_SINCE: u64 = 400_000;
+pub(crate) const ROT_SINCE: u64 = 500_000;
+/// In worlds before this one nobody fetches single records.
+pub(crate) const FETCHES_SINCE: u64 = 400_000;
 
 impl Fault {
+    /// Whether it is drawn in a world, if only to be left out.
+    pub(crate) fn is_drawn(self, seed: u64) -> bool {
+        !matches!(self, Self::ProfileChanges | Self::Fetches) || self.since() <= seed
+    }
+
     /// The first seed that may let it happen: what earlier ones mean does not change when the world
     /// learns something.
     pub(crate) const fn since(self) -> u64 {
@@ -124,6 +133,7 @@ impl Fault {
             Self::Reversals => 100_000,
             Self::ProfileChanges => PROFILES_SINCE,
             Self::Rot => ROT_SINCE,
+            Self::Fetches => FETCHES_SINCE,
             _ => 0,
         }
     }

@@ -55,6 +55,8 @@ figures! {
     store_faults
     clock_jumps
     profile_changes
+    /// Single records that were pinned, and released.
+    fetches
     backups
     /// The server and devices put back from copies, and copies used beside the original.
     restores

@@ -19,6 +19,7 @@ mod byzantine;
 mod device;
 mod disk;
 mod fault;
+mod fetches;
 mod figures;
 mod findings;
 mod hunt;
@@ -42,7 +43,7 @@ mod world;
 
 use std::sync::Mutex;
 
-use fault::{Fault, PROFILES_SINCE, ROT_SINCE};
+use fault::{FETCHES_SINCE, Fault, PROFILES_SINCE, ROT_SINCE};
 use hunt::{run, run_all};
 use world::Plan;
 
@@ -119,6 +120,21 @@ fn devices_whose_files_rot_are_mended_by_a_recheck() {
         "{:?}",
         all.counts()
     );
+}
+
+/// And what their users fetched by hand.
+#[test]
+fn devices_have_what_was_fetched_besides_until_it_is_released() {
+    let sum = Mutex::new((figures::Figures::default(), Vec::new()));
+    let count = number("TIDEGATE_SIM_COUNT", SEEDS) / 4;
+    run_all(FETCHES_SINCE, count, Plan::of(FETCHES_SINCE), &|seed, found| {
+        let (all, failed) = &mut *sum.lock().unwrap();
+        all.add(&found.figures);
+        failed.extend(found.problem.as_ref().map(|problem| format!("seed {seed}: {problem}")));
+    });
+    let (all, failed) = sum.into_inner().unwrap();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(all.fetches > count / 2 && all.profile_changes > count, "{:?}", all.counts());
 }
 
 #[test]

@@ -51,6 +51,8 @@ planted! {
     ForgetsLookups [ProfileChanges]
     /// The server does not hear what people are called.
     ForgetsNames [OrganizationChanges]
+    /// The server does not hear in greetings what is pinned.
+    ForgetsPins [ProfileChanges, Fetches, Cuts]
     /// Devices' stores forget that bytes are to be purged.
     ForgetsPurges [PolicyChanges, OrganizationChanges, DeviceCrashes]
     /// The server's store keeps no refused edit.

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use tidegate::gate::{Roster, Standing};
 use tidegate::model::{
-    Audience, DocumentText, Lens, RecordId, Schema, TableName, Timestamp, UserId,
+    AppName, Audience, DocumentText, Lens, RecordId, Schema, TableName, Timestamp, UserId,
 };
 use tidegate::policy::read_profiles;
 use tidegate::scope::{Candidate, CheckedProfile, Records, Taken, is_among, profile_of};
 use tidegate::sync::server::RulesError;
 
+use crate::fault::FETCHES_SINCE;
 use crate::people::{SYSTEM, TABLES, USERS, name};
 use crate::rng::Rng;
 use crate::server::of_store;
@@ -54,7 +55,10 @@ const FILTERS: [(&str, &str); 12] = [
 
 const ROWS: [&str; 5] = ["all", "mine", "my_teams", "my_business_unit", "my_business_units"];
 
-fn draw(rng: &mut Rng) -> String {
+/// Apps, of which profiles know one.
+pub(crate) const APPS: [&str; 2] = ["field", "office"];
+
+fn draw(rng: &mut Rng, seed: u64) -> String {
     let mut text = String::new();
     for (number, audience) in ["user:ann", "role:lead", "organization"].into_iter().enumerate() {
         if rng.chance(40) && audience != "organization" {
@@ -63,6 +67,9 @@ fn draw(rng: &mut Rng) -> String {
         let depth = rng.below(4);
         let _ = writeln!(text, "[[profile]]\nid = \"p{number}\"\nfor = [\"{audience}\"]");
         let _ = writeln!(text, "depth = {depth}");
+        if seed >= FETCHES_SINCE && rng.chance(30) {
+            let _ = writeln!(text, "app = \"{}\"", APPS[0]);
+        }
         let all = TABLES.iter().chain(&SYSTEM).copied();
         let mut tables: Vec<_> = all.filter(|_| rng.chance(60)).collect();
         if tables.is_empty() {
@@ -143,7 +150,7 @@ impl World {
     /// Profiles are drafted and published, tried with some, promoted or rolled back.
     pub(crate) fn change_profiles(&mut self) -> Check {
         let time = self.time();
-        let text = draw(&mut self.rng);
+        let text = draw(&mut self.rng, self.seed);
         let which = self.rng.weighted(&[60, 20, 10, 10]);
         let group = Audience::User(name(self.rng.pick(&USERS).unwrap()));
         let Some(server) = &mut self.server else { return Ok(()) };
@@ -177,8 +184,8 @@ impl World {
         }
     }
 
-    /// What a user's devices take of what there is; `None`: all that the user may read.
-    pub(crate) fn share_of(&self, user: &UserId) -> Option<Share> {
+    /// What a user's devices take of what there is in an app; `None`: all that the user may read.
+    pub(crate) fn share_of(&self, user: &UserId, app: Option<&AppName>) -> Option<Share> {
         let people = &self.people;
         let roster =
             Roster::new(Arc::new(people.policy.clone()), Arc::new(people.organization.clone()));
@@ -187,7 +194,7 @@ impl World {
         let schema = Arc::new(people.schema.clone());
         let Ok(standing) = Standing::resolve(&roster, user) else { return None };
         let standing = Arc::new(standing.within(&schema));
-        let profile = profile_of(&version.profiles, &roster, user, None);
+        let profile = profile_of(&version.profiles, &roster, user, app);
         let profile = profile.map(|profile| CheckedProfile::new(&schema, profile).unwrap());
         let profile = Arc::new(profile.unwrap_or_else(|| CheckedProfile::nothing(&schema)));
         let bound = profile.bind(&standing, Timestamp::default()).unwrap();

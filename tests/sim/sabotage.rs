@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::fault::{Fault, PROFILES_SINCE, ROT_SINCE};
+use crate::fault::{FETCHES_SINCE, Fault, PROFILES_SINCE, ROT_SINCE};
 use crate::hunt::{minimized, run};
 use crate::planted::Planted;
 use crate::world::Plan;
@@ -135,6 +135,13 @@ fn a_server_that_forgets_what_profiles_asked_before_is_found() {
 fn a_recheck_that_overlooks_what_is_secured_is_found() {
     let seeds = ROT_SINCE..=ROT_SINCE + 100;
     assert_found_in(seeds, Some(&[Fault::Rot]), Planted::OverlooksSecured, "columns ");
+}
+
+#[test]
+fn a_server_that_does_not_hear_what_is_pinned_is_found() {
+    let faults = [Fault::ProfileChanges, Fault::Fetches, Fault::OrganizationChanges, Fault::Cuts];
+    let seeds = FETCHES_SINCE..=FETCHES_SINCE + 100;
+    assert_found_in(seeds, Some(&faults), Planted::ForgetsPins, "device ");
 }
 
 #[test]

@@ -21,6 +21,10 @@ impl World {
                 }
                 ToServer::Hello(resume)
             }
+            (Some(Planted::ForgetsPins), ToServer::Hello(mut resume)) => {
+                resume.pins.clear();
+                ToServer::Hello(resume)
+            }
             (Some(Planted::SkipsSignatures), ToServer::Push(set)) => {
                 let signed = self.signed_by_claimed(&set);
                 ToServer::Push(signed.unwrap_or(set))

@@ -10,7 +10,7 @@ use tidegate::sync::server::{Identity, PageBounds, ServerMachine};
 use crate::byzantine::Byzantine;
 use crate::device::{Device, Impostor};
 use crate::disk::{ServerDisk, ServerFile};
-use crate::fault::{BYZANTINE, Fault, Faults, PROFILES_SINCE};
+use crate::fault::{BYZANTINE, Fault, Faults};
 use crate::figures::Figures;
 use crate::links::Link;
 use crate::oracle::Ever;
@@ -71,7 +71,7 @@ pub(crate) struct World {
     /// What may go wrong.
     pub(crate) faults: Faults,
     /// Whether the world knows of offline profiles.
-    has_profiles: bool,
+    pub(crate) seed: u64,
     pub(crate) now: i64,
     /// How far the server's clock is off.
     pub(crate) skew: i64,
@@ -128,7 +128,7 @@ impl World {
             rng,
             steps,
             faults: faults.unwrap_or(drawn),
-            has_profiles: seed >= PROFILES_SINCE,
+            seed,
             now: START_MILLIS,
             skew: 0,
             people,
@@ -243,7 +243,7 @@ impl World {
     fn step(&mut self) -> Check {
         self.now += i64::try_from(self.rng.below(2_000)).unwrap();
         self.end_silences()?;
-        let known = |fault: &&Fault| **fault != Fault::ProfileChanges || self.has_profiles;
+        let known = |fault: &&Fault| fault.is_drawn(self.seed);
         let faults = Fault::ALL.iter().filter(known).map(|fault| fault.weight());
         let weights: Vec<_> = CALM.iter().map(|(_, weight)| *weight).chain(faults).collect();
         let drawn = self.rng.weighted(&weights);
@@ -307,6 +307,7 @@ impl World {
             Fault::Erasures => self.erase_somewhere(),
             Fault::Revocations => self.revoke_somewhere(),
             Fault::ProfileChanges => self.change_profiles(),
+            Fault::Fetches => self.app_fetches(device),
             harm => self.harm(harm),
         }
     }

@@ -9,9 +9,9 @@ use tidegate::gate::{Applied, Attestation, Confirmed, Follow, apply};
 use tidegate::model::{
     ActorId, Asked, BusinessUnit, BusinessUnitId, Change, ChangeRef, Column, ColumnName,
     ColumnType, Columns, Date, Denial, DeviceNumber, DocumentText, Edit, EditId, EditKind, Header,
-    LogEpoch, Op, OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position, Principal,
-    Profiles, PublishedProfiles, RecordId, RecordState, Rights, Role, Rule, Schema, Section,
-    Sequence, Table, TableName, Team, TeamId, TeamKind, Timestamp, User, UserId, Value,
+    Intake, LogEpoch, Op, OrganizationRow, Owner, Ownership, Policy, PolicyEpoch, Position,
+    Principal, Profiles, PublishedProfiles, RecordId, RecordState, Rights, Role, Rule, Schema,
+    Section, Sequence, Table, TableName, Team, TeamId, TeamKind, Timestamp, User, UserId, Value,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Enrolment, EntryKind, Follower, Kept, KeptPlace, Leg, LogEntry, Move,
@@ -94,7 +94,7 @@ fn text(rng: &mut Rng) -> String {
 }
 
 fn value(rng: &mut Rng) -> Value {
-    match rng.below(8) {
+    match rng.below(10) {
         0 => Value::Null,
         1 => Value::Integer(rng.next().cast_signed()),
         2 => Value::Boolean(rng.one_in(2)),
@@ -191,7 +191,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
 
 pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {
     meta.counter += 1;
-    match rng.below(8) {
+    match rng.below(10) {
         0 => {
             meta.enrolment = Some(Enrolment {
                 organization: PublicKey([rng.byte(); 32]),
@@ -221,6 +221,16 @@ pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta 
                 complete: rng.byte() > 127,
                 target: Some((terms(rng), Some(ScanPlace { table, record }))),
             };
+        }
+        7 => {
+            let tables = tables().into_iter().map(|table| (table, Some(5))).collect();
+            let profile = "field".parse().unwrap();
+            meta.app = Some("app".parse().unwrap());
+            meta.intake = Some(Intake { profile, budget: Some(rng.next()), tables });
+        }
+        8 => {
+            meta.pins = (0..rng.below(4)).map(|_| rng.pick(&places())).collect();
+            meta.pinning = meta.pins.iter().take(1).cloned().collect();
         }
         _ => meta.watermark = Sequence(meta.watermark.0 + 1),
     }

@@ -77,7 +77,7 @@ async fn harm(address: &str, way: Way, life: u64) -> Outcome<()> {
         }
         Way::Deaf => {
             let record = RecordId::from_bytes([9; 16]);
-            Some(ToServer::Fetch { table: "work_order".parse()?, record })
+            Some(ToServer::Fetch { table: "work_order".parse()?, record, pinned: false })
         }
         Way::Junk => None,
     };

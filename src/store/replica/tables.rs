@@ -1,6 +1,6 @@
 //! What the file of a replica holds. A change of a key or value takes a new name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadTransaction, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use super::mark::FileMark;
 use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
 use crate::model::{
-    BusinessUnitId, DeviceNumber, Edit, EditId, Flat, LogEpoch, Owner, RecordId, Schema, Sequence,
-    TableName, UserId,
+    AppName, BusinessUnitId, DeviceNumber, Edit, EditId, Flat, Intake, LogEpoch, Owner, RecordId,
+    Schema, Sequence, Size, TableName, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -24,7 +24,7 @@ pub(super) type Place = (TableName, RecordId);
 
 /// What the device knows of itself, in parts, so that a commit writes only what it changes:
 /// name of the part -> [`Part`].
-pub(super) static META: Table<String, Part> = Table::new("meta-3");
+pub(super) static META: Table<String, Part> = Table::new("meta-4");
 /// Rows as the app reads them: (table, record id) -> row.
 pub(super) static ROW: Table<Place, StoredRow> = Table::new("row-1");
 /// How many rows a table has: table -> number.
@@ -177,6 +177,12 @@ pub(super) enum Part {
     Serial(u64),
     /// What is to be done about what left.
     Purge(Purge),
+    /// Which app it is, and what it goes by of its user's profile.
+    Intake(Option<AppName>, Option<Intake>),
+    /// How much is confirmed of each table.
+    Sizes(BTreeMap<TableName, Size>),
+    /// Records that are kept until they are released, and those that are pinning.
+    Pins(BTreeSet<Place>, BTreeSet<Place>),
     /// Which file this is: not of the [`ReplicaMeta`], but of the file alone.
     File(FileMark),
 }
@@ -195,12 +201,15 @@ impl Part {
             Self::Kept(..) => "kept",
             Self::Serial(_) => "serial",
             Self::Purge(_) => PURGE_KEY,
+            Self::Intake(..) => "intake",
+            Self::Sizes(_) => "sizes",
+            Self::Pins(..) => "pins",
             Self::File(_) => FILE_KEY,
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 11] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 14] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -214,6 +223,9 @@ impl Part {
             Self::Kept(meta.kept, meta.restored),
             Self::Serial(meta.serial),
             Self::Purge(meta.purge),
+            Self::Intake(meta.app, meta.intake),
+            Self::Sizes(meta.sizes),
+            Self::Pins(meta.pins, meta.pinning),
         ]
         .map(|part| (part.name(), part))
     }
@@ -247,6 +259,15 @@ impl Part {
             }
             Self::Serial(serial) => meta.serial = serial,
             Self::Purge(purge) => meta.purge = purge,
+            Self::Intake(app, intake) => {
+                meta.app = app;
+                meta.intake = intake;
+            }
+            Self::Sizes(sizes) => meta.sizes = sizes,
+            Self::Pins(pins, pinning) => {
+                meta.pins = pins;
+                meta.pinning = pinning;
+            }
             Self::File(_) => {}
         }
     }

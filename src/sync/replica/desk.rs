@@ -5,7 +5,7 @@ use super::actors::Unwritten;
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed, absent};
 use crate::model::{
-    Change, Denial, Edit, EditId, EditKind, Header, Op, RecordId, Schema, Section, Sequence,
+    Change, Denial, Edit, EditId, EditKind, Header, Op, RecordId, Schema, Section, Sequence, Size,
     TableName, Value,
 };
 use crate::sync::{Held, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
@@ -65,6 +65,8 @@ pub(super) struct Folder {
     pub(super) replaced: Vec<(Record, Record)>,
     /// New confirmed state, to be written.
     applied: Option<Applied>,
+    /// How much was confirmed, once something else is.
+    before: Option<Size>,
     pub(super) visible: Option<Record>,
     had_row: bool,
     /// Nothing confirmed was here before this step.
@@ -94,6 +96,8 @@ pub(super) struct Prepared {
     /// Of each record touched: what its pending edits were written on and is not there any more;
     /// `None`: nothing is pending.
     pub(super) past: Vec<(RecordId, Option<Vec<Edit>>)>,
+    /// How much was confirmed of records, and is.
+    pub(super) sizes: Vec<(TableName, Size, Size)>,
     /// Where changes of this device left the history that it sees.
     pub(super) unwritten: Unwritten,
     /// Whether records or sections are not here any more.
@@ -134,6 +138,11 @@ pub(super) fn stands(record: &mut Record, edit: &Edit) -> bool {
     !moved && lay(record, edit).is_ok()
 }
 
+/// How much a device holds of a record: what its user may not read is not here.
+pub(super) fn size_of(confirmed: Option<&Confirmed>) -> Size {
+    confirmed.map_or(Size::NOTHING, |it| it.size_of(|_| true))
+}
+
 impl Folder {
     fn new(confirmed: Option<Confirmed>, pending: Vec<Pending>, had_row: bool) -> Self {
         Self {
@@ -143,6 +152,7 @@ impl Folder {
             past: Vec::new(),
             replaced: Vec::new(),
             applied: None,
+            before: None,
             visible: None,
             had_row,
             dirty: false,
@@ -200,6 +210,7 @@ impl Folder {
 
     /// Takes over new confirmed state, in which one more edit counts.
     pub(super) fn confirm(&mut self, applied: Applied) {
+        self.note_size();
         let held = self.confirmed.as_ref().map(Confirmed::record);
         let new = applied.confirmed().record();
         if let Some(old) = held.filter(|held| new.broken_off(held).next().is_some()) {
@@ -230,10 +241,16 @@ impl Folder {
 
     /// The record is out of reach.
     pub(super) fn forget(&mut self) {
+        self.note_size();
         self.gone |= self.confirmed.take().is_some();
         self.applied = None;
         self.unwritten.note_all();
         self.touch();
+    }
+
+    fn note_size(&mut self) {
+        let size = size_of(self.confirmed.as_ref());
+        self.before.get_or_insert(size);
     }
 
     /// The record is here again: what is pending was written on what it was before.
@@ -522,7 +539,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
     pub(super) fn finish(mut self, schema: &Schema) -> Result<Prepared, StoreError> {
         self.note_lacking(schema)?;
         let mut changed = Vec::new();
-        let mut past = Vec::new();
+        let (mut past, mut sizes) = (Vec::new(), Vec::new());
         let (mut unwritten, mut left) = (Unwritten::default(), false);
         for ((id, table), mut folder) in std::mem::take(&mut self.folders) {
             if !folder.dirty {
@@ -531,6 +548,9 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
             past.push((id, folder.take_past()));
             unwritten.join(std::mem::take(&mut folder.unwritten));
             left |= folder.gone || folder.left;
+            if let Some(before) = folder.before {
+                sizes.push((table.clone(), before, size_of(folder.confirmed.as_ref())));
+            }
             match folder.applied.take() {
                 Some(applied) => self.batch.confirmed.push(applied),
                 None if folder.gone => self.batch.gone.push((table.clone(), id)),
@@ -558,6 +578,7 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
             remain,
             erased,
             past,
+            sizes,
             unwritten,
             left,
         })

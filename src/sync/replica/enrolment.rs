@@ -130,7 +130,7 @@ impl ReplicaMachine {
         }
         self.disconnected();
         let schema = self.meta.schema.clone();
-        let counter = self.meta.counter;
+        let (counter, app) = (self.meta.counter, self.meta.app.clone());
         let mut desk = Desk::new(&*store);
         for pending in pending {
             let Pending { edit, .. } = pending;
@@ -142,7 +142,8 @@ impl ReplicaMachine {
         }
         desk.batch.released = store.quarantine()?.into_iter().map(|entry| entry.edit).collect();
         desk.batch.forgotten = Some(KeptPlace::LAST);
-        self.meta = ReplicaMeta { counter, schema, purge: Purge::Due, ..ReplicaMeta::default() };
+        self.meta =
+            ReplicaMeta { counter, schema, app, purge: Purge::Due, ..ReplicaMeta::default() };
         (self.standing, self.epoch) = (None, PolicyEpoch::default());
         let prepared = desk.finish(&self.meta.schema)?;
         self.write(store, prepared)?;

@@ -33,6 +33,7 @@ impl ReplicaMachine {
         record: RecordId,
     ) -> Result<(), StoreError> {
         self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
+        self.meta.pins.remove(&(table.clone(), record));
         self.documents = Documents::default();
         let folder = desk.folder(table, record)?;
         folder.forget();

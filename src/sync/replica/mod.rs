@@ -2,14 +2,17 @@
 
 mod actors;
 mod arrival;
+mod budget;
 mod column_ops;
 mod commit;
 mod desk;
 mod directory;
+mod due;
 mod enrolment;
 mod erase;
 mod kept;
 mod passed;
+mod pins;
 mod purge;
 mod push;
 mod quarantine;
@@ -27,7 +30,8 @@ use crate::crdt::{Documents, Record};
 use crate::gate::Standing;
 use crate::limits::{COMPARED_GRAIN_MAX, PUSH_WINDOW_EDITS};
 use crate::model::{
-    ActorId, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName, UserId,
+    ActorId, AppName, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName,
+    Timestamp, UserId,
 };
 use crate::sync::{
     Entropy, Grant, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
@@ -38,6 +42,7 @@ pub use commit::{Draft, EditError, Intent};
 pub use desk::replay;
 pub use directory::DeviceDirectory;
 pub use enrolment::SignOutError;
+pub use pins::PinError;
 pub use quarantine::Amendment;
 pub use recheck::RecheckReport;
 pub use session::{Purpose, SessionError};
@@ -112,10 +117,20 @@ pub enum Event {
     Rechecking(RecheckReport),
     /// A recheck is done: what is confirmed here is what the server says.
     Rechecked(RecheckReport),
+    /// The device holds as many bytes as its user's offline profile gives it. What a scan has left to bring
+    /// comes when that profile or its budget is another one.
+    BudgetSpent {
+        /// How many it holds.
+        bytes: u64,
+        /// How many it may.
+        budget: u64,
+    },
     /// The server sent another schema.
     SchemaChanged,
     /// The user's privileges changed.
     GrantChanged,
+    /// The user's offline profile, its budget or its intervals changed.
+    ProfileChanged,
     /// Of what the user may not read any more, and of what was discarded, no byte is left in the
     /// file.
     Purged,
@@ -159,6 +174,12 @@ pub struct ReplicaMachine {
     rechecks: u32,
     /// What came of the last one.
     last_recheck: Option<(u32, RecheckReport)>,
+    /// Which app it is, if the app says so.
+    app: Option<AppName>,
+    /// A table that is wanted before all others.
+    first: Option<TableName>,
+    /// When it was up to date last, since it was opened.
+    synced: Option<Timestamp>,
 }
 
 impl ReplicaMachine {
@@ -191,6 +212,9 @@ impl ReplicaMachine {
             compared_grain: COMPARED_GRAIN_MAX,
             rechecks: 0,
             last_recheck: None,
+            app: None,
+            first: None,
+            synced: None,
         };
         machine.take_grant()?;
         machine.leave_copied_ids();
@@ -210,6 +234,37 @@ impl ReplicaMachine {
     /// Sends at most so many edits before it waits for their verdicts, at least one.
     pub fn set_push_window(&mut self, edits: usize) {
         self.push_window = edits.max(1);
+    }
+
+    /// Says which app it is: offline profiles can be for one. Where it is not said, it is the one that was
+    /// said last. It counts from the next session on.
+    pub fn set_app(&mut self, app: AppName) {
+        self.app = Some(app);
+    }
+
+    fn app(&self) -> Option<&AppName> {
+        self.app.as_ref().or(self.meta.app.as_ref())
+    }
+
+    /// Asks for what there is of a table before all else, now or in the next session. All of it is here when
+    /// [`Self::is_first_here`], and what was pending of any table is answered, as far as it was sent.
+    pub fn ask_first(&mut self, table: TableName) {
+        self.first = Some(table);
+        self.send_first();
+    }
+
+    /// Whether a table that was asked for is here.
+    #[must_use]
+    pub fn is_first_here(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn send_first(&mut self) {
+        if self.is_open()
+            && let Some(table) = self.first.clone()
+        {
+            self.outputs.push_back(Output::Send(ToServer::First { table }));
+        }
     }
 
     /// What the device knows of itself.

@@ -29,7 +29,7 @@ impl ReplicaMachine {
             return Ok(());
         }
         // What is pending is rebuilt on what is held: that is to be right first.
-        if self.goes_on_rechecking() {
+        if self.goes_on_rechecking(store)? {
             return Ok(());
         }
         self.purge(store, now)?;
@@ -57,13 +57,16 @@ impl ReplicaMachine {
             && !waits
             && session.flush.0 > 0
             && session.later.is_empty()
-            && self.meta.wanted.is_empty();
+            && self.meta.wanted.is_empty()
+            && self.meta.pinning.is_empty();
         if nothing_to_ask {
             return Ok(());
         }
+        session.asked.extend(ask.iter().map(|inquiry| inquiry.edit));
+        self.ask_for_pinned();
+        let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.0 += 1;
         let number = session.flush.0;
-        session.asked.extend(ask.iter().map(|inquiry| inquiry.edit));
         self.outputs.extend(receipt);
         for ask in ask.chunks(CHANGE_SET_EDITS_MAX) {
             self.outputs.push_back(Output::Send(ToServer::Ask(ask.to_vec())));
@@ -156,7 +159,9 @@ impl ReplicaMachine {
             .session
             .as_ref()
             .is_some_and(|session| session.flush.1 > 0 && session.flush.0 == session.flush.1);
-        let complete = self.meta.scope.target.is_none() && self.meta.scope.complete;
+        // Where there is no room, no more comes.
+        let complete = (self.meta.scope.target.is_none() && self.meta.scope.complete)
+            || self.meta.spent_budget().is_some();
         self.is_wanted(table, record) || !(here || (caught_up && complete))
     }
 

@@ -9,8 +9,8 @@ use crate::codec::{Check, Entry, Inquiry, MovedLeg, Page, PublicKey, ToDevice, T
 use crate::gate::{Attestation, Follow, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
-    ActorId, Denial, Edit, EditId, LogEpoch, PolicyEpoch, RecordId, Schema, Section, Sequence,
-    Size, TableName, Timestamp, Verdict,
+    ActorId, Denial, Edit, EditId, Intake, LogEpoch, PolicyEpoch, RecordId, Schema, Section,
+    Sequence, Size, TableName, Timestamp, Verdict,
 };
 use crate::sync::grant::schema_digest;
 use crate::sync::{Grant, GrantError, Pending, ReplicaBatch, ReplicaStore, StoreError};
@@ -32,6 +32,11 @@ impl ReplicaMachine {
         match message {
             ToDevice::Schema(schema) => Ok(self.schema(store, *schema)?),
             ToDevice::Grant(bytes) => self.grant(store, now, server, bytes),
+            ToDevice::First { table } => {
+                self.first.take_if(|first| *first == table);
+                Ok(())
+            }
+            ToDevice::Intake(intake) => Ok(self.take_intake(store, intake)?),
             ToDevice::Owners(owners) => {
                 self.meta.owners = owners;
                 Ok(self.save(store)?)
@@ -58,8 +63,22 @@ impl ReplicaMachine {
         }
     }
 
-    fn save<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
+    pub(super) fn save<S: ReplicaStore>(&mut self, store: &mut S) -> Result<(), StoreError> {
         self.keep(store, ReplicaBatch { meta: Some(self.meta.clone()), ..Default::default() })
+    }
+
+    fn take_intake<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+        intake: Option<Intake>,
+    ) -> Result<(), StoreError> {
+        if self.meta.intake != intake {
+            self.meta.intake = intake;
+            self.save(store)?;
+            self.tell(Event::ProfileChanged);
+        }
+        self.tell_if_spent();
+        Ok(())
     }
 
     fn schema<S: ReplicaStore>(&mut self, store: &mut S, schema: Schema) -> Result<(), StoreError> {
@@ -195,10 +214,12 @@ impl ReplicaMachine {
             unwritten,
             left,
             past,
+            sizes,
         } = prepared;
         if left {
             self.note_left();
         }
+        self.note_sizes(sizes);
         batch.meta = Some(self.meta.clone());
         let mut refused = batch.quarantine.clone();
         refused.extend(erased);
@@ -315,11 +336,16 @@ impl ReplicaMachine {
         let mut bytes = 0_u64;
         for entry in page.entries {
             bytes = bytes.saturating_add(entry.record_bytes());
+            if let Entry::Whole { .. } | Entry::Gone { .. } | Entry::Erased { .. } = &entry
+                && let Some((table, record)) = entry.place()
+            {
+                self.note_told(&table, record);
+            }
             self.entry(&*store, &mut desk, now, word, entry)?;
         }
         self.meta.watermark = page.watermark;
-        // Only a scan moves it.
-        let is_scan = self.meta.scope != page.scope;
+        // All while one is under way, and what begins and ends one.
+        let is_scan = self.meta.scope != page.scope || page.scope.target.is_some();
         self.meta.scope = page.scope;
         self.meta.authors.extend(page.authors);
         self.mend_touched(&mut desk, now)?;
@@ -329,9 +355,11 @@ impl ReplicaMachine {
         let prepared = desk.finish(&self.meta.schema)?;
         self.write(store, prepared)?;
         if is_scan {
-            self.outputs.push_back(Output::Send(ToServer::Stored));
+            let held = self.meta.size().bytes;
+            self.outputs.push_back(Output::Send(ToServer::Stored { bytes: held }));
             self.note_arrived(store, bytes)?;
         }
+        self.tell_if_spent();
         self.bound_kept(store)?;
         self.fetch_new(&wanted);
         self.settle_passed(store, now)
@@ -339,8 +367,10 @@ impl ReplicaMachine {
 
     /// Asks for whole records.
     pub(super) fn fetch(&mut self, records: Vec<(TableName, RecordId)>) {
-        for (table, record) in records {
-            self.outputs.push_back(Output::Send(ToServer::Fetch { table, record }));
+        for place in records {
+            let pinned = self.meta.pins.contains(&place);
+            let (table, record) = place;
+            self.outputs.push_back(Output::Send(ToServer::Fetch { table, record, pinned }));
         }
     }
 
@@ -569,6 +599,8 @@ impl ReplicaMachine {
         self.settle_passed(store, now)?;
         let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.1 = number;
+        self.end_pinning(store, number)?;
+        let Some(session) = &mut self.session else { return Ok(()) };
         let later = std::mem::take(&mut session.later);
         session.retries = if later.is_empty() { 0 } else { session.retries + 1 };
         if session.retries > SESSION_RETRIES_MAX {

@@ -118,35 +118,39 @@ impl ReplicaMachine {
     }
 
     /// Goes on with a recheck, where the server has answered all else. Returns whether one is under way.
-    pub(super) fn goes_on_rechecking(&mut self) -> bool {
+    pub(super) fn goes_on_rechecking<S: ReplicaStore>(
+        &mut self,
+        store: &mut S,
+    ) -> Result<bool, StoreError> {
         let is_open = matches!(self.session.as_ref().map(|it| &it.stage), Some(Stage::Open { .. }));
         let is_settled = self.meta.scope.complete && self.meta.scope.target.is_none();
-        let Some(recheck) = self.recheck.as_mut().filter(|_| is_open) else { return false };
+        let Some(recheck) = self.recheck.as_mut().filter(|_| is_open) else { return Ok(false) };
         if !recheck.has_begun {
             if !is_settled {
-                return false;
+                return Ok(false);
             }
             recheck.has_begun = true;
             // Nobody else asks for them meanwhile.
             self.fetch(self.meta.wanted.clone());
         }
-        let Some(recheck) = &mut self.recheck else { return false };
+        let Some(recheck) = &mut self.recheck else { return Ok(false) };
         if recheck.asked.is_some() || !self.meta.wanted.is_empty() {
-            return true;
+            return Ok(true);
         }
         let Some((grain, stretches)) = recheck.next() else {
             let (number, report) = (recheck.number, recheck.report);
             self.last_recheck = Some((number, report));
             self.recheck = None;
+            self.recount(store)?;
             self.tell(Event::Rechecked(report));
-            return false;
+            return Ok(false);
         };
         recheck.asked = Some((grain, stretches.clone()));
         let (number, grain) = (recheck.number, u32::try_from(grain).unwrap_or(u32::MAX));
         let question = ToServer::Compare { number, grain, stretches };
         recheck.report.bytes += encode_message(&question).map_or(0, |bytes| bytes.len() as u64);
         self.outputs.push_back(Output::Send(question));
-        true
+        Ok(true)
     }
 
     /// Notes of what size records came that a recheck may have asked for.
@@ -253,7 +257,7 @@ impl ReplicaMachine {
             } else {
                 tracing::warn!(table = %place.table, record = %place.record, "it should not be here");
                 desk.folder(&place.table, place.record)?.forget();
-                report.purged += 1;
+                report.purged += u64::from(!self.is_pinning(&place.table, place.record));
             }
         }
         if looked.is_more {
@@ -262,7 +266,7 @@ impl ReplicaMachine {
         if let Some(ScanPlace { table, record }) = range.end.as_ref().filter(|_| !is_here) {
             tracing::warn!(%table, %record, "it is not here as it is on the server");
             self.want(table, *record);
-            report.mended += 1;
+            report.mended += u64::from(!self.is_pinning(table, *record));
         }
         Ok(None)
     }

@@ -7,7 +7,7 @@ use crate::codec::{
     ToServer,
 };
 use crate::gate::Attestation;
-use crate::model::{EditId, Sequence};
+use crate::model::{EditId, RecordId, Sequence, TableName};
 use crate::sync::{Enrolment, GrantError, ReplicaStore, StoreError, Turn};
 
 /// What a session is opened for.
@@ -106,6 +106,12 @@ pub(super) struct Session {
     pub(super) rounds: u32,
     /// The last [`ToServer::Flush`] sent, and the last answered.
     pub(super) flush: (u32, u32),
+    /// Records that were pinned or released, and that the server has told of in this session.
+    pub(super) told: BTreeSet<(TableName, RecordId)>,
+    /// Those asked for in this session, with the number of the [`ToServer::Flush`] behind.
+    pub(super) pinned_before: BTreeMap<(TableName, RecordId), u32>,
+    /// Whether the app was told that the budget is spent.
+    pub(super) is_spent: bool,
     /// How far the rows are that a scan brings.
     pub(super) arrival: Option<Arrival>,
     /// How far a purge is.
@@ -156,6 +162,9 @@ impl ReplicaMachine {
             news: true,
             rounds: 0,
             flush: (0, 0),
+            told: BTreeSet::new(),
+            pinned_before: BTreeMap::new(),
+            is_spent: false,
             arrival: None,
             purge: PurgeStage::default(),
             purged: None,
@@ -181,8 +190,10 @@ impl ReplicaMachine {
                 && session.again.is_empty()
                 && session.later.is_empty()
                 && session.parked.is_empty()
-                && self.recheck.is_none()
+                // Where there is no room for what is to be compared, it waits for that.
+                && (self.recheck.is_none() || session.is_spent)
                 && self.meta.wanted.is_empty()
+                && self.meta.pinning.is_empty()
         })
     }
 
@@ -257,6 +268,7 @@ impl ReplicaMachine {
                 }
                 // So does whether all is settled.
                 if !was_up_to_date && self.is_up_to_date() {
+                    self.synced = Some(now);
                     self.tell(Event::UpToDate);
                 }
                 Ok(())
@@ -291,7 +303,8 @@ impl ReplicaMachine {
         session.stage = Stage::Checked { server: certificate.server_key(), word };
         let hello = match &session.purpose {
             Purpose::Enroll { code, name } => {
-                ToServer::Enroll { code: code.to_bytes(), name: name.clone() }
+                let (code, name) = (code.to_bytes(), name.clone());
+                ToServer::Enroll { code, name, app: self.app().cloned() }
             }
             Purpose::Sync => ToServer::Hello(Box::new(Resume {
                 epoch: self.meta.epoch,
@@ -299,6 +312,9 @@ impl ReplicaMachine {
                 scope: self.meta.scope.clone(),
                 schema: self.meta.schema_digest,
                 grant: self.meta.grant_digest,
+                bytes: self.meta.size().bytes,
+                app: self.app().cloned(),
+                pins: self.meta.pins.iter().cloned().collect(),
             })),
         };
         self.outputs.push_back(Output::Send(hello));
@@ -330,6 +346,7 @@ impl ReplicaMachine {
             self.be_another();
             self.tell(Event::Enrolled { device, user });
         }
+        self.meta.app = self.app().cloned();
         if !log.resumed {
             self.start_anew(store, log.epoch, log.common)?;
         }
@@ -338,6 +355,7 @@ impl ReplicaMachine {
         self.keep(store, batch)?;
         self.tell(Event::Open);
         self.push(store, now)?;
+        self.send_first();
         Ok(())
     }
 }

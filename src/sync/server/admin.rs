@@ -27,7 +27,7 @@ impl ServerMachine {
         let Some(user) = device.map(|device| device.user.clone()) else { return Ok(()) };
         // By the rules of this moment, not by what the device was granted.
         self.note_rules(store, now)?;
-        let resolved = self.resolve(&user)?;
+        let resolved = self.resolve(&user, None)?;
         let answer = if resolved.standing.as_ref().is_ok_and(Standing::is_administrator) {
             tracing::info!(%user, what = name_of(&request), "administration");
             self.carry_out(store, now, user, request)?
@@ -172,7 +172,7 @@ impl ServerMachine {
         let receipt = purged.and_then(|signed| signed.open(&key).ok());
         let purged = match receipt {
             Some(receipt) => {
-                let present = self.resolve(&user)?.digest;
+                let present = self.resolve(&user, None)?.digest;
                 let covers_present = receipt.standing == Some(present);
                 let PurgeReceipt { epoch, sequence, at, .. } = receipt;
                 Some(PurgeInfo { epoch, sequence, at, covers_present })

@@ -174,8 +174,9 @@ impl Device {
             let record = confirmed.record();
             let (table, header, place) = (record.table(), record.header(), ScanPlace::of(record));
             comparing.looked = Some(place.clone());
-            let is_taken =
-                self.reader.reads(table, header) && self.reader.takes(table, record.id(), state)?;
+            let is_taken = self.reader.reads(table, header)
+                && (self.has_pinned(table, record.id())
+                    || self.reader.takes(table, record.id(), state)?);
             let part =
                 if is_taken { self.reader.part_of(header, &confirmed.to_edit()) } else { None };
             if let Some(part) = part
@@ -207,7 +208,9 @@ impl Device {
             {
                 continue;
             }
-            let reach = self.reader.narrow(table, reach);
+            // A pinned record may be anywhere.
+            let has_pins = self.pins.iter().any(|(of, _)| of == table);
+            let reach = if has_pins { reach } else { self.reader.narrow(table, reach) };
             let from = after.filter(|after| after.table == *table).map(|after| after.record);
             let to = end.filter(|end| end.table == *table).map(|end| end.record);
             let found = store.scan_within(table, &reach, from, limit - records.len())?;

@@ -1,11 +1,14 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::comparing::Comparing;
+use super::first::First;
 use super::lapse::Lapse;
 use super::reader::Reader;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, Terms};
 use crate::gate::Reach;
-use crate::model::{DeviceNumber, Header, RecordId, Section, Sequence, TableName, UserId};
+use crate::model::{
+    AppName, DeviceNumber, Header, Intake, RecordId, Section, Sequence, TableName, UserId,
+};
 use crate::sync::{LogEntry, Strand};
 
 /// One device that is connected.
@@ -32,8 +35,19 @@ pub(super) struct Device {
     pub(super) begun: Option<Begun>,
     /// The record at which a scan under way is: the scope names the last one that was told.
     pub(super) looked: Option<ScanPlace>,
-    /// Pages of scans that it has not said to have written.
-    pub(super) ahead: usize,
+    /// Pages that it was sent while a scan is under way and has not said to have written, each with about
+    /// how many bytes.
+    pub(super) ahead: VecDeque<u64>,
+    /// How many bytes it holds, as it said last.
+    pub(super) bytes: u64,
+    /// A table that it wants before all others,
+    pub(super) first: Option<First>,
+    /// and those that it was told of so while a scan is under way.
+    pub(super) brought: BTreeSet<TableName>,
+    /// How far it was looked behind the scan for what leaves, where there is no room for more,
+    pub(super) swept: Option<ScanPlace>,
+    /// and whether that is all.
+    pub(super) is_swept: bool,
     /// What it asks to be compared with what it holds.
     pub(super) comparing: Option<Comparing>,
     /// What its rows answer to.
@@ -46,6 +60,15 @@ pub(super) struct Device {
     pub(super) reader: Reader,
     /// What it turns to once it was told of all of the log.
     pub(super) next: Option<(Terms, Reader)>,
+    /// Which app it is.
+    pub(super) app: Option<AppName>,
+    /// What it was told last of its user's profile, if anything.
+    #[expect(clippy::option_option, reason = "told that there is none, or not told")]
+    pub(super) intake: Option<Option<Intake>>,
+    /// Records that it keeps whatever is taken.
+    pub(super) pins: BTreeSet<(TableName, RecordId)>,
+    /// Those of them at which a scan that is under way has not looked.
+    pub(super) due: BTreeSet<(TableName, RecordId)>,
     /// What it might read since it was told of the log, and not always.
     pub(super) lapses: Vec<Lapse>,
     /// The schema and the grant that it has.
@@ -156,7 +179,8 @@ impl Device {
         }
         let rank = |table| (self.reader.priority(table), table);
         let passed = self.looked.as_ref();
-        let passed = passed.is_some_and(|at| (rank(table), record) <= (rank(&at.table), at.record));
+        let passed = passed.is_some_and(|at| (rank(table), record) <= (rank(&at.table), at.record))
+            || self.brought.contains(table);
         if self.is_turning() && !passed {
             self.scope.complete && self.held.iter().any(reads)
         } else {

@@ -2,6 +2,7 @@
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
 use super::answered::became;
+use super::budget::Room;
 use super::connection::{Device, LogPlace};
 use super::filling::Next;
 use super::past::Fetch;
@@ -62,28 +63,15 @@ impl ServerMachine {
         if let Some(next) = device.next.take() {
             device.turn(next, reading.rules.shared_schema(), store)?;
         }
-        if device.is_turning() {
-            if device.ahead >= SCAN_PAGES_AHEAD_MAX {
-                return Ok(());
-            }
-            match device.scan_page(reading, bounds)? {
-                // Who turned away and back, and was told nothing in between, is where it was.
-                Next::Page(entries) if !entries.is_empty() || device.ends_elsewhere() => {
-                    connection.writable = false;
-                    device.ahead += 1;
-                    self.send_page(store, id, entries)?;
-                }
-                // No message says that there was nothing for the device in all that was looked at: it
-                // would tell that there was something.
-                Next::Page(_) | Next::Look => {
-                    connection.writable = false;
-                    self.outputs.push_back(Output::LookOn(id));
-                }
-                Next::Pasts(pasts) => self.waiting.for_page(id, pasts),
-            }
+        if device.is_turning() && !self.tell_turning(reading, id, waits)? {
             return Ok(());
         }
-        if device.comparing.is_some() {
+        if !waits {
+            self.answer_first(id, true);
+        }
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Some(device) = &mut connection.device else { return Ok(()) };
+        if device.comparing.is_some() && !device.is_turning() {
             if !device.compare(reading, bounds)? {
                 connection.writable = false;
                 self.outputs.push_back(Output::LookOn(id));
@@ -92,7 +80,7 @@ impl ServerMachine {
             self.tell_compared(id, true);
         }
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let Some(device) = &connection.device else { return Ok(()) };
+        let Some(device) = &mut connection.device else { return Ok(()) };
         // What was queued after the question is answered by the next one.
         if let Some(number) = connection.flush.filter(|_| !waits) {
             connection.flush = None;
@@ -102,15 +90,68 @@ impl ServerMachine {
         Ok(())
     }
 
-    /// The device has written a page of a scan.
+    /// Sends the device what is next of a scan. Returns whether all is told that there is room for.
+    fn tell_turning<S: ServerStore>(
+        &mut self,
+        reading: &Reading<'_, S>,
+        id: ConnectionId,
+        waits: bool,
+    ) -> Result<bool, StoreError> {
+        let bounds = self.page_bounds;
+        let Some(device) = self.device_mut(id) else { return Ok(true) };
+        let room = device.room();
+        let is_full = room == Room::None && device.is_swept;
+        if !waits {
+            self.answer_first(id, is_full);
+        }
+        let Some(device) = self.device_mut(id) else { return Ok(true) };
+        let next = if !device.due.is_empty() {
+            device.pins_page(reading, bounds)?
+        } else if is_full {
+            return Ok(true);
+        } else if device.ahead.len() >= SCAN_PAGES_AHEAD_MAX || room == Room::Unknown {
+            return Ok(false);
+        } else if room == Room::None {
+            device.sweep_page(reading, bounds)?
+        } else if device.asks_first() {
+            device.first_page(reading, bounds)?
+        } else {
+            device.scan_page(reading, bounds)?
+        };
+        match next {
+            // Who turned away and back, and was told nothing in between, is where it was.
+            Next::Page(entries) if !entries.is_empty() || device.ends_elsewhere() => {
+                let page = device.page(reading.store, entries)?;
+                self.send(id, ToDevice::Page(page));
+            }
+            // No message says that there was nothing for the device in all that was looked at: it
+            // would tell that there was something.
+            Next::Page(_) | Next::Look => self.outputs.push_back(Output::LookOn(id)),
+            Next::Pasts(pasts) => {
+                self.waiting.for_page(id, pasts);
+                return Ok(false);
+            }
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.writable = false;
+        }
+        Ok(false)
+    }
+
+    pub(super) fn device_mut(&mut self, id: ConnectionId) -> Option<&mut Device> {
+        self.connections.get_mut(&id)?.device.as_mut()
+    }
+
+    /// The device has written a page that came while a scan is under way.
     pub(super) fn stored<S: ServerStore>(
         &mut self,
         store: &S,
         id: ConnectionId,
+        bytes: u64,
     ) -> Result<(), StoreError> {
-        let device = self.connections.get_mut(&id).and_then(|it| it.device.as_mut());
-        if let Some(device) = device {
-            device.ahead = device.ahead.saturating_sub(1);
+        if let Some(device) = self.device_mut(id) {
+            device.ahead.pop_front();
+            device.bytes = bytes;
         }
         self.pump(store, id)
     }
@@ -119,15 +160,19 @@ impl ServerMachine {
         &mut self,
         store: &S,
         id: ConnectionId,
-        table: &TableName,
-        record: RecordId,
+        place: (TableName, RecordId),
+        pinned: bool,
     ) -> Result<(), StoreError> {
+        if !self.pin(id, &place, pinned) {
+            return Ok(());
+        }
+        let (table, record) = place;
         self.reading(store, |machine, reading| {
-            machine.fetch_from(reading, Fetch { id, table: table.clone(), record })
+            machine.fetch_from(reading, Fetch { id, table, record })
         })
     }
 
-    fn fetch_from<S: ServerStore>(
+    pub(super) fn fetch_from<S: ServerStore>(
         &mut self,
         reading: &Reading<'_, S>,
         fetch: Fetch,
@@ -138,9 +183,10 @@ impl ServerMachine {
         let Some(device) = &mut connection.device else { return Ok(()) };
         let found = store.record(record)?.filter(|found| found.record().table() == table);
         let is_taken = device.reader.takes(table, record, &State::now(reading))?;
-        if let Some(found) = found.as_ref().filter(|_| is_taken) {
-            // What it was not told of yet it may have to wait for.
-            let is_there = device.seen >= LogPlace::behind(head);
+        let is_its = is_taken || device.has_pinned(table, record);
+        if let Some(found) = found.as_ref().filter(|_| is_its) {
+            // What it was not told of yet it may have to wait for. That it has what it pinned is its word.
+            let is_there = is_taken && device.seen >= LogPlace::behind(head);
             let before = is_there.then(|| found.record().header());
             let pasts = device.new_pasts(reading, found, before)?;
             if !pasts.is_empty() {
@@ -151,7 +197,7 @@ impl ServerMachine {
         let erased = if found.is_none() { store.erased(record)? } else { None };
         // Who wrote it has more of it than what is shown.
         let erased = erased.filter(|erased| erased.authors.contains(&device.number));
-        let entry = found.filter(|_| is_taken).and_then(|found| device.whole(&found));
+        let entry = found.filter(|_| is_its).and_then(|found| device.whole(&found));
         let entry = entry.or_else(|| erased.map(Erased::into_entry));
         let gone = || Entry::Gone { sequence: head, table: table.clone(), record };
         self.send_page(store, id, vec![entry.unwrap_or_else(gone)])
@@ -210,6 +256,10 @@ impl Device {
             comparing.note(&entries);
         }
         let watermark = self.seen.sequence;
+        // As the device does.
+        if self.told != self.scope || self.is_turning() {
+            self.ahead.push_back(entries.iter().map(Entry::record_bytes).sum());
+        }
         self.told.clone_from(&self.scope);
         Ok(Page { entries, watermark, scope: self.scope.clone(), authors })
     }

@@ -9,8 +9,8 @@ use super::pages::Pages;
 use crate::gate::{Confirmed, Reach, RecordFacts, Standing, can_read};
 use crate::limits::{COMPARE_DIFFERENCES_MAX, PAGE_LOOKS_MAX};
 use crate::model::{
-    Column, Estimate, Lens, Profiles, RecordId, RecordState, Size, TableEstimate, TableName,
-    Timestamp, UserId,
+    AppName, Column, Estimate, Lens, Profiles, RecordId, RecordState, Size, TableEstimate,
+    TableName, Timestamp, UserId,
 };
 use crate::query::BindError;
 use crate::scope::{
@@ -61,7 +61,7 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
         Self { store, rules, now, lenses }
     }
 
-    /// By which of these profiles a user would take what. `None`: without profiles.
+    /// By which of these profiles a user would take what in an app. `None`: without profiles.
     ///
     /// # Errors
     /// The user's profile does not fit the schema, or cannot be bound.
@@ -69,11 +69,12 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
         &self,
         profiles: Option<&Profiles>,
         user: &UserId,
+        app: Option<&AppName>,
     ) -> Result<Taking, EstimateError> {
         let (schema, roster) = (self.rules.shared_schema(), self.rules.roster());
         let standing = Standing::resolve(roster, user).ok().map(|it| Arc::new(it.within(schema)));
         let profiles = profiles.filter(|profiles| !profiles.list.is_empty());
-        let checked = profiles.map(|profiles| match profile_of(profiles, roster, user, None) {
+        let checked = profiles.map(|profiles| match profile_of(profiles, roster, user, app) {
             Some(profile) => CheckedProfile::new(schema, profile),
             None => Ok(CheckedProfile::nothing(schema)),
         });

@@ -69,8 +69,8 @@ impl ServerMachine {
                 Err(refusal) => self.refuse(id, refusal),
             }
         }
-        for Fetch { id, table, record } in fetches {
-            self.fetch(store, id, &table, record)?;
+        for fetch in fetches {
+            self.reading(store, |machine, reading| machine.fetch_from(reading, fetch))?;
         }
         self.reading(store, |machine, reading| {
             let ids: Vec<_> = machine.connections.keys().copied().collect();
@@ -99,7 +99,7 @@ impl ServerMachine {
             let before = session.work;
             let answer = match self.open_set(&*store, signed)? {
                 Ok((set, user)) => {
-                    let resolved = self.resolve(&user)?;
+                    let resolved = self.resolve(&user, None)?;
                     let carrier = self.connections.get(id).and_then(|it| it.device.as_ref());
                     let is_here = carrier.is_some_and(|it| it.number == set.device);
                     let (device, user, resolved) = (set.device, &user, &*resolved);

@@ -39,13 +39,17 @@ impl Device {
         reading: &Reading<'_, S>,
         entry: Concerned<'_>,
     ) -> Result<Taken, StoreError> {
-        if self.is_turning() {
-            return self.taken_while_turning(reading, entry);
+        let mut taken = match self.reader.profile() {
+            _ if self.is_turning() => self.taken_while_turning(reading, entry)?,
+            Some(profile) => taken_by(profile, reading, entry)?,
+            None => Taken { own: TAKEN, others: BTreeMap::new() },
+        };
+        // What is pinned neither enters nor leaves.
+        if self.has_pinned(entry.table, entry.record) {
+            taken.own = TAKEN;
         }
-        match self.reader.profile() {
-            Some(profile) => taken_by(profile, reading, entry),
-            None => Ok(Taken { own: TAKEN, others: BTreeMap::new() }),
-        }
+        taken.others.retain(|(table, record), _| !self.has_pinned(table, *record));
+        Ok(taken)
     }
 
     /// While a scan is under way it is not known what the device holds: all that may be other for any of

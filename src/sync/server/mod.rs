@@ -2,6 +2,7 @@
 
 mod admin;
 mod answered;
+mod budget;
 mod coming;
 mod comparing;
 mod connection;
@@ -9,6 +10,7 @@ mod downlink;
 mod erase;
 mod estimate;
 mod filling;
+mod first;
 mod fit;
 mod floor;
 mod following;
@@ -20,6 +22,7 @@ mod membership;
 mod news;
 mod pages;
 mod past;
+mod pins;
 mod profiles;
 mod publishing;
 mod purged;
@@ -43,8 +46,8 @@ use crate::limits::{
     RESTORED_DEVICES_LEAP, RESTORED_DEVICES_LEAPS_MAX,
 };
 use crate::model::{
-    ActorId, Denial, DeviceNumber, EditId, LogEpoch, PolicyEpoch, Schema, Sequence, TableName,
-    Timestamp, UserId,
+    ActorId, AppName, Denial, DeviceNumber, EditId, Intake, LogEpoch, PolicyEpoch, Schema,
+    Sequence, TableName, Timestamp, UserId,
 };
 use crate::query::CheckedView;
 use crate::sync::grant::{schema_digest, standing_digest};
@@ -56,7 +59,7 @@ pub use floor::LogBounds;
 pub use generation::HistoryBounds;
 pub use known::known;
 pub use profiles::ProfileInForce;
-pub use publishing::first_users;
+pub use publishing::takers;
 pub use rules::{Rules, RulesError};
 
 use comparing::Comparing;
@@ -112,6 +115,15 @@ struct Resolved {
     profile: Option<ProfileInForce>,
 }
 
+impl Resolved {
+    /// What a device is told of the profile.
+    fn intake(&self) -> Option<Intake> {
+        let profile = self.profile.as_ref()?.profile.profile();
+        let knows = |table: &_| self.standing.as_ref().is_ok_and(|it| it.knows(table));
+        Some(Intake::of(profile, knows))
+    }
+}
+
 /// What of the schema concerns someone who may do this: also tables of which a view of theirs shows
 /// something, though all of that be hidden. A view is there for everyone, or for no one, of a table's users.
 fn part_of(standing: Option<&Standing>, schema: &Schema) -> Schema {
@@ -145,7 +157,7 @@ pub struct ServerMachine {
     queue: Vec<(ConnectionId, SignedChangeSet)>,
     work: Vec<(ConnectionId, u64)>,
     waiting: Waiting,
-    resolved: BTreeMap<UserId, Arc<Resolved>>,
+    resolved: BTreeMap<(UserId, Option<AppName>), Arc<Resolved>>,
     outputs: VecDeque<Output>,
     page_bounds: PageBounds,
     history_bounds: HistoryBounds,
@@ -390,7 +402,9 @@ impl ServerMachine {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         match (connection.device.is_some(), message) {
             (false, ToServer::Hello(resume)) => self.hello(store, now, id, *resume),
-            (false, ToServer::Enroll { code, name }) => self.enroll(store, now, id, &code, name),
+            (false, ToServer::Enroll { code, name, app }) => {
+                self.enroll(store, now, id, &code, name, app)
+            }
             (true, ToServer::Push(set)) => {
                 self.queue.push((id, set));
                 Ok(())
@@ -403,12 +417,15 @@ impl ServerMachine {
                     self.pump(store, id)
                 }
             }
-            (true, ToServer::Fetch { table, record }) => self.fetch(store, id, &table, record),
+            (true, ToServer::Fetch { table, record, pinned }) => {
+                self.fetch(store, id, (table, record), pinned)
+            }
             (true, ToServer::Ask(edits)) => self.ask(store, id, edits),
             (true, ToServer::Admin { number, request }) => {
                 self.admin(store, now, id, number, request)
             }
-            (true, ToServer::Stored) => self.stored(store, id),
+            (true, ToServer::First { table }) => self.first(store, id, table),
+            (true, ToServer::Stored { bytes }) => self.stored(store, id, bytes),
             (true, ToServer::Compare { number, grain, stretches }) => {
                 self.compare(store, id, Comparing::new(number, grain, stretches))
             }
@@ -434,9 +451,16 @@ impl ServerMachine {
         self.outputs.push_back(Output::Send(id, message));
     }
 
-    /// The user's privileges as the present rules have them.
-    fn resolve(&mut self, user: &UserId) -> Result<Arc<Resolved>, StoreError> {
-        if let Some(resolved) = self.resolved.get(user) {
+    /// The user's privileges, and what is taken of them in an app, as the present rules have them.
+    fn resolve(
+        &mut self,
+        user: &UserId,
+        app: Option<&AppName>,
+    ) -> Result<Arc<Resolved>, StoreError> {
+        // Devices may say what they like: of apps that nobody knows one is as any other.
+        let app = self.rules.profiling.known_app(app);
+        let key = (user.clone(), app.cloned());
+        if let Some(resolved) = self.resolved.get(&key) {
             return Ok(Arc::clone(resolved));
         }
         let schema = self.rules.schema();
@@ -445,9 +469,9 @@ impl ServerMachine {
         let (digest, _) = standing_digest(standing.as_ref().ok())
             .map_err(|error| StoreError::Damaged(error.to_string()))?;
         let schema = schema_digest(&part_of(standing.as_ref().ok(), schema))?;
-        let profile = self.rules.profiling.of(&self.rules.roster, user);
+        let profile = self.rules.profiling.of(&self.rules.roster, user, app);
         let resolved = Arc::new(Resolved { standing, digest, schema, profile });
-        self.resolved.insert(user.clone(), Arc::clone(&resolved));
+        self.resolved.insert(key, Arc::clone(&resolved));
         Ok(resolved)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Rules, RulesError, ServerMachine};
 use crate::codec::Digest;
 use crate::gate::Roster;
-use crate::model::{Asked, ProfileName, PublishedProfiles, Schema, Timestamp, UserId};
+use crate::model::{AppName, Asked, ProfileName, PublishedProfiles, Schema, Timestamp, UserId};
 use crate::scope::{CheckedProfile, is_among, profile_of};
 use crate::sync::{ServerStore, StoreError};
 
@@ -76,15 +76,25 @@ impl Profiling {
 
     /// What a user goes by. `None`: nothing is published for them, or what is has no profile at all: they
     /// take all that they may read. Whom no profile fits where there are some takes nothing.
-    pub(super) fn of(&self, roster: &Roster, user: &UserId) -> Option<ProfileInForce> {
+    pub(super) fn of(
+        &self,
+        roster: &Roster,
+        user: &UserId,
+        app: Option<&AppName>,
+    ) -> Option<ProfileInForce> {
         let version = self.published.of(|group| is_among(group, roster, user))?;
         if version.profiles.list.is_empty() {
             return None;
         }
-        // Devices do not say yet which app they are.
-        let profile = profile_of(&version.profiles, roster, user, None);
+        let profile = profile_of(&version.profiles, roster, user, app);
         let found = profile.and_then(|it| self.counting.get(&(version.number, it.id.clone())));
         Some(found.unwrap_or(&self.nothing).clone())
+    }
+
+    /// The app, if it makes a difference which one it is.
+    pub(super) fn known_app<'a>(&self, app: Option<&'a AppName>) -> Option<&'a AppName> {
+        let counting = self.counting.values().map(|it| it.profile.profile());
+        app.filter(|app| counting.clone().any(|profile| profile.app.as_ref() == Some(*app)))
     }
 
     fn counts_as(&self, other: &Self) -> bool {
@@ -94,12 +104,16 @@ impl Profiling {
 }
 
 impl ServerMachine {
-    /// The profile that a user goes by. `None`: all that the user may read is taken.
+    /// The profile that a user goes by in an app. `None`: all that the user may read is taken.
     ///
     /// # Errors
     /// None in practice: what users hold can always be written for its digest.
-    pub fn profile_of(&mut self, user: &UserId) -> Result<Option<ProfileInForce>, StoreError> {
-        Ok(self.resolve(user)?.profile.clone())
+    pub fn profile_of(
+        &mut self,
+        user: &UserId,
+        app: Option<&AppName>,
+    ) -> Result<Option<ProfileInForce>, StoreError> {
+        Ok(self.resolve(user, app)?.profile.clone())
     }
 
     /// From now on goes by these offline profiles, kept in one durable step. Connected devices whose users

@@ -7,11 +7,11 @@ use super::{Rules, RulesError, ServerMachine};
 use crate::codec::{AdminAnswer, AdminRefusal, ProfilesInfo, ProfilesRequest};
 use crate::limits::ESTIMATE_USERS_MAX;
 use crate::model::{
-    Audience, DocumentText, Estimate, Profiles, ProfilesVersion, PublishError, PublishedProfiles,
-    SYSTEM_ADMINISTRATOR, Timestamp, UserId,
+    AppName, Audience, DocumentText, Estimate, Profile, Profiles, ProfilesVersion, PublishError,
+    PublishedProfiles, SYSTEM_ADMINISTRATOR, Timestamp, UserId,
 };
 use crate::policy::read_profiles;
-use crate::scope::{is_among, profile_of};
+use crate::scope::{is_among, profiles_of};
 use crate::sync::{ServerStore, StoreError};
 
 /// Why an act is not done.
@@ -86,7 +86,7 @@ impl ServerMachine {
                         }
                     },
                 };
-                return self.estimate(store, now, &profiles, users).map(AdminAnswer::Estimates);
+                return self.estimate(store, now, &profiles, &users).map(AdminAnswer::Estimates);
             }
             ProfilesRequest::Draft(document) => {
                 let profiles = read(&self.rules, &document)?;
@@ -121,23 +121,20 @@ impl ServerMachine {
         store: &S,
         now: Timestamp,
         profiles: &Profiles,
-        users: Vec<UserId>,
+        users: &[UserId],
     ) -> Result<Vec<Estimate>, Stop> {
-        let users = match users.as_slice() {
-            [] => first_users(&self.rules, profiles),
-            _ => users,
-        };
+        let people = &self.rules.roster.organization().users;
+        if let Some(user) = users.iter().find(|user| !people.contains_key(*user)) {
+            return Err(AdminRefusal::NoSuchUser(user.clone()).into());
+        }
+        let users = takers(&self.rules, profiles, users);
         if users.len() > ESTIMATE_USERS_MAX {
             return Err(AdminRefusal::TooManyUsers(users.len()).into());
         }
-        let people = &self.rules.roster.organization().users;
         let estimator = Estimator::new(store, &self.rules, now);
         let (mut takings, mut records) = (Vec::new(), 0_u64);
-        for user in users {
-            if !people.contains_key(&user) {
-                return Err(AdminRefusal::NoSuchUser(user).into());
-            }
-            let taking = estimator.taking(Some(profiles), &user)?;
+        for (user, app) in users {
+            let taking = estimator.taking(Some(profiles), &user, app.as_ref())?;
             records = records.saturating_add(estimator.work(&taking).map_err(Stop::Store)?);
             if records > self.estimate_records {
                 return Err(AdminRefusal::TooMuch { records, most: self.estimate_records }.into());
@@ -162,14 +159,18 @@ impl ServerMachine {
             (None, None) => return Ok(0),
         };
         let (profiles, roster) = (&version.profiles, &self.rules.roster);
-        let has_budget = |user: &UserId| {
-            group.is_none_or(|group| is_among(group, roster, user))
-                && profile_of(profiles, roster, user, None).is_some_and(|it| it.budget.is_some())
-        };
+        let users = roster.organization().users.keys();
+        let users = users.filter(|user| group.is_none_or(|it| is_among(it, roster, user)));
+        let takers = users.flat_map(|user| {
+            let of_apps = profiles_of(profiles, roster, user).into_iter();
+            let has_budget = |it: &Profile| it.budget.is_some();
+            let budgeted = of_apps.filter(move |(_, profile)| profile.is_some_and(has_budget));
+            budgeted.map(move |(app, _)| (user, app))
+        });
         let estimator = Estimator::new(store, &self.rules, now);
         let (mut records, mut unchecked) = (0_u64, 0);
-        for user in roster.organization().users.keys().filter(|user| has_budget(user)) {
-            let taking = estimator.taking(Some(profiles), user)?;
+        for (user, app) in takers {
+            let taking = estimator.taking(Some(profiles), user, app)?;
             let more = estimator.work(&taking).map_err(Stop::Store)?;
             if records.saturating_add(more) > self.estimate_records {
                 unchecked += 1;
@@ -185,16 +186,36 @@ impl ServerMachine {
     }
 }
 
-/// Of each profile the first user who would go by it.
+/// Whom to estimate for: these users, each in the apps in which they go by different profiles; none: of each
+/// profile the first user who would go by it.
 #[must_use]
-pub fn first_users(rules: &Rules, profiles: &Profiles) -> Vec<UserId> {
+pub fn takers(
+    rules: &Rules,
+    profiles: &Profiles,
+    users: &[UserId],
+) -> Vec<(UserId, Option<AppName>)> {
+    let roster = &rules.roster;
+    let mut takers = Vec::new();
+    for user in users {
+        let mut of_apps = profiles_of(profiles, roster, user);
+        // That none fits is told where none does in any app.
+        if of_apps.iter().any(|(_, profile)| profile.is_some()) {
+            of_apps.retain(|(_, profile)| profile.is_some());
+        }
+        takers.extend(of_apps.into_iter().map(|(app, _)| (user.clone(), app.cloned())));
+    }
+    if !users.is_empty() {
+        return takers;
+    }
     let mut seen = BTreeSet::new();
-    let users = rules.roster.organization().users.iter().filter(|(_, user)| !user.disabled);
-    let is_first = |user: &&UserId| {
-        let profile = profile_of(profiles, &rules.roster, user, None);
-        profile.is_some_and(|profile| seen.insert(profile.id.clone()))
-    };
-    users.map(|(user, _)| user).filter(is_first).cloned().collect()
+    for (user, _) in roster.organization().users.iter().filter(|(_, user)| !user.disabled) {
+        for (app, profile) in profiles_of(profiles, roster, user) {
+            if profile.is_some_and(|profile| seen.insert(&profile.id)) {
+                takers.push((user.clone(), app.cloned()));
+            }
+        }
+    }
+    takers
 }
 
 /// What a document says, checked against what is in force.

@@ -83,7 +83,7 @@ impl Reader {
             let checked = &in_force.profile;
             let bound = checked.bind(&Arc::new(standing.clone()), now).map_err(damaged)?;
             stated.profile = Some(Asking {
-                profile: checked.profile().clone(),
+                profile: checked.profile().taking(),
                 columns: asked_columns(checked, checked.schema()),
                 minute: bound.asks_time().then(|| minute_of(now)),
             });

@@ -25,11 +25,17 @@ impl Device {
         let state = State::now(reading);
         let mut pasts = Pasts::default();
         for _ in 0..bounds.rounds {
-            let records = self.next_records(reading.store, bounds.looks)?;
+            let records = self.next_records(reading.store, self.looked.as_ref(), bounds.looks)?;
             let is_last = records.len() < bounds.looks;
             for confirmed in &records {
                 let place = ScanPlace::of(confirmed.record());
-                let news = self.scanned(reading, &state, confirmed)?;
+                let is_told = self.brought.contains(&place.table)
+                    || self.has_pinned(&place.table, place.record);
+                let news = if is_told {
+                    Telling::default()
+                } else {
+                    self.scanned(reading, &state, confirmed)?
+                };
                 pasts.extend(news.pasts);
                 // Behind such a place only others of the kind are looked for.
                 if !pasts.is_empty() {
@@ -61,11 +67,12 @@ impl Device {
         Ok(page.or(pasts))
     }
 
-    /// The next records that the device may read, or may hold: of the tables that come first first, and
+    /// The next records behind a place that the device may read, or may hold: of the tables that come first first, and
     /// of one table by their ids.
-    fn next_records<S: ServerStore>(
+    pub(super) fn next_records<S: ServerStore>(
         &self,
         store: &S,
+        place: Option<&ScanPlace>,
         limit: usize,
     ) -> Result<Vec<Confirmed>, StoreError> {
         let mut records: Vec<Confirmed> = Vec::new();
@@ -73,8 +80,7 @@ impl Device {
         tables.sort_by_key(|(table, _)| self.reader.priority(table));
         let rank = |table: &TableName| (self.reader.priority(table), table.clone());
         for (table, reach) in tables {
-            let from = self.looked.as_ref();
-            let from = from.map(|at| (rank(&at.table).cmp(&rank(&table)), at.record));
+            let from = place.map(|at| (rank(&at.table).cmp(&rank(&table)), at.record));
             let after = match from {
                 Some((Ordering::Greater, _)) => continue,
                 Some((Ordering::Equal, record)) => Some(record),
@@ -88,7 +94,8 @@ impl Device {
         Ok(records)
     }
 
-    fn scanned<S: ServerStore>(
+    /// What other terms make of a record.
+    pub(super) fn scanned<S: ServerStore>(
         &self,
         reading: &Reading<'_, S>,
         state: &State<'_, '_, S>,
@@ -97,13 +104,15 @@ impl Device {
         let mut page = Telling::default();
         let (table, header) = (confirmed.record().table(), confirmed.record().header());
         let record = confirmed.record().id();
+        let is_pinned = self.has_pinned(table, record);
         let mut had = Vec::new();
         for held in self.held.iter().filter(|held| held.reads(table, header)) {
-            if held.takes(table, record, state)? {
+            if is_pinned || held.takes(table, record, state)? {
                 had.push(held);
             }
         }
-        if self.reader.reads(table, header) && self.reader.takes(table, record, state)? {
+        let reads = self.reader.reads(table, header);
+        if reads && (is_pinned || self.reader.takes(table, record, state)?) {
             // Of several held it is not known under which one a row came, or whether a scan came so far;
             // nor of what a profile took that cannot be evaluated any more.
             let is_there =

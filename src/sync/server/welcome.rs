@@ -1,12 +1,14 @@
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::connection::{Device, LogPlace};
+use super::first::First;
 use super::lapse::lapses;
 use super::reader::Reader;
 use super::{ConnectionId, ServerMachine, part_of};
 use crate::codec::{EnrollCode, Refusal, Resume, Scope, Terms, ToDevice};
 use crate::limits::GRANT_LASTS_MILLIS;
-use crate::model::{DeviceNumber, Right, Schema, Timestamp};
+use crate::model::{AppName, DeviceNumber, Right, Schema, Timestamp};
 use crate::scope::minute_of;
 use crate::sync::{DeviceRow, Grant, Operation, ServerStore, StoreError};
 
@@ -34,9 +36,11 @@ impl ServerMachine {
         id: ConnectionId,
         code: &[u8],
         name: String,
+        app: Option<AppName>,
     ) -> Result<(), StoreError> {
         let Some(connection) = self.connections.get(&id) else { return Ok(()) };
         let key = connection.key;
+        let resume = Resume { app, ..Resume::default() };
         let code = match EnrollCode::from_bytes(code) {
             Ok(code) if code.check_mac(&self.identity.key) => code,
             _ => {
@@ -53,9 +57,9 @@ impl ServerMachine {
         if used_by == Some(key)
             && let Some(row) = known_as
         {
-            return self.admit(store, now, id, row, Resume::default());
+            return self.admit(store, now, id, row, resume);
         }
-        let known = self.resolve(code.user())?.standing.is_ok();
+        let known = self.resolve(code.user(), None)?.standing.is_ok();
         let refusal = if used_by.is_some() {
             Some(Refusal::UsedCode)
         } else if code.is_expired(now) {
@@ -78,7 +82,7 @@ impl ServerMachine {
         let use_code = Operation::UseCode { nonce: code.nonce(), key };
         let operations = vec![Operation::PutDevice(row.clone()), use_code];
         self.commit(store, meta, operations)?;
-        self.admit(store, now, id, row, Resume::default())
+        self.admit(store, now, id, row, resume)
     }
 
     /// Opens the session of an enrolled device.
@@ -96,20 +100,29 @@ impl ServerMachine {
         } else {
             (Scope::default(), self.meta.head, self.meta.common_with(resume.epoch))
         };
-        let (reader, ..) = Reader::present(&self.resolve(&row.user)?, now)?;
+        let (reader, ..) = Reader::present(&self.resolve(&row.user, resume.app.as_ref())?, now)?;
         let device = Device {
             number: row.number,
             user: row.user.clone(),
             seen: LogPlace::behind(watermark),
             begun: None,
             looked: None,
-            ahead: 0,
+            ahead: VecDeque::new(),
+            bytes: resume.bytes,
+            first: None,
+            brought: BTreeSet::new(),
+            swept: None,
+            is_swept: false,
             comparing: None,
             told: scope.clone(),
             scope,
             held: Vec::new(),
             reader,
             next: None,
+            app: resume.app,
+            intake: None,
+            pins: resume.pins.into_iter().collect(),
+            due: BTreeSet::new(),
             lapses: Vec::new(),
             schema: resume.schema,
             grant: resume.grant,
@@ -168,10 +181,10 @@ impl ServerMachine {
         let Some(device) = self.connections.get(&id).and_then(|it| it.device.as_ref()) else {
             return Ok(());
         };
-        let (number, user) = (device.number, device.user.clone());
+        let (number, user, app) = (device.number, device.user.clone(), device.app.clone());
         let (resolved, (reader, terms, _)) = self.until_certain(store, |machine, store| {
             machine.note_rules(store, now)?;
-            let resolved = machine.resolve(&user)?;
+            let resolved = machine.resolve(&user, app.as_ref())?;
             let present = Reader::present(&resolved, now)?;
             let (_, terms, bytes) = &present;
             if store.standing(number, terms.digest())?.is_none() {
@@ -210,6 +223,11 @@ impl ServerMachine {
             }
         }
         let schema = Arc::clone(rules.shared_schema());
+        let intake = resolved.intake();
+        if device.intake.as_ref() != Some(&intake) {
+            device.intake = Some(intake.clone());
+            news.push(ToDevice::Intake(intake));
+        }
         match device.up_to_now(store, &schema, terms)? {
             // What it misses of the log is told as before: nearly all of it stays.
             Some(before) if device.seen < end => {
@@ -262,6 +280,10 @@ impl Device {
         let held = held.collect::<Result<Option<Vec<_>>, _>>()?.unwrap_or_default();
         let held = held.iter().map(|bytes| Reader::past(bytes, schema));
         self.held = held.collect::<Result<_, _>>()?;
+        (self.swept, self.is_swept) = (None, false);
+        self.brought.clear();
+        self.first = self.first.take().map(First::anew);
+        self.due = if self.is_turning() { self.pins.clone() } else { BTreeSet::new() };
         (self.reader, self.next) = (reader, None);
         if let Some(comparing) = &mut self.comparing {
             comparing.begin_anew();

@@ -286,11 +286,11 @@ impl World {
             0 => return vec![self.rng.seed()[..self.rng.below(32)].to_vec()],
             1 => return vec![Vec::new()],
             2 => ToServer::Hello(Box::<Resume>::default()),
-            3 => ToServer::Enroll { code: vec![7; 80], name: "again".into() },
+            3 => ToServer::Enroll { code: vec![7; 80], name: "again".into(), app: None },
             4 => {
                 let Some(place) = place else { return Vec::new() };
                 byzantine.asked.insert(place.record);
-                ToServer::Fetch { table: place.table, record: place.record }
+                ToServer::Fetch { table: place.table, record: place.record, pinned: false }
             }
             5 => {
                 let all = self.disk.file.deeds.iter().map(|it| Inquiry::of(&it.edit));

@@ -50,7 +50,7 @@ impl World {
         let hello = if byzantine.number == DeviceNumber(0) {
             // Of the server's key of this moment.
             byzantine.code = fresh;
-            ToServer::Enroll { code: byzantine.code.to_bytes(), name: "harm".into() }
+            ToServer::Enroll { code: byzantine.code.to_bytes(), name: "harm".into(), app: None }
         } else {
             ToServer::Hello(Box::<Resume>::default())
         };

@@ -117,7 +117,7 @@ impl World {
         for (at, device) in self.devices.iter().enumerate().filter(|(at, _)| self.may_connect(*at))
         {
             let machine = device.machine.as_ref().unwrap();
-            if !machine.is_up_to_date() {
+            if !machine.is_up_to_date() || !machine.is_first_here() {
                 return Err(format!("device {at} waits for ever"));
             }
             if let Some(edit) = device.disk.file.pending.values().next() {

@@ -179,7 +179,8 @@ impl World {
                 let device = &self.devices[at];
                 let file = &device.disk.file;
                 let held = file.confirmed.keys().map(|(_, id)| *id);
-                let asked = held.chain(file.meta.wanted.iter().map(|(_, id)| *id)).collect();
+                let wanted = file.meta.wanted.iter().map(|(_, id)| *id);
+                let asked = held.chain(wanted).chain(device.fetched.iter().copied()).collect();
                 let number = file.meta.enrolment.as_ref().map(|it| it.device).unwrap_or_default();
                 Reader { user: device.user.clone(), number, asked }
             }

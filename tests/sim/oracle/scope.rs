@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use tidegate::gate::Confirmed;
-use tidegate::model::{Columns, Right, Section};
+use tidegate::model::{Columns, Right, Section, Size, TableName};
 use tidegate::sync::Purge;
 
 use crate::privileges::Facts;
+use crate::profiles::Share;
 use crate::world::{Check, World};
 
 impl World {
@@ -17,14 +18,18 @@ impl World {
             return Ok(());
         }
         let (people, user) = (&self.people, &device.user);
-        let share = self.share_of(user);
+        let meta = &device.disk.file.meta;
+        let share = self.share_of(user, meta.app.as_ref());
         let mut held: BTreeMap<_, _> = device.disk.file.confirmed.clone();
+        let mut sizes: BTreeMap<TableName, Size> = BTreeMap::new();
         for theirs in self.disk.file.confirmed() {
             let record = theirs.record();
             let (table, facts) = (record.table().as_str(), Facts::from(record.header()));
             let key = (record.table().clone(), record.id());
             let reads = people.reads(user, table, &facts);
-            let readable = reads && share.as_ref().is_none_or(|it| it.has(&key.0, key.1));
+            let is_pinned = meta.pins.contains(&key);
+            let is_taken = |share: &Share| is_pinned || share.has(&key.0, key.1);
+            let readable = reads && share.as_ref().is_none_or(is_taken);
             let Some((version, edit)) = held.remove(&key) else {
                 if readable {
                     return Err(format!("device {at} of {user} lacks {key:?}"));
@@ -36,6 +41,8 @@ impl World {
                 return Err(format!("device {at} holds {key:?}, which {user} {why}"));
             }
             let ours = Confirmed::from_stored(version, &edit).map_err(|e| e.to_string())?;
+            let size = sizes.entry(key.0.clone()).or_default();
+            *size = size.plus(ours.size_of(|_| true));
             let reads = |column: &str| {
                 !people.is_secured(table, column)
                     || people.reads_column(user, table, column, &facts)
@@ -57,6 +64,9 @@ impl World {
         }
         if let Some(key) = held.keys().next() {
             return Err(format!("device {at} holds {key:?}, which is nowhere"));
+        }
+        if sizes != meta.sizes {
+            return Err(format!("device {at} counts {:?}, and holds {sizes:?}", meta.sizes));
         }
         Ok(())
     }
