@@ -106,10 +106,10 @@ faults! {
     Reversals 250
     /// Offline profiles are published, tried, promoted and rolled back.
     ProfileChanges 900
-    /// Files of devices lose, alter or double what they hold, once when all has settled.
-    Rot 0
     /// Users fetch single records, whatever their profiles take, and release them.
     Fetches 900
+    /// Files of devices lose, alter or double what they hold, once when all has settled.
+    Rot 0
 }
 
 /// Worlds before this one have no offline profiles, and nothing is drawn for them.
@@ -121,9 +121,9 @@ pub(crate) const ROT_SINCE: u64 = 500_000;
 pub(crate) const FETCHES_SINCE: u64 = 400_000;
 
 impl Fault {
-    /// Whether it is drawn in a world, if only to be left out.
+    /// Whether it is drawn in a world, if only to be left out. Those that are not are the last ones.
     pub(crate) fn is_drawn(self, seed: u64) -> bool {
-        !matches!(self, Self::ProfileChanges | Self::Fetches) || self.since() <= seed
+        !matches!(self, Self::ProfileChanges | Self::Fetches | Self::Rot) || self.since() <= seed
     }
 
     /// The first seed that may let it happen: what earlier ones mean does not change when the world
