@@ -98,7 +98,7 @@ async fn of_unsent_edits_only_the_damaged_one_is_lost_and_it_is_told() {
 }
 
 fn part(path: &Path, name: &str) -> (Vec<u8>, Vec<u8>) {
-    let parts = dump(path)["meta-3"].clone();
+    let parts = dump(path)["meta-4"].clone();
     parts.into_iter().find(|(key, _)| key == name.as_bytes()).unwrap()
 }
 
@@ -109,7 +109,7 @@ async fn where_its_place_in_the_log_is_lost_it_counts_on_from_far_away() {
     for name in ["place", "grant", "schema"] {
         let (key, mut value) = part(&path, name);
         value[0] ^= 1;
-        write_raw(&path, "meta-3", &key, Some(&value));
+        write_raw(&path, "meta-4", &key, Some(&value));
     }
     repair(&path, &mut |_, _| {}).unwrap();
     let alice = world.open("alice.redb");
@@ -127,7 +127,7 @@ async fn a_device_that_forgot_who_it_is_gives_back_its_pending_edits() {
     let path = world.path("alice.redb");
     let (key, mut value) = part(&path, "enrolment");
     value[5] ^= 1;
-    write_raw(&path, "meta-3", &key, Some(&value));
+    write_raw(&path, "meta-4", &key, Some(&value));
     let before = fs::read(&path).unwrap();
     let error = repair(&path, &mut |_, _| {}).unwrap_err();
     let text = error.to_string();

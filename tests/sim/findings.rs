@@ -215,20 +215,15 @@ fn text(value: &str) -> Value {
     Value::Text(value.into())
 }
 
-/// A copy of a device's file sent an edit whole of which the original had been told that a column was
-/// refused. It heard that the edit counts, and the column was gone.
-#[test]
-fn a_copy_of_a_file_keeps_what_was_refused_of_an_edit() {
-    let (mut world, record) = away_with_a_cost(5);
-    world.clone_device(0).unwrap();
-    let twin = world.devices.len() - 1;
-    for at in [0, twin] {
+/// One after the other they come, and each has the refused `cost` in quarantine; the title counts.
+fn keep_the_cost(world: &mut World, devices: [usize; 2], record: RecordId) {
+    for at in devices {
         world.connect(at).unwrap();
         while world.deliver_all().unwrap() {}
         world.part_all();
     }
     assert_eq!(world.ends_well(), Ok(()));
-    for at in [0, twin] {
+    for at in devices {
         let quarantine = &world.devices[at].disk.file.quarantine;
         let ops: Vec<_> = quarantine.iter().flat_map(|entry| &entry.ops).collect();
         let cost = Op::Put { column: name("cost"), value: text("5") };
@@ -236,6 +231,16 @@ fn a_copy_of_a_file_keeps_what_was_refused_of_an_edit() {
     }
     let held = world.disk.file.confirmed().find(|it| it.record().id() == record).unwrap();
     assert_eq!(*held.record().columns(), [(name("title"), text("new"))].into());
+}
+
+/// A copy of a device's file sent an edit whole of which the original had been told that a column was
+/// refused. It heard that the edit counts, and the column was gone.
+#[test]
+fn a_copy_of_a_file_keeps_what_was_refused_of_an_edit() {
+    let (mut world, record) = away_with_a_cost(5);
+    world.clone_device(0).unwrap();
+    let twin = world.devices.len() - 1;
+    keep_the_cost(&mut world, [0, twin], record);
 }
 
 /// A backup was put back that did not know what had been refused of an edit. The device sent the rest, and
@@ -255,20 +260,7 @@ fn a_copy_of_a_file_keeps_what_counts_without_though_nothing_tells_why() {
     world.part_all();
     world.restore_server().unwrap();
     assert!(world.disk.file.refused.is_empty());
-    for at in [0, twin] {
-        world.connect(at).unwrap();
-        while world.deliver_all().unwrap() {}
-        world.part_all();
-    }
-    assert_eq!(world.ends_well(), Ok(()));
-    for at in [0, twin] {
-        let quarantine = &world.devices[at].disk.file.quarantine;
-        let ops: Vec<_> = quarantine.iter().flat_map(|entry| &entry.ops).collect();
-        let cost = Op::Put { column: name("cost"), value: text("5") };
-        assert_eq!(ops, [&cost], "device {at}");
-    }
-    let held = world.disk.file.confirmed().find(|it| it.record().id() == record).unwrap();
-    assert_eq!(*held.record().columns(), [(name("title"), text("new"))].into());
+    keep_the_cost(&mut world, [0, twin], record);
 }
 
 /// A device was told that a column of its edit is refused, and did not hear it; the rules changed, and
