@@ -115,8 +115,9 @@ fn devices_whose_files_rot_are_mended_by_a_recheck() {
     });
     let (all, failed) = sum.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:#?}");
+    // Some of these worlds do not know rot.
     assert!(
-        all.rotten > count && all.rechecks > count && all.mended > count / 4,
+        all.rotten > count / 2 && all.rechecks > count / 2 && all.mended > count / 4,
         "{:?}",
         all.counts()
     );
