@@ -264,9 +264,10 @@ impl Replica {
     /// Waits until that is so in the session that is running, or runs one.
     async fn reached(&self, until: Until) -> Result<SyncReport, SyncError> {
         let _one = tokio::select! {
+            // Where no session is running, one is run, whatever the last one came to.
             biased;
-            () = self.shared.until(|shared| shared.is_over(&until)) => return Ok(SyncReport::default()),
             one = self.shared.session.lock() => one,
+            () = self.shared.until(|shared| shared.is_over(&until)) => return Ok(SyncReport::default()),
         };
         let addresses = self.shared.addresses()?;
         self.shared.session(Purpose::Sync, &addresses, until).await
