@@ -1,6 +1,7 @@
 //! The command line. Each command has a module; `main.rs` only calls [`run`].
 
 mod admin;
+mod asked;
 mod check;
 mod compare;
 mod data;
@@ -193,8 +194,8 @@ impl Command {
             Self::Admin(command) => (command.run(), command.json),
             Self::Export(command) => (command.run(), command.json),
             Self::Show(command) => (command.run(), command.json),
-            Self::Query(command) => (command.run(), command.json),
-            Self::View(command) => (command.run(), command.json),
+            Self::Query(command) => (command.run(), command.asked.json),
+            Self::View(command) => (command.run(), command.asked.json),
             Self::Edit(command) => (command.run(), command.json),
             Self::Sync(command) => (command.run(), command.json),
             Self::Recheck(command) => (command.run(), command.json),
