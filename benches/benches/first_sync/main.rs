@@ -1,10 +1,11 @@
 //! The first sync of a device: the four large tables of AdventureWorks from a server over QUIC on
-//! loopback into a durable file, beside loading the same CSV files into SQLite, and Automerge's sync
-//! protocol document by document. Bytes beside `zstd -19` of the files.
+//! loopback into a durable file, beside loading the same CSV files into SQLite, Automerge's sync
+//! protocol document by document, and PouchDB's replication. Bytes beside `zstd -19` of the files.
 //!
 //! `cargo bench --bench first_sync -- --ours` leaves the others out.
 
 mod ours;
+mod pouch;
 mod rivals;
 mod rows;
 
@@ -88,6 +89,14 @@ async fn run(is_alone: bool) -> Outcome<()> {
     let (seconds, bytes) = rivals::automerge(&source)?;
     println!("automerge: {bytes} bytes of sync messages");
     lines.push(line("sync by document, in memory", "automerge", seconds * 1e6, Some(1.0)));
+    match pouch::replicate(&source, dir.path())? {
+        Some(it) if it.rows == rows => {
+            println!("PouchDB: {} bytes of HTTP, both ways", it.bytes);
+            lines.push(line("replication over HTTP", "pouchdb", it.seconds * 1e6, Some(1.0)));
+        }
+        Some(it) => return Err(format!("PouchDB has {} rows, not {rows}", it.rows).into()),
+        None => println!("npm or its packages are not here: PouchDB is left out"),
+    }
     if print(&lines) { Ok(()) } else { Err("a bound does not hold".into()) }
 }
 

@@ -19,7 +19,7 @@ fn now() -> Instant {
 }
 
 /// Runs a program that reads `input`; `None`: it is not on this machine.
-fn run(program: &str, args: &[&str], input: &[u8]) -> Outcome<Option<Vec<u8>>> {
+pub(crate) fn run(program: &str, args: &[&str], input: &[u8]) -> Outcome<Option<Vec<u8>>> {
     let mut command = Command::new(program);
     let piped = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = match piped.spawn() {
