@@ -202,6 +202,27 @@ async fn what_does_not_fit_together_is_found() {
     assert!(found.iter().any(|it| it.contains("is in the log at 7 already")), "{found:?}");
 }
 
+/// How much is confirmed bounds what a scan brings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_count_of_what_is_confirmed_is_found() {
+    let (_world, replica, _) = files().await;
+    let whole = fs::read(&replica).unwrap();
+    let (key, value) =
+        dump(&replica)["meta-4"].iter().find(|it| it.0 == b"sizes").cloned().unwrap();
+    let mut payload = value[4..].to_vec();
+    // Of the bytes of the last table.
+    *payload.last_mut().unwrap() ^= 0x40;
+    for damaged in [Some(sealed("meta-4", &key, &payload)), None] {
+        write_raw(&replica, "meta-4", &key, damaged.as_deref());
+        let found = look(&replica).findings;
+        let [finding] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(finding.table, "meta-4");
+        assert!(finding.problem.contains(", there are 20 records of "), "{finding}");
+        fs::write(&replica, &whole).unwrap();
+    }
+    assert!(look(&replica).is_sound());
+}
+
 /// A server that took itself for new would let in whom its files let in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_lost_its_policy_is_damaged_and_not_new() {

@@ -66,6 +66,8 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
 /// Where [`META`] says how it stands with a purge.
 const PURGE_KEY: &str = "purge";
 const FILE_KEY: &str = "file";
+/// Where [`META`] says how much is confirmed.
+pub(super) const SIZES_KEY: &str = "sizes";
 
 /// How it stands with a purge.
 pub(super) fn purge(tx: &ReadTransaction) -> Result<Purge, StoreError> {
@@ -202,7 +204,7 @@ impl Part {
             Self::Serial(_) => "serial",
             Self::Purge(_) => PURGE_KEY,
             Self::Intake(..) => "intake",
-            Self::Sizes(_) => "sizes",
+            Self::Sizes(_) => SIZES_KEY,
             Self::Pins(..) => "pins",
             Self::File(_) => FILE_KEY,
         }
