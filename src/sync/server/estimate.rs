@@ -12,7 +12,7 @@ use crate::model::{
     AppName, Column, Estimate, Lens, Profiles, RecordId, RecordState, Size, TableEstimate,
     TableName, Timestamp, UserId,
 };
-use crate::query::BindError;
+use crate::query::{BindError, Parameters};
 use crate::scope::{
     BoundProfile, Candidate, CheckedProfile, Comparison, ProfileError, Reached, Records, profile_of,
 };
@@ -159,15 +159,20 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
     }
 
     /// What the profile's views and forms show the user of all that may be read, beside what they show of
-    /// what the profile takes. `None`: there is no profile, or the user may read nothing.
+    /// what the profile takes, by these parameters of views. `None`: there is no profile, or the user may read
+    /// nothing.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn compare(&self, taking: &Taking) -> Result<Option<Comparison>, StoreError> {
+    pub fn compare(
+        &self,
+        taking: &Taking,
+        parameters: &Parameters,
+    ) -> Result<Option<Comparison>, StoreError> {
         let Some(bound) = &taking.bound else { return Ok(None) };
         let taken = bound.reached(&self.stored(|table| bound.reach(table)), &BTreeSet::new())?;
         let readable = self.stored(|table| bound.standing().reach(table));
-        bound.compare(&readable, &taken, COMPARE_DIFFERENCES_MAX).map(Some)
+        bound.compare(&readable, &taken, parameters, COMPARE_DIFFERENCES_MAX).map(Some)
     }
 
     fn stored<F: Fn(&TableName) -> Reach>(&self, reach: F) -> Stored<'_, S, F> {
