@@ -185,6 +185,8 @@ pub struct ReplicaMeta {
     pub pins: BTreeSet<(TableName, RecordId)>,
     /// Records that were pinned or released, and of which the server has not told all yet.
     pub pinning: BTreeSet<(TableName, RecordId)>,
+    /// When the server had told all of each table, last, as far as there was room for it.
+    pub synced: BTreeMap<TableName, Timestamp>,
 }
 
 /// How many edits are kept, and how many bytes they are, roughly.
@@ -250,6 +252,7 @@ impl ReplicaMeta {
         self.scope = Scope::default();
         self.wanted.clear();
         self.sizes.clear();
+        self.synced.clear();
     }
 }
 

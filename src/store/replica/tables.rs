@@ -11,7 +11,7 @@ use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
 use crate::model::{
     AppName, BusinessUnitId, DeviceNumber, Edit, EditId, Flat, Intake, LogEpoch, Owner, RecordId,
-    Schema, Sequence, Size, TableName, UserId,
+    Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -187,6 +187,8 @@ pub(super) enum Part {
     Pins(BTreeSet<Place>, BTreeSet<Place>),
     /// Which file this is: not of the [`ReplicaMeta`], but of the file alone.
     File(FileMark),
+    /// When all of each table was here, last.
+    Synced(BTreeMap<TableName, Timestamp>),
 }
 
 impl Part {
@@ -207,11 +209,12 @@ impl Part {
             Self::Sizes(_) => SIZES_KEY,
             Self::Pins(..) => "pins",
             Self::File(_) => FILE_KEY,
+            Self::Synced(_) => "synced",
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 14] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 15] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -228,6 +231,7 @@ impl Part {
             Self::Intake(meta.app, meta.intake),
             Self::Sizes(meta.sizes),
             Self::Pins(meta.pins, meta.pinning),
+            Self::Synced(meta.synced),
         ]
         .map(|part| (part.name(), part))
     }
@@ -270,6 +274,7 @@ impl Part {
                 meta.pins = pins;
                 meta.pinning = pinning;
             }
+            Self::Synced(synced) => meta.synced = synced,
             Self::File(_) => {}
         }
     }
