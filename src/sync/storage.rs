@@ -10,7 +10,7 @@ use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
     AppName, Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind,
     Header, Intake, LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch,
-    PublishedProfiles, RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
+    PublishedProfiles, RecordId, Schema, Sequence, Size, SizeByState, TableName, Timestamp, UserId,
 };
 use crate::sync::{LogEntry, Strand};
 
@@ -670,7 +670,7 @@ pub trait ServerStore {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError>;
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<SizeByState, StoreError>;
 
     /// Up to `limit` records after `after`, in the order of [`ScanPlace`].
     ///

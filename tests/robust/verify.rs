@@ -156,7 +156,7 @@ async fn what_does_not_fit_together_is_found() {
         ("place-5", "it is not found in the order of its table"),
         ("bucket-2", "it is not there, though the record is in it"),
         ("count-1", "it says no records, there are 19"),
-        ("size-2", "it says no records, there are 20"),
+        ("size-3", "it says no records, there are 20"),
         ("erased-1", "it is not there, though the log has entries of it"),
         ("admitted-1", "it is not found by its edit id"),
         ("refused-2", "it leads to no such refused edit"),
