@@ -19,7 +19,7 @@ fn shop(intervals: &[&str]) -> Shop {
     let mut text = String::new();
     for interval in intervals {
         let (before, after) = rest.split_once("[[profile.table]]\n").unwrap();
-        text += &format!("{before}[[profile.table]]\n{interval}");
+        text.extend([before, "[[profile.table]]\n", interval]);
         rest = after;
     }
     Shop::new(&(text + rest))
