@@ -1,35 +1,32 @@
 //! `profile compare`: what views and forms show on the server, and on a device.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::CliError;
+use super::estimate::ToldOf;
 use super::output::counted;
+use super::query::bindings;
 use crate::model::{Secured, UserId, Value};
 use crate::scope::{Cause, Comparison, Difference, Differs};
 use crate::server::compare;
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// The profiles (TOML or JSON).
-    file: PathBuf,
-    /// A server that is not running: its folder, one of its backups, or its file.
-    #[arg(long, value_name = "SERVER")]
-    data: PathBuf,
-    /// For whom; may be given several times. Default: for the first user of each profile.
-    #[arg(long)]
-    user: Vec<UserId>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) of: ToldOf,
+    /// A value for $NAME in the filters of views that have it: JSON, or else a text.
+    #[arg(long, value_name = "NAME=VALUE")]
+    bind: Vec<String>,
 }
 
 impl CompareArgs {
     pub(super) fn run(&self) -> Result<(), CliError> {
-        let compared = compare(&self.data, &self.file, &self.user).map_err(CliError::server)?;
-        if self.json {
+        let ToldOf { file, data, user, json } = &self.of;
+        let bound = bindings(&self.bind)?.into_iter();
+        let bound = bound.map(|(name, value)| (name.to_owned(), value)).collect();
+        let compared = compare(data, file, user, &bound).map_err(CliError::server)?;
+        if *json {
             println!(
                 "{}",
                 compared.iter().map(|(user, it)| as_json(user, it.as_ref())).collect::<Json>()
@@ -44,7 +41,7 @@ impl CompareArgs {
         if differing == 0 {
             return Ok(());
         }
-        let file = self.file.display();
+        let file = file.display();
         Err(CliError::Input(format!("{file}: {}", counted(differing, "difference"))))
     }
 }

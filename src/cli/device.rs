@@ -1,5 +1,6 @@
 //! `enroll`, `sync`, `status`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -320,6 +321,18 @@ fn print_intake(intake: &Intake, status: &Status) {
     println!("profile {}: {} used{budget}", intake.profile, HumanBytes(used));
 }
 
+/// What is here of each table, and when that was all.
+fn print_tables(status: &Status) {
+    let tables: BTreeSet<_> = status.rows.keys().chain(status.synced.keys()).collect();
+    for table in tables {
+        let rows = status.rows.get(table).copied().unwrap_or_default();
+        let bytes = status.sizes.get(table).map_or(0, |size| size.bytes);
+        let synced = status.synced.get(table);
+        let synced = synced.map_or("not synced yet".to_owned(), |at| format!("synced {at}"));
+        println!("  {table}: {}, {}, {synced}", counted(rows, "row"), HumanBytes(bytes));
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct StatusCommand {
     #[command(flatten)]
@@ -340,6 +353,9 @@ impl StatusCommand {
             let sizes = status.sizes.iter();
             let bytes: serde_json::Map<_, _> =
                 sizes.map(|(table, size)| (table.to_string(), json!(size.bytes))).collect();
+            let synced = status.synced.iter();
+            let synced: serde_json::Map<_, _> =
+                synced.map(|(table, at)| (table.to_string(), json!(at.to_string()))).collect();
             let answer = json!({
                 "user": enrolment.user.as_str(),
                 "device": enrolment.device.0,
@@ -347,6 +363,7 @@ impl StatusCommand {
                 "addresses": enrolment.addresses,
                 "rows": rows,
                 "bytes": bytes,
+                "synced": synced,
                 "profile": status.intake.as_ref().map(intake_json),
                 "budget_spent": status.is_spent,
                 "fetched": status.fetched,
@@ -360,10 +377,7 @@ impl StatusCommand {
         }
         println!("user {}, device {}", enrolment.user, enrolment.device);
         println!("server {} of {}", enrolment.addresses.join(", "), enrolment.organization);
-        for (table, rows) in &status.rows {
-            let bytes = status.sizes.get(table).map_or(0, |size| size.bytes);
-            println!("  {table}: {rows} rows, {}", HumanBytes(bytes));
-        }
+        print_tables(&status);
         if let Some(intake) = &status.intake {
             print_intake(intake, &status);
         }

@@ -10,23 +10,24 @@ use super::output::print_table;
 use crate::model::{Estimate, Size, TableEstimate, UserId};
 use crate::server::estimate;
 
+/// Profiles, and of what server they are told.
 #[derive(Debug, Args)]
-pub(super) struct EstimateArgs {
+pub(super) struct ToldOf {
     /// The profiles (TOML or JSON).
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// A server that is not running: its folder, one of its backups, or its file.
     #[arg(long, value_name = "SERVER")]
-    data: PathBuf,
+    pub(super) data: PathBuf,
     /// For whom; may be given several times. Default: for the first user of each profile.
     #[arg(long)]
-    user: Vec<UserId>,
+    pub(super) user: Vec<UserId>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
 
-impl EstimateArgs {
-    pub(super) fn run(&self) -> Result<(), CliError> {
+impl ToldOf {
+    pub(super) fn estimate(&self) -> Result<(), CliError> {
         let estimates = estimate(&self.data, &self.file, &self.user).map_err(CliError::server)?;
         tell(&estimates, self.json)
     }

@@ -34,7 +34,7 @@ use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
 use self::file::{BackupCommand, RepairCommand, RestoreCommand, VerifyCommand};
 use self::gate::GateCommand;
-use self::on_demand::{FetchCommand, ReleaseCommand};
+use self::on_demand::RecordArgs;
 use self::profile::ProfileCommand;
 use self::quarantine::QuarantineCommand;
 use self::query::QueryCommand;
@@ -92,9 +92,9 @@ enum Command {
     /// Compare all that is here with the server, and fetch what is missing or other.
     Recheck(RecheckCommand),
     /// Fetch one record, whatever the profile takes, and keep it up to date until it is released.
-    Fetch(FetchCommand),
+    Fetch(RecordArgs),
     /// Keep a record that was fetched no longer.
-    Release(ReleaseCommand),
+    Release(RecordArgs),
     /// Tell how this device is doing.
     Status(StatusCommand),
     /// Look at refused edits; try them again or discard them.
@@ -199,8 +199,8 @@ impl Command {
             Self::Edit(command) => (command.run(), command.json),
             Self::Sync(command) => (command.run(), command.json),
             Self::Recheck(command) => (command.run(), command.json),
-            Self::Fetch(command) => (command.run(), command.json),
-            Self::Release(command) => (command.run(), command.json),
+            Self::Fetch(record) => (record.fetch(), record.json),
+            Self::Release(record) => (record.release(), record.json),
             Self::Status(command) => (command.run(), command.json),
             Self::Quarantine(command) => (command.run(), command.json),
             Self::Verify(command) => (command.run(), command.json),

@@ -10,8 +10,9 @@ use super::{CliError, wait};
 use crate::model::{RecordId, TableName};
 use crate::replica::FetchError;
 
+/// One record.
 #[derive(Debug, Args)]
-pub(super) struct FetchCommand {
+pub(super) struct RecordArgs {
     /// The table.
     table: TableName,
     /// The record's id.
@@ -24,8 +25,8 @@ pub(super) struct FetchCommand {
     pub(super) json: bool,
 }
 
-impl FetchCommand {
-    pub(super) fn run(&self) -> Result<(), CliError> {
+impl RecordArgs {
+    pub(super) fn fetch(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
         let schema = replica.known_schema();
         let table = declared(&schema, &self.table)?;
@@ -41,24 +42,8 @@ impl FetchCommand {
         }
         Ok(())
     }
-}
 
-#[derive(Debug, Args)]
-pub(super) struct ReleaseCommand {
-    /// The table.
-    table: TableName,
-    /// The record's id.
-    #[arg(value_parser = record_id)]
-    id: RecordId,
-    #[command(flatten)]
-    replica: ReplicaArg,
-    /// Print JSON.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-impl ReleaseCommand {
-    pub(super) fn run(&self) -> Result<(), CliError> {
+    pub(super) fn release(&self) -> Result<(), CliError> {
         let replica = self.replica.open_enrolled()?;
         let (table, id) = (&self.table, self.id);
         let released = wait(async { replica.release(table, id).await.map_err(CliError::run) })?;

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::CliError;
 use super::compare::CompareArgs;
-use super::estimate::EstimateArgs;
+use super::estimate::ToldOf;
 use super::gate::{read_rules, read_text};
 use super::output::counted;
 use super::schema::read_schema_file;
@@ -29,7 +29,7 @@ pub(super) enum ProfileCommand {
     ///
     /// It is told of what a server that is not running holds, or a backup. `admin profile estimate` asks a
     /// running one. A profile that is over its budget is refused with the figures.
-    Estimate(EstimateArgs),
+    Estimate(ToldOf),
     /// Say what views and forms show on the server and would not show on a device, or otherwise.
     ///
     /// Each view is asked of all that a user may read, and of what the profile takes, of what a server that is
@@ -66,8 +66,8 @@ impl ProfileCommand {
     pub(super) fn as_json(&self) -> bool {
         match self {
             Self::Check(check) => check.json,
-            Self::Estimate(estimate) => estimate.json,
-            Self::Compare(compare) => compare.json,
+            Self::Estimate(told) => told.json,
+            Self::Compare(compare) => compare.of.json,
             Self::Suggest(_) => false,
         }
     }
@@ -75,7 +75,7 @@ impl ProfileCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         match self {
             Self::Check(check) => check.run(),
-            Self::Estimate(estimate) => estimate.run(),
+            Self::Estimate(told) => told.estimate(),
             Self::Compare(compare) => compare.run(),
             Self::Suggest(suggest) => suggest.run(),
         }

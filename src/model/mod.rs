@@ -80,7 +80,7 @@ pub use schema_change::{SchemaChange, SchemaChangeKind};
 pub use secured::Secured;
 pub use sent::PageBytes;
 pub(crate) use sent::sent_bytes;
-pub use size::Size;
+pub use size::{Size, SizeByState};
 pub use system_table::{SYSTEM_KEY, SystemTable};
 pub use table_facts::TableFacts;
 pub use text::Text;

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::RecordState;
+
 /// Records, and about how many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Size {
-    /// How many records, deleted ones too.
+    /// How many records.
     pub records: u64,
     /// What they are in pages of a scan, before encryption, to who reads no secured column.
     pub bytes: u64,
@@ -31,5 +33,47 @@ impl Size {
             records: self.records.saturating_sub(other.records),
             bytes: self.bytes.saturating_sub(other.bytes),
         }
+    }
+}
+
+/// How much there is of something, by the state of the records: deleted ones are sent to who goes by no offline
+/// profile, and no profile takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SizeByState {
+    /// Records that are there.
+    pub active: Size,
+    /// Deleted ones.
+    pub deleted: Size,
+}
+
+impl SizeByState {
+    /// A record in a state.
+    #[must_use]
+    pub fn of(state: RecordState, size: Size) -> Self {
+        match state {
+            RecordState::Active => Self { active: size, ..Self::default() },
+            RecordState::Deleted => Self { deleted: size, ..Self::default() },
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> Size {
+        self.active.plus(self.deleted)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let (active, deleted) = (self.active.plus(other.active), self.deleted.plus(other.deleted));
+        Self { active, deleted }
+    }
+
+    /// Without the other, which is a part of it.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        let (active, deleted) =
+            (self.active.minus(other.active), self.deleted.minus(other.deleted));
+        Self { active, deleted }
     }
 }

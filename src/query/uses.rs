@@ -1,6 +1,8 @@
-//! Which columns a query leans on, of which tables.
+//! Which columns a query leans on, of which tables, and which values it waits for.
 
-use super::tree::Condition;
+use std::collections::BTreeSet;
+
+use super::tree::{Condition, Operand};
 use super::{CheckedView, Field, Query, Reference, Source};
 use crate::model::{SystemTable, TableName};
 
@@ -44,6 +46,18 @@ impl Query {
         uses
     }
 
+    /// The names of its parameters, for which [`Self::bind`] takes values.
+    #[must_use]
+    pub fn parameters(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        if let Some(filter) = &self.filter {
+            filter.each_parameter(&mut |name| {
+                names.insert(name);
+            });
+        }
+        names
+    }
+
     /// Whether there are rows of teams with such a column.
     fn teams_have(&self, field: &Field) -> bool {
         let teams = self.schema.table(SystemTable::Team.as_str());
@@ -81,6 +95,28 @@ impl Condition {
             | Self::In { column, .. }
             | Self::Like { column, .. }
             | Self::BeginsWith { column, .. } => visit(column),
+        }
+    }
+
+    fn each_parameter<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
+        let operands = match self {
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.each_parameter(visit);
+                }
+                return;
+            }
+            Self::Not(part) => return part.each_parameter(visit),
+            Self::Always(_) | Self::IsNull(_) | Self::CompareColumns { .. } => return,
+            Self::In { list, .. } => list.as_slice(),
+            Self::Compare { with: operand, .. }
+            | Self::Like { pattern: operand, .. }
+            | Self::BeginsWith { start: operand, .. } => std::slice::from_ref(operand),
+        };
+        for operand in operands {
+            if let Operand::Parameter(name) = operand {
+                visit(name);
+            }
         }
     }
 }

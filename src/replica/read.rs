@@ -9,7 +9,7 @@ use crate::crdt::ChangeHash;
 use crate::gate::Standing;
 use crate::model::{
     ColumnName, Columns, DeviceNumber, Header, Intake, RecordId, Schema, Section, Secured,
-    Sequence, Size, TableName, UserId, Value,
+    Sequence, Size, TableName, Timestamp, UserId, Value,
 };
 use crate::sync::{Enrolment, Quarantined, StoreError, StoredRow};
 
@@ -85,6 +85,9 @@ pub struct Status {
     pub rows: BTreeMap<TableName, u64>,
     /// How much of each table is confirmed here.
     pub sizes: BTreeMap<TableName, Size>,
+    /// When all was here that there was of each table, by the device's clock, to the minute: after a sync, or
+    /// one of this table alone. While a session is up to date, that is now.
+    pub synced: BTreeMap<TableName, Timestamp>,
     /// What it goes by of its user's offline profile; `None`: all is taken that may be read.
     pub intake: Option<Intake>,
     /// Whether the profile's budget is spent, so that no scan brings more.
@@ -233,6 +236,7 @@ impl Replica {
             enrolment: meta.enrolment.clone(),
             rows,
             sizes: meta.sizes.clone(),
+            synced: meta.synced.clone(),
             intake: meta.intake.clone(),
             is_spent: meta.spent_budget().is_some(),
             fetched: meta.pins.len() as u64,

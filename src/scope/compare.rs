@@ -128,7 +128,8 @@ impl BoundProfile {
     /// Compares what the views that the profile shows, or all views where it names none, show of all
     /// `records` that the user may read with what they show of those that were `taken`; and which records
     /// the taken ones look up in tables that their forms need and that are not taken. At most so many
-    /// differences are kept.
+    /// differences are kept. A view gets those of the `parameters` that it has; where one has no value, or one
+    /// that does not fit, the view is not compared.
     ///
     /// # Errors
     /// A record cannot be read.
@@ -136,6 +137,7 @@ impl BoundProfile {
         &self,
         records: &R,
         taken: &AllReached,
+        parameters: &Parameters,
         most: usize,
     ) -> Result<Comparison, R::Error> {
         let device = OnDevice { profile: self, records, taken };
@@ -145,7 +147,7 @@ impl BoundProfile {
             if shown.as_ref().is_some_and(|shown| !shown.contains(&view.id)) {
                 continue;
             }
-            match self.asked(view) {
+            match self.asked(view, parameters) {
                 Ok(asked) => self.compare_view(&asked, &device, most, &mut comparison)?,
                 Err(error) => drop(comparison.skipped.insert(view.id.clone(), error)),
             }
@@ -154,10 +156,13 @@ impl BoundProfile {
         Ok(comparison)
     }
 
-    fn asked<'v>(&self, view: &'v View) -> Result<Asked<'v>, String> {
+    fn asked<'v>(&self, view: &'v View, parameters: &Parameters) -> Result<Asked<'v>, String> {
         let checked = CheckedView::new(self.checked().schema(), view);
         let checked = checked.map_err(|error| error.to_string())?;
-        let bound = checked.query().bind(&Parameters::new(), self.environment());
+        let mut own = parameters.clone();
+        let names = checked.query().parameters();
+        own.retain(|name, _| names.contains(name.as_str()));
+        let bound = checked.query().bind(&own, self.environment());
         let bound = bound.map_err(|error: BindError| error.to_string())?;
         let uses = checked.uses();
         Ok(Asked { view, checked, bound, uses })

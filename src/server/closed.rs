@@ -25,7 +25,11 @@ impl Closed {
         let file = if server.is_dir() {
             let file = server.join(Config::of(server)?.data);
             // In a backup it has this name.
-            if file.exists() { file } else { server.join(DATA) }
+            let file = if file.exists() { file } else { server.join(DATA) };
+            if !file.exists() {
+                return Err(HomeError::NeverRan(file).into());
+            }
+            file
         } else {
             server.to_owned()
         };

@@ -143,11 +143,17 @@ pub enum HomeError {
     )]
     NoOrganization(PathBuf),
     /// A file without rules.
-    #[error("{} holds nothing yet: its server has never run", .0.display())]
+    #[error(
+        "{} is not there or holds nothing yet, for its server has never run: start it once with `tidegate \
+         serve`, which puts schema, policy and people into it", .0.display()
+    )]
     NeverRan(PathBuf),
     /// A user is not there.
     #[error("there is no user `{0}` in the organization; known are: {1}")]
     NoSuchUser(UserId, String),
+    /// No view has such a parameter.
+    #[error("no view has a parameter `${0}`; known are: {1}")]
+    NoSuchParameter(String, String),
     /// A profile would be for nobody, or for who may read nothing.
     #[error("nobody is in {0} who may read anything")]
     Nobody(String),

@@ -10,7 +10,7 @@ use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
     AppName, Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind,
     Header, Intake, LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch,
-    PublishedProfiles, RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
+    PublishedProfiles, RecordId, Schema, Sequence, Size, SizeByState, TableName, Timestamp, UserId,
 };
 use crate::sync::{LogEntry, Strand};
 
@@ -185,6 +185,8 @@ pub struct ReplicaMeta {
     pub pins: BTreeSet<(TableName, RecordId)>,
     /// Records that were pinned or released, and of which the server has not told all yet.
     pub pinning: BTreeSet<(TableName, RecordId)>,
+    /// When the server had told all of each table, last, as far as there was room for it.
+    pub synced: BTreeMap<TableName, Timestamp>,
 }
 
 /// How many edits are kept, and how many bytes they are, roughly.
@@ -250,6 +252,7 @@ impl ReplicaMeta {
         self.scope = Scope::default();
         self.wanted.clear();
         self.sizes.clear();
+        self.synced.clear();
     }
 }
 
@@ -667,7 +670,7 @@ pub trait ServerStore {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError>;
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<SizeByState, StoreError>;
 
     /// Up to `limit` records after `after`, in the order of [`ScanPlace`].
     ///

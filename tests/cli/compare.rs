@@ -104,3 +104,36 @@ fn a_profile_with_all_that_views_show_has_no_difference() {
     let none = world.run(&[&compare[..5], &["--user", "ghost"]].concat());
     assert_eq!(none.code, Some(2), "{none:?}");
 }
+
+/// A view waits for its parameter, and is named until it has one.
+#[test]
+fn a_view_with_parameters_is_compared_with_what_they_are_bound_to() {
+    let world = World::new();
+    let made = world.init("acme", &[]);
+    let view = "[[view]]\nid = \"named\"\ntable = \"customer\"\ncolumns = [\"name\"]\nfilter = \
+                \"name = $name\"\n";
+    world.write("acme/schema.toml", world.read("acme/schema.toml") + view);
+    let server = world.serve("acme");
+    world.device("office", &["enroll", made["code"].as_str().unwrap(), "--json"]).json();
+    for name in ["Acme", "Bolt"] {
+        world.edit("office", "customer", "new", &[&format!("name={name}")]);
+    }
+    world.sync("office");
+    drop(server);
+    world.write("profiles.toml", PROFILES.replace("role:technician", "organization"));
+    let compare = |more: &[&str]| {
+        let all = ["profile", "compare", "profiles.toml", "--data", "acme", "--user", "admin"];
+        world.run(&[&all[..], more].concat())
+    };
+    let told = compare(&[]).done();
+    let skipped = "admin: view `named` is not compared: `$name` has no value";
+    assert!(told.contains(skipped) && told.contains("of 0 rows"), "{told}");
+    let told = compare(&["--bind", "name=Acme"]).done();
+    assert!(!told.contains("not compared") && told.contains("of 1 row "), "{told}");
+    let told = compare(&["--bind", "name=Bolt"]);
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert!(told.stdout.contains("view `named`: `customer`"), "{told:?}");
+    let ghost = compare(&["--bind", "ghost=1"]);
+    let why = "no view has a parameter `$ghost`; known are: name";
+    assert!(ghost.code == Some(2) && ghost.stderr.contains(why), "{ghost:?}");
+}

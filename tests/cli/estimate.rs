@@ -182,3 +182,55 @@ fn of_a_table_that_is_taken_whole_no_more_than_its_first_page_is_looked_at() {
     let refused = estimate(&world, &["profiles.toml", "--user", "alice"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("3 records have to be looked at"));
 }
+
+/// What is deleted no profile takes, and who goes by none has it, so that who may can bring it back.
+#[test]
+fn deleted_records_count_only_where_they_are_sent() {
+    let (world, _server) = begin();
+    let customers = world.rows("office", "customer");
+    let (bolt, _) = customers.iter().find(|(_, row)| row["columns"]["name"] == "Bolt").unwrap();
+    world.device("office", &["edit", "customer", bolt, "--delete"]).done();
+    world.sync("office");
+    world.write("none.toml", "");
+    world.write(
+        "profiles.toml",
+        "[[profile]]\nid = \"all\"\nfor = [\"organization\"]\n[[profile.table]]\nid = \
+         \"customer\"\nrows = [\"all\"]\n",
+    );
+    let of_customers = |document: &str, user: &str| {
+        let found = estimate(&world, &[document, "--user", user, "--json"]).json();
+        let tables = found[0]["tables"].as_array().unwrap().clone();
+        tables.into_iter().find(|it| it["table"] == "customer").unwrap()
+    };
+    let (all, some) = (of_customers("none.toml", "bob"), of_customers("profiles.toml", "bob"));
+    assert_eq!((&all["rows"], &some["rows"]), (&json!(3), &json!(2)));
+    // That is what arrives.
+    let arrives = |device: &str, estimated: &Value| {
+        let code = world.code("acme", "bob");
+        world.device(device, &["enroll", &code, "--json"]).json();
+        let arrived = world.status(device)["bytes"]["customer"].as_u64().unwrap();
+        assert_eq!(world.rows(device, "customer").len(), 2, "{device}");
+        // Beside names, actors and times of a page.
+        let (least, most) = (bytes(estimated) / 2, bytes(estimated));
+        assert!((least..=most).contains(&arrived), "{device}: {arrived} {estimated}");
+        arrived
+    };
+    let whole = arrives("bob-all", &all);
+    world.device("office", &["admin", "profile", "draft", "profiles.toml"]).done();
+    world.device("office", &["admin", "profile", "publish"]).done();
+    let taken = arrives("bob-some", &some);
+    assert!(taken * 3 <= whole * 2 + whole / 4, "{taken} {whole}");
+}
+
+#[test]
+fn a_server_that_never_ran_is_to_be_started_once() {
+    let world = World::new();
+    world.init("acme", &[]);
+    world.write("profiles.toml", PROFILES);
+    for what in ["estimate", "compare"] {
+        let told = world.run(&["profile", what, "profiles.toml", "--data", "acme"]);
+        assert_eq!(told.code, Some(2), "{told:?}");
+        let why = "its server has never run: start it once with `tidegate serve`";
+        assert!(told.stderr.contains("server.redb") && told.stderr.contains(why), "{told:?}");
+    }
+}

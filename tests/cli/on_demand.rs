@@ -47,6 +47,11 @@ fn a_device_says_its_app_fetches_a_record_and_releases_it() {
     let status = world.status("alice");
     let profile = json!({ "id": "own", "budget": 1_000_000, "intervals": { "work_order": 30 } });
     assert_eq!((&status["profile"], &status["fetched"]), (&profile, &json!(0)));
+    let synced = status["synced"].as_object().unwrap();
+    assert!(synced.keys().eq(["customer", "work_order"]), "{status}");
+    let at = synced["work_order"].as_str().unwrap();
+    let text = world.device("alice", &["status"]).done();
+    assert!(text.contains(&format!("work_order: 0 rows, 0 B, synced {at}")), "{text}");
 
     // It comes, is kept up to date by every sync, and goes.
     let row = world.device("alice", &["fetch", "work_order", &order, "--json"]).json();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidegate::gate::{Roster, Standing};
 use tidegate::model::{RecordId, Timestamp};
 use tidegate::policy::{read_policy, read_profiles};
+use tidegate::query::Parameters;
 use tidegate::scope::{CheckedProfile, Differs};
 
 use super::drawn;
@@ -81,7 +82,7 @@ fn what_differs_is_what_the_plain_model_finds() {
         let bound = checked.bind(&Arc::new(standing), now).unwrap();
         let memory = world.memory();
         let taken = bound.reached(&memory, &BTreeSet::new()).unwrap();
-        let compared = bound.compare(&memory, &taken, usize::MAX).unwrap();
+        let compared = bound.compare(&memory, &taken, &Parameters::new(), usize::MAX).unwrap();
         assert_eq!(compared.skipped.len(), 0);
 
         let mut device = world.clone();

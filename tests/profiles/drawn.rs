@@ -224,12 +224,12 @@ fn condition(rng: &mut Rng, world: &World, table: &Table) -> (Filter, String) {
         let text = format!("{} is null", path.join("."));
         (Filter::IsNull(path), text)
     };
-    match rng.below(8) {
+    match rng.below(9) {
         0 => {
             let truth = rng.chance(50);
             (Filter::Always(truth), truth.to_string())
         }
-        1 => {
+        1 | 8 => {
             path.push("due".into());
             let plus = one(rng, &[-1, 0, 1]);
             let ago = ["now() - interval '1 minute'", "now()", "now() + interval '1 minute'"];

@@ -8,16 +8,17 @@ use tidegate::codec::{
     decode_message, encode_message,
 };
 use tidegate::gate::{Confirmed, Roster};
-use tidegate::model::{DocumentText, RecordId, RecordState, Right, Timestamp, Value};
+use tidegate::model::{DocumentText, RecordId, RecordState, Right, Sequence, Timestamp, Value};
 use tidegate::policy::{read_policy, read_profiles};
 use tidegate::store::{RedbReplica, RedbServer};
-use tidegate::sync::ServerStore as _;
 use tidegate::sync::replica::{Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
     ConnectionId, Identity, Output as ServerOutput, PageBounds, Rules, ServerMachine,
 };
+use tidegate::sync::{LogEntry, ServerStore as _};
 
 use super::naive::{Held, Rec, World};
+use super::planted::Planted;
 
 /// Who may do everything, and takes all along.
 pub(crate) const ROOT: &str = "root0";
@@ -62,6 +63,8 @@ pub(crate) struct Server {
     key: SecretKey,
     tls: PublicKey,
     pub(crate) now: i64,
+    /// How often rules or profiles were put in force.
+    turns: u64,
 }
 
 impl Server {
@@ -76,11 +79,12 @@ impl Server {
         let mut machine = machine.unwrap();
         // Scans and logs of several pages.
         machine.set_page_bounds(PageBounds { looks: 3, ..PageBounds::default() });
-        Self { store, machine, organization, key, tls, now: BEGINNING }
+        Self { store, machine, organization, key, tls, now: BEGINNING, turns: 0 }
     }
 
     pub(crate) fn set_rules(&mut self, world: &World) {
         self.machine.set_rules(&mut self.store, time(self.now), rules(world)).unwrap();
+        self.turns += 1;
     }
 
     pub(crate) fn publish(&mut self, text: &str) {
@@ -91,6 +95,7 @@ impl Server {
         published.draft(document, profiles, None, time(self.now));
         published.publish(None).unwrap();
         self.machine.set_profiles(&mut self.store, time(self.now), published).unwrap();
+        self.turns += 1;
     }
 
     fn all(&self) -> Vec<Confirmed> {
@@ -104,6 +109,11 @@ impl Server {
 
     pub(crate) fn record(&self, id: RecordId) -> Confirmed {
         self.store.record(id).unwrap().unwrap()
+    }
+
+    /// The log behind a place.
+    pub(crate) fn log_after(&self, after: Sequence) -> Vec<LogEntry> {
+        self.store.log_after(after, RECORDS_MAX).unwrap()
     }
 
     /// All records, as the plain model has them.
@@ -144,6 +154,8 @@ pub(crate) struct Device {
     key: SecretKey,
     code: EnrollCode,
     sessions: u64,
+    /// What the server's clock said when it was here last, and after how many turns that was.
+    last: Option<(u64, i64)>,
 }
 
 impl Device {
@@ -159,18 +171,27 @@ impl Device {
             expires: time(BEGINNING + 86_400_000),
         };
         let code = EnrollCode::mint(&server.key, terms).unwrap();
-        Self { user: user.to_owned(), store, machine, key, code, sessions: 0 }
+        Self { user: user.to_owned(), store, machine, key, code, sessions: 0, last: None }
     }
 
-    /// One session, to its end.
-    pub(crate) fn sync(&mut self, server: &mut Server) {
+    /// What a server takes the time to be that does not see a minute end as long as all else is as it was.
+    fn stale(&self, server: &Server) -> i64 {
+        let last = self.last.filter(|(turns, _)| *turns == server.turns);
+        last.map_or(server.now, |(_, now)| now)
+    }
+
+    /// One session, to its end, with a bug in it.
+    pub(crate) fn sync(&mut self, server: &mut Server, planted: Option<Planted>) {
         let purpose = match &self.machine.meta().enrolment {
             Some(_) => Purpose::Sync,
             None => Purpose::Enroll { code: Box::new(self.code.clone()), name: "one".into() },
         };
         self.sessions += 1;
         let id = u64::from(self.key.public().as_bytes()[0]) << 32 | self.sessions;
-        let (connection, now) = (ConnectionId(id), time(server.now));
+        let is_stale = planted == Some(Planted::ForgetsTheMinute);
+        let now = if is_stale { self.stale(server) } else { server.now };
+        self.last = Some((server.turns, now));
+        let (connection, now) = (ConnectionId(id), time(now));
         self.machine.connected(purpose, server.tls).unwrap();
         server.machine.connected(connection, self.key.public());
         let mut moved = true;
@@ -183,6 +204,12 @@ impl Device {
                         let bytes = encode_message(&message).unwrap();
                         let message: ToDevice = decode_message(&bytes).unwrap();
                         let is_page = matches!(message, ToDevice::Page(_));
+                        let message = match (planted, message) {
+                            (Some(planted), ToDevice::Page(page)) => {
+                                ToDevice::Page(planted.spoil(server, self, page))
+                            }
+                            (_, message) => message,
+                        };
                         self.machine.received(&mut self.store, now, message).unwrap();
                         if is_page {
                             server.machine.writable(&server.store, to).unwrap();

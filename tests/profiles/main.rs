@@ -17,6 +17,7 @@ mod lacks;
 mod machines;
 mod memory;
 mod naive;
+mod planted;
 mod published;
 mod random;
 #[path = "../sim/rng.rs"]

@@ -6,7 +6,7 @@ use std::path::Path;
 use tidegate::model::Right;
 use tidegate::replica::{RepairError, Replica, repair, verify};
 
-use crate::world::{World, add, assert_equal, dump, rows, set, titles, write_raw};
+use crate::world::{World, add, assert_equal, dump, rows, sealed, set, titles, write_raw};
 
 /// A device with a pending and a refused edit, and another that has all that is confirmed.
 async fn world() -> (World, Replica) {
@@ -74,6 +74,24 @@ async fn a_damaged_replica_heals_and_keeps_what_was_not_sent() {
     for table in ["row-1", "history-3", "row-count-1", "pending-record-1", "tidegate"] {
         heal(table).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_counts_wrong_counts_right_after_repair_and_sync() {
+    let (world, bob) = world().await;
+    let path = world.path("alice.redb");
+    let (key, mut value) = part(&path, "sizes");
+    *value.last_mut().unwrap() ^= 0x40;
+    write_raw(&path, "meta-4", &key, Some(&sealed("meta-4", &key, &value[4..])));
+    let done = repair(&path, &mut |_, _| {}).unwrap();
+    assert_eq!((done.pending, done.quarantined, done.verification.findings.len()), (2, 1, 1));
+    let alice = world.open("alice.redb");
+    assert_eq!(alice.status().unwrap().sizes.len(), 0);
+    alice.sync().await.unwrap();
+    bob.sync().await.unwrap();
+    assert_equal(&alice, &bob);
+    assert_eq!(alice.status().unwrap().sizes, bob.status().unwrap().sizes);
+    assert!(alice.verify().unwrap().is_sound());
 }
 
 /// What an unsent edit says is in the file once: in the row that it made, or in the edit.

@@ -156,7 +156,7 @@ async fn what_does_not_fit_together_is_found() {
         ("place-5", "it is not found in the order of its table"),
         ("bucket-2", "it is not there, though the record is in it"),
         ("count-1", "it says no records, there are 19"),
-        ("size-2", "it says no records, there are 20"),
+        ("size-3", "it says no records, there are 20"),
         ("erased-1", "it is not there, though the log has entries of it"),
         ("admitted-1", "it is not found by its edit id"),
         ("refused-2", "it leads to no such refused edit"),
@@ -200,6 +200,27 @@ async fn what_does_not_fit_together_is_found() {
         "{found:?}"
     );
     assert!(found.iter().any(|it| it.contains("is in the log at 7 already")), "{found:?}");
+}
+
+/// How much is confirmed bounds what a scan brings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_count_of_what_is_confirmed_is_found() {
+    let (_world, replica, _) = files().await;
+    let whole = fs::read(&replica).unwrap();
+    let (key, value) =
+        dump(&replica)["meta-4"].iter().find(|it| it.0 == b"sizes").cloned().unwrap();
+    let mut payload = value[4..].to_vec();
+    // Of the bytes of the last table.
+    *payload.last_mut().unwrap() ^= 0x40;
+    for damaged in [Some(sealed("meta-4", &key, &payload)), None] {
+        write_raw(&replica, "meta-4", &key, damaged.as_deref());
+        let found = look(&replica).findings;
+        let [finding] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(finding.table, "meta-4");
+        assert!(finding.problem.contains(", there are 20 records of "), "{finding}");
+        fs::write(&replica, &whole).unwrap();
+    }
+    assert!(look(&replica).is_sound());
 }
 
 /// A server that took itself for new would let in whom its files let in.

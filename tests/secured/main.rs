@@ -10,6 +10,7 @@
 
 mod budget;
 mod cases;
+mod due;
 mod followers;
 mod hints;
 mod moved;

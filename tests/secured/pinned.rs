@@ -354,6 +354,8 @@ fn a_table_that_is_asked_for_comes_before_all_others() {
             shop.net.deliver(new, 1);
         }
         assert!(!is_asked || shop.held().len() < 20, "{:?}", shop.held());
+        let synced: Vec<_> = shop.net.machine(new).meta().synced.keys().cloned().collect();
+        assert_eq!(synced, if is_asked { vec![table("product")] } else { vec![] });
         if is_asked {
             // Also what was looked at out of turn is kept up to date meanwhile.
             shop.net.set(shop.boss, &table("product"), id(21), columns([("name", text("new"))]));

@@ -191,7 +191,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
 
 pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {
     meta.counter += 1;
-    match rng.below(10) {
+    match rng.below(11) {
         0 => {
             meta.enrolment = Some(Enrolment {
                 organization: PublicKey([rng.byte(); 32]),
@@ -231,6 +231,10 @@ pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta 
         8 => {
             meta.pins = (0..rng.below(4)).map(|_| rng.pick(&places())).collect();
             meta.pinning = meta.pins.iter().take(1).cloned().collect();
+        }
+        9 => {
+            let at = Timestamp::from_millis(i64::from(rng.byte())).unwrap();
+            meta.synced = tables().into_iter().map(|table| (table, at)).collect();
         }
         _ => meta.watermark = Sequence(meta.watermark.0 + 1),
     }

@@ -7,7 +7,7 @@ use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
     Bucket, DeviceNumber, Edit, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
-    Sequence, Size, TableName,
+    Sequence, SizeByState, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Erased, Kept, KeptPlace, LogEntry, Operation, PastStanding, Pending,
@@ -211,10 +211,11 @@ impl ServerStore for MemoryServer {
         Ok(self.records.len() as u64)
     }
 
-    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<SizeByState, StoreError> {
         let found = self.records.values().filter(|it| it.record().table() == table);
         let is_in = |it: &&Confirmed| bucket.is_none_or(|bucket| buckets_of(it).contains(bucket));
-        Ok(found.filter(is_in).fold(Size::NOTHING, |all, it| all.plus(it.size())))
+        let of = |it: &Confirmed| SizeByState::of(it.record().header().state, it.size());
+        Ok(found.filter(is_in).fold(SizeByState::default(), |all, it| all.plus(of(it))))
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {

@@ -6,7 +6,7 @@ use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
     Bucket, DeviceNumber, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
-    Sequence, Size, TableName,
+    Sequence, SizeByState, TableName,
 };
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
 use tidegate::sync::{
@@ -241,7 +241,7 @@ impl ServerStore for WatchedServer {
         self.store()?.record_count()
     }
 
-    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<SizeByState, StoreError> {
         self.store()?.size(table, bucket)
     }
 

@@ -11,7 +11,7 @@ use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
 use crate::model::{
     AppName, BusinessUnitId, DeviceNumber, Edit, EditId, Flat, Intake, LogEpoch, Owner, RecordId,
-    Schema, Sequence, Size, TableName, UserId,
+    Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -66,6 +66,8 @@ pub(super) fn make(tx: &WriteTransaction) -> Result<(), StoreError> {
 /// Where [`META`] says how it stands with a purge.
 const PURGE_KEY: &str = "purge";
 const FILE_KEY: &str = "file";
+/// Where [`META`] says how much is confirmed.
+pub(super) const SIZES_KEY: &str = "sizes";
 
 /// How it stands with a purge.
 pub(super) fn purge(tx: &ReadTransaction) -> Result<Purge, StoreError> {
@@ -185,6 +187,8 @@ pub(super) enum Part {
     Pins(BTreeSet<Place>, BTreeSet<Place>),
     /// Which file this is: not of the [`ReplicaMeta`], but of the file alone.
     File(FileMark),
+    /// When all of each table was here, last.
+    Synced(BTreeMap<TableName, Timestamp>),
 }
 
 impl Part {
@@ -202,14 +206,15 @@ impl Part {
             Self::Serial(_) => "serial",
             Self::Purge(_) => PURGE_KEY,
             Self::Intake(..) => "intake",
-            Self::Sizes(_) => "sizes",
+            Self::Sizes(_) => SIZES_KEY,
             Self::Pins(..) => "pins",
             Self::File(_) => FILE_KEY,
+            Self::Synced(_) => "synced",
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 14] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 15] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -226,6 +231,7 @@ impl Part {
             Self::Intake(meta.app, meta.intake),
             Self::Sizes(meta.sizes),
             Self::Pins(meta.pins, meta.pinning),
+            Self::Synced(meta.synced),
         ]
         .map(|part| (part.name(), part))
     }
@@ -268,6 +274,7 @@ impl Part {
                 meta.pins = pins;
                 meta.pinning = pinning;
             }
+            Self::Synced(synced) => meta.synced = synced,
             Self::File(_) => {}
         }
     }

@@ -7,10 +7,10 @@ use redb::ReadTransaction;
 use super::index;
 use super::tables::{
     HISTORY, KEPT, META, MOVED, PENDING, PENDING_RECORD, Part, Place, QUARANTINE, QUARANTINE_EDIT,
-    QUARANTINE_RECORD, ROW, ROW_COUNT,
+    QUARANTINE_RECORD, ROW, ROW_COUNT, SIZES_KEY,
 };
 use crate::gate::Confirmed;
-use crate::model::{EditId, RecordId, TableName};
+use crate::model::{EditId, RecordId, Size, TableName};
 use crate::store::fence::fenced;
 use crate::store::survey::Survey;
 use crate::sync::replica::replay;
@@ -21,6 +21,14 @@ use crate::sync::{Grant, Pending, Turn};
 struct PendingEdits {
     by_record: BTreeMap<Place, Vec<Pending>>,
     turns: BTreeMap<EditId, (Turn, RecordId)>,
+}
+
+/// What is confirmed.
+#[derive(Default)]
+struct Held {
+    places: BTreeSet<Place>,
+    /// How much that is by table, as far as it can be read.
+    sizes: BTreeMap<TableName, Size>,
 }
 
 /// Goes over all tables. What cannot be read is told once, and not held against what refers to it
@@ -42,7 +50,8 @@ pub(in crate::store) fn verify(tx: &ReadTransaction, survey: &mut Survey<'_>) {
     meta(tx, survey);
     let pending = pending(tx, survey);
     let held = history(tx, survey, &pending);
-    rows(tx, survey, &pending, &held);
+    rows(tx, survey, &pending, &held.places);
+    sizes(tx, survey, &held.sizes);
     quarantine(tx, survey);
     kept(tx, survey);
     index::verify(tx, survey);
@@ -100,18 +109,18 @@ fn pending(tx: &ReadTransaction, survey: &mut Survey<'_>) -> PendingEdits {
 }
 
 /// Compares each record's row with what its history and the edits pending on it make.
-fn history(
-    tx: &ReadTransaction,
-    survey: &mut Survey<'_>,
-    pending: &PendingEdits,
-) -> BTreeSet<Place> {
-    let mut held = BTreeSet::new();
+fn history(tx: &ReadTransaction, survey: &mut Survey<'_>, pending: &PendingEdits) -> Held {
+    let mut held = Held::default();
     survey.each(&HISTORY, tx, |survey, place, history| {
         match fenced(|| history.confirmed(&place, &ROW.read(tx)?)) {
-            Ok(confirmed) => row(tx, survey, &place, Some(&confirmed), pending),
+            Ok(confirmed) => {
+                row(tx, survey, &place, Some(&confirmed), pending);
+                let size = held.sizes.entry(place.0.clone()).or_default();
+                *size = size.plus(confirmed.size_of(|_| true));
+            }
             Err(error) => survey.misfit(&HISTORY, &place, error.to_string()),
         }
-        held.insert(place);
+        held.places.insert(place);
     });
     held
 }
@@ -160,6 +169,31 @@ fn rows(
     });
     for (table, count) in counts {
         survey.misfit(&ROW_COUNT, &table, format!("it says no rows, there are {count}"));
+    }
+}
+
+/// Compares how much is said to be confirmed of each table with what is, where all of that can be read.
+fn sizes(tx: &ReadTransaction, survey: &mut Survey<'_>, held: &BTreeMap<TableName, Size>) {
+    let read: u64 = held.values().map(|size| size.records).sum();
+    if fenced(|| HISTORY.read(tx)?.len()) != Ok(read) {
+        return;
+    }
+    let told = match fenced(|| META.read(tx)?.get(&SIZES_KEY.to_owned())) {
+        Ok(Some(Part::Sizes(told))) => told,
+        Ok(_) => BTreeMap::new(),
+        // Told where the table was gone over.
+        Err(_) => return,
+    };
+    let tables: BTreeSet<_> = told.keys().chain(held.keys()).collect();
+    for table in tables {
+        let of = |sizes: &BTreeMap<_, _>| sizes.get(table).copied().unwrap_or_default();
+        let (told, found): (Size, Size) = (of(&told), of(held));
+        if told != found {
+            let says = |size: Size| format!("{} records of {} bytes", size.records, size.bytes);
+            let (told, found) = (says(told), says(found));
+            let problem = format!("of table `{table}` it says {told}, there are {found}");
+            survey.misfit(&META, &SIZES_KEY.to_owned(), problem);
+        }
     }
 }
 

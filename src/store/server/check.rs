@@ -7,7 +7,7 @@ use super::tables::{
     ADMITTED, AUTHOR, BUCKET, CODE, DEVICE, DEVICE_KEY, ERASED, LOG, PAST_STANDING, PLACE, PURGE,
     Place, RECORD, REFUSED, REFUSED_EDIT, RUN, SIZE, STANDING, STRAND,
 };
-use crate::model::{Size, TableName};
+use crate::model::{SizeByState, TableName};
 use crate::store::fence::fenced;
 use crate::sync::{LogEntry, StoreError};
 
@@ -84,7 +84,7 @@ fn refused(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
 fn records(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
     let (places, buckets) = (PLACE.read(snapshot.tx())?, BUCKET.read(snapshot.tx())?);
     let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
-    let mut sizes: BTreeMap<(TableName, String), Size> = BTreeMap::new();
+    let mut sizes: BTreeMap<(TableName, String), SizeByState> = BTreeMap::new();
     let (mut count, mut in_buckets) = (0, 0);
     for entry in RECORD.read(snapshot.tx())?.all()? {
         let (id, kept) = entry?;
@@ -97,7 +97,7 @@ fn records(snapshot: &ServerSnapshot) -> Result<(), StoreError> {
         }
         for part in place.parts() {
             let size = sizes.entry((at.0.clone(), part)).or_default();
-            *size = size.plus(place.size);
+            *size = size.plus(place.size_by_state());
         }
         in_buckets += place.buckets.len();
         *counts.entry(at.0).or_default() += u64::from(place.is_active);

@@ -22,7 +22,7 @@ use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::{Confirmed, Reach};
 use crate::model::{
     Bucket, DeviceNumber, EditId, LogEpoch, Organization, Policy, PublishedProfiles, RecordId,
-    Schema, Sequence, Size, TableName,
+    Schema, Sequence, SizeByState, TableName,
 };
 use crate::sync::{
     Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
@@ -266,7 +266,7 @@ impl ServerStore for RedbServer {
         self.snapshot()?.record_count()
     }
 
-    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<SizeByState, StoreError> {
         self.snapshot()?.size(table, bucket)
     }
 

@@ -13,7 +13,7 @@ use crate::codec::{Digest, PublicKey};
 use crate::gate::Confirmed;
 use crate::model::{
     Bucket, DeviceNumber, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
-    Sequence, Size, TableName,
+    Sequence, SizeByState, TableName,
 };
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
@@ -162,7 +162,11 @@ impl ServerSnapshot {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+    pub fn size(
+        &self,
+        table: &TableName,
+        bucket: Option<&Bucket>,
+    ) -> Result<SizeByState, StoreError> {
         let key = (table.clone(), part(bucket));
         fenced(|| Ok(SIZE.read(&self.tx)?.get(&key)?.unwrap_or_default()))
     }

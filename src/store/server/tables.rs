@@ -9,7 +9,8 @@ use crate::codec::{Digest, PublicKey};
 use crate::gate::{Confirmed, Versions};
 use crate::model::{
     Bucket, Columns, Denial, DeviceNumber, Edit, EditId, Header, OrganizationRow, Policy,
-    PolicyEpoch, PublishedProfiles, RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
+    PolicyEpoch, PublishedProfiles, RecordId, RecordState, Schema, Sequence, Size, SizeByState,
+    TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -32,7 +33,7 @@ pub(super) static BUCKET: Table<(Bucket, (TableName, RecordId)), ()> = Table::ne
 /// How many records of a table are there: table -> number.
 pub(super) static COUNT: Table<TableName, u64> = Table::new("count-1");
 /// How much of a table is in a bucket, and in all: (table; bucket as text, or nothing) -> size.
-pub(super) static SIZE: Table<(TableName, String), Size> = Table::new("size-2");
+pub(super) static SIZE: Table<(TableName, String), SizeByState> = Table::new("size-3");
 /// Where an admitted edit is in the log: edit id -> sequence.
 pub(super) static ADMITTED: Table<EditId, Sequence> = Table::new("admitted-1");
 /// Admitted edits whose entries in the log were dropped: (device, part), first counter -> last.
@@ -168,6 +169,12 @@ impl Place {
         Self { is_active: record.is_active(), size: confirmed.size(), buckets }
     }
 
+    /// How much it is, and in which state.
+    pub(super) fn size_by_state(&self) -> SizeByState {
+        let state = if self.is_active { RecordState::Active } else { RecordState::Deleted };
+        SizeByState::of(state, self.size)
+    }
+
     /// The parts of its table that it counts in, as keys of [`SIZE`] have them.
     pub(super) fn parts(&self) -> impl Iterator<Item = String> {
         // Of what looks up one record nobody is told the size.
@@ -183,18 +190,18 @@ pub(super) fn part(bucket: Option<&Bucket>) -> String {
 
 /// What is to be added to sizes, and taken from them.
 #[derive(Default)]
-pub(super) struct Sizes(BTreeMap<(TableName, String), (Size, Size)>);
+pub(super) struct Sizes(BTreeMap<(TableName, String), (SizeByState, SizeByState)>);
 
 impl Sizes {
     /// Notes that a record of a table is found otherwise than before.
     pub(super) fn note(&mut self, table: &TableName, before: &Place, after: &Place) {
         for part in after.parts() {
             let (more, _) = self.0.entry((table.clone(), part)).or_default();
-            *more = more.plus(after.size);
+            *more = more.plus(after.size_by_state());
         }
         for part in before.parts() {
             let (_, less) = self.0.entry((table.clone(), part)).or_default();
-            *less = less.plus(before.size);
+            *less = less.plus(before.size_by_state());
         }
     }
 
@@ -202,7 +209,7 @@ impl Sizes {
         let mut sizes = SIZE.write(tx)?;
         for (key, (more, less)) in self.0.into_iter().filter(|(_, (more, less))| more != less) {
             let size = sizes.get(&key)?.unwrap_or_default().plus(more).minus(less);
-            if size == Size::NOTHING {
+            if size == SizeByState::default() {
                 sizes.delete(&key)?;
             } else {
                 sizes.set(&key, &size)?;

@@ -13,7 +13,7 @@ use super::tables::{
     REFUSED_EDIT, RUN, SCHEMA, SIZE, STANDING, STRAND,
 };
 use crate::gate::{Confirmed, Follow, can_end_with, replay};
-use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, Size, TableName};
+use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence, Size, SizeByState, TableName};
 use crate::store::fence::fenced;
 use crate::store::survey::Survey;
 use crate::sync::{EntryKind, StoreError};
@@ -224,11 +224,11 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut s
     }
     let mut counts: BTreeMap<TableName, u64> = BTreeMap::new();
     let mut buckets = BTreeSet::new();
-    let mut sizes: BTreeMap<(TableName, String), Size> = BTreeMap::new();
+    let mut sizes: BTreeMap<(TableName, String), SizeByState> = BTreeMap::new();
     for (at, place) in &places {
         for part in place.parts() {
             let size = sizes.entry((at.0.clone(), part)).or_default();
-            *size = size.plus(place.size);
+            *size = size.plus(place.size_by_state());
         }
         *counts.entry(at.0.clone()).or_default() += u64::from(place.is_active);
         buckets.extend(place.buckets.iter().map(|bucket| (bucket.clone(), at.clone())));
@@ -265,17 +265,21 @@ fn records(tx: &ReadTransaction, survey: &mut Survey<'_>, floor: Sequence, mut s
 fn verify_sizes(
     tx: &ReadTransaction,
     survey: &mut Survey<'_>,
-    mut sizes: BTreeMap<(TableName, String), Size>,
+    mut sizes: BTreeMap<(TableName, String), SizeByState>,
 ) {
     survey.each(&SIZE, tx, |survey, part, size| {
         let found = sizes.remove(&part).unwrap_or_default();
         if found != size {
-            let (records, bytes) = (found.records, found.bytes);
-            let problem = format!("it says otherwise than {records} records of {bytes} bytes");
+            let Size { records, bytes } = found.all();
+            let deleted = found.deleted.records;
+            let problem = format!(
+                "it says otherwise than {records} records of {bytes} bytes, {deleted} of them deleted"
+            );
             survey.misfit(&SIZE, &part, problem);
         }
     });
-    for (part, Size { records, .. }) in sizes {
+    for (part, size) in sizes {
+        let records = size.all().records;
         survey.misfit(&SIZE, &part, format!("it says no records, there are {records}"));
     }
 }

@@ -178,8 +178,8 @@ pub struct ReplicaMachine {
     app: Option<AppName>,
     /// A table that is wanted before all others.
     first: Option<TableName>,
-    /// When it was up to date last, since it was opened.
-    synced: Option<Timestamp>,
+    /// When it was up to date last, as far as that was written since it was opened.
+    synced_kept: Option<Timestamp>,
 }
 
 impl ReplicaMachine {
@@ -214,7 +214,7 @@ impl ReplicaMachine {
             last_recheck: None,
             app: None,
             first: None,
-            synced: None,
+            synced_kept: None,
         };
         machine.take_grant()?;
         machine.leave_copied_ids();

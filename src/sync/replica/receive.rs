@@ -33,8 +33,8 @@ impl ReplicaMachine {
             ToDevice::Schema(schema) => Ok(self.schema(store, *schema)?),
             ToDevice::Grant(bytes) => self.grant(store, now, server, bytes),
             ToDevice::First { table } => {
-                self.first.take_if(|first| *first == table);
-                Ok(())
+                let asked = self.first.take_if(|first| *first == table);
+                Ok(asked.map_or(Ok(()), |table| self.note_table_synced(store, table, now))?)
             }
             ToDevice::Intake(intake) => Ok(self.take_intake(store, intake)?),
             ToDevice::Owners(owners) => {

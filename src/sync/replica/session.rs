@@ -267,9 +267,11 @@ impl ReplicaMachine {
                     self.push(store, now)?;
                 }
                 // So does whether all is settled.
-                if !was_up_to_date && self.is_up_to_date() {
-                    self.synced = Some(now);
-                    self.tell(Event::UpToDate);
+                if self.is_up_to_date() {
+                    self.note_synced(store, now)?;
+                    if !was_up_to_date {
+                        self.tell(Event::UpToDate);
+                    }
                 }
                 Ok(())
             }

@@ -3,7 +3,7 @@
 use super::connection::Device;
 use crate::codec::ToDevice;
 use crate::gate::Reach;
-use crate::model::{Schema, Size};
+use crate::model::{Schema, Size, SizeByState};
 use crate::sync::{ServerStore, StoreError};
 
 impl Device {
@@ -17,7 +17,7 @@ impl Device {
         let Some(standing) = self.reader.standing().filter(|_| self.is_turning()) else {
             return Ok(None);
         };
-        let mut all = Size::NOTHING;
+        let mut all = SizeByState::default();
         for table in schema.tables.keys().filter(|table| standing.knows(table)) {
             match self.reader.narrow(table, standing.whole_reach(table)) {
                 Reach::Nothing => {}
@@ -29,7 +29,9 @@ impl Device {
                 }
             }
         }
-        let Size { records, bytes } = all;
+        // A profile takes nothing that is deleted.
+        let taken = if self.reader.takes_everything() { all.all() } else { all.active };
+        let Size { records, bytes } = taken;
         Ok(Some(ToDevice::Coming { records, bytes }))
     }
 }

@@ -9,10 +9,10 @@ use super::pages::Pages;
 use crate::gate::{Confirmed, Reach, RecordFacts, Standing, can_read};
 use crate::limits::{COMPARE_DIFFERENCES_MAX, PAGE_LOOKS_MAX};
 use crate::model::{
-    AppName, Column, Estimate, Lens, Profiles, RecordId, RecordState, Size, TableEstimate,
-    TableName, Timestamp, UserId,
+    AppName, Column, Estimate, Lens, Profiles, RecordId, Size, TableEstimate, TableName, Timestamp,
+    UserId,
 };
-use crate::query::BindError;
+use crate::query::{BindError, Parameters};
 use crate::scope::{
     BoundProfile, Candidate, CheckedProfile, Comparison, ProfileError, Reached, Records, profile_of,
 };
@@ -106,7 +106,7 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
                 Reach::Buckets(buckets) => buckets.iter().map(Some).collect(),
             };
             for part in parts {
-                records = records.saturating_add(self.store.size(table, part)?.records);
+                records = records.saturating_add(self.store.size(table, part)?.all().records);
             }
         }
         Ok(records)
@@ -142,9 +142,8 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
                 size = self.in_pages(taking, table, whole)?;
             } else {
                 self.scan(table, &standing.reach(table), &mut |confirmed| {
-                    let header = confirmed.record().header();
-                    let facts = RecordFacts::of_header(header);
-                    if header.state == RecordState::Active && can_read(standing, table, &facts) {
+                    let facts = RecordFacts::of_header(confirmed.record().header());
+                    if can_read(standing, table, &facts) {
                         size = size.plus(pages.add(&confirmed));
                     }
                     Ok(())
@@ -159,15 +158,20 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
     }
 
     /// What the profile's views and forms show the user of all that may be read, beside what they show of
-    /// what the profile takes. `None`: there is no profile, or the user may read nothing.
+    /// what the profile takes, by these parameters of views. `None`: there is no profile, or the user may read
+    /// nothing.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn compare(&self, taking: &Taking) -> Result<Option<Comparison>, StoreError> {
+    pub fn compare(
+        &self,
+        taking: &Taking,
+        parameters: &Parameters,
+    ) -> Result<Option<Comparison>, StoreError> {
         let Some(bound) = &taking.bound else { return Ok(None) };
         let taken = bound.reached(&self.stored(|table| bound.reach(table)), &BTreeSet::new())?;
         let readable = self.stored(|table| bound.standing().reach(table));
-        bound.compare(&readable, &taken, COMPARE_DIFFERENCES_MAX).map(Some)
+        bound.compare(&readable, &taken, parameters, COMPARE_DIFFERENCES_MAX).map(Some)
     }
 
     fn stored<F: Fn(&TableName) -> Reach>(&self, reach: F) -> Stored<'_, S, F> {
@@ -224,7 +228,9 @@ impl<'a, S: ServerStore> Estimator<'a, S> {
         if !takes_all || !is_open || standing.reach(table) != Reach::All {
             return Ok(None);
         }
-        self.store.size(table, None).map(Some)
+        let size = self.store.size(table, None)?;
+        // Without a profile deleted records are sent, too.
+        Ok(Some(if bound.is_some() { size.active } else { size.all() }))
     }
 
     /// How much that is in pages, where names, actors and times come on top: as it is in the first page.

@@ -55,7 +55,7 @@ fn records<S: ServerStore>(
     let own = || Bucket::Owner(Owner::User(standing.user().clone()));
     let teams = || standing.owner_teams().map(|(team, _)| Bucket::Owner(Owner::Team(team.clone())));
     let buckets: Vec<_> = match rule {
-        RowRule::All => return Ok(store.size(table, None)?.records),
+        RowRule::All => return Ok(store.size(table, None)?.active.records),
         RowRule::Mine => vec![own()],
         RowRule::MyTeams => teams().collect(),
         RowRule::MyBusinessUnit => {
@@ -67,7 +67,7 @@ fn records<S: ServerStore>(
     };
     let mut records = 0_u64;
     for bucket in buckets {
-        records = records.saturating_add(store.size(table, Some(&bucket))?.records);
+        records = records.saturating_add(store.size(table, Some(&bucket))?.active.records);
     }
     Ok(records)
 }

@@ -7,7 +7,7 @@ use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Applied, Confirmed, Reach, Versions};
 use tidegate::model::{
     Bucket, DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch,
-    PublishedProfiles, RecordId, Schema, Section, Sequence, Size, TableName,
+    PublishedProfiles, RecordId, Schema, Section, Sequence, SizeByState, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, EntryKind, Erased, LogEntry, Operation, PastStanding, RefusedEdit,
@@ -249,11 +249,12 @@ impl ServerStore for ServerDisk {
         Ok(self.file.records.len() as u64)
     }
 
-    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<Size, StoreError> {
+    fn size(&self, table: &TableName, bucket: Option<&Bucket>) -> Result<SizeByState, StoreError> {
         let mut found = self.scan(None, usize::MAX)?;
         found.retain(|it| it.record().table() == table);
         found.retain(|it| bucket.is_none_or(|bucket| buckets_of(it).contains(bucket)));
-        Ok(found.iter().fold(Size::NOTHING, |all, it| all.plus(it.size())))
+        let of = |it: &Confirmed| SizeByState::of(it.record().header().state, it.size());
+        Ok(found.iter().fold(SizeByState::default(), |all, it| all.plus(of(it))))
     }
 
     fn scan(&self, after: Option<&ScanPlace>, limit: usize) -> Result<Vec<Confirmed>, StoreError> {
