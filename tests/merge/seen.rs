@@ -6,7 +6,7 @@ use tidegate::model::{ActorId, DeviceNumber, EditId, RecordId, Section, Seen, Ti
 use crate::generations::generation;
 use crate::replicas::{Replica, Rng, table};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 60;
 const STEPS: usize = 24;
 
 /// What of two records edits of columns go by.
