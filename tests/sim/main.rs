@@ -135,7 +135,8 @@ fn edits_of_what_was_seen_before_hold() {
     });
     let (all, failed) = sum.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert!(all.forms > count, "{:?}", all.counts());
+    // It takes two looks at the same sheet.
+    assert!(all.forms > count / 20, "{:?}", all.counts());
 }
 
 /// And what their users fetched by hand.
