@@ -59,7 +59,7 @@ pub mod server;
 pub mod store;
 pub mod sync;
 
-pub use model::{Columns, RecordId, Schema, Secured, TableName, Text, Timestamp, Value};
+pub use model::{Columns, RecordId, Schema, Secured, Seen, TableName, Text, Timestamp, Value};
 pub use policy::read_schema;
 pub use query::Direction;
 #[cfg(feature = "client")]

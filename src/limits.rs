@@ -334,3 +334,11 @@ pub const KIT_ROUNDS_MAX: usize = 64;
 pub const KIT_SHRINK_RUNS_MAX: usize = 400;
 /// Rows of each device that a merge-fuzzing kit tells.
 pub const KIT_ROWS_TOLD_MAX: usize = 50;
+/// Bytes in a line of an edit history that is replayed: all that one commit did.
+pub const REPLAY_LINE_BYTES_MAX: usize = 64 << 20;
+/// Commits of an edit history that is replayed.
+pub const REPLAY_COMMITS_MAX: usize = 1_000_000;
+/// Authors of an edit history that is replayed: each has a device, and a user of one organization.
+pub const REPLAY_AUTHORS_MAX: usize = 20_000;
+/// Replicas that a replay has open at a time.
+pub const REPLAY_OPEN_MAX: usize = 16;

@@ -17,6 +17,7 @@ mod profile;
 mod quarantine;
 mod query;
 mod recheck;
+mod replay;
 mod rotate;
 mod schema;
 mod server;
@@ -39,6 +40,7 @@ use self::profile::ProfileCommand;
 use self::quarantine::QuarantineCommand;
 use self::query::QueryCommand;
 use self::recheck::RecheckCommand;
+use self::replay::ReplayCommand;
 use self::rotate::RotateKeyCommand;
 use self::schema::SchemaCommand;
 use self::server::{EnrollCodeCommand, InitCommand, ServeCommand};
@@ -113,6 +115,8 @@ enum Command {
     RotateKey(RotateKeyCommand),
     /// See it all happen: a server and four devices in a temporary folder.
     Demo(DemoCommand),
+    /// Replay an edit history: a device for each author, a server, and what it costs.
+    Replay(ReplayCommand),
     /// Test a policy.
     Gate(GateCommand),
     /// Check a schema document, or say how two differ.
@@ -209,6 +213,7 @@ impl Command {
             Self::Restore(command) => (command.run(), command.json),
             Self::RotateKey(command) => (command.run(), command.json),
             Self::Demo(command) => (command.run(), command.json),
+            Self::Replay(command) => (command.run(), command.json),
             Self::Gate(gate) => (gate.run(), gate.as_json()),
             Self::Schema(schema) => (schema.run(), schema.as_json()),
             Self::Profile(profile) => (profile.run(), profile.as_json()),

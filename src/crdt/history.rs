@@ -91,6 +91,21 @@ impl History {
         self.last.get(&actor).copied().unwrap_or(0)
     }
 
+    /// These changes and all that they build on, each after those it builds on.
+    #[must_use]
+    pub(super) fn leading_to(&self, heads: &[ChangeRef]) -> Vec<Arc<Change>> {
+        let mut wanted: BTreeSet<ChangeRef> = heads.iter().copied().collect();
+        let mut found = Vec::new();
+        for change in self.changes.iter().rev() {
+            if wanted.remove(&change.id) {
+                wanted.extend(&change.deps);
+                found.push(Arc::clone(change));
+            }
+        }
+        found.reverse();
+        found
+    }
+
     /// Whether `change` builds on all that is there.
     #[must_use]
     pub fn is_next(&self, change: &Change) -> bool {

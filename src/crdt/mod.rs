@@ -55,6 +55,7 @@ mod history;
 mod rebase;
 mod record;
 mod scalar;
+mod seen;
 mod view;
 mod weave;
 mod write;

@@ -27,9 +27,9 @@ pub struct Record {
     table: TableName,
     id: RecordId,
     header: Header,
-    columns: Columns,
+    pub(super) columns: Columns,
     /// They are few.
-    sections: LiteMap<Section, History>,
+    pub(super) sections: LiteMap<Section, History>,
 }
 
 impl Record {

@@ -305,6 +305,7 @@ fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a EditE
         EditError::Denied(_)
             | EditError::NoSuchRecord(..)
             | EditError::Exists(..)
+            | EditError::SeenElsewhere(..)
             | EditError::UnknownOwner(_)
     );
     is_refusal.then_some(error)

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::table::{column_value, item_value};
 use super::{Draft, EditError, Intent, Receipt, Replica};
-use crate::model::{ColumnName, ColumnType, Denial, Op, RecordId, Schema, TableName, json_path};
+use crate::model::{
+    ColumnName, ColumnType, Denial, Op, RecordId, Schema, Seen, TableName, json_path,
+};
 
 /// A part of a list or of a map: a place, or a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +93,8 @@ pub struct EditBuilder {
     record: RecordId,
     schema: Arc<Schema>,
     ops: Vec<Op>,
+    /// What it is made as of, if not of what is there then.
+    pub(super) seen: Option<Seen>,
     /// The first thing that was wrong.
     error: Option<EditError>,
 }
@@ -104,6 +108,7 @@ impl Replica {
             record,
             schema: self.known_schema(),
             ops: Vec::new(),
+            seen: None,
             error: None,
         }
     }
@@ -208,7 +213,11 @@ impl EditBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        Ok(Draft { table: self.table, record: self.record, intent: Intent::Ops(self.ops) })
+        let intent = match self.seen {
+            Some(seen) => Intent::OpsOn(seen, self.ops),
+            None => Intent::Ops(self.ops),
+        };
+        Ok(Draft { table: self.table, record: self.record, intent })
     }
 
     fn target(&self, name: &str) -> Result<Target, EditError> {

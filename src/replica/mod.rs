@@ -23,6 +23,7 @@ mod read;
 mod receipt;
 mod recheck;
 mod run_query;
+mod seen;
 mod session;
 mod shape;
 mod sight;
@@ -81,6 +82,7 @@ use listen::Listeners;
 pub(crate) use outside::Outside;
 use outside::System;
 use progress::Pace;
+use seen::SeenAfter;
 use session::Until;
 use sight::Sight;
 
@@ -294,13 +296,17 @@ impl Replica {
 
     async fn make(&self, drafts: Vec<Draft>, atomic: bool) -> Result<Receipt, EditError> {
         let records = drafts.iter().map(|draft| draft.record).collect();
+        let seen = SeenAfter::of(&drafts);
         let now = self.shared.outside.now();
-        let made = self
-            .shared
-            .with_core(move |core| core.machine.commit(&mut core.store, now, drafts, atomic));
-        let edits = made.await?;
+        let made = self.shared.with_core(move |core| {
+            let edits = core.machine.commit(&mut core.store, now, drafts, atomic)?;
+            // The edits are made, whether or not it can be told what they are.
+            let seen = seen.follow(core, &edits).unwrap_or_default();
+            Ok::<_, EditError>((edits, seen))
+        });
+        let (edits, seen) = made.await?;
         self.shared.edited.notify_one();
-        Ok(Receipt::new(self.clone(), records, edits))
+        Ok(Receipt::new(self.clone(), records, edits).with_seen(seen))
     }
 
     /// Makes a new record. Its id is derived from the key columns where the table has some.

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
+use super::seen::SeenAfter;
 use super::{Replica, Shared};
-use crate::model::{EditId, RecordId};
+use crate::model::{EditId, RecordId, Seen};
 use crate::sync::{Quarantined, ReplicaStore as _, StoreError};
 
 /// What the server's verdict on an edit was.
@@ -18,11 +21,16 @@ pub struct Receipt {
     replica: Replica,
     records: Vec<RecordId>,
     edits: Vec<EditId>,
+    seen: Arc<SeenAfter>,
 }
 
 impl Receipt {
     pub(super) fn new(replica: Replica, records: Vec<RecordId>, edits: Vec<EditId>) -> Self {
-        Self { replica, records, edits }
+        Self { replica, records, edits, seen: Arc::default() }
+    }
+
+    pub(super) fn with_seen(self, seen: SeenAfter) -> Self {
+        Self { seen: Arc::new(seen), ..self }
     }
 
     /// The record that the step was about; the first, where it was about several.
@@ -41,6 +49,13 @@ impl Receipt {
     #[must_use]
     pub fn edits(&self) -> &[EditId] {
         &self.edits
+    }
+
+    /// What was seen of a record that the step edited [as of that](super::EditBuilder::as_seen), with
+    /// what the step did to it: a form that stays open goes on from there. `None` for other records.
+    #[must_use]
+    pub fn seen(&self, record: RecordId) -> Option<&Seen> {
+        self.seen.get(record)
     }
 
     /// Waits until the server has ruled on all of them; needs a sync to run some time. Cancel-safe.

@@ -29,5 +29,6 @@ mod rows;
 mod schema_behind;
 mod schema_columns;
 mod schema_tables;
+mod seen;
 mod sharing;
 mod view;

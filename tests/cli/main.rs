@@ -33,6 +33,7 @@ mod operate;
 mod ports;
 mod process;
 mod profile;
+mod replay;
 mod schema;
 mod server_mistakes;
 mod sharing;

@@ -20,6 +20,7 @@ mod memory;
 mod network;
 mod rebase;
 mod replicas;
+mod seen;
 mod traces;
 mod typed;
 mod types;

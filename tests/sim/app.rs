@@ -12,6 +12,7 @@ use tidegate::sync::{Quarantined, StoreError};
 
 use crate::device::{Made, Once};
 use crate::disk::Key;
+use crate::fault::FORMS_SINCE;
 use crate::merge::Naive;
 use crate::people::{ADDED, SECURED, SYSTEM, TABLES, TEAMS, USERS, name};
 use crate::world::{Check, World};
@@ -44,6 +45,9 @@ impl World {
     pub(crate) fn app_commits(&mut self, at: usize, drafts: Vec<Draft>, atomic: bool) -> Check {
         let time = self.device_time(at);
         let people = drafts.iter().any(|draft| is_system(&draft.table));
+        let is_form = |draft: &&Draft| matches!(draft.intent, Intent::OpsOn(..));
+        let forms: Vec<_> = drafts.iter().filter(is_form).map(|draft| draft.record).collect();
+        self.formed.extend(&forms);
         let device = &mut self.devices[at];
         let result =
             device.machine.as_mut().unwrap().commit(&mut device.disk, time, drafts, atomic);
@@ -53,6 +57,7 @@ impl World {
             Err(error) => return self.edit_refused(at, &error),
         };
         self.note(|| format!("made {ids:?}"));
+        self.figures.forms += forms.len() as u64;
         self.check_actors(at)?;
         let made = self.adopt_new(at);
         if made != ids {
@@ -172,8 +177,8 @@ impl World {
                 let columns = match key.0.as_str() {
                     "order" => self.order(at),
                     "sheet" => {
-                        let ops = self.parts(at, &key);
-                        return draft(key, Intent::Ops(ops));
+                        let intent = self.sheet(at, &key);
+                        return draft(key, intent);
                     }
                     "customer" if self.rng.chance(30) => self.added(at, "customer"),
                     _ => Columns::from([(name("note"), self.value())]),
@@ -206,10 +211,24 @@ impl World {
                 let sheets: Vec<_> =
                     rows.into_iter().filter(|(table, _)| table.as_str() == "sheet").collect();
                 let key = self.rng.pick(&sheets).cloned()?;
-                let ops = self.parts(at, &key);
-                draft(key, Intent::Ops(ops))
+                let intent = self.sheet(at, &key);
+                draft(key, intent)
             }
         }
+    }
+
+    /// An edit of a sheet as it is, or as its user saw it when they opened it some time ago.
+    fn sheet(&mut self, at: usize, key: &Key) -> Intent {
+        if self.seed >= FORMS_SINCE && self.rng.chance(40) {
+            if let Some((seen, shown)) = self.devices[at].forms.remove(key) {
+                return Intent::OpsOn(seen, self.parts(&shown));
+            }
+            let form = self.devices[at].disk.file.see(key);
+            self.devices[at].forms.insert(key.clone(), form);
+        }
+        let row = self.devices[at].disk.file.rows.get(key);
+        let shown = row.map(|row| row.columns.clone()).unwrap_or_default();
+        Intent::Ops(self.parts(&shown))
     }
 
     /// A share, or the end of one that the row shows.
@@ -271,9 +290,7 @@ impl World {
     }
 
     /// Something put somewhere into what a sheet shows: letters and items that are nowhere else.
-    fn parts(&mut self, at: usize, key: &Key) -> Vec<Op> {
-        let shown = self.devices[at].disk.file.rows.get(key).map(|row| row.columns.clone());
-        let shown = shown.unwrap_or_default();
+    fn parts(&mut self, shown: &Columns) -> Vec<Op> {
         let mut ops = Vec::new();
         if self.rng.chance(50) {
             let length = match shown.get("body") {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{EditId, Op, RecordId, Sequence, Timestamp, UserId};
+use tidegate::model::{Columns, EditId, Op, RecordId, Seen, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 use tidegate::sync::server::ConnectionId;
 use tidegate::sync::{Purge, Quarantined, ReplicaStore as _, StoreError};
@@ -63,6 +63,8 @@ pub(crate) struct Device {
     pub(crate) seen_serial: u64,
     /// Records that its user ever fetched or tried to.
     pub(crate) fetched: BTreeSet<RecordId>,
+    /// Sheets that its user opened, as they were then.
+    pub(crate) forms: BTreeMap<Key, (Seen, Columns)>,
     /// Planted: the first privileges that it was given.
     pub(crate) first_grant: Option<Vec<u8>>,
     /// Planted: the entropy of every life, and a copy of the file.
@@ -100,6 +102,7 @@ impl World {
             rotten: BTreeSet::new(),
             seen_serial: 0,
             fetched: BTreeSet::new(),
+            forms: BTreeMap::new(),
             first_grant: None,
             frozen,
         }

@@ -119,6 +119,8 @@ pub(crate) const PROFILES_SINCE: u64 = 300_000;
 pub(crate) const ROT_SINCE: u64 = 500_000;
 /// In worlds before this one nobody fetches single records.
 pub(crate) const FETCHES_SINCE: u64 = 400_000;
+/// In worlds before this one all edits are of what is there.
+pub(crate) const FORMS_SINCE: u64 = 700_000;
 
 impl Fault {
     /// Whether it is drawn in a world, if only to be left out. Those that are not are the last ones.

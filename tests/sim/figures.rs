@@ -32,6 +32,8 @@ figures! {
     /// Sessions that the server opened.
     welcomes
     edits
+    /// Of these, such of what was seen some time ago.
+    forms
     /// Edits that the device itself did not make.
     refused_here
     admitted

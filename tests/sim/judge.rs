@@ -230,10 +230,12 @@ impl Judge {
     /// Of two edits of one device on one section of a record, the later knows the earlier: what
     /// someone writes over their own value is never undone by it. (Not so for secured columns,
     /// which may be written without being read.) Devices that were copied, or mean harm, are not
-    /// held to it; nor is anything of groups that a profile may leave out.
+    /// held to it; nor is anything of groups that a profile may leave out, and of records that were
+    /// edited as they were seen some time before.
     pub(crate) fn check_order(
         &self,
         careless: &BTreeSet<DeviceNumber>,
+        formed: &BTreeSet<RecordId>,
         leaves_groups_out: bool,
     ) -> Check {
         let mut last: BTreeMap<(DeviceNumber, RecordId, Section), &Edit> = BTreeMap::new();
@@ -250,7 +252,8 @@ impl Judge {
                 let record = record.unwrap_or_else(|| &self.erased[&edit.record]);
                 let before = earlier.change(&change.section).unwrap().id;
                 let is_there = record.holds(&change.section, before);
-                if is_there && !record.knows(&change.section, change.id, before) {
+                let may_not_know = formed.contains(&edit.record);
+                if is_there && !may_not_know && !record.knows(&change.section, change.id, before) {
                     return Err(format!(
                         "{} does not know {}: {edit:?}, {earlier:?}",
                         edit.id, earlier.id

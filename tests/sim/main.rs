@@ -43,7 +43,7 @@ mod world;
 
 use std::sync::Mutex;
 
-use fault::{FETCHES_SINCE, Fault, PROFILES_SINCE, ROT_SINCE};
+use fault::{FETCHES_SINCE, FORMS_SINCE, Fault, PROFILES_SINCE, ROT_SINCE};
 use hunt::{run, run_all};
 use world::Plan;
 
@@ -121,6 +121,22 @@ fn devices_whose_files_rot_are_mended_by_a_recheck() {
         "{:?}",
         all.counts()
     );
+}
+
+/// Edits of what was seen some time ago count once and merge, in worlds with everything else.
+#[test]
+fn edits_of_what_was_seen_before_hold() {
+    let sum = Mutex::new((figures::Figures::default(), Vec::new()));
+    let count = number("TIDEGATE_SIM_COUNT", SEEDS) / 4;
+    run_all(FORMS_SINCE, count, Plan::of(FORMS_SINCE), &|seed, found| {
+        let (all, failed) = &mut *sum.lock().unwrap();
+        all.add(&found.figures);
+        failed.extend(found.problem.as_ref().map(|problem| format!("seed {seed}: {problem}")));
+    });
+    let (all, failed) = sum.into_inner().unwrap();
+    assert!(failed.is_empty(), "{failed:#?}");
+    // It takes two looks at the same sheet.
+    assert!(all.forms > count / 20, "{:?}", all.counts());
 }
 
 /// And what their users fetched by hand.

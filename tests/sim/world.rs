@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::codec::{PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{DeviceNumber, Edit, Op, Timestamp};
+use tidegate::model::{DeviceNumber, Edit, Op, RecordId, Timestamp};
 use tidegate::sync::LogEntry;
 use tidegate::sync::server::{Identity, PageBounds, ServerMachine};
 
@@ -94,6 +94,8 @@ pub(crate) struct World {
     /// Those that were revoked, for good unless the server is restored.
     pub(crate) revoked: BTreeSet<DeviceNumber>,
     pub(crate) byzantine: Option<Byzantine>,
+    /// Records that were edited as their user saw them some time before.
+    pub(crate) formed: BTreeSet<RecordId>,
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) next_link: u64,
     /// What devices said in sessions that are over.
@@ -152,6 +154,7 @@ impl World {
             old_sessions: Vec::new(),
             trace: blake3::Hasher::new(),
             prints: std::env::var_os("TIDEGATE_SIM_TRACE").is_some(),
+            formed: BTreeSet::new(),
             figures: Figures::default(),
             planted,
             calm: false,

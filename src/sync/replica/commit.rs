@@ -1,13 +1,16 @@
+use std::borrow::Cow;
+
 use super::ReplicaMachine;
 use super::column_ops;
 use super::desk::{Desk, Made};
 use super::directory::DeviceDirectory;
+use super::seen::{unseen, written_on};
 use crate::crdt::{Conflict, CrdtError, Record};
 use crate::gate::{Court, Directory, Knowledge, LookedUp, Ruling, check, rule};
 use crate::limits::ATOMIC_PARTS_MAX;
 use crate::model::{
-    BusinessUnitId, ColumnName, ColumnPermissions, Columns, Denial, Edit, EditId, Op, Owner,
-    Principal, RecordId, RecordState, Rights, Rule, Table, TableName, Timestamp,
+    ActorId, BusinessUnitId, ColumnName, ColumnPermissions, Columns, Denial, Edit, EditId, Op,
+    Owner, Principal, RecordId, RecordState, Rights, Rule, Seen, Table, TableName, Timestamp,
 };
 use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
 
@@ -44,6 +47,8 @@ pub enum Intent {
     /// Carry out these operations on columns, one after another. A put of a value that merges part
     /// by part becomes the operations that lead there.
     Ops(Vec<Op>),
+    /// As [`Self::Ops`], on the columns as they were seen: what came since is side by side with it.
+    OpsOn(Seen, Vec<Op>),
     /// Delete the record.
     Delete,
     /// Bring a deleted record back.
@@ -85,6 +90,12 @@ pub enum EditError {
     /// The record is not on this device.
     #[error("there is no record {1} in table `{0}` on this device")]
     NoSuchRecord(TableName, RecordId),
+    /// What was seen of the record is not here (any more), or another record was.
+    #[error(
+        "record {1} of table `{0}` is not here as it was when this edit was begun: read the record \
+         again, and edit what it is now"
+    )]
+    SeenElsewhere(TableName, RecordId),
     /// A record of this id is there.
     #[error("record {1} is in table `{0}` already")]
     Exists(TableName, RecordId),
@@ -155,7 +166,7 @@ impl ReplicaMachine {
 
     /// Makes one edit, if it changes something, and puts it into its record's folder.
     fn draft<S: ReplicaStore>(
-        &self,
+        &mut self,
         desk: &mut Desk<'_, S>,
         store: &S,
         now: Timestamp,
@@ -177,12 +188,23 @@ impl ReplicaMachine {
             return Err(EditError::Denied(Denial::system_table(&name)));
         }
         let (shared, visible) = Self::visible(desk, &name, record)?;
-        let ops = self.ops(table, visible, intent)?;
+        let base = written_on(visible, &intent)?;
+        let ops = self.ops(table, &base, intent)?;
         if ops.is_empty() {
             return Ok(false);
         }
         column_ops::check_types(table, &ops).map_err(EditError::Denied)?;
-        let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
+        if let Cow::Owned(base) = &base {
+            let unseen = unseen(&self.actors, table, visible, base, &ops);
+            let device = self.device();
+            let fresh = || ActorId { device, incarnation: self.entropy.next_u64() };
+            self.actors.renew(unseen, fresh);
+        }
+        let edit = base.author_by(table, id, |it| self.actors.of(it), now, ops);
+        if matches!(base, Cow::Owned(_)) {
+            // Judging goes by what is there now, where places mean others.
+            check(&self.meta.schema, Some(&base), &edit).map_err(EditError::Denied)?;
+        }
         self.preview(shared, store, visible, &edit)?;
         desk.folder(&name, record)?.add(Pending { turn: Turn::first(id), edit })?;
         Ok(true)
@@ -225,7 +247,9 @@ impl ReplicaMachine {
                 let put = |(column, value)| Op::Put { column, value };
                 column_ops::carry_out(table, record, columns.into_iter().map(put).collect())?
             }
-            Intent::Ops(ops) if active => column_ops::carry_out(table, record, ops)?,
+            Intent::Ops(ops) | Intent::OpsOn(_, ops) if active => {
+                column_ops::carry_out(table, record, ops)?
+            }
             Intent::Delete if active => vec![Op::State(RecordState::Deleted)],
             Intent::Undelete if record.exists() && !active => vec![Op::State(RecordState::Active)],
             Intent::Undelete if active => Vec::new(),
@@ -249,6 +273,7 @@ impl ReplicaMachine {
             }
             Intent::Set(_)
             | Intent::Ops(_)
+            | Intent::OpsOn(..)
             | Intent::Delete
             | Intent::Undelete
             | Intent::Assign(_)

@@ -5,8 +5,8 @@ use super::actors::Unwritten;
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed, absent};
 use crate::model::{
-    Change, Denial, Edit, EditId, EditKind, Header, Op, RecordId, Schema, Section, Sequence, Size,
-    TableName, Value,
+    Change, Denial, Edit, EditId, EditKind, Header, Op, RecordId, Schema, Section, Seen, Sequence,
+    Size, TableName, Value,
 };
 use crate::sync::{Held, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
@@ -351,6 +351,14 @@ impl Folder {
         !self.pending.iter().all(|pending| stands(&mut record, &pending.edit))
     }
 
+    /// The record as the app reads it. It takes the visible record with it.
+    fn take_shown(&mut self, table: &TableName, id: RecordId) -> Record {
+        // What does not fit (yet) is not shown; the confirmed state still is.
+        let fits = self.visible(table, id).is_ok();
+        let visible = self.visible.take().filter(|_| fits);
+        visible.unwrap_or_else(|| self.base(table, id))
+    }
+
     /// The row as the app reads it. It takes the visible record with it.
     fn take_row(&mut self, table: &TableName, id: RecordId) -> Option<StoredRow> {
         // Nearly all of a page: the rest of the record is not needed.
@@ -363,10 +371,7 @@ impl Folder {
                 version: confirmed.version(),
             });
         }
-        // What does not fit (yet) is not shown; the confirmed state still is.
-        let fits = self.visible(table, id).is_ok();
-        let visible = self.visible.take().filter(|_| fits);
-        let record = visible.unwrap_or_else(|| self.base(table, id));
+        let record = self.take_shown(table, id);
         let (pending, version) = (!self.pending.is_empty(), self.version().unwrap_or_default());
         record.is_active().then(|| {
             let (header, columns) = record.into_values();
@@ -386,6 +391,17 @@ pub fn replay(
     let (confirmed, pending) = (confirmed.cloned(), pending.to_vec());
     let mut folder = Folder::new(confirmed, pending, false);
     folder.take_row(table, id)
+}
+
+/// What is seen where confirmed state and pending edits are shown as a row.
+#[must_use]
+pub fn seen(
+    table: &TableName,
+    id: RecordId,
+    confirmed: Option<Confirmed>,
+    pending: Vec<Pending>,
+) -> Seen {
+    Folder::new(confirmed, pending, false).take_shown(table, id).seen()
 }
 
 fn open_folder<S: ReplicaStore>(

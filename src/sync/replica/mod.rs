@@ -20,6 +20,7 @@ mod rebase;
 mod receive;
 mod recheck;
 mod reconsider;
+mod seen;
 mod session;
 mod split;
 
@@ -39,7 +40,7 @@ use crate::sync::{
 
 pub use arrival::Arrival;
 pub use commit::{Draft, EditError, Intent};
-pub use desk::replay;
+pub use desk::{replay, seen};
 pub use directory::DeviceDirectory;
 pub use enrolment::SignOutError;
 pub use pins::PinError;

@@ -5,7 +5,10 @@ use std::ops::Bound;
 
 use tidegate::codec::ScanPlace;
 use tidegate::gate::Confirmed;
-use tidegate::model::{Change, DeviceNumber, Edit, EditId, RecordId, Section, Sequence, TableName};
+use tidegate::model::{
+    Change, Columns, DeviceNumber, Edit, EditId, RecordId, Section, Seen, Sequence, TableName,
+};
+use tidegate::sync::replica::seen;
 use tidegate::sync::{
     Kept, KeptPlace, Pending, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
     StoredRow, Turn,
@@ -52,6 +55,18 @@ impl ReplicaFile {
         let mut copy = self.clone();
         copy.meta.copied = true;
         copy
+    }
+
+    /// A row that is shown, and what was seen by that.
+    pub(crate) fn see(&self, key: &Key) -> (Seen, Columns) {
+        let (table, record) = key;
+        let confirmed = self.confirmed.get(key);
+        let confirmed =
+            confirmed.map(|(sequence, edit)| Confirmed::from_stored(*sequence, edit).unwrap());
+        let own = self.pending.iter().filter(|(_, edit)| edit.record == *record);
+        let pending = own.map(|(turn, edit)| Pending { turn: *turn, edit: edit.clone() }).collect();
+        let columns = self.rows.get(key).map(|row| row.columns.clone()).unwrap_or_default();
+        (seen(table, *record, confirmed, pending), columns)
     }
 
     /// Whether it is enrolled, and all that was made before is the user's.

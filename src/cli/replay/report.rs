@@ -1,0 +1,171 @@
+//! What a replay came to, for people and scripts.
+
+use serde_json::{Value as Json, json};
+
+use super::Played;
+use super::ending::{Comparison, Difference};
+use super::entropy::{self, float};
+use super::plan::Conflicts;
+use super::trace::Trace;
+use crate::cli::CliError;
+use crate::cli::output::counted;
+use crate::replica::Traffic;
+
+/// So many conflicts are shown to people; scripts get all.
+const CONFLICTS_SHOWN: usize = 10;
+
+pub(super) struct Report<'a> {
+    pub(super) trace: &'a Trace,
+    pub(super) conflicts: &'a Conflicts,
+    pub(super) played: Played,
+    pub(super) comparison: Option<Comparison>,
+}
+
+impl Report<'_> {
+    fn edits(&self) -> u64 {
+        self.trace.commits.iter().map(|commit| commit.edits).sum()
+    }
+
+    fn by_edit(&self, bytes: f64) -> f64 {
+        (bytes / float(self.edits().max(1)) * 100.0).round() / 100.0
+    }
+
+    /// Bytes up and down: until all are enrolled, while commits are played, and at the end.
+    fn bytes(&self) -> [(u64, u64); 3] {
+        let counts = |it: Traffic| (it.sent_bytes, it.received_bytes);
+        let [enrolled, edited, all] = self.played.traffic.map(counts);
+        let since = |now: (u64, u64), before: (u64, u64)| (now.0 - before.0, now.1 - before.1);
+        [enrolled, since(edited, enrolled), since(all, edited)]
+    }
+
+    pub(super) fn print(&self, as_json: bool) {
+        if as_json { println!("{}", self.as_json()) } else { self.tell() }
+    }
+
+    /// Whether all is as it should be.
+    pub(super) fn verdict(&self, tolerance: usize) -> Result<(), CliError> {
+        if self.played.different > 0 {
+            return Err(CliError::Run(format!(
+                "{} of {} replicas differ from the first",
+                self.played.different, self.trace.authors
+            )));
+        }
+        let differing = self.comparison.as_ref().map_or(0, |it| it.differences.len());
+        if differing > tolerance {
+            return Err(CliError::Run(format!(
+                "not as expected: {}, at most {tolerance} may be other",
+                counted(differing as u64, "difference")
+            )));
+        }
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let (trace, edits) = (self.trace, self.edits());
+        println!(
+            "{} by {}: {} of {}",
+            counted(trace.commits.len() as u64, "commit"),
+            counted(trace.authors as u64, "author"),
+            counted(edits, "edit"),
+            counted(trace.records.len() as u64, "record"),
+        );
+        println!("{}", counted(self.played.sessions, "session"));
+        println!("conflicts: {}", self.conflicts.len());
+        for ((record, path), commits) in self.conflicts.iter().take(CONFLICTS_SHOWN) {
+            let commits = self.ids(commits.iter().copied());
+            println!("  {}{path}: commits {}", self.name(*record), listed(&commits));
+        }
+        if self.conflicts.len() > CONFLICTS_SHOWN {
+            println!("  and {} more (all with --json)", self.conflicts.len() - CONFLICTS_SHOWN);
+        }
+        let [enrolled, (up, down), last] = self.bytes();
+        println!("bytes (UDP payload) of the commits: {up} up, {down} down");
+        println!(
+            "bytes an edit: {:.2} up, {:.2} down; all edits said once are about {:.2} (entropy)",
+            self.by_edit(float(up)),
+            self.by_edit(float(down)),
+            self.by_edit(entropy::bytes(trace)),
+        );
+        println!("bytes of enrolling all devices before: {} up, {} down", enrolled.0, enrolled.1);
+        println!("bytes of bringing all up to date after: {} up, {} down", last.0, last.1);
+        match self.played.different {
+            0 => println!("replicas: {}, all equal", trace.authors),
+            different => println!("replicas: {}, {different} DIFFERENT", trace.authors),
+        }
+        if let Some(comparison) = &self.comparison {
+            let differing = comparison.differences.len();
+            println!("expected: {} leaves, {differing} not as expected", comparison.leaves);
+            comparison.differences.iter().for_each(tell_difference);
+        }
+    }
+
+    fn name(&self, record: usize) -> &str {
+        self.trace.records.get(record).map_or("", String::as_str)
+    }
+
+    fn ids(&self, commits: impl Iterator<Item = usize>) -> Vec<u64> {
+        commits.filter_map(|commit| self.trace.commits.get(commit)).map(|it| it.id).collect()
+    }
+
+    fn as_json(&self) -> Json {
+        let conflicts = self.conflicts.iter().map(|((record, path), commits)| {
+            json!({
+                "record": self.name(*record),
+                "path": path,
+                "commits": self.ids(commits.iter().copied()),
+            })
+        });
+        let comparison = self.comparison.as_ref().map(|it| {
+            json!({
+                "leaves": it.leaves,
+                "differences": it.differences.iter().map(difference_json).collect::<Json>(),
+            })
+        });
+        let [enrolled, (up, down), last] = self.bytes();
+        json!({
+            "commits": self.trace.commits.len(),
+            "authors": self.trace.authors,
+            "records": self.trace.records.len(),
+            "edits": self.edits(),
+            "sessions": self.played.sessions,
+            "sent_bytes": up,
+            "received_bytes": down,
+            "sent_bytes_by_edit": self.by_edit(float(up)),
+            "received_bytes_by_edit": self.by_edit(float(down)),
+            "entropy_bytes_by_edit": self.by_edit(entropy::bytes(self.trace)),
+            "enrolment": { "sent_bytes": enrolled.0, "received_bytes": enrolled.1 },
+            "catching_up": { "sent_bytes": last.0, "received_bytes": last.1 },
+            "replicas_equal": self.played.different == 0,
+            "conflicts": conflicts.collect::<Json>(),
+            "comparison": comparison,
+        })
+    }
+}
+
+fn listed(commits: &[u64]) -> String {
+    commits.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn tell_difference(difference: &Difference) {
+    let Difference { record, path, expected, found, commits } = difference;
+    let shown = |leaf: &Option<String>| leaf.clone().unwrap_or_else(|| "nothing".into());
+    let commits: Vec<_> = commits.iter().copied().collect();
+    let why = match commits.as_slice() {
+        [] if difference.is_emptied() => "an object goes with its last entry".to_owned(),
+        [] => "nobody wrote there side by side".to_owned(),
+        some => format!("commits {} wrote there side by side", listed(some)),
+    };
+    println!("  {record}{path}: {} in place of {}; {why}", shown(found), shown(expected));
+}
+
+fn difference_json(difference: &Difference) -> Json {
+    let Difference { record, path, expected, found, commits } = difference;
+    json!({
+        "record": record,
+        "path": path,
+        "expected": expected,
+        "found": found,
+        "emptied": difference.is_emptied(),
+        "commits": commits,
+    })
+}

@@ -1,0 +1,160 @@
+//! The server of a replay, and a device for each author, in a temporary folder.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use tempfile::TempDir;
+
+use crate::cli::CliError;
+use crate::limits::{ENROLL_CODE_LASTS_MILLIS, REPLAY_OPEN_MAX};
+use crate::model::UserId;
+use crate::replica::{Replica, SyncReport, Traffic};
+use crate::server::{Home, InitOptions, Limits, Server, ServerOptions};
+
+/// The table of the records: their names, and what they are.
+pub(super) const TABLE: &str = "record";
+pub(super) const NAME: &str = "name";
+pub(super) const VALUE: &str = "value";
+
+const SCHEMA: &str = r#"
+[[table]]
+id = "record"
+ownership = "organization_owned"
+key = ["name"]
+columns = [
+  { id = "name", type = "text", required = true },
+  { id = "value", type = "json" },
+]
+"#;
+
+/// Everybody may do everything with every record.
+const POLICY: &str = r#"
+[[business_unit]]
+id = "root"
+[[role]]
+id = "author"
+[role.rights.record]
+create = "organization"
+read = "organization"
+write = "organization"
+delete = "organization"
+"#;
+
+pub(super) struct World {
+    dir: TempDir,
+    home: Home,
+    server: Server,
+    /// Each author's device, where it is open.
+    devices: Vec<Option<Replica>>,
+    /// Whose devices are open, the one used last at the end.
+    open: VecDeque<usize>,
+    /// What devices put on the wire in all.
+    pub(super) traffic: Traffic,
+    /// How many sessions they had.
+    pub(super) sessions: u64,
+}
+
+fn user(author: usize) -> Result<UserId, CliError> {
+    format!("author-{author}").parse().map_err(CliError::run)
+}
+
+impl World {
+    pub(super) fn start(authors: usize) -> Result<Self, CliError> {
+        let dir = tempfile::tempdir().map_err(CliError::run)?;
+        let mut policy = POLICY.to_owned();
+        for author in 0..authors {
+            let id = user(author)?;
+            let entry = "business_unit = \"root\"\nroles = [\"author\"]";
+            writeln!(policy, "[[user]]\nid = \"{id}\"\n{entry}").map_err(CliError::run)?;
+        }
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).map(|()| path).map_err(CliError::run)
+        };
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let options = InitOptions {
+            listen: Some(listen),
+            schema: Some(write("schema.toml", SCHEMA)?),
+            policy: Some(write("policy.toml", &policy)?),
+            ..InitOptions::default()
+        };
+        let home = Home::init(&dir.path().join("server"), &options).map_err(CliError::run)?;
+        let options = ServerOptions {
+            listen,
+            file: &home.data_file(),
+            identity: home.identity(),
+            tls_key: home.tls_key().clone(),
+            rules: home.rules().map_err(CliError::run)?,
+            goes_on: false,
+        };
+        // All devices are at one address; and commits build on what is long past.
+        let limits = Limits {
+            handshakes_per_address: u32::MAX,
+            history_changes: u32::MAX,
+            history_days: 0,
+            ..Limits::default()
+        };
+        let server = Server::start_within(options, limits).map_err(CliError::run)?;
+        let devices = vec![None; authors];
+        let (open, traffic) = (VecDeque::new(), Traffic::default());
+        Ok(Self { dir, home, server, devices, open, traffic, sessions: 0 })
+    }
+
+    /// Makes the author's device one of the organization. All are before anything is there: what a
+    /// device could not read before comes to it without its history.
+    pub(super) async fn enroll(&mut self, author: usize) -> Result<(), CliError> {
+        let replica = self.device(author)?;
+        let (user, address) = (user(author)?, self.server.local_addr().map_err(CliError::run)?);
+        let addresses = vec![address.to_string()];
+        let code = self.home.enroll_code_at(addresses, &user, ENROLL_CODE_LASTS_MILLIS);
+        let report = replica.enroll(&code.map_err(CliError::run)?, user.as_str()).await;
+        self.note(&replica, &report.map_err(CliError::run)?)
+    }
+
+    /// The author's device, open; the one that was used longest ago is closed.
+    pub(super) fn device(&mut self, author: usize) -> Result<Replica, CliError> {
+        if self.open.back() != Some(&author) {
+            self.open.retain(|open| *open != author);
+            self.open.push_back(author);
+        }
+        if self.open.len() > REPLAY_OPEN_MAX
+            && let Some(longest) = self.open.pop_front()
+            && let Some(device) = self.devices.get_mut(longest)
+        {
+            *device = None;
+        }
+        let path = self.dir.path().join(format!("{author}.redb"));
+        let missing = || CliError::Run(format!("there is no author {author}"));
+        let device = self.devices.get_mut(author).ok_or_else(missing)?;
+        if let Some(replica) = device {
+            return Ok(replica.clone());
+        }
+        let replica = Replica::builder(path).open().map_err(CliError::run)?;
+        Ok(device.insert(replica).clone())
+    }
+
+    /// Sends what is pending on the author's device, and fetches what there is.
+    pub(super) async fn sync(&mut self, author: usize) -> Result<(), CliError> {
+        let replica = self.device(author)?;
+        let report = replica.sync().await.map_err(CliError::run)?;
+        self.note(&replica, &report)
+    }
+
+    fn note(&mut self, replica: &Replica, report: &SyncReport) -> Result<(), CliError> {
+        self.traffic.sent_bytes += report.traffic.sent_bytes;
+        self.traffic.received_bytes += report.traffic.received_bytes;
+        self.sessions += 1;
+        if report.totals.denied == 0 {
+            return Ok(());
+        }
+        let refused = replica.quarantine().map_err(CliError::run)?;
+        let why = refused.first().map_or("nobody knows why".into(), |it| it.denial.to_string());
+        Err(CliError::Run(format!("the server refused an edit: {why}")))
+    }
+
+    pub(super) async fn stop(self) {
+        drop(self.devices);
+        self.server.stop().await;
+    }
+}
