@@ -218,6 +218,8 @@ pub const EVENTS_KEPT_MAX: usize = 4_096;
 pub const BACKOFF_MIN: std::time::Duration = std::time::Duration::from_millis(500);
 /// The longest such wait.
 pub const BACKOFF_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+/// Bytes of a CSV file that `tidegate bench` takes: all of it is in memory.
+pub const BENCH_FILE_BYTES_MAX: u64 = 256 << 20;
 /// Bytes in a line of JSON that is imported.
 pub const IMPORT_LINE_BYTES_MAX: usize = 4 << 20;
 /// Bad lines that an import reports one by one; all are counted.

@@ -1,6 +1,7 @@
 //! The command line. Each command has a module; `main.rs` only calls [`run`].
 
 mod admin;
+mod bench;
 mod check;
 mod compare;
 mod data;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::admin::AdminCommand;
+use self::bench::BenchCommand;
 use self::data::{EditCommand, ExportCommand, ImportCommand, ShowCommand};
 use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
@@ -112,6 +114,9 @@ enum Command {
     RotateKey(RotateKeyCommand),
     /// See it all happen: a server and four devices in a temporary folder.
     Demo(DemoCommand),
+    /// Measure with your own data.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Test a policy.
     Gate(GateCommand),
     /// Check a schema document, or say how two differ.
@@ -208,6 +213,7 @@ impl Command {
             Self::Restore(command) => (command.run(), command.json),
             Self::RotateKey(command) => (command.run(), command.json),
             Self::Demo(command) => (command.run(), command.json),
+            Self::Bench(bench) => (bench.run(), bench.as_json()),
             Self::Gate(gate) => (gate.run(), gate.as_json()),
             Self::Schema(schema) => (schema.run(), schema.as_json()),
             Self::Profile(profile) => (profile.run(), profile.as_json()),
