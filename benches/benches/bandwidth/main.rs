@@ -86,7 +86,6 @@ fn main() -> Outcome<()> {
     println!("seed {}, {} records", asked.seed, asked.records);
     let dir = tempfile::tempdir()?;
     let table = runtime.block_on(run(&asked, dir.path()))?;
-    table.print();
     let folder = target();
     std::fs::create_dir_all(&folder)?;
     let (csv, svg) = (folder.join("bandwidth.csv"), folder.join("bandwidth.svg"));

@@ -93,6 +93,8 @@ impl Device {
 
     /// What sessions cost beyond one with nothing to say; and that.
     pub(crate) async fn beyond_idle(&self) -> Outcome<Beyond<'_>> {
+        // Up to date first: others may have edited what it reads.
+        self.session().await?;
         Ok(Beyond { device: self, idle: self.session().await? })
     }
 

@@ -58,7 +58,6 @@ pub(crate) async fn countries(dir: &Path, history: &History) -> Outcome<Cost> {
         if own.is_empty() {
             continue;
         }
-        device.session().await?;
         let before = device.beyond_idle().await?;
         let mut drafts = Vec::new();
         for edit in own {

@@ -79,23 +79,20 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// Adds a case, and prints it: others may take long.
     pub(crate) fn add(&mut self, case: Case) {
+        let Case { name, edits, lines } = &case;
+        println!("\n{name} ({edits} edits)");
+        println!("  {:<28} {:>12} {:>14} {:>10}", "", "bytes", "bytes an edit", "to floor");
+        for Line { system, bytes, bytes_per_edit, ratio_to_floor } in lines {
+            let ratio = ratio_to_floor.map_or(String::new(), |ratio| format!("{ratio:.2}"));
+            println!("  {system:<28} {bytes:>12} {bytes_per_edit:>14.2} {ratio:>10}");
+        }
         self.cases.push(case);
     }
 
     pub(crate) fn case(&self, name: &str) -> Option<&Case> {
         self.cases.iter().find(|case| case.name == name)
-    }
-
-    pub(crate) fn print(&self) {
-        for Case { name, edits, lines } in &self.cases {
-            println!("\n{name} ({edits} edits)");
-            println!("  {:<28} {:>12} {:>14} {:>10}", "", "bytes", "bytes an edit", "to floor");
-            for Line { system, bytes, bytes_per_edit, ratio_to_floor } in lines {
-                let ratio = ratio_to_floor.map_or(String::new(), |ratio| format!("{ratio:.2}"));
-                println!("  {system:<28} {bytes:>12} {bytes_per_edit:>14.2} {ratio:>10}");
-            }
-        }
     }
 
     pub(crate) fn csv(&self) -> String {
