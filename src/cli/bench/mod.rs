@@ -76,9 +76,9 @@ impl BandwidthCommand {
         let edits = Edits { count, authors: self.authors, seed: self.seed };
         let measured = wait(measure(&source, &edits))?;
         if self.json {
-            self.print_json(&source, &measured)
+            self.print_json(&source, &measured);
         } else {
-            self.print(&source, &measured)
+            self.print(&source, &measured);
         }
         Ok(())
     }
