@@ -188,11 +188,11 @@ pub(crate) fn typed_bytes(typing: &Typing) -> f64 {
         chars.extend(put.chars());
         (cursor, length) = (at + count, (length + count).saturating_sub(*out));
     }
-    (order_0(strokes) + order_0(sizes) + order_0(chars) + places) / 8.0
+    (order_0(&strokes) + order_0(&sizes) + order_0(&chars) + places) / 8.0
 }
 
 /// The bits of all of these, counted on themselves.
-fn order_0<T: Ord + Clone>(things: Vec<T>) -> f64 {
+fn order_0<T: Ord + Clone>(things: &[T]) -> f64 {
     let counts = Counts::new(things.iter().cloned());
     things.iter().map(|thing| counts.bits(thing)).sum()
 }
@@ -206,7 +206,7 @@ pub(crate) fn check() -> Outcome<()> {
     same("2 of 4", choice_bits(4, 2), 6.0_f64.log2())?;
     same("all of 9", choice_bits(9, 9), 0.0)?;
     same("1 of 100,000", choice_bits(100_000, 1), 100_000_f64.log2())?;
-    same("a, a, b, c", order_0(vec!['a', 'a', 'b', 'c']), 6.0)?;
+    same("a, a, b, c", order_0(&['a', 'a', 'b', 'c']), 6.0)?;
     let put = |column, value: Json| Put { column, value: Some(value) };
     let edit = |(record, put)| crate::work::Edit { author: 0, record, puts: vec![put] };
     let work = |puts: Vec<Put>| Work {
@@ -229,7 +229,7 @@ pub(crate) fn check() -> Outcome<()> {
     same("texts", Model::learn(&texts).bytes(&texts, 4), 3.0)?;
     // On, on, back: three strokes of two kinds, and two characters, each a bit.
     let typing =
-        Typing { patches: vec![(0, 0, "a".into()), (1, 0, "b".into()), (1, 1, "".into())] };
+        Typing { patches: vec![(0, 0, "a".into()), (1, 0, "b".into()), (1, 1, String::new())] };
     let strokes = 2.0 * (1.5_f64.log2()) + 3.0_f64.log2();
     Ok(same("typing", typed_bytes(&typing), (2.0 * strokes + 2.0) / 8.0)?)
 }

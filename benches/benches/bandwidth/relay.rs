@@ -1,7 +1,7 @@
 //! A relay between devices and a server that counts the payload of the UDP packets it passes on: what a
 //! connection costs that stays open is told by nobody else.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,21 +40,19 @@ impl Relay {
 
     /// From devices to the server: each has a socket of its own there.
     async fn pass(&self, front: Arc<UdpSocket>, server: SocketAddr) -> Outcome<()> {
-        let mut sockets: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
+        let mut sockets: BTreeMap<SocketAddr, Arc<UdpSocket>> = BTreeMap::new();
         let mut packet = vec![0; PACKET_BYTES_MAX];
         loop {
             let (length, device) = front.recv_from(&mut packet).await?;
-            let socket = match sockets.get(&device) {
-                Some(socket) => Arc::clone(socket),
-                None => {
-                    let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
-                    socket.connect(server).await?;
-                    let (relay, front, back) =
-                        (self.clone(), Arc::clone(&front), Arc::clone(&socket));
-                    tokio::spawn(async move { relay.pass_back(&back, &front, device).await });
-                    sockets.insert(device, Arc::clone(&socket));
-                    socket
-                }
+            let socket = if let Some(socket) = sockets.get(&device) {
+                Arc::clone(socket)
+            } else {
+                let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
+                socket.connect(server).await?;
+                let (relay, front, back) = (self.clone(), Arc::clone(&front), Arc::clone(&socket));
+                tokio::spawn(async move { relay.pass_back(&back, &front, device).await });
+                sockets.insert(device, Arc::clone(&socket));
+                socket
             };
             self.count(length);
             socket.send(packet.get(..length).unwrap_or_default()).await?;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tidegate::RecordId;
 use tidegate::model::{ColumnName, Json, Op, TableName, Value};
 use tidegate::sync::replica::{Draft, Intent};
+use tidegate::{Columns, RecordId};
 
 use crate::Outcome;
 use crate::ours::{Cost, Device, Place};
@@ -124,7 +124,7 @@ async fn notebook(dir: &Path) -> Outcome<(Place, Device, Device, RecordId)> {
     let users = ["writer".to_owned(), "reader".to_owned()];
     let place = Place::start(dir, &schema("paper", "text", "rich_text"), &policy(&users, "paper"))?;
     let (writer, reader) = (place.enroll("writer").await?, place.enroll("reader").await?);
-    let (record, _) = writer.replica.insert(&"paper".parse()?, Default::default()).await?;
+    let (record, _) = writer.replica.insert(&"paper".parse()?, Columns::default()).await?;
     writer.session().await?;
     reader.session().await?;
     Ok((place, writer, reader, record))
@@ -174,7 +174,6 @@ pub(crate) async fn typed_at_once(dir: &Path, typing: &Typing) -> Outcome<Cost> 
     let (uplink, downlink) = (up.session().await?, down.session().await?);
     check_text(&reader, record, typing)?;
     let cost = Cost { downlink, uplink, handshake: Some(down.idle) };
-    drop((up, down));
     place.stop().await;
     Ok(cost)
 }

@@ -120,28 +120,28 @@ fn automerge(work: &Work, record: usize, edits: &[(usize, &Edit)]) -> Outcome<(u
 
 /// Sync messages until both are quiet, each with the id of its document; whoever lacks something asks first.
 pub(crate) fn talk(
-    ours: (&mut AutoCommit, &mut State),
-    theirs: (&mut AutoCommit, &mut State),
+    (ours, our_state): (&mut AutoCommit, &mut State),
+    (theirs, their_state): (&mut AutoCommit, &mut State),
 ) -> Outcome<u64> {
     let mut bytes = 0;
     let mut cost = |message: &Message| bytes += length(&message.clone().encode()) + ID_BYTES;
     loop {
-        let down = theirs.0.sync().generate_sync_message(theirs.1);
+        let down = theirs.sync().generate_sync_message(their_state);
         let is_quiet = down.is_none();
         if let Some(down) = down {
             cost(&down);
-            ours.0.sync().receive_sync_message(ours.1, down)?;
+            ours.sync().receive_sync_message(our_state, down)?;
         }
-        let up = ours.0.sync().generate_sync_message(ours.1);
+        let up = ours.sync().generate_sync_message(our_state);
         if is_quiet && up.is_none() {
             break;
         }
         if let Some(up) = up {
             cost(&up);
-            theirs.0.sync().receive_sync_message(theirs.1, up)?;
+            theirs.sync().receive_sync_message(their_state, up)?;
         }
     }
-    if ours.0.get_heads() == theirs.0.get_heads() { Ok(bytes) } else { Err("not in sync".into()) }
+    if ours.get_heads() == theirs.get_heads() { Ok(bytes) } else { Err("not in sync".into()) }
 }
 
 fn any(value: &Json) -> Any {

@@ -1,5 +1,7 @@
 //! What was measured: a line for each system of each case.
 
+use std::fmt::Write as _;
+
 use crate::ours::Cost;
 use crate::rivals::Taken;
 
@@ -100,7 +102,7 @@ impl Table {
         for Case { name, lines, .. } in &self.cases {
             for Line { system, bytes, bytes_per_edit, ratio_to_floor } in lines {
                 let ratio = ratio_to_floor.map_or(String::new(), |ratio| format!("{ratio:.3}"));
-                text += &format!("{name},{system},{bytes},{bytes_per_edit:.3},{ratio}\n");
+                let _ = writeln!(text, "{name},{system},{bytes},{bytes_per_edit:.3},{ratio}");
             }
         }
         text

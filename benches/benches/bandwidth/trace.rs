@@ -68,7 +68,7 @@ impl Reader {
 
     /// What an edit of the trace does to leaves.
     fn leaves(&mut self, told: &Told, record: usize) -> Vec<Put> {
-        let path: String = told.path.iter().map(|name| format!("/{}", escaped(name))).collect();
+        let path = told.path.iter().fold(String::new(), |path, name| path + "/" + &escaped(name));
         let mut new = BTreeMap::new();
         if matches!(told.op.as_str(), "create_record" | "put") {
             flatten(&path, &told.value, &mut new);

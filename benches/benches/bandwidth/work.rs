@@ -293,7 +293,9 @@ impl Records {
     pub(crate) fn csv(&self, owner: impl Fn(usize) -> String) -> Vec<u8> {
         let mut text = format!("id,owner,{}\n", Self::names().join(","));
         for (record, (id, values)) in self.ids.iter().zip(&self.values).enumerate() {
-            text.push_str(&format!("{},{}", id_text(*id), owner(record)));
+            text += &id_text(*id);
+            text.push(',');
+            text += &owner(record);
             for value in values {
                 text.push(',');
                 match value {
@@ -309,10 +311,7 @@ impl Records {
 
 /// A UUID as people write it.
 pub(crate) fn id_text(id: [u8; 16]) -> String {
-    let number = u128::from_be_bytes(id);
-    let (a, b, c) = (number >> 96, number >> 80 & 0xFFFF, number >> 64 & 0xFFFF);
-    let (d, e) = (number >> 48 & 0xFFFF, number & 0xFFFF_FFFF_FFFF);
-    format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+    tidegate::RecordId::from_bytes(id).to_string()
 }
 
 /// A row operation, as an app would write one that knows nothing of others.
