@@ -78,6 +78,9 @@ pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;
 pub const EDIT_SECTIONS_MAX: usize = 64;
 /// Dependencies of one change: more concurrent heads than this are not built upon.
 pub const CHANGE_DEPS_MAX: usize = 256;
+/// Heads of a section, before the server begins a new generation of it: there is room for those that
+/// one round of judging adds, and a device's own, before a change on them has too many dependencies.
+pub const GENERATION_HEADS: usize = 64;
 /// Edits and whole records in one page from the server.
 pub const PAGE_EDITS_MAX: usize = 16_384;
 /// Edits that one message asks about or answers, and owners that one names.
@@ -218,6 +221,8 @@ pub const EVENTS_KEPT_MAX: usize = 4_096;
 pub const BACKOFF_MIN: std::time::Duration = std::time::Duration::from_millis(500);
 /// The longest such wait.
 pub const BACKOFF_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+/// Bytes of a CSV file that `tidegate bench` takes: all of it is in memory.
+pub const BENCH_FILE_BYTES_MAX: u64 = 256 << 20;
 /// Bytes in a line of JSON that is imported.
 pub const IMPORT_LINE_BYTES_MAX: usize = 4 << 20;
 /// Bad lines that an import reports one by one; all are counted.

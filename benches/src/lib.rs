@@ -1,5 +1,10 @@
 //! What the benches share: the rows that all rivals keep, and the table that they print.
 
+pub mod adventure_works;
+
+/// Whatever goes wrong ends the bench.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
 /// Rows of the large table.
 pub const ROWS: u32 = 100_000;
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod asked;
+mod bench;
 mod check;
 mod compare;
 mod data;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::admin::AdminCommand;
+use self::bench::BenchCommand;
 use self::data::{EditCommand, ExportCommand, ImportCommand, ShowCommand};
 use self::demo::DemoCommand;
 use self::device::{EnrollCommand, StatusCommand, SyncCommand};
@@ -117,6 +119,9 @@ enum Command {
     Demo(DemoCommand),
     /// Replay an edit history: a device for each author, a server, and what it costs.
     Replay(ReplayCommand),
+    /// Measure with your own data.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Test a policy.
     Gate(GateCommand),
     /// Check a schema document, or say how two differ.
@@ -214,6 +219,7 @@ impl Command {
             Self::RotateKey(command) => (command.run(), command.json),
             Self::Demo(command) => (command.run(), command.json),
             Self::Replay(command) => (command.run(), command.json),
+            Self::Bench(bench) => (bench.run(), bench.as_json()),
             Self::Gate(gate) => (gate.run(), gate.as_json()),
             Self::Schema(schema) => (schema.run(), schema.as_json()),
             Self::Profile(profile) => (profile.run(), profile.as_json()),

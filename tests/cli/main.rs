@@ -15,6 +15,7 @@ mod admin;
 mod admin_profile;
 mod adventure_profiles;
 mod adventure_works;
+mod bench;
 mod compare;
 mod data_mistakes;
 mod demo;

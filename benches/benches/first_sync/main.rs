@@ -4,17 +4,11 @@
 //!
 //! `cargo bench --bench first_sync -- --ours` leaves the others out.
 
-mod ours;
 mod pouch;
 mod rivals;
-mod rows;
 
-use ours::{Measured, Served};
-use rows::Source;
-use tidegate_benches::{Line, median, print};
-
-/// Whatever goes wrong ends the bench.
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use tidegate_benches::adventure_works::{Measured, Served, Source, device};
+use tidegate_benches::{Line, Outcome, median, print};
 
 /// First syncs, and loads beside them: the rivals take turns.
 const TURNS: usize = 5;
@@ -30,7 +24,7 @@ fn main() -> Outcome<()> {
     if let [mode, file, code] = args.as_slice()
         && mode == "--device"
     {
-        return runtime.block_on(ours::device(file, code));
+        return runtime.block_on(device(file, code));
     }
     runtime.block_on(run(args.iter().any(|it| it == "--ours")))
 }

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tidegate_benches::Outcome;
+use tidegate_benches::adventure_works::{Source, TABLES};
 
-use crate::Outcome;
 use crate::rivals::run;
-use crate::rows::{Source, TABLES};
 
 /// PouchDB's server is for this version of express.
 const PACKAGES: [&str; 3] = ["pouchdb@9.0.0", "express-pouchdb@4.2.0", "express@4"];

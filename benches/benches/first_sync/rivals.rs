@@ -9,9 +9,8 @@ use std::time::Instant;
 use automerge::sync::{State, SyncDoc as _};
 use automerge::transaction::Transactable as _;
 use automerge::{AutoCommit, ROOT};
-
-use crate::Outcome;
-use crate::rows::{Source, TABLES};
+use tidegate_benches::Outcome;
+use tidegate_benches::adventure_works::{Source, TABLES};
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures time")]
 fn now() -> Instant {

@@ -1,29 +1,35 @@
-//! The rows that are loaded: four tables of AdventureWorks, or as many of the same shape.
+//! Four tables of AdventureWorks, or as many rows of the same shape, and a server that holds them.
+
+mod served;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tidegate_benches::order;
+pub use served::{Measured, Served, device};
 
-use crate::Outcome;
+use crate::{Outcome, order};
 
 /// The tables that are measured.
-pub(crate) const TABLES: [&str; 4] =
-    ["address", "customer", "purchase_order", "purchase_order_line"];
+pub const TABLES: [&str; 4] = ["address", "customer", "purchase_order", "purchase_order_line"];
 /// What they look up, which comes first and is not read by the device that is measured.
-pub(crate) const LOOKED_UP: [&str; 4] = ["territory", "store", "product", "vendor"];
+pub const LOOKED_UP: [&str; 4] = ["territory", "store", "product", "vendor"];
 
 /// A folder of CSV files, with the organization and a policy beside them.
-pub(crate) struct Source {
-    pub(crate) dir: PathBuf,
+#[derive(Debug)]
+pub struct Source {
+    /// The folder.
+    pub dir: PathBuf,
     /// Whether these are the real ones.
-    pub(crate) is_real: bool,
+    pub is_real: bool,
 }
 
 impl Source {
     /// The folder beside the repository; where there is none, one that is made in `scratch`.
-    pub(crate) fn find(scratch: &Path) -> Outcome<Self> {
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn find(scratch: &Path) -> Outcome<Self> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/adventureworks");
         if dir.join("address.csv").exists() {
             return Ok(Self { dir, is_real: true });
@@ -33,19 +39,27 @@ impl Source {
         Ok(Self { dir, is_real: false })
     }
 
-    pub(crate) fn csv(&self, table: &str) -> PathBuf {
+    /// The file of a table.
+    #[must_use]
+    pub fn csv(&self, table: &str) -> PathBuf {
         self.dir.join(format!("{table}.csv"))
     }
 
     /// Names of columns, and rows of texts.
-    pub(crate) fn table(&self, table: &str) -> Outcome<(Vec<String>, Vec<csv::StringRecord>)> {
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn table(&self, table: &str) -> Outcome<(Vec<String>, Vec<csv::StringRecord>)> {
         let mut reader = csv::Reader::from_path(self.csv(table))?;
         let names = reader.headers()?.iter().map(str::to_owned).collect();
         Ok((names, reader.records().collect::<Result<_, _>>()?))
     }
 
     /// How many rows the measured tables have.
-    pub(crate) fn rows(&self) -> Outcome<u64> {
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn rows(&self) -> Outcome<u64> {
         let mut rows = 0;
         for table in TABLES {
             rows += u64::try_from(self.table(table)?.1.len())?;

@@ -13,8 +13,8 @@ use tidegate::Replica;
 use tidegate::replica::{Import, ImportSource};
 use tidegate::server::{Home, InitOptions, OrganizationFiles, Server};
 
+use super::{LOOKED_UP, Source, TABLES};
 use crate::Outcome;
-use crate::rows::{LOOKED_UP, Source, TABLES};
 
 /// As the command line's demo has it: what the files of AdventureWorks mean.
 const SCHEMA: &str = include_str!("../../../src/cli/demo/adventureworks.toml");
@@ -23,7 +23,8 @@ const SCHEMA: &str = include_str!("../../../src/cli/demo/adventureworks.toml");
 const READER: &str = "reader";
 
 /// A server that holds the rows.
-pub(crate) struct Served {
+#[derive(Debug)]
+pub struct Served {
     dir: PathBuf,
     home: Home,
     server: Server,
@@ -32,19 +33,27 @@ pub(crate) struct Served {
 
 /// What a first sync took.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Measured {
-    pub(crate) seconds: f64,
+pub struct Measured {
+    /// From enrolling until all is here.
+    pub seconds: f64,
     /// UDP payload, both ways.
-    pub(crate) bytes: u64,
-    pub(crate) rows: u64,
-    /// The most memory that the device's process held, and what it held before.
-    pub(crate) peak_kib: u64,
-    pub(crate) before_kib: u64,
-    pub(crate) file_bytes: u64,
+    pub bytes: u64,
+    /// Rows that the device has then.
+    pub rows: u64,
+    /// The most memory that the device's process held.
+    pub peak_kib: u64,
+    /// What it held before.
+    pub before_kib: u64,
+    /// What the device's file has.
+    pub file_bytes: u64,
 }
 
 impl Served {
-    pub(crate) async fn start(source: &Source, dir: &Path) -> Outcome<Self> {
+    /// Starts it in `dir` and loads the rows from a device of its own.
+    ///
+    /// # Errors
+    /// A file cannot be read or written, or the server refuses a row.
+    pub async fn start(source: &Source, dir: &Path) -> Outcome<Self> {
         let write = |name: &str, text: String| -> Outcome<PathBuf> {
             let path = dir.join(name);
             fs::write(&path, text)?;
@@ -102,8 +111,11 @@ impl Served {
         Ok(())
     }
 
-    /// A new device comes, syncs once, and goes.
-    pub(crate) fn first_sync(&mut self) -> Outcome<Measured> {
+    /// A new device comes, syncs once, and goes. It is this program again, called with `--device`.
+    ///
+    /// # Errors
+    /// The process fails.
+    pub fn first_sync(&mut self) -> Outcome<Measured> {
         self.devices += 1;
         let file = self.dir.join(format!("device-{}.redb", self.devices));
         let mut command = Command::new(std::env::current_exe()?);
@@ -124,7 +136,8 @@ impl Served {
         })
     }
 
-    pub(crate) async fn stop(self) {
+    /// Stops the server.
+    pub async fn stop(self) {
         self.server.stop().await;
     }
 }
@@ -137,8 +150,11 @@ fn memory_kib(name: &str) -> Outcome<u64> {
 }
 
 /// The device, in a process of its own: prints what its first sync took.
+///
+/// # Errors
+/// It does not succeed.
 #[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-pub(crate) async fn device(file: &str, code: &str) -> Outcome<()> {
+pub async fn device(file: &str, code: &str) -> Outcome<()> {
     let replica = Replica::builder(file).open()?;
     let code = code.parse()?;
     let before = memory_kib("VmRSS")?;
