@@ -86,6 +86,13 @@ impl Record {
             .collect()
     }
 
+    /// The sections of columns with more heads than `max`.
+    #[must_use]
+    pub fn spread(&self, max: usize) -> BTreeSet<Section> {
+        let sections = self.column_histories().filter(|(_, history)| history.heads().len() > max);
+        sections.map(|(section, _)| section.clone()).collect()
+    }
+
     /// The sections of columns that say more than what they hold: of which something was written
     /// over.
     #[must_use]

@@ -112,6 +112,7 @@ impl Limits {
         HistoryBounds {
             changes: usize::try_from(self.history_changes).unwrap_or(usize::MAX),
             age: Duration::from_secs(days.saturating_mul(24 * 60 * 60)),
+            ..HistoryBounds::default()
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidegate::crdt::Record;
+use tidegate::limits::{CHANGE_DEPS_MAX, GENERATION_HEADS};
 use tidegate::model::{
     ActorId, DeviceNumber, Edit, EditId, Op, RecordState, Section, Timestamp, Value,
 };
@@ -206,4 +207,31 @@ fn what_was_written_on_an_older_generation_lands_where_it_was_meant() {
         renewed += usize::from(main.changes()[0].begins_generation());
     }
     assert!(renewed > 80, "{renewed} of 100 came to another generation");
+}
+
+/// A change names all heads that it builds on, and may name so many and no more: of a record that
+/// hundreds had edited side by side, nobody's next edit could be read by the server.
+#[test]
+fn many_who_write_side_by_side_leave_a_record_that_can_be_edited() {
+    const { assert!(GENERATION_HEADS < CHANGE_DEPS_MAX) };
+    let (heads_max, many) = (4, 8);
+    let mut net = Network::new(many);
+    net.set_generation_heads(heads_max);
+    let all = 0..usize::from(many);
+    for at in all.clone() {
+        net.write(at, vec![Op::Increment { column: column("visits"), by: 1 }]);
+    }
+    for at in all.clone() {
+        net.connect(at);
+        net.settle();
+        let heads = net.on_server().heads(&Section::Main).len();
+        assert!(heads <= heads_max, "{heads} heads after {at}");
+    }
+    assert_eq!(net.value(0, "visits"), Some(Value::Counter(i64::from(many))));
+    net.write(0, vec![Op::Increment { column: column("visits"), by: 1 }]);
+    net.settle();
+    for at in all {
+        assert_eq!(net.value(at, "visits"), Some(Value::Counter(i64::from(many) + 1)));
+        assert!(net.devices[at].store.quarantine.is_empty());
+    }
 }

@@ -130,6 +130,11 @@ impl Network {
         self.server.set_history_bounds(HistoryBounds { changes, ..HistoryBounds::default() });
     }
 
+    /// Sections with more heads than these begin a new generation.
+    pub(crate) fn set_generation_heads(&mut self, heads: usize) {
+        self.server.set_history_bounds(HistoryBounds { heads, ..HistoryBounds::default() });
+    }
+
     /// The server drops all of the log that it may, but for so many entries.
     pub(crate) fn trim_log(&mut self, entries: u64) {
         let bounds = match entries {

@@ -84,13 +84,13 @@ impl World {
                 self.bounds = PageBounds { looks, rounds, bytes };
                 server.set_page_bounds(self.bounds);
                 // Sections of a few changes begin new generations, in some worlds.
+                let changes = [1, 2, 4, 512][self.rng.below(4)];
+                let default = HistoryBounds::default();
                 server.set_history_bounds(HistoryBounds {
-                    changes: [1, 2, 4, 512][self.rng.below(4)],
-                    age: [
-                        Duration::from_secs(60),
-                        Duration::from_secs(600),
-                        HistoryBounds::default().age,
-                    ][self.rng.below(3)],
+                    changes,
+                    age: [Duration::from_secs(60), Duration::from_secs(600), default.age]
+                        [self.rng.below(3)],
+                    heads: if changes == 2 { 2 } else { default.heads },
                 });
                 self.note(|| format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::following::{append, renewal};
 use super::ingress::Session;
 use crate::crdt::{CrdtError, Record};
-use crate::limits::{CONFLICTS_KEPT_TIMES, GENERATION_CHANGES, GENERATION_DAYS};
+use crate::limits::{CONFLICTS_KEPT_TIMES, GENERATION_CHANGES, GENERATION_DAYS, GENERATION_HEADS};
 use crate::model::{Edit, LogEpoch, Op, RecordId, Right, Section, Sequence, Table, Timestamp};
 use crate::sync::{ServerStore, StoreError};
 
@@ -19,12 +19,14 @@ pub struct HistoryBounds {
     pub changes: usize,
     /// For so long, by the clocks of those who wrote.
     pub age: Duration,
+    /// So many of them that were written side by side, and nothing yet on all of them.
+    pub heads: usize,
 }
 
 impl Default for HistoryBounds {
     fn default() -> Self {
         let age = Duration::from_secs(u64::from(GENERATION_DAYS) * 24 * 60 * 60);
-        Self { changes: GENERATION_CHANGES, age }
+        Self { changes: GENERATION_CHANGES, age, heads: GENERATION_HEADS }
     }
 }
 
@@ -123,7 +125,8 @@ fn opened_by(edit: &Edit, after: &Record) -> BTreeSet<Section> {
 }
 
 /// The sections of which a new generation begins. Values side by side are what a section holds, and
-/// not its past: it keeps them until one is chosen, or its history is too long by far.
+/// not its past: it keeps them until one is chosen, or its history is too long by far, or so many
+/// wrote side by side that soon nobody could build on all of it.
 fn due(
     record: &Record,
     table: &Table,
@@ -136,7 +139,8 @@ fn due(
     sections.extend(record.with_past_before(now.plus_millis(age.saturating_neg())));
     sections.retain(|section| written.contains(section));
     sections.extend(opened);
-    let mut due = BTreeSet::new();
+    let mut due = record.spread(bounds.heads);
+    due.retain(|section| written.contains(section));
     for section in sections {
         if !keeps_conflicts(record, table, &section, bounds)? {
             due.insert(section);
