@@ -98,10 +98,10 @@ impl Asked {
         let question = self.narrowed(question)?;
         if self.explain {
             let plan = question.plan().map_err(query_error)?;
-            self.say(json!({ "plan": plan.lines() }), &plan.to_string());
+            self.say(&json!({ "plan": plan.lines() }), &plan.to_string());
         } else if self.count {
             let rows = question.count().map_err(query_error)?;
-            self.say(json!({ "rows": rows }), &counted(rows, "row"));
+            self.say(&json!({ "rows": rows }), &counted(rows, "row"));
         } else {
             let found = question.read().map_err(query_error)?;
             if self.json {
@@ -114,7 +114,7 @@ impl Asked {
         Ok(())
     }
 
-    fn say(&self, json: Json, text: &str) {
+    fn say(&self, json: &Json, text: &str) {
         if self.json { println!("{json}") } else { println!("{text}") }
     }
 
@@ -124,7 +124,7 @@ impl Asked {
         match next {
             Some(next) => {
                 let more = format!("{rows}, and there are more: --after {next}");
-                self.say(json!({ "next": next.to_string() }), &more);
+                self.say(&json!({ "next": next.to_string() }), &more);
             }
             None if self.json => {}
             None => println!("{rows}"),
