@@ -96,7 +96,7 @@ impl BandwidthCommand {
         let lines = measured.phases(source).into_iter().map(|phase| {
             let Traffic { sent_bytes, received_bytes, .. } = phase.traffic;
             let each =
-                phase.each.map_or(String::new(), |(bytes, what)| format!("{bytes:.1} a {what}"));
+                phase.each.map_or(String::new(), |(bytes, what)| format!("{bytes:.1} per {what}"));
             vec![phase.told, sent_bytes.to_string(), received_bytes.to_string(), each]
         });
         print_table(names.into(), lines);
