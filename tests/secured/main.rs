@@ -13,6 +13,7 @@ mod cases;
 mod due;
 mod followers;
 mod hints;
+mod late;
 mod moved;
 mod needles;
 mod net;

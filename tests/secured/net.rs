@@ -412,6 +412,20 @@ impl Net {
         self.devices[at].up.push_back(encode_message(message).unwrap());
     }
 
+    /// Delivers until the device has sent a change set, which is lost with the connection.
+    #[track_caller]
+    pub(crate) fn cut_at_push(&mut self, at: usize) -> ToServer {
+        loop {
+            let sent = self.devices[at].up.iter().map(|bytes| decode_message(bytes).unwrap());
+            if let Some(push) = sent.into_iter().find(|it| matches!(it, ToServer::Push(_))) {
+                self.part(at);
+                return push;
+            }
+            self.deliver_up(at);
+            assert!(self.deliver_down(at), "it sends nothing");
+        }
+    }
+
     fn writable(&mut self, id: ConnectionId) {
         self.server.writable(&self.store, id).unwrap();
         self.server.rule(&mut self.store, self.clock).unwrap();

@@ -23,6 +23,7 @@ mod reconsider;
 mod seen;
 mod session;
 mod split;
+mod unjudged;
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -39,11 +39,7 @@ impl ReplicaMachine {
             waiting.extend(with_followers(store, session.later.clone())?);
         }
         let mut edits = self.unsent(store)?;
-        if self.session.as_ref().is_some_and(|session| session.flush.0 == 0) {
-            // The server says which of them are of records that were erased meanwhile.
-            let refused = store.quarantine()?.into_iter();
-            ask.extend(refused.map(|entry| Inquiry::of_record(entry.edit, entry.record)));
-        }
+        ask.extend(self.ask_of_refused(store)?);
         let (receipt, waits) = (self.receipt(now)?, self.waits_to_purge());
         let Some(session) = &mut self.session else { return Ok(()) };
         // Nor has it judged what could not be written anew here.

@@ -150,9 +150,7 @@ impl ReplicaMachine {
         let wanted = self.meta.wanted.clone();
         for (id, verdict) in verdicts {
             let Some(pending) = store.pending(id)? else {
-                if verdict == Verdict::Erased {
-                    self.erase_refused(&*store, &mut desk, now, id)?;
-                }
+                self.of_refused(&*store, &mut desk, now, id, verdict)?;
                 continue;
             };
             let (table, record) = (pending.edit.table, pending.edit.record);
@@ -283,8 +281,7 @@ impl ReplicaMachine {
             for (edit, denial) in rebased.impossible {
                 let parked = park(desk, &edit, &denial, self.epoch, now)?;
                 if let Some(session) = &mut self.session {
-                    let asked = parked.iter().map(|it| Inquiry::of_record(it.id, it.record));
-                    session.parked.extend(asked);
+                    session.parked.extend(parked.iter().map(Inquiry::of));
                 }
                 let bound = parked.into_iter().filter(|it| it.id != edit.id);
                 records.extend(bound.map(|bound| (bound.table, bound.record)));
@@ -416,11 +413,14 @@ impl ReplicaMachine {
                 Ok(())
             }
             Entry::Gone { sequence, table, record } => {
-                let folder = desk.folder(&table, record)?;
-                self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
-                if folder.version().is_some_and(|held| held <= sequence) {
-                    folder.forget();
+                let version = desk.folder(&table, record)?.version();
+                if version.is_some_and(|held| held <= sequence) {
+                    desk.folder(&table, record)?.forget();
+                } else if version.is_none() && !self.is_wanted(&table, record) {
+                    // It should be here. If a damaged file lost it, there may be bytes of it.
+                    self.note_left();
                 }
+                self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
                 Ok(())
             }
         }
@@ -437,6 +437,7 @@ impl ReplicaMachine {
     ) -> Result<(), StoreError> {
         let folder = desk.folder(table, record)?;
         let Some(pending) = folder.find(id) else {
+            self.note_counted(id);
             return self.want_since(desk, (table, record), sequence);
         };
         let edit = self.readable(folder, pending.edit.clone());

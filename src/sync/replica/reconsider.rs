@@ -9,8 +9,9 @@ use std::collections::btree_map::Entry;
 
 use super::ReplicaMachine;
 use super::commit::EditError;
-use super::desk::{Desk, Mark, not_there};
+use super::desk::{Desk, Mark};
 use super::quarantine::Amendment;
+use super::unjudged::is_unjudged;
 use crate::codec::Terms;
 use crate::limits::{RECONSIDERED_AT_ONCE_MAX, SESSION_RETRIES_MAX};
 use crate::model::{Edit, EditId, EditKind, Op, RecordId, TableName, Timestamp};
@@ -141,7 +142,7 @@ impl ReplicaMachine {
             }
             let id = EditId { device: self.device(), counter, part };
             // What no server has judged yet is left to it, as what is pending.
-            let unjudged = entries.iter().all(|entry| entry.denial == not_there());
+            let unjudged = entries.iter().all(is_unjudged);
             match self.again(desk, store, now, id, (entries, &as_it_was)) {
                 Ok((edit, certain)) if certain || unjudged => edits.push(edit),
                 Err(EditError::Store(error)) => return Err(error),
@@ -167,7 +168,7 @@ impl ReplicaMachine {
             entry.atomic == 0 || usize::try_from(entry.atomic) == Ok(group.len())
         };
         // After a restore a record comes back as the user left it.
-        let is_lost = |entry: &Quarantined| self.is_restored(entry) && entry.denial == not_there();
+        let is_lost = |entry: &Quarantined| self.is_restored(entry) && is_unjudged(entry);
         let means_places = |entry: &Quarantined| {
             let is_new = entry.kind == EditKind::Create || is_lost(entry);
             !is_new && entry.ops.iter().any(Op::is_positional)

@@ -92,6 +92,8 @@ pub(super) struct Session {
     /// Of edits that went to quarantine because they have no meaning here any more the server is asked
     /// whether their records were erased.
     pub(super) parked: Vec<Inquiry>,
+    /// Edits of this device that count, and of which nothing was pending here.
+    pub(super) counted: BTreeSet<EditId>,
     /// Edits on records out of reach, about which the server was asked whether they are admitted.
     pub(super) asked: BTreeSet<EditId>,
     /// Edits that are in the log, at places that the watermark has not reached.
@@ -155,6 +157,7 @@ impl ReplicaMachine {
             again: BTreeSet::new(),
             later: BTreeSet::new(),
             parked: Vec::new(),
+            counted: BTreeSet::new(),
             asked: BTreeSet::new(),
             admitted: BTreeMap::new(),
             retries: 0,
@@ -190,6 +193,7 @@ impl ReplicaMachine {
                 && session.again.is_empty()
                 && session.later.is_empty()
                 && session.parked.is_empty()
+                && session.counted.is_empty()
                 // Where there is no room for what is to be compared, it waits for that.
                 && (self.recheck.is_none() || session.is_spent)
                 && self.meta.wanted.is_empty()

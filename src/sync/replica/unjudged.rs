@@ -1,0 +1,117 @@
+//! Refused edits of which no server had heard when this device refused them, and that count all the same:
+//! somebody had a copy of what was sent, and brought it later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ReplicaMachine;
+use super::desk::{Desk, not_there};
+use crate::codec::Inquiry;
+use crate::model::{Denial, EditId, Op, PolicyEpoch, Sequence, Timestamp, Verdict};
+use crate::sync::{Quarantined, ReplicaStore, StoreError};
+
+/// Whether only this device has judged it.
+pub(super) fn is_unjudged(entry: &Quarantined) -> bool {
+    entry.denial == not_there()
+}
+
+/// What the server is asked about refused edits: whether their records were erased, and whether what it never
+/// judged counts by now.
+pub(super) fn inquiries(refused: Vec<Quarantined>) -> Vec<Inquiry> {
+    let mut asked: BTreeMap<EditId, (_, BTreeSet<_>)> = BTreeMap::new();
+    for entry in refused {
+        let (_, columns) = asked.entry(entry.edit).or_insert((entry.record, BTreeSet::new()));
+        if is_unjudged(&entry) {
+            columns.extend(entry.ops.iter().filter_map(Op::column).cloned());
+        }
+    }
+    let inquiry = |(edit, (record, columns)): (EditId, (_, BTreeSet<_>))| Inquiry {
+        columns: columns.into_iter().collect(),
+        ..Inquiry::of_record(edit, record)
+    };
+    asked.into_iter().map(inquiry).collect()
+}
+
+impl ReplicaMachine {
+    /// Notes that an edit of this device counts of which nothing is pending here.
+    pub(super) fn note_counted(&mut self, id: EditId) {
+        if let Some(session) = &mut self.session {
+            session.counted.insert(id);
+        }
+    }
+
+    /// What the server is to be asked about refused edits: about all at first, then about those of which it
+    /// says that they count.
+    pub(super) fn ask_of_refused<S: ReplicaStore>(
+        &mut self,
+        store: &S,
+    ) -> Result<Vec<Inquiry>, StoreError> {
+        let Some(session) = &mut self.session else { return Ok(Vec::new()) };
+        let (is_first, counted) = (session.flush.0 == 0, std::mem::take(&mut session.counted));
+        if !is_first && counted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut refused = store.quarantine()?;
+        refused.retain(|entry| is_first || counted.contains(&entry.edit));
+        Ok(inquiries(refused))
+    }
+
+    /// The server says what became of a refused edit.
+    pub(super) fn of_refused<S: ReplicaStore>(
+        &mut self,
+        store: &S,
+        desk: &mut Desk<'_, S>,
+        now: Timestamp,
+        id: EditId,
+        verdict: Verdict,
+    ) -> Result<(), StoreError> {
+        match verdict {
+            Verdict::Erased => self.erase_refused(store, desk, now, id),
+            Verdict::Admitted(sequence) => {
+                self.counts_after_all(store, desk, now, (id, sequence), (&[], self.epoch))
+            }
+            Verdict::Partly { sequence, columns, epoch } => {
+                self.counts_after_all(store, desk, now, (id, sequence), (&columns, epoch))
+            }
+            Verdict::Reauthor | Verdict::Denied { .. } | Verdict::Split { .. } => Ok(()),
+        }
+    }
+
+    /// A refused edit counts, but for these columns: what no server had judged of it leaves quarantine, or
+    /// stays there by the server's word.
+    fn counts_after_all<S: ReplicaStore>(
+        &mut self,
+        store: &S,
+        desk: &mut Desk<'_, S>,
+        now: Timestamp,
+        (id, sequence): (EditId, Sequence),
+        (columns, epoch): (&[Denial], PolicyEpoch),
+    ) -> Result<(), StoreError> {
+        let (mut unjudged, judged): (Vec<_>, Vec<_>) =
+            store.quarantine()?.into_iter().filter(|it| it.edit == id).partition(is_unjudged);
+        if unjudged.is_empty() {
+            return Ok(());
+        }
+        for entry in &mut unjudged {
+            for denial in columns {
+                let is_refused =
+                    |op: &mut Op| op.column().is_some() && op.column() == denial.column.as_ref();
+                let ops: Vec<_> = entry.ops.extract_if(.., is_refused).collect();
+                if !ops.is_empty() {
+                    let entry = Quarantined {
+                        ops,
+                        denial: denial.clone(),
+                        epoch,
+                        at: now,
+                        ..entry.clone()
+                    };
+                    desk.batch.quarantine.push(entry);
+                }
+            }
+        }
+        desk.batch.released.push(id);
+        desk.remain.extend(judged);
+        desk.admitted.push((id, sequence));
+        self.note_left();
+        Ok(())
+    }
+}
