@@ -1,8 +1,8 @@
 use super::{CrdtError, Document, History};
 use crate::model::{ChangeRef, RecordId, Section};
 
-/// Documents that are kept. Each is of one section that is edited right now.
-const DOCUMENTS_KEPT_MAX: usize = 8;
+/// What the documents that are kept weigh together, but for the last one: one may be as large as it likes.
+const WEIGHT_KEPT_MAX: usize = 4 << 20;
 /// What is rebuilt in less than a millisecond is not worth keeping.
 const WEIGHT_MIN: usize = 8 << 10;
 
@@ -49,8 +49,9 @@ impl Documents {
             return;
         }
         self.kept.retain(|(id, kept)| *id != record || kept.section() != document.section());
-        if self.kept.len() == DOCUMENTS_KEPT_MAX {
-            self.kept.remove(0);
+        let mut weight: usize = self.kept.iter().map(|(_, kept)| kept.weight()).sum();
+        while weight > WEIGHT_KEPT_MAX {
+            weight -= self.kept.remove(0).1.weight();
         }
         self.kept.push((record, document));
     }

@@ -481,6 +481,11 @@ impl World {
         let mut went: BTreeMap<RecordId, Vec<Op>> = BTreeMap::new();
         let mut created = BTreeSet::new();
         for entry in left {
+            // What no server had judged, and somebody else brought, counts.
+            let mut deeds = self.disk.file.deeds.iter();
+            if is_unjudged(&entry) && deeds.any(|deed| deed.edit.id == entry.edit) {
+                continue;
+            }
             let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
             made.dealt_with.extend(entry.ops.clone());
             went.entry(entry.record).or_default().extend(entry.ops.iter().map(without_unit));
@@ -513,6 +518,12 @@ fn without_unit(op: &Op) -> Op {
 
 pub(crate) fn quarantined_ops(quarantine: &[Quarantined], id: EditId) -> Vec<Op> {
     quarantine.iter().filter(|entry| entry.edit == id).flat_map(|it| it.ops.clone()).collect()
+}
+
+/// Whether only the device refused it, because it has no record to write it on.
+pub(crate) fn is_unjudged(entry: &Quarantined) -> bool {
+    let told = &entry.denial.detail;
+    told.as_deref() == Some("the record that it changes is not there (any more)")
 }
 
 pub(crate) fn is_system(table: &TableName) -> bool {

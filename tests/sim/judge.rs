@@ -230,16 +230,18 @@ impl Judge {
     /// Of two edits of one device on one section of a record, the later knows the earlier: what
     /// someone writes over their own value is never undone by it. (Not so for secured columns,
     /// which may be written without being read.) Devices that were copied, or mean harm, are not
-    /// held to it; nor is anything of groups that a profile may leave out, and of records that were
+    /// held to it; nor is what somebody else brought, anything of groups that a profile may leave out, and of records that were
     /// edited as they were seen some time before.
     pub(crate) fn check_order(
         &self,
         careless: &BTreeSet<DeviceNumber>,
+        carried: &BTreeSet<EditId>,
         formed: &BTreeSet<RecordId>,
         leaves_groups_out: bool,
     ) -> Check {
         let mut last: BTreeMap<(DeviceNumber, RecordId, Section), &Edit> = BTreeMap::new();
-        for edit in self.edits.iter().filter(|edit| !careless.contains(&edit.id.device)) {
+        let is_careful = |id: EditId| !careless.contains(&id.device) && !carried.contains(&id);
+        for edit in self.edits.iter().filter(|edit| is_careful(edit.id)) {
             let is_read = |section: &Section| match section {
                 Section::Secured(_) => false,
                 Section::Group(_) => !leaves_groups_out,

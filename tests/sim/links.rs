@@ -199,9 +199,12 @@ impl World {
         // A restored server has forgotten what it refused since its backup.
         let is_forgotten = end == End::Byzantine && self.figures.restores > 0;
         if let ToServer::Push(set) = &message
-            && (is_forgotten || matches!(end, End::Echo(_)))
+            && matches!(end, End::Echo(_) | End::Byzantine)
         {
-            self.note_echoed(set);
+            self.note_carried(set);
+            if is_forgotten || matches!(end, End::Echo(_)) {
+                self.note_echoed(set);
+            }
         }
         self.figures.messages += 1;
         self.note(|| format!("{id} up {}", up_text(&message)));

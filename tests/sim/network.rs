@@ -99,6 +99,13 @@ impl World {
         }
     }
 
+    /// What somebody else brings may come when its author has done other things.
+    pub(crate) fn note_carried(&mut self, set: &SignedChangeSet) {
+        let sets = self.devices.iter().filter_map(|device| set.open(&device.key.public()).ok());
+        let edits = sets.flat_map(|set| set.edits).map(|edit| edit.id);
+        self.carried.extend(edits.collect::<Vec<_>>());
+    }
+
     /// Nothing is held up any more, and who is gone is known to be.
     pub(crate) fn calm_network(&mut self) {
         self.now += 100_000;

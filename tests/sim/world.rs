@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::codec::{PublicKey, SecretKey, ServerCertificate};
-use tidegate::model::{DeviceNumber, Edit, Op, RecordId, Timestamp};
+use tidegate::model::{DeviceNumber, Edit, EditId, Op, RecordId, Timestamp};
 use tidegate::sync::LogEntry;
 use tidegate::sync::server::{Identity, PageBounds, ServerMachine};
 
@@ -96,6 +96,8 @@ pub(crate) struct World {
     pub(crate) byzantine: Option<Byzantine>,
     /// Records that were edited as their user saw them some time before.
     pub(crate) formed: BTreeSet<RecordId>,
+    /// Edits that somebody else than their author brought, or that came as if it had.
+    pub(crate) carried: BTreeSet<EditId>,
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) next_link: u64,
     /// What devices said in sessions that are over.
@@ -155,6 +157,7 @@ impl World {
             trace: blake3::Hasher::new(),
             prints: std::env::var_os("TIDEGATE_SIM_TRACE").is_some(),
             formed: BTreeSet::new(),
+            carried: BTreeSet::new(),
             figures: Figures::default(),
             planted,
             calm: false,

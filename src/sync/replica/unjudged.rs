@@ -77,7 +77,8 @@ impl ReplicaMachine {
     }
 
     /// A refused edit counts, but for these columns: what no server had judged of it leaves quarantine, or
-    /// stays there by the server's word.
+    /// stays there by the server's word. It stays as it is until a backup of the server holds the edit:
+    /// nothing else is kept of it here.
     fn counts_after_all<S: ReplicaStore>(
         &mut self,
         store: &S,
@@ -86,6 +87,10 @@ impl ReplicaMachine {
         (id, sequence): (EditId, Sequence),
         (columns, epoch): (&[Denial], PolicyEpoch),
     ) -> Result<(), StoreError> {
+        let backed_up = self.session.as_ref().and_then(|session| session.backed_up);
+        if backed_up.is_some_and(|backed_up| sequence > backed_up) {
+            return Ok(());
+        }
         let (mut unjudged, judged): (Vec<_>, Vec<_>) =
             store.quarantine()?.into_iter().filter(|it| it.edit == id).partition(is_unjudged);
         if unjudged.is_empty() {

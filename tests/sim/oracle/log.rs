@@ -92,7 +92,8 @@ impl World {
         let numbers = numbers.filter_map(|device| device.disk.file.meta.enrolment.as_ref());
         let mut careless: BTreeSet<_> = numbers.map(|it| it.device).collect();
         careless.extend(self.byzantine.as_ref().map(|it| it.number));
-        judge.check_order(&careless, &self.formed, self.faults.has(Fault::ProfileChanges))
+        let leaves_groups_out = self.faults.has(Fault::ProfileChanges);
+        judge.check_order(&careless, &self.carried, &self.formed, leaves_groups_out)
     }
 
     /// What was erased is nowhere: its places in the log are empty and the others are not, no refused
