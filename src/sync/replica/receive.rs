@@ -126,6 +126,10 @@ impl ReplicaMachine {
         common: Sequence,
     ) -> Result<(), StoreError> {
         let is_other_life = self.note_epoch(epoch);
+        if self.meta.watermark > Sequence::default() {
+            // Also of what a damaged file lost there may be bytes.
+            self.note_left();
+        }
         self.meta.forget_confirmed();
         let mut desk = Desk::new(&*store);
         for (table, record) in store.confirmed_ids()? {

@@ -139,9 +139,10 @@ impl ReplicaMachine {
         }
         let Some((grain, stretches)) = recheck.next() else {
             let (number, report) = (recheck.number, recheck.report);
+            // If this fails, it is not done.
+            self.recount(store)?;
             self.last_recheck = Some((number, report));
             self.recheck = None;
-            self.recount(store)?;
             self.tell(Event::Rechecked(report));
             return Ok(false);
         };

@@ -2,12 +2,15 @@
 //! somebody had a copy of what was sent, and brought it later.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::ReplicaMachine;
 use super::desk::{Desk, not_there};
 use crate::codec::Inquiry;
-use crate::model::{Denial, EditId, Op, PolicyEpoch, Sequence, Timestamp, Verdict};
-use crate::sync::{Quarantined, ReplicaStore, StoreError};
+use crate::model::{
+    Change, ChangeRef, Denial, Edit, EditId, Op, PolicyEpoch, Section, Sequence, Timestamp, Verdict,
+};
+use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
 
 /// Whether only this device has judged it.
 pub(super) fn is_unjudged(entry: &Quarantined) -> bool {
@@ -77,8 +80,7 @@ impl ReplicaMachine {
     }
 
     /// A refused edit counts, but for these columns: what no server had judged of it leaves quarantine, or
-    /// stays there by the server's word. It stays as it is until a backup of the server holds the edit:
-    /// nothing else is kept of it here.
+    /// stays there by the server's word.
     fn counts_after_all<S: ReplicaStore>(
         &mut self,
         store: &S,
@@ -87,10 +89,6 @@ impl ReplicaMachine {
         (id, sequence): (EditId, Sequence),
         (columns, epoch): (&[Denial], PolicyEpoch),
     ) -> Result<(), StoreError> {
-        let backed_up = self.session.as_ref().and_then(|session| session.backed_up);
-        if backed_up.is_some_and(|backed_up| sequence > backed_up) {
-            return Ok(());
-        }
         let (mut unjudged, judged): (Vec<_>, Vec<_>) =
             store.quarantine()?.into_iter().filter(|it| it.edit == id).partition(is_unjudged);
         if unjudged.is_empty() {
@@ -113,10 +111,29 @@ impl ReplicaMachine {
                 }
             }
         }
+        let pending = self.as_pending(id, &unjudged);
+        self.keep_admitted(desk, pending, sequence);
         desk.batch.released.push(id);
         desk.remain.extend(judged);
         desk.admitted.push((id, sequence));
         self.note_left();
         Ok(())
+    }
+
+    /// What was refused of an edit as it would be sent again, if a server is restored that lacks it.
+    fn as_pending(&mut self, id: EditId, refused: &[Quarantined]) -> Option<Pending> {
+        let Quarantined { table, record, at, .. } = refused.first()?.clone();
+        let declared = self.meta.schema.table(table.as_str())?;
+        let mut sections: BTreeMap<Section, Vec<Op>> = BTreeMap::new();
+        for op in refused.iter().flat_map(|entry| &entry.ops) {
+            sections.entry(op.section(declared)).or_default().push(op.clone());
+        }
+        let change = |(section, ops)| {
+            let id = ChangeRef { actor: self.fresh_actor(), seq: 1 };
+            Arc::new(Change { section, id, time: at, deps: Vec::new(), ops })
+        };
+        let changes = sections.into_iter().map(change).collect();
+        let edit = Edit { id, table, record, atomic: 0, changes };
+        Some(Pending { turn: Turn { counter: id.counter, part: id.part }, edit })
     }
 }

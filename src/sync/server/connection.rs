@@ -6,9 +6,7 @@ use super::lapse::Lapse;
 use super::reader::Reader;
 use crate::codec::{Digest, PublicKey, ScanPlace, Scope, Terms};
 use crate::gate::Reach;
-use crate::model::{
-    AppName, DeviceNumber, Header, Intake, RecordId, Section, Sequence, TableName, UserId,
-};
+use crate::model::{AppName, DeviceNumber, Header, Intake, RecordId, Sequence, TableName, UserId};
 use crate::sync::{LogEntry, Strand};
 
 /// One device that is connected.
@@ -160,32 +158,6 @@ impl Device {
     /// Whether a scan has ended, and with another scope than the device knows of.
     pub(super) fn ends_elsewhere(&self) -> bool {
         !self.is_turning() && self.scope != self.told
-    }
-
-    /// Whether the device was sent this section of a record, which had this header then. Of several
-    /// standings held it is not known which one a row came under, or whether a scan came so far.
-    pub(super) fn has(
-        &self,
-        table: &TableName,
-        record: RecordId,
-        header: &Header,
-        section: &Section,
-    ) -> bool {
-        let reads = |reader: &Reader| {
-            reader.reads(table, header) && reader.reads_section(table, header, section)
-        };
-        if !self.could_read_since(table, header, section) {
-            return false;
-        }
-        let rank = |table| (self.reader.priority(table), table);
-        let passed = self.looked.as_ref();
-        let passed = passed.is_some_and(|at| (rank(table), record) <= (rank(&at.table), at.record))
-            || self.brought.contains(table);
-        if self.is_turning() && !passed {
-            self.scope.complete && self.held.iter().any(reads)
-        } else {
-            reads(&self.reader)
-        }
     }
 
     /// Whether the device may hold a record with this header. While a scan is under way, what it

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::connection::Device;
 use super::generation::can_begin_anew;
+use super::reader::Reader;
 use super::reading::Reading;
+use super::state::State;
 use super::{ConnectionId, PageBounds};
 use crate::crdt::Record;
 use crate::gate::Confirmed;
@@ -144,10 +146,13 @@ impl Device {
         let Some(table) = reading.rules.schema().table(name.as_str()) else { return Ok(pasts) };
         let mut sections = BTreeSet::new();
         for section in record.with_past() {
-            let is_new = self.reader.reads(name, header)
+            let has = match before {
+                Some(before) => self.has(reading, (name, record.id()), before, &section)?,
+                None => false,
+            };
+            if !has
+                && self.reader.reads(name, header)
                 && self.reader.reads_section(name, header, &section)
-                && !before.is_some_and(|before| self.has(name, record.id(), before, &section));
-            if is_new
                 && can_begin_anew(record, table, &section, reading.history)
                     .map_err(|error| StoreError::Damaged(error.to_string()))?
             {
@@ -158,5 +163,37 @@ impl Device {
             pasts.note(record, sections);
         }
         Ok(pasts)
+    }
+
+    /// Whether the device was sent this section of a record, which had this header then. Of several
+    /// standings held it is not known which one a row came under, or whether a scan came so far; nor what a
+    /// profile took that cannot be evaluated any more.
+    fn has<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        (table, record): (&TableName, RecordId),
+        header: &Header,
+        section: &Section,
+    ) -> Result<bool, StoreError> {
+        let reads = |reader: &Reader| {
+            reader.reads(table, header) && reader.reads_section(table, header, section)
+        };
+        if !self.could_read_since(table, header, section) {
+            return Ok(false);
+        }
+        let rank = |table| (self.reader.priority(table), table);
+        let passed = self.looked.as_ref();
+        let passed = passed.is_some_and(|at| (rank(table), record) <= (rank(&at.table), at.record))
+            || self.brought.contains(table);
+        if !self.is_turning() || passed {
+            return Ok(reads(&self.reader));
+        }
+        let (state, is_pinned) = (State::now(reading), self.has_pinned(table, record));
+        for held in self.held.iter().filter(|held| self.scope.complete && reads(held)) {
+            if is_pinned || (held.is_known() && held.takes(table, record, &state)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -2,7 +2,7 @@
 
 use tidegate::model::{Edit, Op};
 
-use crate::app::{is_unjudged, quarantined_ops};
+use crate::app::quarantined_ops;
 use crate::device::Once;
 use crate::world::{Check, World};
 
@@ -24,13 +24,7 @@ impl World {
             let kept = device.disk.file.kept.values().map(|kept| &kept.edit);
             let kept = kept.filter(|edit| edit.id == *id && is_out);
             let found = logged.chain(pending.chain(kept).flat_map(Edit::ops));
-            let mut once = if is_out { made.once.max(Once::AtLeast) } else { made.once };
-            // What no server had judged, and somebody else brought, stays until a backup has it.
-            let mut refused = device.disk.file.quarantine.iter();
-            let is_unjudged = refused.any(|it| it.edit == *id && is_unjudged(it));
-            if is_unjudged && self.disk.file.meta.backed_up.is_some() {
-                once = once.max(Once::AtLeast);
-            }
+            let once = if is_out { made.once.max(Once::AtLeast) } else { made.once };
             for op in found.chain(&quarantined).chain(&made.dealt_with) {
                 match left.iter().position(|it| is_same(it, op)) {
                     Some(at) => drop(left.remove(at)),
