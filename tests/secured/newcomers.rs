@@ -91,6 +91,49 @@ fn changes(net: &Net, record: RecordId, section: &Section) -> usize {
     held.record().section(section).unwrap().changes().len()
 }
 
+/// A profile that takes nothing of others, for Eve.
+const MINE: &str = r#"
+[[profile]]
+id = "mine"
+for = ["user:eve"]
+[[profile.table]]
+id = "person"
+rows = ["mine"]
+"#;
+
+const ALL: &str = r#"
+[[profile]]
+id = "all"
+for = ["organization"]
+[[profile.table]]
+id = "person"
+rows = ["all"]
+"#;
+
+/// Story: Eve may read from now on, and her profile takes nothing of it. Another one does, and before the scan
+/// came to the record it was edited. She was sent what it had held before: she could have had it by her rights.
+#[test]
+fn who_takes_a_table_along_late_gets_rows_and_not_what_they_held_before() {
+    let mut case = generated(3);
+    let Case { net, table, writer, other, .. } = &mut case;
+    hire(net, "eve", false);
+    net.set_profiles(&[MINE, ALL].concat());
+    let eve = net.enroll("eve");
+    write_over(net, *writer, table, record(2), "note");
+    give_role(net, "eve");
+    net.settle();
+    assert!(net.devices[eve].store.confirmed_ids().unwrap().is_empty());
+    net.set_page(1);
+    net.set_profiles(ALL);
+    net.set(*writer, table, record(2), columns([("grade", text("meanwhile"))]));
+    net.deliver(*writer, 1);
+    net.settle();
+    assert_eq!(net.row(eve, table, record(2)).get("grade"), Some(&text("meanwhile")));
+    assert_without_past(net, eve);
+    assert_same(net, eve, table, record(2));
+    assert_with_past(net, *other);
+}
+
 #[test]
 fn who_is_given_a_role_gets_rows_and_not_what_they_held_before() {
     for away in [false, true] {
