@@ -126,10 +126,6 @@ impl ReplicaMachine {
         common: Sequence,
     ) -> Result<(), StoreError> {
         let is_other_life = self.note_epoch(epoch);
-        if self.meta.watermark > Sequence::default() {
-            // Also of what a damaged file lost there may be bytes.
-            self.note_left();
-        }
         self.meta.forget_confirmed();
         let mut desk = Desk::new(&*store);
         for (table, record) in store.confirmed_ids()? {
@@ -417,14 +413,11 @@ impl ReplicaMachine {
                 Ok(())
             }
             Entry::Gone { sequence, table, record } => {
-                let version = desk.folder(&table, record)?.version();
-                if version.is_some_and(|held| held <= sequence) {
-                    desk.folder(&table, record)?.forget();
-                } else if version.is_none() && !self.is_wanted(&table, record) {
-                    // It should be here. If a damaged file lost it, there may be bytes of it.
-                    self.note_left();
-                }
+                let folder = desk.folder(&table, record)?;
                 self.meta.wanted.retain(|wanted| *wanted != (table.clone(), record));
+                if folder.version().is_some_and(|held| held <= sequence) {
+                    folder.forget();
+                }
                 Ok(())
             }
         }

@@ -139,6 +139,8 @@ impl ReplicaMachine {
         }
         let Some((grain, stretches)) = recheck.next() else {
             let (number, report) = (recheck.number, recheck.report);
+            // Of what was lost and should not be here any more, there may be bytes that nobody knows of.
+            self.note_left();
             // If this fails, it is not done.
             self.recount(store)?;
             self.last_recheck = Some((number, report));
