@@ -230,8 +230,8 @@ impl Judge {
     /// Of two edits of one device on one section of a record, the later knows the earlier: what
     /// someone writes over their own value is never undone by it. (Not so for secured columns,
     /// which may be written without being read.) Devices that were copied, or mean harm, are not
-    /// held to it; nor is what somebody else brought, anything of groups that a profile may leave out, and of records that were
-    /// edited as they were seen some time before.
+    /// held to it; nor are edits that somebody else brought, groups that a profile may leave out, and
+    /// records that were edited as they were seen some time before.
     pub(crate) fn check_order(
         &self,
         careless: &BTreeSet<DeviceNumber>,

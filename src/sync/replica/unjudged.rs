@@ -19,7 +19,7 @@ pub(super) fn is_unjudged(entry: &Quarantined) -> bool {
 
 /// What the server is asked about refused edits: whether their records were erased, and whether what it never
 /// judged counts by now.
-pub(super) fn inquiries(refused: Vec<Quarantined>) -> Vec<Inquiry> {
+fn inquiries(refused: Vec<Quarantined>) -> Vec<Inquiry> {
     let mut asked: BTreeMap<EditId, (_, BTreeSet<_>)> = BTreeMap::new();
     for entry in refused {
         let (_, columns) = asked.entry(entry.edit).or_insert((entry.record, BTreeSet::new()));
