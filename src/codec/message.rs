@@ -230,8 +230,8 @@ pub struct Inquiry {
     pub edit: EditId,
     /// Its record.
     pub record: RecordId,
-    /// The columns that it says something of, where it is pending still: if what counts says nothing
-    /// of one of them, the answer does not name the edit.
+    /// The columns that it says something of, where no server has judged it for all that the device knows: if
+    /// what counts says nothing of one of them, the answer does not name the edit.
     #[serde(deserialize_with = "at_most::<_, _, COLUMNS_MAX>")]
     pub columns: Vec<ColumnName>,
 }
@@ -243,7 +243,7 @@ impl Inquiry {
         Self { edit, record, columns: Vec::new() }
     }
 
-    /// All about an edit that is pending.
+    /// All about an edit that no server has judged.
     #[must_use]
     pub fn of(edit: &Edit) -> Self {
         let columns: BTreeSet<_> = edit.ops().filter_map(Op::column).collect();

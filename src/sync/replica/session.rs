@@ -90,7 +90,7 @@ pub(super) struct Session {
     /// lack has arrived.
     pub(super) later: BTreeSet<EditId>,
     /// Of edits that went to quarantine because they have no meaning here any more the server is asked
-    /// whether their records were erased.
+    /// whether they count all the same, and whether their records were erased.
     pub(super) parked: Vec<Inquiry>,
     /// Edits of this device that count, and of which nothing was pending here.
     pub(super) counted: BTreeSet<EditId>,
