@@ -92,6 +92,7 @@ pub(super) fn quarantined_json(entry: &Quarantined) -> Json {
         "right": denial.right.map(crate::model::Right::as_str),
         "column": denial.column.as_ref().map(ToString::to_string),
         "reason": denial.to_string(),
+        "parked": entry.parked,
         "policy_epoch": entry.epoch.0,
         "at": entry.at.to_string(),
     })

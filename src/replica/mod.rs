@@ -456,7 +456,8 @@ impl Replica {
         Ok(RecordId::new(outside.now(), ten))
     }
 
-    /// Tries a refused edit again: judged here and then on the server, as an edit of its own.
+    /// Tries a refused edit again: judged here and then on the server. What a server has refused is an edit
+    /// of its own now; what this device alone gave up keeps its id.
     ///
     /// # Errors
     /// It is refused again, or is not in quarantine.

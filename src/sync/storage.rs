@@ -105,6 +105,10 @@ pub struct Quarantined {
     /// Whether a record that it needs was not here: the one that it changes, or one that it looks
     /// up.
     pub lacking: bool,
+    /// Whether this device alone gave it up, which could not write it anew, and no server had refused it.
+    /// What was sent of it may have been copied, and counts if somebody brings that: so it is tried again
+    /// under its own id.
+    pub parked: bool,
     /// When the refusal arrived, by this device's clock.
     pub at: Timestamp,
 }

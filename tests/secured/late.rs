@@ -1,9 +1,9 @@
 //! What comes when this device has forgotten, or given up, what it is about.
 
 use tidegate::codec::ToServer;
-use tidegate::model::Value;
+use tidegate::model::{Op, Sequence, Value};
 use tidegate::sync::replica::Event;
-use tidegate::sync::{ReplicaBatch, ReplicaStore as _};
+use tidegate::sync::{EntryKind, ReplicaBatch, ReplicaStore as _, ServerStore as _};
 
 use crate::net::{columns, text};
 use crate::taken::{MINE, Shop, id, table};
@@ -91,4 +91,44 @@ fn what_a_device_gave_up_stays_in_quarantine_until_it_counts() {
     shop.net.settle();
     assert_eq!(title(&shop), text("order 1"));
     assert_eq!(shop.net.devices[shop.ann].store.quarantine().unwrap().len(), 1);
+}
+
+/// How often Ann's edit of the title is in the log, where the server begins histories anew as well.
+fn counts(shop: &Shop) -> usize {
+    let log = shop.net.store.log_after(Sequence(0), usize::MAX).unwrap();
+    let titles = |op: &Op| *op == Op::Put { column: "title".parse().unwrap(), value: text("late") };
+    let edits = log.iter().filter_map(|entry| match &entry.kind {
+        EntryKind::Edit { edit, .. } => Some(edit),
+        EntryKind::Move(_) => None,
+    });
+    edits.filter(|edit| edit.id.device.0 > 0 && edit.ops().any(titles)).count()
+}
+
+/// Story: an edit that its device had given up was tried again under a new id when its record was there
+/// again. Then somebody brought what the device had signed, and it counted twice.
+#[test]
+fn what_a_device_gave_up_and_tries_again_counts_once_whoever_brings_it() {
+    for brought_first in [true, false] {
+        let mut shop = Shop::new(MINE);
+        let sent = given_up(&mut shop);
+        if brought_first {
+            shop.net.part(shop.ann);
+            shop.net.say(shop.boss, &sent);
+            shop.net.settle();
+        }
+        shop.own(1, "user:ann");
+        if brought_first {
+            shop.net.connect(shop.ann);
+            shop.net.settle();
+        } else {
+            let tried =
+                |it: &&Event| matches!(it, Event::Reconsidered { edit, again } if edit == again);
+            let device = &shop.net.devices[shop.ann];
+            assert_eq!(device.events.iter().filter(tried).count(), 1);
+            shop.net.say(shop.boss, &sent);
+            shop.net.settle();
+        }
+        assert_eq!((title(&shop), counts(&shop)), (text("late"), 1));
+        assert_eq!(shop.net.devices[shop.ann].store.quarantine().unwrap(), []);
+    }
 }

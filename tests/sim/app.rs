@@ -428,8 +428,21 @@ impl World {
         // Whatever was answered: what counts is what is there still.
         let device = &mut self.devices[at];
         let after = &device.disk.file.quarantine;
+        let goes_on = |entry: &Quarantined| {
+            entry.parked && device.disk.file.pending.values().any(|edit| edit.id == entry.edit)
+        };
+        let mut again = 0;
         for entry in before.into_iter().filter(|entry| !after.contains(entry)) {
+            if goes_on(&entry) {
+                self.tried_again.insert(entry.edit);
+                again += 1;
+                continue;
+            }
             let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
+            if entry.parked {
+                // Thrown away here; who has a copy of what was sent may bring it.
+                made.once = made.once.max(Once::AtLeast);
+            }
             made.dealt_with.extend(entry.ops);
         }
         let is_there = after.iter().any(|entry| entry.edit == id);
@@ -438,7 +451,11 @@ impl World {
             Ok(()) if is_there => Err(format!("{id} is in quarantine still")),
             Ok(()) if retries => {
                 self.figures.retried += 1;
-                if new.is_empty() { Err("a retry vanished".into()) } else { self.drain_device(at) }
+                if new.is_empty() && again == 0 {
+                    Err("a retry vanished".into())
+                } else {
+                    self.drain_device(at)
+                }
             }
             Ok(()) => self.drain_device(at),
             Err(error) if is_there || matches!(error, EditError::Store(_)) => match error {
@@ -475,24 +492,36 @@ impl World {
                 None => left.push(entry),
             }
         }
-        let new = self.adopt_new(at);
-        self.figures.reconsidered += new.len() as u64;
+        let mut new = self.adopt_new(at);
         let device = &mut self.devices[at];
         let mut went: BTreeMap<RecordId, Vec<Op>> = BTreeMap::new();
         let mut created = BTreeSet::new();
         for entry in left {
             // What no server had judged, and somebody else brought, counts.
             let mut deeds = self.disk.file.deeds.iter();
-            if is_unjudged(&entry) && deeds.any(|deed| deed.edit.id == entry.edit) {
+            if entry.parked && deeds.any(|deed| deed.edit.id == entry.edit) {
+                continue;
+            }
+            // Or was tried, and is there again.
+            let is_same = |it: &Quarantined| (it.edit, &it.ops) == (entry.edit, &entry.ops);
+            if let Some(at) = after.iter().position(is_same).filter(|_| entry.parked) {
+                after.remove(at);
                 continue;
             }
             let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
-            made.dealt_with.extend(entry.ops.clone());
+            let is_pending = |id| device.disk.file.pending.values().any(|edit| edit.id == id);
+            if entry.parked && is_pending(entry.edit) {
+                self.tried_again.insert(entry.edit);
+                new.push(entry.edit);
+            } else {
+                made.dealt_with.extend(entry.ops.clone());
+            }
             went.entry(entry.record).or_default().extend(entry.ops.iter().map(without_unit));
             if entry.kind == EditKind::Create {
                 created.insert(entry.record);
             }
         }
+        self.figures.reconsidered += new.len() as u64;
         for edit in device.disk.file.pending.values().filter(|edit| new.contains(&edit.id)) {
             let went = went.get_mut(&edit.record).ok_or("an edit that nobody made")?;
             for op in edit.ops().map(without_unit) {
@@ -509,7 +538,7 @@ impl World {
 }
 
 /// An owner brings its business unit of now.
-fn without_unit(op: &Op) -> Op {
+pub(crate) fn without_unit(op: &Op) -> Op {
     match op {
         Op::Own { owner, .. } => Op::Own { owner: owner.clone(), business_unit: name("any") },
         other => other.clone(),
@@ -518,12 +547,6 @@ fn without_unit(op: &Op) -> Op {
 
 pub(crate) fn quarantined_ops(quarantine: &[Quarantined], id: EditId) -> Vec<Op> {
     quarantine.iter().filter(|entry| entry.edit == id).flat_map(|it| it.ops.clone()).collect()
-}
-
-/// Whether only the device refused it, because it has no record to write it on.
-pub(crate) fn is_unjudged(entry: &Quarantined) -> bool {
-    let told = &entry.denial.detail;
-    told.as_deref() == Some("the record that it changes is not there (any more)")
 }
 
 pub(crate) fn is_system(table: &TableName) -> bool {

@@ -236,6 +236,7 @@ impl Judge {
         &self,
         careless: &BTreeSet<DeviceNumber>,
         carried: &BTreeSet<EditId>,
+        tried_again: &BTreeSet<EditId>,
         formed: &BTreeSet<RecordId>,
         leaves_groups_out: bool,
     ) -> Check {
@@ -261,8 +262,8 @@ impl Judge {
                         edit.id, earlier.id
                     ));
                 }
-                // Numbers follow the order in which edits were made.
-                if earlier.id > edit.id {
+                // Numbers follow the order in which edits were made, and made again.
+                if earlier.id > edit.id && !tried_again.contains(&edit.id) {
                     return Err(format!("{} is ordered before {}", earlier.id, edit.id));
                 }
             }

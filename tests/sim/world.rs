@@ -98,6 +98,8 @@ pub(crate) struct World {
     pub(crate) formed: BTreeSet<RecordId>,
     /// Edits that somebody else than their author brought, or that came as if it had.
     pub(crate) carried: BTreeSet<EditId>,
+    /// Edits that no server had refused when their device tried them again.
+    pub(crate) tried_again: BTreeSet<EditId>,
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) next_link: u64,
     /// What devices said in sessions that are over.
@@ -158,6 +160,7 @@ impl World {
             prints: std::env::var_os("TIDEGATE_SIM_TRACE").is_some(),
             formed: BTreeSet::new(),
             carried: BTreeSet::new(),
+            tried_again: BTreeSet::new(),
             figures: Figures::default(),
             planted,
             calm: false,

@@ -253,6 +253,7 @@ fn quarantined(rng: &mut Rng) -> Quarantined {
         denial: denial(rng),
         epoch: PolicyEpoch(rng.next()),
         lacking: rng.one_in(2),
+        parked: rng.one_in(2),
         at: time(rng.next().cast_signed() % 1_000),
     }
 }

@@ -282,6 +282,7 @@ fn quarantine_keeps_the_order_of_arrival() {
         denial: denial(&mut rng),
         epoch: PolicyEpoch(1),
         lacking: false,
+        parked: false,
         at: time(millis),
     };
     let entries = [entry(9, 1), entry(1, 2), entry(9, 3)];

@@ -541,6 +541,14 @@ impl<'a, S: ReplicaStore> Desk<'a, S> {
         }
     }
 
+    /// What is not tried `again` stays, of refused edits that leave quarantine otherwise.
+    pub(super) fn leave_in_quarantine(&mut self, refused: Vec<Quarantined>, again: &[Quarantined]) {
+        let stays =
+            |it: &Quarantined| self.batch.released.contains(&it.edit) && !again.contains(it);
+        let stay: Vec<_> = refused.into_iter().filter(stays).collect();
+        self.remain.extend(stay);
+    }
+
     /// Notes of newly refused edits what they lack, as all is after this step.
     fn note_lacking(&mut self, schema: &Schema) -> Result<(), StoreError> {
         let mut entries = std::mem::take(&mut self.batch.quarantine);

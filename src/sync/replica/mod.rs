@@ -93,11 +93,11 @@ pub enum Event {
     /// was erased nothing is: such an entry names no operations.
     Denied(Quarantined),
     /// A refused edit of this device, or what of it was refused, left quarantine by itself: it may
-    /// be allowed now. It is pending again, as an edit of its own.
+    /// be allowed now. It is pending again.
     Reconsidered {
         /// The refused edit.
         edit: EditId,
-        /// What it is now.
+        /// What it is now: another one where a server had refused it.
         again: EditId,
     },
     /// So many admitted edits are no longer kept although no backup of the server is known to hold

@@ -45,6 +45,17 @@ impl Amendment {
     }
 }
 
+/// Refused edits that count together, each with its entries; one that counts for itself is alone.
+pub(super) type Group = BTreeMap<EditId, Vec<Quarantined>>;
+
+/// Whether edits that are tried again are the same ones still: no server has refused any of them. Under
+/// other ids they would count twice where somebody brings what was sent of them.
+pub(super) fn goes_on(group: &Group) -> bool {
+    let is_whole =
+        |entry: &Quarantined| entry.atomic == 0 || usize::try_from(entry.atomic) == Ok(group.len());
+    group.values().flatten().all(|entry| entry.parked && is_whole(entry))
+}
+
 impl ReplicaMachine {
     /// Whether an edit, or a part of it, was refused since this machine was opened, as far as it
     /// remembers: it may have left quarantine.
@@ -60,7 +71,24 @@ impl ReplicaMachine {
         self.refused.push_back(edit);
     }
 
-    /// Takes an entry out of quarantine for good. Its bytes go with the next purge: at the end of the
+    /// The edit that is made in a turn.
+    pub(super) fn edit_in(&self, Turn { counter, part }: Turn) -> EditId {
+        EditId { device: self.device(), counter, part }
+    }
+
+    /// Notes what is about to be tried again: it is not refused any more, and what it was is not what
+    /// it is written on.
+    pub(super) fn note_tried(&mut self, tried: &[Pending]) {
+        for Edit { id, record, .. } in tried.iter().map(|pending| &pending.edit) {
+            self.refused.retain(|refused| refused != id);
+            if let Some(past) = self.past.get_mut(record) {
+                past.retain(|edit| edit.id != *id);
+            }
+        }
+    }
+
+    /// Takes an entry out of quarantine for good. What [this device alone gave up](Quarantined::parked) may
+    /// count all the same, if somebody brings a copy of what was sent. Its bytes go with the next purge: at the end of the
     /// next session, or when the store is opened.
     ///
     /// # Errors
@@ -76,9 +104,11 @@ impl ReplicaMachine {
         self.keep(store, crate::sync::ReplicaBatch { meta, released, ..Default::default() })
     }
 
-    /// Tries a refused edit again: judged anew here and then on the server. It is an edit of its
-    /// own now, whose id is returned: where only a part was refused, the rest may have been
-    /// admitted under the old one. The parts of an atomic one are tried together.
+    /// Tries a refused edit again: judged anew here and then on the server. What a server has refused is
+    /// an edit of its own now, whose id is returned: where only a part was refused, the rest may have
+    /// been admitted under the old one. What [this device alone gave up](Quarantined::parked) keeps its
+    /// id: it may count already, by a copy of what was sent. The parts of an atomic one are tried
+    /// together.
     ///
     /// What was refused is tried as what it was: a create of a record that someone else made
     /// meanwhile sets its values there; any other edit of a record that is not here stays refused.
@@ -108,24 +138,19 @@ impl ReplicaMachine {
         amendment: &Amendment,
     ) -> Result<Vec<EditId>, EditError> {
         self.recover(store)?;
-        let refused = parts_of(store.quarantine()?, id);
-        if refused.is_empty() {
+        let quarantine = store.quarantine()?;
+        let groups = parts_of(&quarantine, id, amendment.is_empty());
+        if groups.is_empty() {
             let detail = format!("edit {id} is not in quarantine");
             return Err(EditError::Denied(Denial::malformed(detail)));
         }
-        let counter = self.meta.counter + 1;
-        let atomic = if refused.len() > 1 { u32::try_from(refused.len()).unwrap_or(0) } else { 0 };
         let mut desk = Desk::new(&*store);
-        let (mut again, as_it_was) = (Vec::new(), Amendment::default());
-        for (part, (old, entries)) in (0..).zip(refused) {
-            let amendment = if old == id { amendment } else { &as_it_was };
-            let id = EditId { device: self.device(), counter, part };
-            let (edit, _) = self.again(&mut desk, &*store, now, id, (&entries, amendment))?;
-            let (turn, edit) = (Turn { counter, part }, Edit { atomic, ..edit });
-            desk.batch.pending.push(Pending { turn, edit });
-            desk.batch.released.push(old);
-            again.push(id);
+        let (mut again, mut counter) = (Vec::new(), self.meta.counter);
+        for group in &groups {
+            counter += 1;
+            again.extend(self.submit(&mut desk, &*store, now, counter, (group, id, amendment))?);
         }
+        self.note_tried(&desk.batch.pending);
         self.meta.counter = counter;
         if !amendment.is_empty() {
             self.note_left();
@@ -137,6 +162,30 @@ impl ReplicaMachine {
         Ok(again)
     }
 
+    /// Writes what counts together of refused edits again, with something otherwise in one of them.
+    fn submit<S: ReplicaStore>(
+        &self,
+        desk: &mut Desk<'_, S>,
+        store: &S,
+        now: Timestamp,
+        counter: u64,
+        (group, amended, amendment): (&Group, EditId, &Amendment),
+    ) -> Result<Vec<EditId>, EditError> {
+        let atomic = if group.len() > 1 { u32::try_from(group.len()).unwrap_or(0) } else { 0 };
+        let goes_on = amendment.is_empty() && goes_on(group);
+        let (mut again, as_it_was) = (Vec::new(), Amendment::default());
+        for (part, (old, entries)) in (0..).zip(group) {
+            let amendment = if *old == amended { amendment } else { &as_it_was };
+            let turn = Turn { counter, part };
+            let id = if goes_on { *old } else { self.edit_in(turn) };
+            let (edit, _) = self.again(desk, store, now, (id, turn), (entries, amendment))?;
+            desk.batch.pending.push(Pending { turn, edit: Edit { atomic, ..edit } });
+            desk.batch.released.push(*old);
+            again.push(id);
+        }
+        Ok(again)
+    }
+
     /// Writes a refused edit (or what of it was refused) as another, on what is visible now, and
     /// says whether this device is certain that it is allowed.
     pub(super) fn again<S: ReplicaStore>(
@@ -144,7 +193,7 @@ impl ReplicaMachine {
         desk: &mut Desk<'_, S>,
         store: &S,
         now: Timestamp,
-        id: EditId,
+        (id, turn): (EditId, Turn),
         (entries, amendment): (&[Quarantined], &Amendment),
     ) -> Result<(Edit, bool), EditError> {
         let Some(first) = entries.first() else {
@@ -161,7 +210,6 @@ impl ReplicaMachine {
         }
         let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
         let certain = self.preview(shared, store, visible, &edit)?;
-        let turn = Turn { counter: id.counter, part: id.part };
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
         Ok((edit, certain))
     }
@@ -227,16 +275,20 @@ fn values_of(ops: &[Op]) -> Result<Columns, EditError> {
     Ok(of_columns().map(|(_, column)| value(column)).collect())
 }
 
-/// The quarantine's entries of an edit, and of those that count together with it.
-fn parts_of(quarantine: Vec<Quarantined>, id: EditId) -> BTreeMap<EditId, Vec<Quarantined>> {
-    let mut parts: BTreeMap<EditId, Vec<Quarantined>> = BTreeMap::new();
+/// The quarantine's entries of an edit, and of those that count together with it. If asked for, what no
+/// server has judged of an edit is apart from what one has refused of it.
+fn parts_of(quarantine: &[Quarantined], id: EditId, apart: bool) -> Vec<Group> {
+    let (mut refused, mut parked) = (Group::new(), Group::new());
     for entry in quarantine {
         let same = (entry.edit.device, entry.edit.counter) == (id.device, id.counter);
         if entry.edit == id || (entry.atomic > 0 && same) {
-            parts.entry(entry.edit).or_default().push(entry);
+            let goes_apart = apart && entry.atomic == 0 && entry.parked;
+            let group = if goes_apart { &mut parked } else { &mut refused };
+            group.entry(entry.edit).or_default().push(entry.clone());
         }
     }
-    if parts.contains_key(&id) { parts } else { BTreeMap::new() }
+    let is_there = refused.contains_key(&id) || parked.contains_key(&id);
+    [parked, refused].into_iter().filter(|group| is_there && !group.is_empty()).collect()
 }
 
 /// An edit, or what was taken out of it, as it goes to quarantine. What it lacks is noted when the
@@ -250,5 +302,17 @@ pub(super) fn quarantined(
 ) -> Quarantined {
     let (table, record) = (edit.table.clone(), edit.record);
     let (id, atomic, kind) = (edit.id, edit.atomic, EditKind::of(edit, &ops));
-    Quarantined { edit: id, table, record, kind, atomic, ops, denial, epoch, lacking: false, at }
+    let (lacking, parked) = (false, false);
+    Quarantined { edit: id, table, record, kind, atomic, ops, denial, epoch, lacking, parked, at }
+}
+
+/// An edit, or what no server refused of it, that this device gives up.
+pub(super) fn parked(
+    edit: &Edit,
+    denial: Denial,
+    epoch: PolicyEpoch,
+    at: Timestamp,
+) -> Quarantined {
+    let ops = edit.ops().cloned().collect();
+    Quarantined { parked: true, ..quarantined(edit, ops, denial, epoch, at) }
 }

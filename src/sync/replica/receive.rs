@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::desk::{Desk, Folder, Prepared};
-use super::quarantine::quarantined;
+use super::quarantine::{parked, quarantined};
 use super::session::SessionError;
 use super::split::take_columns;
 use super::{Event, Output, ReplicaMachine};
@@ -659,13 +659,12 @@ fn park<S: ReplicaStore>(
     epoch: PolicyEpoch,
     now: Timestamp,
 ) -> Result<Vec<Edit>, StoreError> {
-    let mut parked = vec![edit.clone()];
+    let mut all = vec![edit.clone()];
     for part in (0..edit.atomic).filter(|part| *part != edit.id.part) {
-        parked.extend(desk.take_pending(EditId { part, ..edit.id })?);
+        all.extend(desk.take_pending(EditId { part, ..edit.id })?);
     }
-    let keep =
-        |edit: &Edit| quarantined(edit, edit.ops().cloned().collect(), denial.clone(), epoch, now);
-    desk.batch.quarantine.extend(parked.iter().map(keep));
+    let entries = all.iter().map(|edit| parked(edit, denial.clone(), epoch, now));
+    desk.batch.quarantine.extend(entries);
     desk.batch.settled.push(edit.id);
-    Ok(parked)
+    Ok(all)
 }

@@ -9,17 +9,13 @@ use std::collections::btree_map::Entry;
 
 use super::ReplicaMachine;
 use super::commit::EditError;
-use super::desk::{Desk, Mark};
-use super::quarantine::Amendment;
-use super::unjudged::is_unjudged;
+use super::desk::{Desk, Mark, not_there};
+use super::quarantine::{Amendment, Group, goes_on};
 use crate::codec::Terms;
 use crate::limits::{RECONSIDERED_AT_ONCE_MAX, SESSION_RETRIES_MAX};
 use crate::model::{Edit, EditId, EditKind, Op, RecordId, TableName, Timestamp};
 use crate::sync::grant::standing_digest;
 use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
-
-/// Refused edits that count together, each with its entries; one that counts for itself is alone.
-type Group = BTreeMap<EditId, Vec<Quarantined>>;
 
 /// The records to which a try has added edits, as they were before.
 type Marks = BTreeMap<(TableName, RecordId), Mark>;
@@ -52,7 +48,9 @@ impl ReplicaMachine {
         let mut desk = Desk::new(&*store);
         let (first, mut tried) = (self.meta.counter + 1, 0);
         let mut counter = first;
-        for group in groups(store.quarantine()?) {
+        let refused = store.quarantine()?;
+        let mut again = Vec::new();
+        for group in groups(&refused) {
             if tried >= RECONSIDERED_AT_ONCE_MAX {
                 // The others when these are judged.
                 if let Some(session) = &mut self.session {
@@ -61,14 +59,17 @@ impl ReplicaMachine {
                 }
                 break;
             }
-            let edits = self.try_again(&mut desk, &*store, now, counter, group)?;
+            let (entries, edits) = self.try_again(&mut desk, &*store, now, counter, group)?;
             counter += u64::from(edits > 0);
             tried += edits;
+            again.extend(entries);
         }
         if tried == 0 {
             return Ok(false);
         }
         self.meta.counter = counter - 1;
+        desk.leave_in_quarantine(refused, &again);
+        self.note_tried(&desk.batch.pending);
         let prepared = desk.finish(&self.meta.schema)?;
         self.write(store, prepared)?;
         Ok(true)
@@ -85,7 +86,7 @@ impl ReplicaMachine {
         Ok(scope.target.is_none() && answers)
     }
 
-    /// Makes what is allowed of a group pending again, as edits of their own. Returns how many.
+    /// Makes what is allowed of a group pending again. Returns it, and how many edits it is.
     fn try_again<S: ReplicaStore>(
         &self,
         desk: &mut Desk<'_, S>,
@@ -93,29 +94,27 @@ impl ReplicaMachine {
         now: Timestamp,
         counter: u64,
         mut group: Group,
-    ) -> Result<usize, StoreError> {
-        let mut remain = Vec::new();
+    ) -> Result<(Vec<Quarantined>, usize), StoreError> {
         if let Some(entries) = separable(&mut group) {
             for entry in std::mem::take(entries) {
                 let alone = Group::from([(entry.edit, vec![entry.clone()])]);
                 let allowed = self.written_again(desk, store, now, counter, &alone)?;
                 let allowed = allowed.map(|(_, marks)| desk.undo(marks)).transpose()?.is_some();
-                if allowed { entries.push(entry) } else { remain.push(entry) }
+                entries.extend(allowed.then_some(entry));
             }
         }
         let Some((edits, _)) = self.written_again(desk, store, now, counter, &group)? else {
-            return Ok(0);
+            return Ok((Vec::new(), 0));
         };
         let atomic = if edits.len() > 1 { u32::try_from(edits.len()).unwrap_or(0) } else { 0 };
         let tried = edits.len();
-        for (old, edit) in group.into_keys().zip(edits) {
-            let turn = Turn { counter, part: edit.id.part };
-            desk.reconsidered.push((old, edit.id));
-            desk.batch.released.push(old);
+        for ((part, old), edit) in (0..).zip(group.keys()).zip(edits) {
+            let turn = Turn { counter, part };
+            desk.reconsidered.push((*old, edit.id));
+            desk.batch.released.push(*old);
             desk.batch.pending.push(Pending { turn, edit: Edit { atomic, ..edit } });
         }
-        desk.remain.extend(remain);
-        Ok(tried)
+        Ok((group.into_values().flatten().collect(), tried))
     }
 
     /// Writes the edits of a group again, and adds them to their records, if all of them are
@@ -133,18 +132,19 @@ impl ReplicaMachine {
         }
         let mut marks = Marks::new();
         let (mut edits, as_it_was) = (Vec::new(), Amendment::default());
-        for (part, entries) in (0..).zip(group.values()) {
+        // What no server has judged yet is left to it, as what is pending.
+        let goes_on = goes_on(group);
+        for (part, (old, entries)) in (0..).zip(group) {
             let Some(first) = entries.first() else { break };
             let place = (first.table.clone(), first.record);
             if let Entry::Vacant(entry) = marks.entry(place) {
                 let mark = desk.folder(&first.table, first.record)?.mark();
                 entry.insert(mark);
             }
-            let id = EditId { device: self.device(), counter, part };
-            // What no server has judged yet is left to it, as what is pending.
-            let unjudged = entries.iter().all(is_unjudged);
-            match self.again(desk, store, now, id, (entries, &as_it_was)) {
-                Ok((edit, certain)) if certain || unjudged => edits.push(edit),
+            let turn = Turn { counter, part };
+            let id = if goes_on { *old } else { self.edit_in(turn) };
+            match self.again(desk, store, now, (id, turn), (entries, &as_it_was)) {
+                Ok((edit, certain)) if certain || goes_on => edits.push(edit),
                 Err(EditError::Store(error)) => return Err(error),
                 Ok(_) | Err(_) => break,
             }
@@ -168,7 +168,7 @@ impl ReplicaMachine {
             entry.atomic == 0 || usize::try_from(entry.atomic) == Ok(group.len())
         };
         // After a restore a record comes back as the user left it.
-        let is_lost = |entry: &Quarantined| self.is_restored(entry) && is_unjudged(entry);
+        let is_lost = |entry: &Quarantined| self.is_restored(entry) && entry.denial == not_there();
         let means_places = |entry: &Quarantined| {
             let is_new = entry.kind == EditKind::Create || is_lost(entry);
             !is_new && entry.ops.iter().any(Op::is_positional)
@@ -207,19 +207,20 @@ fn separable(group: &mut Group) -> Option<&mut Vec<Quarantined>> {
     (is_one && entries.iter().all(each)).then_some(entries)
 }
 
-/// The refused edits in the order in which they came, with all that counts together.
-fn groups(quarantine: Vec<Quarantined>) -> Vec<Group> {
+/// The refused edits in the order in which they came, with all that counts together. What no server has
+/// judged of an edit is apart from what one has refused of it.
+fn groups(quarantine: &[Quarantined]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places = BTreeMap::new();
     for entry in quarantine {
         let EditId { device, counter, part } = entry.edit;
-        let part = (entry.atomic == 0).then_some(part);
+        let part = (entry.atomic == 0).then_some((part, entry.parked));
         let at = *places.entry((device, counter, part)).or_insert(groups.len());
         if at == groups.len() {
             groups.push(Group::new());
         }
         if let Some(group) = groups.get_mut(at) {
-            group.entry(entry.edit).or_default().push(entry);
+            group.entry(entry.edit).or_default().push(entry.clone());
         }
     }
     groups

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ReplicaMachine;
 use super::desk::{Desk, not_there};
-use super::quarantine::quarantined;
+use super::quarantine::{parked, quarantined};
 use crate::model::{Denial, EditId, PolicyEpoch, RecordId, Sequence, TableName, Timestamp};
 use crate::sync::{Pending, ReplicaStore, StoreError};
 
@@ -35,8 +35,7 @@ impl ReplicaMachine {
         }
         // Its record is out of reach by now: the rest cannot be written anew.
         if let Some(rest) = folder.withdraw(id) {
-            let ops = rest.ops().cloned().collect();
-            desk.batch.quarantine.push(quarantined(&rest, ops, not_there(), epoch, now));
+            desk.batch.quarantine.push(parked(&rest, not_there(), epoch, now));
             desk.batch.settled.push(id);
         }
         Ok(())

@@ -5,17 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::ReplicaMachine;
-use super::desk::{Desk, not_there};
+use super::desk::Desk;
 use crate::codec::Inquiry;
 use crate::model::{
     Change, ChangeRef, Denial, Edit, EditId, Op, PolicyEpoch, Section, Sequence, Timestamp, Verdict,
 };
 use crate::sync::{Pending, Quarantined, ReplicaStore, StoreError, Turn};
-
-/// Whether only this device has judged it.
-pub(super) fn is_unjudged(entry: &Quarantined) -> bool {
-    entry.denial == not_there()
-}
 
 /// What the server is asked about refused edits: whether their records were erased, and whether what it never
 /// judged counts by now.
@@ -23,7 +18,7 @@ fn inquiries(refused: Vec<Quarantined>) -> Vec<Inquiry> {
     let mut asked: BTreeMap<EditId, (_, BTreeSet<_>)> = BTreeMap::new();
     for entry in refused {
         let (_, columns) = asked.entry(entry.edit).or_insert((entry.record, BTreeSet::new()));
-        if is_unjudged(&entry) {
+        if entry.parked {
             columns.extend(entry.ops.iter().filter_map(Op::column).cloned());
         }
     }
@@ -90,7 +85,7 @@ impl ReplicaMachine {
         (columns, epoch): (&[Denial], PolicyEpoch),
     ) -> Result<(), StoreError> {
         let (mut unjudged, judged): (Vec<_>, Vec<_>) =
-            store.quarantine()?.into_iter().filter(|it| it.edit == id).partition(is_unjudged);
+            store.quarantine()?.into_iter().filter(|it| it.edit == id).partition(|it| it.parked);
         if unjudged.is_empty() {
             return Ok(());
         }
@@ -104,6 +99,7 @@ impl ReplicaMachine {
                         ops,
                         denial: denial.clone(),
                         epoch,
+                        parked: false,
                         at: now,
                         ..entry.clone()
                     };

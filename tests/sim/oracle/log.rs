@@ -93,7 +93,13 @@ impl World {
         let mut careless: BTreeSet<_> = numbers.map(|it| it.device).collect();
         careless.extend(self.byzantine.as_ref().map(|it| it.number));
         let leaves_groups_out = self.faults.has(Fault::ProfileChanges);
-        judge.check_order(&careless, &self.carried, &self.formed, leaves_groups_out)
+        judge.check_order(
+            &careless,
+            &self.carried,
+            &self.tried_again,
+            &self.formed,
+            leaves_groups_out,
+        )
     }
 
     /// What was erased is nowhere: its places in the log are empty and the others are not, no refused

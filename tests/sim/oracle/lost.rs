@@ -2,7 +2,7 @@
 
 use tidegate::model::{Edit, Op};
 
-use crate::app::quarantined_ops;
+use crate::app::{quarantined_ops, without_unit};
 use crate::device::Once;
 use crate::world::{Check, World};
 
@@ -16,6 +16,10 @@ impl World {
             // Its number may be another's by now.
             let logged = log.find(|entry| entry.edit.id == *id && !is_unknown);
             let quarantined = quarantined_ops(&device.disk.file.quarantine, *id);
+            // An owner that is tried again brings its business unit of then.
+            let is_again = self.tried_again.contains(id);
+            let said = |op: &Op| if is_again { without_unit(op) } else { op.clone() };
+            let is_same = |op: &Op, other: &Op| is_same(&said(op), &said(other));
             let mut left = made.ops.clone();
             let logged = logged.into_iter().flat_map(|entry| entry.edit.ops());
             // A device that could not enrol keeps what it has.
