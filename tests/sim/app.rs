@@ -428,17 +428,16 @@ impl World {
         // Whatever was answered: what counts is what is there still.
         let device = &mut self.devices[at];
         let after = &device.disk.file.quarantine;
-        let goes_on = |entry: &Quarantined| {
-            entry.parked && device.disk.file.pending.values().any(|edit| edit.id == entry.edit)
-        };
+        let pending = &device.disk.file.pending;
         let mut again = 0;
         for entry in before.into_iter().filter(|entry| !after.contains(entry)) {
-            if goes_on(&entry) {
+            let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
+            if let Some(edit) = goes_on(&entry, pending.values()) {
                 self.tried_again.insert(entry.edit);
+                made.dealt_with.extend(left_out(entry.ops, edit));
                 again += 1;
                 continue;
             }
-            let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
             if entry.parked {
                 // Thrown away here; who has a copy of what was sent may bring it.
                 made.once = made.once.max(Once::AtLeast);
@@ -509,10 +508,10 @@ impl World {
                 continue;
             }
             let made = device.made.get_mut(&entry.edit).ok_or("a stranger's edit in quarantine")?;
-            let is_pending = |id| device.disk.file.pending.values().any(|edit| edit.id == id);
-            if entry.parked && is_pending(entry.edit) {
+            if let Some(edit) = goes_on(&entry, device.disk.file.pending.values()) {
                 self.tried_again.insert(entry.edit);
                 new.push(entry.edit);
+                made.dealt_with.extend(left_out(entry.ops.clone(), edit));
             } else {
                 made.dealt_with.extend(entry.ops.clone());
             }
@@ -535,6 +534,20 @@ impl World {
         went.retain(|record, ops| !ops.is_empty() && !created.contains(record));
         if went.is_empty() { Ok(()) } else { Err(format!("device {at}: {went:?} left quarantine")) }
     }
+}
+
+/// What became pending again of an entry under its own id.
+fn goes_on<'a>(
+    entry: &Quarantined,
+    mut pending: impl Iterator<Item = &'a Edit>,
+) -> Option<&'a Edit> {
+    pending.find(|edit| entry.parked && edit.id == entry.edit)
+}
+
+/// What of a create is not in it when it is tried again: the record is there by now, as it would be.
+fn left_out(ops: Vec<Op>, again: &Edit) -> Vec<Op> {
+    let is_in = |op: &Op| again.ops().any(|it| without_unit(it) == without_unit(op));
+    ops.into_iter().filter(|op| !is_in(op)).collect()
 }
 
 /// An owner brings its business unit of now.
