@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
-    ColumnPermissions, ColumnSecurity, Columns, Depth, Op, PolicyEpoch, RecordId, Right, Role,
-    Value,
+    ColumnPermissions, ColumnSecurity, ColumnType, Columns, Depth, Op, PolicyEpoch, RecordId,
+    Right, Role, Value,
 };
 use tidegate::sync::replica::{Draft, Intent};
 use tidegate::sync::server::ServerMachine;
@@ -194,8 +194,24 @@ fn cost_is_for_nobody(people: &mut People, _: &mut Rng) -> &'static str {
     "nobody may change costs"
 }
 
+fn notes_are_numbers(people: &mut People, _: &mut Rng) -> &'static str {
+    let orders = people.schema.tables.get_mut("order").unwrap();
+    let note = orders.columns.iter_mut().find(|column| column.id.as_str() == "note");
+    note.unwrap().column_type = ColumnType::Integer;
+    "notes are numbers"
+}
+
 /// A world in which device 0 was away and made an edit of which `cost` will be refused.
 fn away_with_a_cost(seed: u64) -> (World, RecordId) {
+    away_with(seed, "cost", cost_is_for_nobody)
+}
+
+/// The same of another column, by other rules.
+fn away_with(
+    seed: u64,
+    column: &str,
+    rules: fn(&mut People, &mut Rng) -> &'static str,
+) -> (World, RecordId) {
     let mut world = quiet(seed);
     world.change_rules(all_may).unwrap();
     let record = world.random_id();
@@ -205,9 +221,9 @@ fn away_with_a_cost(seed: u64) -> (World, RecordId) {
     world.app_commits(0, draft(create), false).unwrap();
     world.settle().unwrap();
     world.part_all();
-    let set = [(name("cost"), text("5")), (name("title"), text("new"))].into();
+    let set = [(name(column), text("five")), (name("title"), text("new"))].into();
     world.app_commits(0, draft(Intent::Set(set)), false).unwrap();
-    world.change_rules(cost_is_for_nobody).unwrap();
+    world.change_rules(rules).unwrap();
     (world, record)
 }
 
@@ -217,17 +233,27 @@ fn text(value: &str) -> Value {
 
 /// One after the other they come, and each has the refused `cost` in quarantine; the title counts.
 fn keep_the_cost(world: &mut World, devices: [usize; 2], record: RecordId) {
+    keep(world, devices, record, "cost");
+}
+
+fn one_by_one(world: &mut World, devices: [usize; 2]) {
     for at in devices {
         world.connect(at).unwrap();
-        while world.deliver_all().unwrap() {}
+        while world.deliver_all().unwrap() {
+            world.rule().unwrap();
+        }
         world.part_all();
     }
+}
+
+fn keep(world: &mut World, devices: [usize; 2], record: RecordId, refused: &str) {
+    let refused = Op::Put { column: name(refused), value: text("five") };
+    one_by_one(world, devices);
     assert_eq!(world.ends_well(), Ok(()));
     for at in devices {
         let quarantine = &world.devices[at].disk.file.quarantine;
         let ops: Vec<_> = quarantine.iter().flat_map(|entry| &entry.ops).collect();
-        let cost = Op::Put { column: name("cost"), value: text("5") };
-        assert_eq!(ops, [&cost], "device {at}");
+        assert_eq!(ops, [&refused], "device {at}");
     }
     let held = world.disk.file.confirmed().find(|it| it.record().id() == record).unwrap();
     assert_eq!(*held.record().columns(), [(name("title"), text("new"))].into());
@@ -263,6 +289,20 @@ fn a_copy_of_a_file_keeps_what_counts_without_though_nothing_tells_why() {
     keep_the_cost(&mut world, [0, twin], record);
 }
 
+/// A copy of a device's file took a refused column out of an edit that counts without it, and kept the rest
+/// for a restored server under the number that the whole had. (Seeds 773135 and 776869.)
+#[test]
+fn what_a_copy_of_a_file_keeps_without_a_refused_column_is_another_change() {
+    let (mut world, record) = away_with(8, "note", notes_are_numbers);
+    world.back_up().unwrap();
+    world.clone_device(0).unwrap();
+    let twin = world.devices.len() - 1;
+    one_by_one(&mut world, [0, twin]);
+    assert!(!world.devices[twin].disk.file.kept.is_empty());
+    world.restore_server().unwrap();
+    keep(&mut world, [0, twin], record, "note");
+}
+
 /// A device was told that a column of its edit is refused, and did not hear it; the rules changed, and
 /// it sent the whole edit again.
 #[test]
@@ -278,7 +318,7 @@ fn what_was_refused_of_an_edit_counts_by_another_when_the_rules_have_changed() {
     world.change_rules(all_may).unwrap();
     assert_eq!(world.ends_well(), Ok(()));
     let held = world.disk.file.confirmed().find(|it| it.record().id() == record).unwrap();
-    let both: Columns = [(name("cost"), text("5")), (name("title"), text("new"))].into();
+    let both: Columns = [(name("cost"), text("five")), (name("title"), text("new"))].into();
     assert_eq!(*held.record().columns(), both);
     assert!(world.devices[0].disk.file.quarantine.is_empty());
 }

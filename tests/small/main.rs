@@ -25,6 +25,9 @@ use world::{Action, Loss, World};
 /// How many states `cargo test` goes through in each world.
 const STATES: usize = 250;
 
+/// After so many states it is told how far a search is.
+const TOLD_EVERY: usize = 10_000;
+
 /// What a search went through.
 #[derive(Debug, Default)]
 struct Explored {
@@ -69,6 +72,9 @@ fn explore(loss: Loss, states_max: usize) -> Explored {
             }
             if explored.states == states_max {
                 return explored;
+            }
+            if explored.states.is_multiple_of(TOLD_EVERY) {
+                eprintln!("{loss:?}: {} states, {} ways to go", explored.states, open.len());
             }
             let mut actions = world.actions();
             let Some(next) = actions.pop() else {

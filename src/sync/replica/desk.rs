@@ -5,8 +5,8 @@ use super::actors::Unwritten;
 use crate::crdt::{CrdtError, Record};
 use crate::gate::{Applied, Confirmed, absent};
 use crate::model::{
-    Change, Denial, Edit, EditId, EditKind, Header, Op, RecordId, Schema, Section, Seen, Sequence,
-    Size, TableName, Value,
+    ActorId, Change, ChangeRef, Denial, Edit, EditId, EditKind, Header, Op, RecordId, Schema,
+    Section, Seen, Sequence, Size, TableName, Value,
 };
 use crate::sync::{Held, Pending, Quarantined, ReplicaBatch, ReplicaStore, StoreError, StoredRow};
 
@@ -282,8 +282,13 @@ impl Folder {
         Some(edit)
     }
 
-    /// Takes a refused column out of a pending edit.
-    pub(super) fn take_column(&mut self, id: EditId, denial: &Denial) -> Option<(Edit, Vec<Op>)> {
+    /// Takes a refused column out of a pending edit. What is left is another change, of another `actor`.
+    pub(super) fn take_column(
+        &mut self,
+        id: EditId,
+        denial: &Denial,
+        actor: ActorId,
+    ) -> Option<(Edit, Vec<Op>)> {
         let refused = denial.column.as_ref()?;
         let edit = &mut self.pending.iter_mut().find(|pending| pending.edit.id == id)?.edit;
         let is_refused = |op: &Op| op.column() == Some(refused);
@@ -292,9 +297,10 @@ impl Folder {
         }
         self.past.push(edit.clone());
         let mut taken = Vec::new();
-        for change in &mut edit.changes {
-            taken.extend(change.ops.iter().filter(|op| is_refused(op)).cloned());
-            Arc::make_mut(change).ops.retain(|op| !is_refused(op));
+        for change in edit.changes.iter_mut().filter(|it| it.ops.iter().any(is_refused)) {
+            let change = Arc::make_mut(change);
+            taken.extend(change.ops.extract_if(.., |op| is_refused(op)));
+            change.id = ChangeRef { actor, seq: 1 };
         }
         Some((edit.clone(), taken))
     }

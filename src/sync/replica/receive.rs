@@ -162,7 +162,8 @@ impl ReplicaMachine {
                 }
                 Verdict::Admitted(sequence) => self.note_admitted(id, sequence),
                 Verdict::Partly { sequence, columns, epoch } => {
-                    take_columns(&mut desk, now, id, (&table, record), columns, epoch)?;
+                    let (place, actor) = ((&table, record), self.fresh_actor());
+                    take_columns(&mut desk, now, id, place, (columns, epoch), actor)?;
                     self.counts_elsewhere(&mut desk, (&table, record), id, sequence)?;
                 }
                 Verdict::Reauthor => self.write_later(id),
@@ -393,7 +394,8 @@ impl ReplicaMachine {
                 self.own(desk, word, (&table, record), id, sequence, check)
             }
             Entry::Split { id, table, record, columns, epoch } => {
-                take_columns(desk, now, id, (&table, record), columns, epoch)
+                let actor = self.fresh_actor();
+                take_columns(desk, now, id, (&table, record), (columns, epoch), actor)
             }
             Entry::Whole { version, record: changes } => {
                 let (table, record) = (changes.table.clone(), changes.record);

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::ReplicaMachine;
 use super::desk::{Desk, not_there};
 use super::quarantine::{parked, quarantined};
-use crate::model::{Denial, EditId, PolicyEpoch, RecordId, Sequence, TableName, Timestamp};
+use crate::model::{
+    ActorId, Denial, EditId, PolicyEpoch, RecordId, Sequence, TableName, Timestamp,
+};
 use crate::sync::{Pending, ReplicaStore, StoreError};
 
 impl ReplicaMachine {
@@ -27,7 +29,8 @@ impl ReplicaMachine {
             self.write_later(id);
             return Ok(());
         }
-        take_columns(desk, now, id, (table, record), columns, epoch)?;
+        let actor = self.fresh_actor();
+        take_columns(desk, now, id, (table, record), (columns, epoch), actor)?;
         let folder = desk.folder(table, record)?;
         let is_create = |pending: &Pending| pending.edit.id != id || pending.edit.is_create();
         if folder.exists() || folder.pending.iter().all(is_create) {
@@ -60,19 +63,19 @@ impl ReplicaMachine {
     }
 }
 
-/// Puts the refused columns of an edit into quarantine.
+/// Puts the refused columns of an edit into quarantine. The rest is of a fresh `actor`.
 pub(super) fn take_columns<S: ReplicaStore>(
     desk: &mut Desk<'_, S>,
     now: Timestamp,
     id: EditId,
     (table, record): (&TableName, RecordId),
-    columns: Vec<Denial>,
-    epoch: PolicyEpoch,
+    (columns, epoch): (Vec<Denial>, PolicyEpoch),
+    actor: ActorId,
 ) -> Result<(), StoreError> {
     let folder = desk.folder(table, record)?;
     let mut entries = Vec::new();
     for denial in columns {
-        let taken = folder.take_column(id, &denial);
+        let taken = folder.take_column(id, &denial, actor);
         entries.extend(taken.map(|(edit, ops)| quarantined(&edit, ops, denial, epoch, now)));
     }
     desk.batch.quarantine.extend(entries);
