@@ -343,6 +343,8 @@ pub const KIT_ROWS_TOLD_MAX: usize = 50;
 pub const REPLAY_LINE_BYTES_MAX: usize = 64 << 20;
 /// Commits of an edit history that is replayed.
 pub const REPLAY_COMMITS_MAX: usize = 1_000_000;
+/// Keystrokes of a text that is replayed.
+pub const REPLAY_EDITS_MAX: usize = 1_000_000;
 /// Authors of an edit history that is replayed: each has a device, and a user of one organization.
 pub const REPLAY_AUTHORS_MAX: usize = 20_000;
 /// Replicas that a replay has open at a time.

@@ -145,6 +145,61 @@ fn what_is_no_history_is_refused_with_its_line() {
     }
 }
 
+/// What two type beside each other, one after the other, and alone.
+fn keystrokes(ending: &str) -> Json {
+    let typed = |parents: &[usize], agent: u64, patch: (u32, u32, &str)| json!({ "parents": parents, "agent": agent, "patches": [patch] });
+    let txns = [
+        typed(&[], 3, (0, 0, "the text")),
+        typed(&[0], 3, (8, 0, ".")),
+        typed(&[1], 3, (0, 1, "T")),
+        typed(&[1], 9, (4, 0, "other ")),
+        typed(&[3], 9, (4, 5, "øther")),
+        typed(&[2, 4], 9, (15, 0, "!")),
+    ];
+    json!({ "kind": "concurrent", "startContent": "", "endContent": ending, "txns": txns })
+}
+
+#[test]
+fn keystrokes_are_typed_again_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "plain.json", [keystrokes("The øther text.!")]);
+    let text = std::fs::read(dir.path().join("plain.json")).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packed, &text).unwrap();
+    std::fs::write(dir.path().join("packed.json.gz"), packed.finish().unwrap()).unwrap();
+    for name in ["plain.json", "packed.json.gz"] {
+        let figures = replay(dir.path(), &[name, "--json"]).json();
+        for (key, count) in [("commits", 5), ("authors", 2), ("edits", 6), ("records", 1)] {
+            assert_eq!(figures[key], count, "{name}, {key}: {figures}");
+        }
+        assert_eq!(figures["replicas_equal"], true, "{name}: {figures}");
+        assert_eq!(figures["comparison"], json!({ "leaves": 1, "differences": [] }), "{name}");
+    }
+}
+
+#[test]
+fn a_text_that_is_not_what_its_trace_says_is_told_and_so_is_a_broken_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "other.json", [keystrokes("The øther text.")]);
+    let refused = replay(dir.path(), &["other.json"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stdout.contains("The øther text.! in place of The øther text."), "{refused:?}");
+    assert!(refused.stderr.contains("1 difference, at most 0"), "{refused:?}");
+
+    write(dir.path(), "two.json", [keystrokes(""), keystrokes("")]);
+    std::fs::write(dir.path().join("cut.json.gz"), [0x1f, 0x8b, 8, 0, 0]).unwrap();
+    write(dir.path(), "none.json", [json!({ "txns": [] })]);
+    for (name, told) in [
+        ("two.json", ":2: a trace of keystrokes is one line"),
+        ("cut.json.gz", "cut.json.gz:1: "),
+        ("none.json", ":1: this is no trace of keystrokes: missing field `endContent`"),
+    ] {
+        let outcome = replay(dir.path(), &[name]);
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.stderr.contains(told), "{name}: {outcome:?}");
+    }
+}
+
 /// Of the real history what was done to these records, with all merges: two were deleted and made again
 /// elsewhere, one was deleted while somebody edited it.
 const RECORDS: [&str; 3] = ["BES", "SHN", "KOS"];

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::plan::Conflicts;
 use super::trace::Trace;
-use super::world::{NAME, TABLE, VALUE, World};
+use super::world::{NAME, TABLE, TEXT, VALUE, World};
 use crate::cli::CliError;
 use crate::limits::REPLAY_LINE_BYTES_MAX;
 use crate::model::{self, TableName, Value};
@@ -22,7 +22,18 @@ const ROWS_READ: usize = 1_000;
 /// The records of a replica.
 pub(super) struct State(Leaves);
 
+/// A text is one leaf.
+fn whole(text: &str) -> BTreeMap<String, String> {
+    [(String::new(), text.to_owned())].into()
+}
+
 impl State {
+    /// What a trace of keystrokes says that there is in the end.
+    pub(super) fn of_text(trace: &Trace) -> Option<Self> {
+        let (name, text) = (trace.records.first()?, trace.ending.as_ref()?);
+        Some(Self([(name.clone(), whole(text))].into()))
+    }
+
     /// All rows of a replica, and a digest over these with the versions of all that is confirmed.
     fn of(replica: &Replica) -> Result<(Self, blake3::Hash), CliError> {
         let table: TableName = TABLE.parse().map_err(CliError::run)?;
@@ -38,8 +49,9 @@ impl State {
                 digest.update(&row.version.0.to_le_bytes());
                 digest.update(&(text.len() as u64).to_le_bytes());
                 digest.update(&text);
-                let held = match row.get(VALUE) {
-                    Value::Json(json) => json.leaves().clone(),
+                let held = match (row.get(VALUE), row.get(TEXT)) {
+                    (Value::Json(json), _) => json.leaves().clone(),
+                    (_, Value::RichText(text)) => whole(text),
                     _ => BTreeMap::new(),
                 };
                 leaves.insert(row.get(NAME).to_string(), held);

@@ -39,10 +39,11 @@ fn choice(all: u64, chosen: u64) -> f64 {
 /// What all edits of a trace are, in bytes, each said once: which records a commit edits; what is done
 /// at which place, by how often that comes; the value, by how often it comes at that place; and each
 /// value's text, once, by how often its bytes come in all of them. Nothing is counted for who, when and
-/// on what.
+/// on what. Of a text: how far each place is from the last, how much goes there, and each character by how often its
+/// bytes come.
 pub(super) fn bytes(trace: &Trace) -> f64 {
     let (mut places, mut values) = (Counts::default(), BTreeMap::<String, Counts>::new());
-    let mut texts = BTreeSet::new();
+    let (mut texts, mut typed, mut cursor) = (BTreeSet::new(), String::new(), 0);
     let mut write = |place: String, leaf: Option<&str>| {
         places.add(place.clone());
         if let Some(leaf) = leaf {
@@ -60,11 +61,18 @@ pub(super) fn bytes(trace: &Trace) -> f64 {
                 Step::Remove(path) => write(format!("remove {path}"), None),
                 Step::Create(value) => leaves("", value, &mut write),
                 Step::Put(path, value) => leaves(path, value, &mut write),
+                Step::Begin(text) => typed.push_str(text),
+                Step::Splice { at, delete, insert } => {
+                    let (length, from) = (insert.chars().count(), i64::from(*at) - cursor);
+                    write(format!("splice {from} {delete} {length}"), None);
+                    cursor = i64::from(*at).saturating_add_unsigned(length as u64);
+                    typed.push_str(insert);
+                }
             }
         }
     }
     let mut counts = [0_u64; 256];
-    for byte in texts.iter().flat_map(String::as_bytes) {
+    for byte in texts.iter().chain([&typed]).flat_map(String::as_bytes) {
         if let Some(count) = counts.get_mut(usize::from(*byte)) {
             *count += 1;
         }

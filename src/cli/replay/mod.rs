@@ -5,6 +5,7 @@ mod entropy;
 mod plan;
 mod play;
 mod report;
+mod text;
 mod trace;
 mod world;
 
@@ -29,7 +30,8 @@ use crate::replica::Traffic;
 /// concurrent again. In the end all replicas must be equal. Every number printed is measured in this run.
 #[derive(Debug, Args)]
 pub(super) struct ReplayCommand {
-    /// The history: JSON lines, one commit each, after its parents.
+    /// The history: JSON lines, one commit each, after its parents; or a trace of keystrokes, packed with
+    /// gzip or not.
     trace: PathBuf,
     /// What the records must be in the end: a JSON object, by their names.
     #[arg(long, value_name = "FILE")]
@@ -49,6 +51,7 @@ impl ReplayCommand {
         let plan = Plan::of(&trace).map_err(told)?;
         // What cannot be read is told before all the work.
         let expected = self.expect.as_deref().map(expected).transpose()?;
+        let expected = expected.or_else(|| State::of_text(&trace));
         let bar = Progress::new(self.json)?;
         let played = wait(played(&trace, &plan, &bar));
         bar.0.finish_and_clear();

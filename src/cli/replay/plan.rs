@@ -209,11 +209,14 @@ fn written(steps: &[Step], mut exists: bool) -> Result<(Writes, bool), String> {
                 put(&mut writes, "", value)?;
                 exists = true;
             }
+            Step::Begin(_) => exists = true,
             _ if !exists => {
                 return Err("it is not there in what the commit's parents merge to".into());
             }
             Step::Put(path, value) => put(&mut writes, path, value)?,
             Step::Remove(path) => drop(writes.insert(path.clone(), None)),
+            // Who writes side by side in a text writes both.
+            Step::Splice { .. } => {}
             Step::Delete => {
                 writes = Writes::from([(String::new(), None)]);
                 exists = false;
@@ -279,7 +282,7 @@ mod tests {
             work: if steps.is_empty() { Vec::new() } else { vec![(0, steps)] },
         };
         let commits: Vec<_> = commits.into_iter().enumerate().map(commit).collect();
-        Trace { authors: commits.len(), commits, records: vec!["a".into()] }
+        Trace { authors: commits.len(), commits, records: vec!["a".into()], ending: None }
     }
 
     fn put(path: &str, value: serde_json::Value) -> Step {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::plan::{Plan, Task};
 use super::trace::{Commit, Step, Trace};
-use super::world::{NAME, TABLE, VALUE, World};
+use super::world::{NAME, TABLE, TEXT, VALUE, World};
 use crate::cli::CliError;
 use crate::model::{self, ColumnName, Op, RecordId, Seen, TableName, Text, Value};
 use crate::replica::{Draft, Intent, Receipt, Replica};
@@ -31,6 +31,8 @@ enum State {
 enum Outcome {
     /// The record is made, and holds this.
     Create(Json),
+    /// It is made, and is this text.
+    Begin(String),
     /// It is there and was edited.
     Edit(Vec<Op>),
     Delete,
@@ -42,6 +44,7 @@ pub(super) struct Player<'a> {
     world: World,
     table: TableName,
     value: ColumnName,
+    text: ColumnName,
     records: Vec<Record>,
     /// How many commits were played when each author's device was synced last.
     synced: Vec<usize>,
@@ -51,15 +54,16 @@ impl<'a> Player<'a> {
     pub(super) fn new(trace: &'a Trace, plan: &'a Plan, world: World) -> Result<Self, CliError> {
         let table: TableName = TABLE.parse().map_err(CliError::run)?;
         let record = |name: &String| Record {
-            id: RecordId::from_key(&table, &[text(name)]),
+            id: RecordId::from_key(&table, &[name_of(name)]),
             state: State::Never,
             since: 0,
             seen: Vec::new(),
         };
         let records = trace.records.iter().map(record).collect();
         let value = VALUE.parse().map_err(CliError::run)?;
+        let text = TEXT.parse().map_err(CliError::run)?;
         let synced = vec![0; trace.authors];
-        Ok(Self { trace, plan, world, table, value, records, synced })
+        Ok(Self { trace, plan, world, table, value, text, records, synced })
     }
 
     /// Plays all commits, and tells after each how many.
@@ -130,23 +134,29 @@ impl<'a> Player<'a> {
         steps: &[Step],
         drafts: &mut Vec<Draft>,
     ) -> Result<Option<Seen>, CliError> {
-        let (table, value) = (self.table.clone(), self.value.clone());
-        let name = self.trace.records.get(task.record).map(|name| text(name));
+        let (table, value, text) = (self.table.clone(), self.value.clone(), self.text.clone());
+        let name = self.trace.records.get(task.record).map(|name| name_of(name));
         let record = self.record(task)?;
         let id = record.id;
         let nothing = Seen::nothing(table.clone(), id);
         let mut add = |intent| drafts.push(Draft { table: table.clone(), record: id, intent });
         let seen = task.on.iter().filter_map(|task| record.seen.get(*task));
         let seen = seen.fold(nothing, |all, (_, seen)| all.together(seen));
-        match outcome(record.state, steps, &value)? {
+        let outcome = outcome(record.state, steps, (&value, &text))?;
+        let begins = match &outcome {
             Outcome::Create(json) => {
-                let json = Value::Json(model::Json::new(&json).map_err(CliError::run)?);
-                let name = (NAME.parse().map_err(CliError::run)?, name.unwrap_or_default());
-                let columns = [name, (value, json)].into();
-                add(Intent::Create { owner: None, columns });
-                (record.state, record.since) = (State::Active, commit);
-                return Ok(None);
+                Some((value, Value::Json(model::Json::new(json).map_err(CliError::run)?)))
             }
+            Outcome::Begin(content) => Some((text, Value::RichText(content.clone()))),
+            Outcome::Edit(_) | Outcome::Delete => None,
+        };
+        if let Some(begins) = begins {
+            let name = (NAME.parse().map_err(CliError::run)?, name.unwrap_or_default());
+            add(Intent::Create { owner: None, columns: [name, begins].into() });
+            (record.state, record.since) = (State::Active, commit);
+            return Ok(None);
+        }
+        match outcome {
             Outcome::Edit(ops) => {
                 if record.state == State::Deleted {
                     // Whoever edits it beside its deletion has it there.
@@ -159,7 +169,7 @@ impl<'a> Player<'a> {
                 add(Intent::Delete);
                 (record.state, record.since) = (State::Deleted, commit);
             }
-            Outcome::Delete => {}
+            Outcome::Create(_) | Outcome::Begin(_) | Outcome::Delete => {}
         }
         Ok(Some(seen))
     }
@@ -183,17 +193,32 @@ impl<'a> Player<'a> {
     }
 }
 
-fn text(name: &str) -> Value {
+fn name_of(name: &str) -> Value {
     Value::Text(Text::from(name))
 }
 
 /// What steps come to on a record that the log has in this state.
-fn outcome(state: State, steps: &[Step], column: &ColumnName) -> Result<Outcome, CliError> {
+fn outcome(
+    state: State,
+    steps: &[Step],
+    (column, text): (&ColumnName, &ColumnName),
+) -> Result<Outcome, CliError> {
     let mut outcome = Outcome::Edit(Vec::new());
     for step in steps {
         let path = match step {
             Step::Delete => {
                 outcome = Outcome::Delete;
+                continue;
+            }
+            Step::Begin(content) => {
+                outcome = Outcome::Begin(content.clone());
+                continue;
+            }
+            Step::Splice { at, delete, insert } => {
+                if let Outcome::Edit(ops) = &mut outcome {
+                    let (column, insert) = (text.clone(), insert.clone());
+                    ops.push(Op::Splice { column, at: *at, delete: *delete, insert });
+                }
                 continue;
             }
             Step::Create(value) => {
@@ -209,7 +234,7 @@ fn outcome(state: State, steps: &[Step], column: &ColumnName) -> Result<Outcome,
         };
         let value = match step {
             Step::Create(value) | Step::Put(_, value) => Some(value),
-            Step::Delete | Step::Remove(_) => None,
+            _ => None,
         };
         match &mut outcome {
             Outcome::Create(whole) => {
@@ -227,7 +252,7 @@ fn outcome(state: State, steps: &[Step], column: &ColumnName) -> Result<Outcome,
                 });
             }
             // It is not there: the plan let nothing of the kind through.
-            Outcome::Delete => {}
+            Outcome::Delete | Outcome::Begin(_) => {}
         }
     }
     Ok(outcome)

@@ -13,6 +13,8 @@ use crate::replica::Traffic;
 
 /// So many conflicts are shown to people; scripts get all.
 const CONFLICTS_SHOWN: usize = 10;
+/// So much is shown to people of a leaf that is not as expected.
+const SHOWN_CHARS: usize = 80;
 
 pub(super) struct Report<'a> {
     pub(super) trace: &'a Trace,
@@ -95,7 +97,8 @@ impl Report<'_> {
         if let Some(comparison) = &self.comparison {
             let differing = comparison.differences.len();
             println!("expected: {} leaves, {differing} not as expected", comparison.leaves);
-            comparison.differences.iter().for_each(tell_difference);
+            let is_text = self.trace.ending.is_some() && self.trace.authors > 1;
+            comparison.differences.iter().for_each(|it| tell_difference(it, is_text));
         }
     }
 
@@ -146,16 +149,31 @@ fn listed(commits: &[u64]) -> String {
     commits.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn tell_difference(difference: &Difference) {
+fn tell_difference(difference: &Difference, is_text: bool) {
     let Difference { record, path, expected, found, commits } = difference;
-    let shown = |leaf: &Option<String>| leaf.clone().unwrap_or_else(|| "nothing".into());
     let commits: Vec<_> = commits.iter().copied().collect();
     let why = match commits.as_slice() {
         [] if difference.is_emptied() => "an object goes with its last entry".to_owned(),
+        [] if is_text => {
+            "what was typed side by side in one place has no order of its own".to_owned()
+        }
         [] => "nobody wrote there side by side".to_owned(),
         some => format!("commits {} wrote there side by side", listed(some)),
     };
-    println!("  {record}{path}: {} in place of {}; {why}", shown(found), shown(expected));
+    let [found, expected] = [found, expected].map(|it| it.as_deref().unwrap_or("nothing"));
+    let (found, expected) = (from_difference(found, expected), from_difference(expected, found));
+    println!("  {record}{path}: {found} in place of {expected}; {why}");
+}
+
+/// A leaf, or of a long one what is where it begins to be another than `other`.
+fn from_difference(leaf: &str, other: &str) -> String {
+    let length = leaf.chars().count();
+    if length <= SHOWN_CHARS {
+        return leaf.to_owned();
+    }
+    let same = leaf.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+    let part: String = leaf.chars().skip(same).take(SHOWN_CHARS).collect();
+    format!("{part:?} from character {same} on, of {length},")
 }
 
 fn difference_json(difference: &Difference) -> Json {

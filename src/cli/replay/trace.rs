@@ -1,15 +1,20 @@
 //! An edit history as a file says it: one commit a line, each after those that it builds on.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
+use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::text;
 use crate::cli::CliError;
 use crate::limits::{REPLAY_AUTHORS_MAX, REPLAY_COMMITS_MAX, REPLAY_LINE_BYTES_MAX};
 use crate::model::json_path;
+
+/// How a gzip file begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// What people did, one after another as far as they knew of each other.
 #[derive(Debug, Default)]
@@ -20,6 +25,8 @@ pub(super) struct Trace {
     pub(super) authors: usize,
     /// The names of records: their numbers are those of the places here.
     pub(super) records: Vec<String>,
+    /// What the text is in the end, by a trace of keystrokes.
+    pub(super) ending: Option<String>,
 }
 
 /// What one author did on the merged state of some commits.
@@ -48,6 +55,14 @@ pub(super) enum Step {
     Put(String, Json),
     /// The JSON pointer of an entry.
     Remove(String),
+    /// The record is a text, and begins with this.
+    Begin(String),
+    /// In a text: so many characters are taken away at a place, and others put there.
+    Splice {
+        at: u32,
+        delete: u32,
+        insert: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -101,7 +116,14 @@ impl Trace {
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         let told = |error: String| CliError::Input(format!("{}{error}", path.display()));
         let file = std::fs::File::open(path).map_err(|error| told(format!(": {error}")))?;
-        Self::read(std::io::BufReader::new(file)).map_err(told)
+        let mut file = BufReader::new(file);
+        let begin = file.fill_buf().map_err(|error| told(format!(": {error}")))?;
+        let read = if begin.starts_with(&GZIP) {
+            Self::read(BufReader::new(GzDecoder::new(file)))
+        } else {
+            Self::read(file)
+        };
+        read.map_err(told)
     }
 
     fn read(mut lines: impl BufRead) -> Result<Self, String> {
@@ -119,14 +141,19 @@ impl Trace {
                 let bound = REPLAY_LINE_BYTES_MAX;
                 return Err(wrong(format!("a line has at most {bound} bytes, this one has more")));
             }
-            if !line.trim_ascii().is_empty() {
+            if trace.ending.is_some() && !line.trim_ascii().is_empty() {
+                return Err(wrong("a trace of keystrokes is one line".into()));
+            }
+            if trace.commits.is_empty() && text::is_one(&line) {
+                trace = text::read(&line).map_err(wrong)?;
+            } else if !line.trim_ascii().is_empty() {
                 trace.add(&line, number, &mut numbers).map_err(wrong)?;
             }
         }
         if trace.commits.is_empty() {
             return Err(": there is no commit in it".into());
         }
-        trace.authors = numbers.authors.len();
+        trace.authors = trace.authors.max(numbers.authors.len());
         Ok(trace)
     }
 

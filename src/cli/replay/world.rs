@@ -12,10 +12,11 @@ use crate::model::UserId;
 use crate::replica::{Replica, SyncReport, Traffic};
 use crate::server::{Home, InitOptions, Limits, Server, ServerOptions};
 
-/// The table of the records: their names, and what they are.
+/// The table of the records: their names, and what they are, a value or a text.
 pub(super) const TABLE: &str = "record";
 pub(super) const NAME: &str = "name";
 pub(super) const VALUE: &str = "value";
+pub(super) const TEXT: &str = "text";
 
 const SCHEMA: &str = r#"
 [[table]]
@@ -25,6 +26,7 @@ key = ["name"]
 columns = [
   { id = "name", type = "text", required = true },
   { id = "value", type = "json" },
+  { id = "text", type = "rich_text" },
 ]
 "#;
 
