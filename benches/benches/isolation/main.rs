@@ -20,6 +20,10 @@ use tidegate::store::RedbServer;
 use tidegate::sync::ServerStore as _;
 use tokio::sync::mpsc;
 
+/// As the command has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whatever goes wrong ends the bench.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
