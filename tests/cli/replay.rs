@@ -189,9 +189,11 @@ fn a_text_that_is_not_what_its_trace_says_is_told_and_so_is_a_broken_trace() {
     write(dir.path(), "two.json", [keystrokes(""), keystrokes("")]);
     std::fs::write(dir.path().join("cut.json.gz"), [0x1f, 0x8b, 8, 0, 0]).unwrap();
     write(dir.path(), "none.json", [json!({ "txns": [] })]);
+    std::fs::write(dir.path().join("cut.json"), r#"{"endContent":"","txns":[{"patches":"#).unwrap();
     for (name, told) in [
         ("two.json", ":2: a trace of keystrokes is one line"),
         ("cut.json.gz", "cut.json.gz:1: "),
+        ("cut.json", "cut.json:1: this is no trace of keystrokes: EOF"),
         ("none.json", ":1: this is no trace of keystrokes: missing field `endContent`"),
     ] {
         let outcome = replay(dir.path(), &[name]);

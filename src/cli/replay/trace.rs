@@ -158,8 +158,9 @@ impl Trace {
     }
 
     fn add(&mut self, line: &[u8], number: usize, numbers: &mut Numbers) -> Result<(), String> {
-        let read: CommitLine = serde_json::from_slice(line)
-            .map_err(|error| format!("this is no commit of an edit history: {error}"))?;
+        let read: CommitLine = serde_json::from_slice(line).map_err(|error| {
+            format!("this is no commit of an edit history, one JSON object in a line: {error}")
+        })?;
         let id = read.id;
         if self.commits.len() == REPLAY_COMMITS_MAX {
             return Err(format!("a trace has at most {REPLAY_COMMITS_MAX} commits"));
