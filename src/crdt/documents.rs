@@ -8,7 +8,7 @@ const WEIGHT_MIN: usize = 8 << 10;
 
 /// The documents of sections that were needed lately. A long text is replayed once, and not with
 /// every change that someone types.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Documents {
     /// Last used last.
     kept: Vec<(RecordId, Document)>,

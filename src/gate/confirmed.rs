@@ -135,7 +135,7 @@ impl Admitted {
 /// The word of a server that proved to belong to the organization: what it says is confirmed.
 ///
 /// Only the device's side of a session may make one, after it checked the server's certificate.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Attestation(());
 
 impl Attestation {

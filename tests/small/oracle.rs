@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use tidegate::model::{EditId, Value};
 use tidegate::sync::{EntryKind, ReplicaStore as _, ServerStore as _};
 
-use crate::world::{ANN, BOB, Loss, World, record, table};
+use crate::rules::Loss;
+use crate::world::{ANN, BOB, World, record, table};
 
 /// Lets the world settle, and looks at what came of it.
 pub(crate) fn settles(mut world: World) -> Result<(), String> {
@@ -18,7 +19,7 @@ pub(crate) fn settles(mut world: World) -> Result<(), String> {
 
 /// The edits in the log, by whom; each once.
 fn logged(world: &World) -> Result<Vec<EditId>, String> {
-    let edits = world.store.log.iter().filter_map(|entry| match &entry.kind {
+    let edits = world.hub.store.log.iter().filter_map(|entry| match &entry.kind {
         EntryKind::Edit { edit, .. } => Some(edit.id),
         EntryKind::Move(_) => None,
     });
@@ -62,7 +63,7 @@ fn values_are_those_of_the_log(world: &World) -> Result<(), String> {
     let logged = logged(world)?;
     let bobs = &world.devices[BOB].made;
     let visits = i64::from(bobs.first().is_some_and(|edit| logged.contains(edit)));
-    let held = world.store.record(record()).map_err(|error| error.to_string())?;
+    let held = world.hub.store.record(record()).map_err(|error| error.to_string())?;
     let held = held.ok_or("the server has no record")?;
     let columns = held.record().columns();
     let found = match columns.get("visits") {
@@ -79,7 +80,7 @@ fn values_are_those_of_the_log(world: &World) -> Result<(), String> {
 }
 
 fn devices_hold_what_the_server_holds(world: &World, revoked: bool) -> Result<(), String> {
-    let held = world.store.record(record()).map_err(|error| error.to_string())?;
+    let held = world.hub.store.record(record()).map_err(|error| error.to_string())?;
     let held = held.ok_or("the server has no record")?;
     let heads = held.record().document_heads().map_err(|error| error.to_string())?;
     for (at, device) in world.devices.iter().enumerate() {

@@ -1,24 +1,20 @@
 //! The small world: what there is, what can happen, and what happens then.
 
-use std::collections::VecDeque;
-use std::fmt::Write as _;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use tidegate::codec::{
-    EnrollCode, EnrollTerms, SecretKey, ServerCertificate, ToDevice, ToServer, decode_message,
-    encode_message,
+    SecretKey, ServerCertificate, ToDevice, ToServer, decode_message, encode_message,
 };
-use tidegate::gate::Roster;
-use tidegate::model::{Columns, EditId, Op, RecordId, TableName, Timestamp, Value};
-use tidegate::policy::{Format, read_policy_as};
-use tidegate::read_schema;
-use tidegate::sync::Quarantined;
+use tidegate::model::{Columns, Op, RecordId, TableName, Timestamp, Value};
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
 use tidegate::sync::server::{
     ConnectionId, Identity, Output as ServerOutput, Rules, ServerMachine,
 };
 
-use crate::memory::{MemoryReplica, MemoryServer};
+use crate::device::Device;
+use crate::memory::MemoryServer;
+use crate::rules::{Loss, rules};
+use crate::shared::{Digest, Shared};
 
 /// The devices: Ann's, and that of Bob, who loses a right.
 pub(crate) const ANN: usize = 0;
@@ -26,43 +22,6 @@ pub(crate) const BOB: usize = 1;
 
 /// How often a device connects at most.
 const CONNECTS_MAX: u8 = 2;
-
-const SCHEMA: &str = r#"
-[[table]]
-id = "note"
-ownership = "user_owned"
-columns = [{ id = "text", type = "text" }, { id = "visits", type = "counter" }]
-"#;
-
-const POLICY: &str = r#"
-[[business_unit]]
-id = "all"
-[[user]]
-id = "ann"
-business_unit = "all"
-roles = ["editor"]
-[[user]]
-id = "bob"
-business_unit = "all"
-roles = ["editor"]
-[[role]]
-id = "editor"
-[role.rights.note]
-create = "organization"
-read = "organization"
-write = "organization"
-[[role]]
-id = "reader"
-[role.rights.note]
-read = "organization"
-"#;
-
-/// What Bob loses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Loss {
-    Write,
-    Read,
-}
 
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,37 +45,32 @@ pub(crate) enum Action {
     CrashServer,
 }
 
-pub(crate) struct Device {
-    pub(crate) machine: ReplicaMachine,
-    pub(crate) store: MemoryReplica,
-    key: SecretKey,
-    code: EnrollCode,
-    up: VecDeque<Vec<u8>>,
-    down: VecDeque<Vec<u8>>,
-    connection: Option<ConnectionId>,
-    connects: u8,
-    /// The edits that it made.
-    pub(crate) made: Vec<EditId>,
-    /// What its app was told of them.
-    pub(crate) admitted: Vec<EditId>,
-    pub(crate) denied: Vec<Quarantined>,
-}
-
-pub(crate) struct World {
-    pub(crate) loss: Loss,
-    server: ServerMachine,
+/// The server and its file.
+#[derive(Debug, Clone)]
+pub(crate) struct Hub {
+    machine: ServerMachine,
     pub(crate) store: MemoryServer,
-    identity: Identity,
-    pub(crate) devices: [Device; 2],
-    connections: u64,
     /// Something arrived that was not judged.
     unjudged: bool,
-    pub(crate) revoked: bool,
-    faults: u8,
     lives: u8,
 }
 
-fn now() -> Timestamp {
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) loss: Loss,
+    identity: Rc<Identity>,
+    pub(crate) hub: Shared<Hub>,
+    pub(crate) devices: [Shared<Device>; 2],
+    pub(crate) revoked: bool,
+    faults: u8,
+}
+
+/// How many edits a device makes.
+fn edits(at: usize) -> usize {
+    if at == ANN { 1 } else { 2 }
+}
+
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(1_767_225_600_000).unwrap()
 }
 
@@ -132,21 +86,6 @@ pub(crate) fn record() -> RecordId {
     RecordId::from_bytes([7; 16])
 }
 
-fn rules(loss: Option<Loss>) -> Rules {
-    let schema = read_schema(SCHEMA, "schema.toml").unwrap();
-    let roles = match loss {
-        None => "[\"editor\"]",
-        Some(Loss::Write) => "[\"reader\"]",
-        Some(Loss::Read) => "[]",
-    };
-    // Bob's are the last.
-    let (before, behind) = POLICY.rsplit_once("[\"editor\"]").unwrap();
-    let text = [before, roles, behind].concat();
-    let document = read_policy_as(Format::Toml, &text, "policy.toml", Some(&schema), None).unwrap();
-    let organization = Arc::new(document.organization.unwrap());
-    Rules::new(schema, Roster::new(Arc::new(document.policy), organization)).unwrap()
-}
-
 impl World {
     /// Both devices are enrolled, hold one record of Ann's, and are not connected.
     pub(crate) fn new(loss: Loss) -> Self {
@@ -156,21 +95,17 @@ impl World {
         let certificate = certificate.to_bytes();
         let identity = Identity { organization: organization.public(), key, certificate };
         let mut store = MemoryServer::default();
-        let mut server =
+        let mut machine =
             ServerMachine::open(&mut store, identity.clone(), rules(None), now(), [4; 32]).unwrap();
-        server.set_backed_up(&mut store, None).unwrap();
-        let devices = ["ann", "bob"].map(|user| Device::new(&identity, user));
+        machine.set_backed_up(&mut store, None).unwrap();
+        let devices = ["ann", "bob"].map(|user| Shared::new(Device::new(&identity, user)));
         let mut world = Self {
             loss,
-            server,
-            store,
-            identity,
+            identity: Rc::new(identity),
+            hub: Shared::new(Hub { machine, store, unjudged: false, lives: 0 }),
             devices,
-            connections: 0,
-            unjudged: false,
             revoked: false,
             faults: 0,
-            lives: 0,
         };
         world.connect(ANN);
         world.deliver_all();
@@ -180,14 +115,21 @@ impl World {
         world.deliver_all();
         for at in [ANN, BOB] {
             world.cut(at);
-            let device = &mut world.devices[at];
+            let device = &mut *world.devices[at];
             (device.connects, device.made, device.admitted) = Default::default();
         }
         world
     }
 
     /// What can happen now.
+    ///
+    /// Where a message concerns the device alone to which it comes, and nothing else can happen to that
+    /// device before, it makes no difference when it arrives: then it is all that is told. Each quiet world
+    /// is reached so as it is without.
     pub(crate) fn actions(&self) -> Vec<Action> {
+        if let Some(at) = [ANN, BOB].into_iter().find(|at| self.only_hears(*at)) {
+            return vec![Action::Down(at)];
+        }
         let mut actions = Vec::new();
         if self.faults == 0 {
             let connected = [ANN, BOB].into_iter().filter(|at| self.is_connected(*at));
@@ -200,8 +142,7 @@ impl World {
         }
         for at in [ANN, BOB] {
             let device = &self.devices[at];
-            let edits = if at == ANN { 1 } else { 2 };
-            if device.made.len() < edits {
+            if device.made.len() < edits(at) {
                 actions.push(Action::Edit(at));
             }
             if !self.is_connected(at) && device.connects < CONNECTS_MAX {
@@ -214,7 +155,7 @@ impl World {
                 actions.push(Action::Down(at));
             }
         }
-        if self.unjudged {
+        if self.hub.unjudged {
             actions.push(Action::Judge);
         }
         actions
@@ -230,7 +171,8 @@ impl World {
             Action::Revoke => {
                 self.revoked = true;
                 let rules = self.rules();
-                self.server.set_rules(&mut self.store, now(), rules).unwrap();
+                let hub = &mut *self.hub;
+                hub.machine.set_rules(&mut hub.store, now(), rules).unwrap();
                 self.drain_server();
             }
             Action::Cut(at) => {
@@ -240,7 +182,7 @@ impl World {
             Action::CrashDevice(at) => {
                 self.faults += 1;
                 self.cut(at);
-                let device = &mut self.devices[at];
+                let device = &mut *self.devices[at];
                 device.machine =
                     ReplicaMachine::open(&device.store, device.key.clone(), [60; 32]).unwrap();
             }
@@ -251,6 +193,15 @@ impl World {
         }
     }
 
+    fn only_hears(&self, at: usize) -> bool {
+        let device = &self.devices[at];
+        // After a page the server looks for more.
+        let is_alone = |bytes: &Vec<u8>| !matches!(decode_message(bytes), Ok(ToDevice::Page(_)));
+        self.faults > 0
+            && device.made.len() == edits(at)
+            && device.down.front().is_some_and(is_alone)
+    }
+
     fn rules(&self) -> Rules {
         rules(Some(self.loss).filter(|_| self.revoked))
     }
@@ -258,11 +209,12 @@ impl World {
     fn crash_server(&mut self) {
         self.cut(ANN);
         self.cut(BOB);
-        self.lives += 1;
-        let (identity, seed) = (self.identity.clone(), [100 + self.lives; 32]);
-        let rules = self.rules();
-        self.server = ServerMachine::open(&mut self.store, identity, rules, now(), seed).unwrap();
-        self.unjudged = false;
+        let (identity, rules) = (Identity::clone(&self.identity), self.rules());
+        let hub = &mut *self.hub;
+        hub.lives += 1;
+        hub.unjudged = false;
+        let seed = [100 + hub.lives; 32];
+        hub.machine = ServerMachine::open(&mut hub.store, identity, rules, now(), seed).unwrap();
     }
 
     fn is_connected(&self, at: usize) -> bool {
@@ -283,126 +235,127 @@ impl World {
     }
 
     fn commit(&mut self, at: usize, intent: Intent) {
-        let Device { machine, store, .. } = &mut self.devices[at];
+        let device = &mut *self.devices[at];
         let draft = Draft { table: table(), record: record(), intent };
         // What is refused here, or of what is not there, is not made.
-        if let Ok(made) = machine.commit(store, now(), vec![draft], false) {
-            self.devices[at].made.extend(made);
+        if let Ok(made) = device.machine.commit(&mut device.store, now(), vec![draft], false) {
+            device.made.extend(made);
         }
         self.drain(at);
     }
 
     fn connect(&mut self, at: usize) {
-        self.connections += 1;
-        let id = ConnectionId(self.connections);
-        let device = &mut self.devices[at];
+        let device = &mut *self.devices[at];
         device.connects += 1;
+        // The same whoever connects first.
+        let id = ConnectionId(u64::from(device.connects) * 2 + at as u64);
         let purpose = match device.machine.meta().enrolment {
             Some(_) => Purpose::Sync,
             None => Purpose::Enroll { code: Box::new(device.code.clone()), name: "it".into() },
         };
         device.machine.connected(purpose, tls().public()).unwrap();
         device.connection = Some(id);
-        self.server.connected(id, device.key.public());
+        self.hub.machine.connected(id, device.key.public());
         self.drain_server();
     }
 
     fn cut(&mut self, at: usize) {
-        let device = &mut self.devices[at];
+        let device = &mut *self.devices[at];
         device.machine.disconnected();
         device.up.clear();
         device.down.clear();
         if let Some(id) = device.connection.take() {
-            self.server.disconnected(id);
+            self.hub.machine.disconnected(id);
         }
         self.drain(at);
     }
 
     fn up(&mut self, at: usize) {
-        let device = &mut self.devices[at];
+        let device = &mut *self.devices[at];
         let (Some(bytes), Some(id)) = (device.up.pop_front(), device.connection) else { return };
         let message = decode_message::<ToServer>(&bytes).unwrap();
-        self.unjudged |= matches!(message, ToServer::Push(_));
-        self.server.received(&mut self.store, now(), id, message).unwrap();
+        let hub = &mut *self.hub;
+        hub.unjudged |= matches!(message, ToServer::Push(_));
+        hub.machine.received(&mut hub.store, now(), id, message).unwrap();
         self.drain_server();
     }
 
     fn judge(&mut self) {
-        self.unjudged = false;
-        self.server.rule(&mut self.store, now()).unwrap();
+        let hub = &mut *self.hub;
+        hub.unjudged = false;
+        hub.machine.rule(&mut hub.store, now()).unwrap();
         // No state of the world.
-        self.server.take_work();
+        hub.machine.take_work();
         self.drain_server();
     }
 
     fn down(&mut self, at: usize) {
-        let Some(bytes) = self.devices[at].down.pop_front() else { return };
+        let device = &mut *self.devices[at];
+        let (Some(bytes), Some(id)) = (device.down.pop_front(), device.connection) else { return };
         let message = decode_message::<ToDevice>(&bytes).unwrap();
         let is_page = matches!(message, ToDevice::Page(_));
-        let Device { machine, store, .. } = &mut self.devices[at];
-        machine.received(store, now(), message).unwrap();
+        device.machine.received(&mut device.store, now(), message).unwrap();
         self.drain(at);
-        if let Some(id) = self.devices[at].connection.filter(|_| is_page) {
-            self.server.writable(&self.store, id).unwrap();
+        if is_page {
+            let hub = &mut *self.hub;
+            hub.machine.writable(&hub.store, id).unwrap();
             self.drain_server();
         }
     }
 
     fn drain(&mut self, at: usize) {
-        let device = &mut self.devices[at];
-        let mut closes = false;
+        let device = &mut *self.devices[at];
         while let Some(output) = device.machine.poll_output() {
             match output {
                 Output::Send(message) => device.up.push_back(encode_message(&message).unwrap()),
-                Output::Close(_) => closes = true,
+                Output::Close(why) => panic!("a device hung up: {why:?}"),
                 Output::Event(Event::Admitted { edit, .. }) => device.admitted.push(edit),
-                Output::Event(Event::Denied(entry)) => device.denied.push(entry),
                 Output::Event(_) => {}
                 Output::Answer(..) => panic!("an answer to nothing"),
             }
         }
-        if closes {
-            self.cut(at);
-        }
     }
 
     fn drain_server(&mut self) {
-        while let Some(output) = self.server.poll_output() {
-            let of = |id, devices: &[Device; 2]| {
-                devices.iter().position(|device| device.connection == Some(id))
-            };
+        let hub = &mut *self.hub;
+        while let Some(output) = hub.machine.poll_output() {
             match output {
                 ServerOutput::Send(id, message) => {
-                    if let Some(at) = of(id, &self.devices) {
-                        self.devices[at].down.push_back(encode_message(&message).unwrap());
-                    }
+                    let mut to = self.devices.iter_mut().filter(|it| it.connection == Some(id));
+                    let device = to.next().expect("the server knows who is there");
+                    device.down.push_back(encode_message(&message).unwrap());
                 }
-                ServerOutput::LookOn(id) => self.server.writable(&self.store, id).unwrap(),
-                ServerOutput::Close(id, _) => {
-                    if let Some(at) = of(id, &self.devices) {
-                        self.cut(at);
-                    }
-                }
+                ServerOutput::LookOn(id) => hub.machine.writable(&hub.store, id).unwrap(),
+                ServerOutput::Close(_, why) => panic!("the server hung up: {why:?}"),
             }
         }
     }
 
+    /// What the network and the server do next when nothing else happens.
+    fn on_its_way(&self) -> Option<Action> {
+        let up = [ANN, BOB].into_iter().find(|at| !self.devices[*at].up.is_empty());
+        let judge = self.hub.unjudged.then_some(Action::Judge);
+        let down = [ANN, BOB].into_iter().find(|at| !self.devices[*at].down.is_empty());
+        up.map(Action::Up).or(judge).or(down.map(Action::Down))
+    }
+
+    /// Nothing is on its way, and all is judged.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.on_its_way().is_none()
+    }
+
     fn deliver_all(&mut self) {
-        loop {
-            let before = self.devices.each_ref().map(|it| (it.up.len(), it.down.len()));
-            for at in [ANN, BOB] {
-                self.up(at);
-                self.judge();
-                self.down(at);
-            }
-            if before == [(0, 0); 2] {
-                return;
-            }
+        while let Some(action) = self.on_its_way() {
+            self.act(action);
         }
     }
 
     /// No more faults, and all are connected, twice: what settled must stay.
+    ///
+    /// What is on its way arrives first, by actions of the world: a world settles as the one does that
+    /// the first of them leads to. So who looks at all quiet worlds has seen all settle.
     pub(crate) fn settle(&mut self) {
+        self.deliver_all();
         for _ in 0..2 {
             for at in [ANN, BOB] {
                 if !self.is_connected(at) {
@@ -416,45 +369,10 @@ impl World {
     }
 
     /// Names the state: two worlds with the same go on alike.
-    pub(crate) fn digest(&self) -> blake3::Hash {
-        let mut text = String::new();
-        let Self { server, store, devices, unjudged, revoked, faults, .. } = self;
-        write!(text, "{server:?}{store:?}{unjudged}{revoked}{faults}").unwrap();
-        for device in devices {
-            let Device { machine, store, up, down, connection, connects, made, .. } = device;
-            let connection = connection.is_some();
-            write!(text, "{machine:?}{store:?}{up:?}{down:?}{connection}{connects}{made:?}")
-                .unwrap();
-        }
-        blake3::hash(text.as_bytes())
-    }
-}
-
-impl Device {
-    fn new(identity: &Identity, user: &str) -> Self {
-        let number = user.as_bytes()[0];
-        let terms = EnrollTerms {
-            addresses: vec!["server.example:4433".into()],
-            organization: identity.organization,
-            user: user.parse().unwrap(),
-            nonce: [number; 8],
-            expires: now().plus_millis(1_000_000),
-        };
-        let key = SecretKey::from_seed([number; 32]);
-        let store = MemoryReplica::default();
-        let (up, down, made, admitted, denied) = Default::default();
-        Self {
-            machine: ReplicaMachine::open(&store, key.clone(), [number + 1; 32]).unwrap(),
-            store,
-            key,
-            code: EnrollCode::mint(&identity.key, terms).unwrap(),
-            up,
-            down,
-            connection: None,
-            connects: 0,
-            made,
-            admitted,
-            denied,
-        }
+    pub(crate) fn digest(&self) -> Digest {
+        let [ann, bob] = self.devices.each_ref().map(Shared::digest);
+        let rest = [u8::from(self.revoked), self.faults];
+        let all = [&self.hub.digest()[..], &ann, &bob, &rest].concat();
+        *blake3::hash(&all).as_bytes()
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{ActorId, Edit, Section};
 
 /// The actors of a device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Actors {
     common: ActorId,
     own: BTreeMap<Section, ActorId>,

@@ -141,7 +141,10 @@ pub enum Event {
 }
 
 /// A device's machine. See [`crate::sync`] for how it is driven.
-#[derive(Debug)]
+///
+/// A copy goes on as the original would, and gives the same ids and numbers of changes: who searches through what
+/// can happen goes several ways from one state, each with a store of its own. Nobody else drives both.
+#[derive(Debug, Clone)]
 pub struct ReplicaMachine {
     key: SecretKey,
     meta: ReplicaMeta,

@@ -31,7 +31,7 @@ pub struct RecheckReport {
 }
 
 /// A recheck that is to be made, or is under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Recheck {
     number: u32,
     /// Whether it has begun in this session: nothing is pushed then.

@@ -74,7 +74,7 @@ pub enum SessionError {
     AlreadyEnrolled(crate::model::UserId),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) purpose: Purpose,
     /// The TLS key of whoever is at the other end.
@@ -124,7 +124,7 @@ pub(super) struct Session {
     pub(super) suspected: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Stage {
     /// Waiting for the server's certificate.
     Connected,

@@ -16,7 +16,7 @@ use crate::limits::{
 use crate::sync::{ServerStore, StoreError};
 
 /// What a device asks to be compared, and how far that is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Comparing {
     number: u32,
     grain: usize,

@@ -10,7 +10,7 @@ use crate::model::{AppName, DeviceNumber, Header, Intake, RecordId, Sequence, Ta
 use crate::sync::{LogEntry, Strand};
 
 /// One device that is connected.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Connection {
     /// The key that it proved to hold.
     pub(super) key: PublicKey,
@@ -23,7 +23,7 @@ pub(super) struct Connection {
 }
 
 /// An enrolled device in an open session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Device {
     pub(super) number: DeviceNumber,
     pub(super) user: UserId,
@@ -96,7 +96,7 @@ impl LogPlace {
 }
 
 /// A page of the log that is not full yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Begun {
     /// All up to here was looked at.
     pub(super) far: LogPlace,

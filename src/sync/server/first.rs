@@ -12,7 +12,7 @@ use crate::model::{RecordId, TableName};
 use crate::sync::{ServerStore, StoreError};
 
 /// A table that a device asked for, and the last record of it that was looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct First {
     table: TableName,
     looked: Option<RecordId>,

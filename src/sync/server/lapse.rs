@@ -15,7 +15,7 @@ use crate::sync::grant::standing_digest;
 use crate::sync::{DeviceRow, Operation, PastStanding, ServerStore, StoreError};
 
 /// A standing that was in force while entries of the log were made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Lapse {
     /// The last of them.
     until: Sequence,

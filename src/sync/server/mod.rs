@@ -146,7 +146,9 @@ fn part_of(standing: Option<&Standing>, schema: &Schema) -> Schema {
 /// After a number of events the shell calls [`Self::rule`] once: all change sets that arrived
 /// meanwhile are judged, and written in one durable commit; and so is what must begin anew before
 /// devices can be told more.
-#[derive(Debug)]
+///
+/// A copy is for who searches through what can happen, as one of a [`ReplicaMachine`](super::replica::ReplicaMachine).
+#[derive(Debug, Clone)]
 pub struct ServerMachine {
     identity: Identity,
     rules: Arc<Rules>,

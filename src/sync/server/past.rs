@@ -58,7 +58,7 @@ pub(super) struct Fetch {
 }
 
 /// Who waits for sections to begin anew. Nothing is sent to them meanwhile.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Waiting {
     /// For the next page. All of what one waits for is done at once: where its pages end does not
     /// depend on what others wait for.

@@ -12,7 +12,7 @@ use crate::sync::{LogEntry, ServerStore, StoreError, Strand};
 
 /// What was read since the store was written to last: a hundred devices that are up to date all
 /// want to know the same entries.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Recent {
     log: BTreeMap<(Sequence, usize), Arc<Vec<LogEntry>>>,
     records: BTreeMap<RecordId, Option<Arc<Confirmed>>>,
