@@ -74,6 +74,13 @@ pub const COMPARED_WORDS_MAX: usize = 4_096;
 /// Changes that a server replays to rebuild one change set (some 5 us each). A device that edits on
 /// what it has makes one or two states necessary for each section.
 pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;
+/// Bytes of memory that a reader fills with columns of edits, for each byte of them: a writer sends
+/// rows where that would be more.
+pub const COLUMNS_DECODED_TIMES: usize = 512;
+/// So many bytes it fills in any case.
+pub const COLUMNS_DECODED_BYTES_MIN: usize = 256 << 10;
+/// And not more than so many, whatever the columns are.
+pub const COLUMNS_DECODED_BYTES_MAX: usize = 64 << 20;
 /// Sections that one edit may touch.
 pub const EDIT_SECTIONS_MAX: usize = 64;
 /// Dependencies of one change: more concurrent heads than this are not built upon.

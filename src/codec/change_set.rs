@@ -8,7 +8,7 @@ use crate::crdt::ChangeHash;
 use crate::limits::CHANGE_SET_BYTES_MAX;
 use crate::model::{DeviceNumber, Edit};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One digest over the hashes of all changes of a change set, in order: whoever rebuilds them
 /// knows that they came out as at their author's.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, Digest, ScanPlace, encode_edits};
+use super::{DecodeError, Digest, ScanPlace, encode_rows};
 use crate::model::{Change, Edit};
 
 /// Records one after the other in the order of [`ScanPlace`], about which a device asks.
@@ -60,11 +60,11 @@ impl RangeSum {
 /// actors and numbers, in whatever order they came.
 ///
 /// # Errors
-/// As [`super::encode_edits`].
+/// As [`super::encode_rows`].
 pub fn record_digest(whole: &Edit) -> Result<Digest, DecodeError> {
     let order = |a: &Change, b: &Change| (&a.section, a.id).cmp(&(&b.section, b.id));
     let digest =
-        |record: &Edit| Ok(Digest::of("record", &encode_edits(std::slice::from_ref(record))?));
+        |record: &Edit| Ok(Digest::of("record", &encode_rows(std::slice::from_ref(record))?));
     if whole.changes.is_sorted_by(|a, b| order(a, b).is_lt()) {
         return digest(whole);
     }

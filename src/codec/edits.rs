@@ -1,268 +1,80 @@
-//! Edits as bytes: the form in which they are signed, sent and kept.
+//! Edits as they are signed and sent: rows where they are few, columns where they are many.
 //!
-//! Texts and actors are written once, in dictionaries in front; counters and times are
-//! differences from the edit before. `docs/format.md` draws it.
+//! The first byte tells which. What is kept in files and what goes into digests is rows without it:
+//! [`encode_rows`]. `docs/format.md` draws all of it.
 
-use std::borrow::Cow;
+use super::columns;
+use super::{DecodeError, decode_rows, decode_rows_up_to, encode_rows};
+use crate::limits::CHANGE_SET_EDITS_MAX;
+use crate::model::Edit;
 
-use litemap::LiteMap;
-use serde::{Deserialize, Serialize};
+const ROWS: u8 = 0;
+const COLUMNS: u8 = 1;
 
-use super::DecodeError;
-use crate::model::{ActorId, Change, ChangeRef, Edit, Op, RecordState, Rights, Section, Value};
+/// With fewer changes nobody looks whether columns are shorter: they hardly ever are.
+const COLUMNS_FROM_CHANGES: usize = 4;
+/// With more, nobody looks whether rows are.
+const ROWS_TO_CHANGES: usize = 256;
 
-/// Made room for when an edit is written: most are not larger.
-const ROOM: usize = 512;
-
-// What is read whole is small; the rest is read piece by piece in `read_edits.rs`, in this order.
-
-/// Borrows what it writes.
-#[derive(Serialize)]
-struct WireEdits<'a> {
-    names: Vec<Cow<'a, str>>,
-    actors: Vec<ActorId>,
-    edits: Vec<WireEdit<'a>>,
-}
-
-#[derive(Serialize)]
-struct WireEdit<'a> {
-    device: u32,
-    /// From the edit before.
-    counter: i64,
-    part: u32,
-    table: u32,
-    record: [u8; 16],
-    atomic: u32,
-    changes: Vec<WireChange<'a>>,
-}
-
-#[derive(Serialize)]
-struct WireChange<'a> {
-    section: WireSection,
-    actor: u32,
-    seq: u64,
-    /// Milliseconds from the change before.
-    time: i64,
-    deps: Vec<(u32, u64)>,
-    ops: Vec<WireOp<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-/// Borrows while it is written, and owns what was read.
-pub(super) enum WireOp<'a> {
-    Put(u32, Cow<'a, Value>),
-    Own {
-        owner: u32,
-        business_unit: u32,
-    },
-    State(RecordState),
-    Share {
-        to: u32,
-        rights: Rights,
-    },
-    /// Places are differences from where the operation before it on a text or list ended.
-    Splice {
-        column: u32,
-        from: i32,
-        delete: u32,
-        insert: Cow<'a, str>,
-    },
-    Increment(u32, i64),
-    ListInsert {
-        column: u32,
-        from: i32,
-        values: Cow<'a, [Value]>,
-    },
-    ListSet {
-        column: u32,
-        from: i32,
-        value: Cow<'a, Value>,
-    },
-    ListRemove {
-        column: u32,
-        from: i32,
-        count: u32,
-    },
-    MapPut(u32, Cow<'a, str>, Cow<'a, Value>),
-    MapRemove(u32, Cow<'a, str>),
-    JsonPut(u32, Cow<'a, str>, Cow<'a, str>),
-    JsonRemove(u32, Cow<'a, str>),
-    ShareColumn {
-        column: u32,
-        to: u32,
-        permissions: u8,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) enum WireSection {
-    Header,
-    Main,
-    Secured(u32),
-    Group(u32),
-}
-
-/// Gives each distinct thing the number of its first appearance.
-struct Dictionary<T> {
-    numbers: LiteMap<T, u32>,
-    things: Vec<T>,
-}
-
-impl<T: Ord + Clone> Dictionary<T> {
-    fn new() -> Self {
-        Self { numbers: LiteMap::new(), things: Vec::new() }
-    }
-
-    fn number(&mut self, thing: T) -> u32 {
-        let next = u32::try_from(self.things.len()).unwrap_or(u32::MAX);
-        if let Some(number) = self.numbers.get(&thing) {
-            return *number;
-        }
-        self.numbers.insert(thing.clone(), next);
-        self.things.push(thing);
-        next
-    }
-}
-
-struct Writer<'a> {
-    names: Dictionary<Cow<'a, str>>,
-    actors: Dictionary<ActorId>,
-    counter: u64,
-    time: i64,
-    place: Place,
-}
-
-/// Where the last operation on a text or list ended: who types goes on there.
-#[derive(Default)]
-pub(super) struct Place(u32);
-
-impl Place {
-    /// A place as the difference from this one, which moves to `end`.
-    fn write(&mut self, at: u32, end: u32) -> i32 {
-        let from = at.wrapping_sub(self.0).cast_signed();
-        self.0 = end;
-        from
-    }
-
-    /// The place so far from this one, which moves on by `length` from there.
-    pub(super) fn read(&mut self, from: i32, length: usize) -> u32 {
-        let at = self.0.wrapping_add_signed(from);
-        self.0 = Self::end(at, length);
-        at
-    }
-
-    /// The end of something of `length` from `at` on.
-    fn end(at: u32, length: usize) -> u32 {
-        at.wrapping_add(u32::try_from(length).unwrap_or(u32::MAX))
-    }
-}
-
-impl<'a> Writer<'a> {
-    fn name(&mut self, name: impl Into<Cow<'a, str>>) -> u32 {
-        self.names.number(name.into())
-    }
-
-    fn reference(&mut self, change: ChangeRef) -> (u32, u64) {
-        (self.actors.number(change.actor), change.seq)
-    }
-
-    fn edit(&mut self, edit: &'a Edit) -> WireEdit<'a> {
-        let counter = edit.id.counter.cast_signed().wrapping_sub(self.counter.cast_signed());
-        self.counter = edit.id.counter;
-        WireEdit {
-            device: edit.id.device.0,
-            counter,
-            part: edit.id.part,
-            table: self.name(edit.table.as_str()),
-            record: *edit.record.as_bytes(),
-            atomic: edit.atomic,
-            changes: edit.changes.iter().map(|change| self.change(change)).collect(),
-        }
-    }
-
-    fn change(&mut self, change: &'a Change) -> WireChange<'a> {
-        let time = change.time.as_millis().wrapping_sub(self.time);
-        self.time = change.time.as_millis();
-        let (actor, seq) = self.reference(change.id);
-        WireChange {
-            section: match &change.section {
-                Section::Header => WireSection::Header,
-                Section::Main => WireSection::Main,
-                Section::Secured(column) => WireSection::Secured(self.name(column.as_str())),
-                Section::Group(group) => WireSection::Group(self.name(group.as_str())),
-            },
-            actor,
-            seq,
-            time,
-            deps: change.deps.iter().map(|dep| self.reference(*dep)).collect(),
-            ops: change.ops.iter().map(|op| self.op(op)).collect(),
-        }
-    }
-
-    fn op(&mut self, op: &'a Op) -> WireOp<'a> {
-        match op {
-            Op::Put { column, value } => {
-                WireOp::Put(self.name(column.as_str()), Cow::Borrowed(value))
-            }
-            Op::Own { owner, business_unit } => WireOp::Own {
-                owner: self.name(owner.to_string()),
-                business_unit: self.name(business_unit.as_str()),
-            },
-            Op::State(state) => WireOp::State(*state),
-            Op::Share { to, rights } => {
-                WireOp::Share { to: self.name(to.to_string()), rights: *rights }
-            }
-            Op::Splice { column, at, delete, insert } => WireOp::Splice {
-                column: self.name(column.as_str()),
-                from: self.place.write(*at, Place::end(*at, insert.chars().count())),
-                delete: *delete,
-                insert: insert.into(),
-            },
-            Op::Increment { column, by } => WireOp::Increment(self.name(column.as_str()), *by),
-            Op::ListInsert { column, at, values } => WireOp::ListInsert {
-                column: self.name(column.as_str()),
-                from: self.place.write(*at, Place::end(*at, values.len())),
-                values: values.into(),
-            },
-            Op::ListSet { column, at, value } => WireOp::ListSet {
-                column: self.name(column.as_str()),
-                from: self.place.write(*at, Place::end(*at, 1)),
-                value: Cow::Borrowed(value),
-            },
-            Op::ListRemove { column, at, count } => WireOp::ListRemove {
-                column: self.name(column.as_str()),
-                from: self.place.write(*at, *at),
-                count: *count,
-            },
-            Op::MapPut { column, key, value } => {
-                WireOp::MapPut(self.name(column.as_str()), key.into(), Cow::Borrowed(value))
-            }
-            Op::MapRemove { column, key } => {
-                WireOp::MapRemove(self.name(column.as_str()), key.into())
-            }
-            Op::JsonPut { column, path, leaf } => {
-                WireOp::JsonPut(self.name(column.as_str()), path.into(), leaf.into())
-            }
-            Op::JsonRemove { column, path } => {
-                WireOp::JsonRemove(self.name(column.as_str()), path.into())
-            }
-            Op::ShareColumn { column, to, permissions } => WireOp::ShareColumn {
-                column: self.name(column.as_str()),
-                to: self.name(to.to_string()),
-                permissions: permissions.bits(),
-            },
-        }
-    }
-}
-
-/// Writes edits as bytes.
+/// Writes edits as bytes, for others to read.
 ///
 /// # Errors
 /// None in practice: the serializer can only fail on kinds of data that edits do not hold.
 pub fn encode_edits(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
-    let (names, actors) = (Dictionary::new(), Dictionary::new());
-    let mut writer = Writer { names, actors, counter: 0, time: 0, place: Place::default() };
-    let edits = edits.iter().map(|edit| writer.edit(edit)).collect();
-    let wire = WireEdits { names: writer.names.things, actors: writer.actors.things, edits };
-    Ok(postcard::to_extend(&wire, Vec::with_capacity(ROOM * wire.edits.len()))?)
+    let changes: usize = edits.iter().map(|edit| edit.changes.len()).sum();
+    let columns = if changes < COLUMNS_FROM_CHANGES { None } else { columns::encode(edits) };
+    let rows = match &columns {
+        Some(_) if changes > ROWS_TO_CHANGES => None,
+        _ => Some(encode_rows(edits)?),
+    };
+    let with = |form: u8, bytes: Vec<u8>| [&[form][..], &bytes].concat();
+    Ok(match (rows, columns) {
+        (Some(rows), Some(columns)) if rows.len() <= columns.len() => with(ROWS, rows),
+        (_, Some(columns)) => with(COLUMNS, columns),
+        (Some(rows), None) => with(ROWS, rows),
+        (None, None) => with(ROWS, Vec::new()),
+    })
+}
+
+/// Reads edits from bytes that may come from anywhere.
+///
+/// # Errors
+/// The bytes are no such edits, or break a bound, which the error names.
+pub fn decode_edits(bytes: &[u8]) -> Result<Vec<Edit>, DecodeError> {
+    decode_edits_up_to(bytes, CHANGE_SET_EDITS_MAX)
+}
+
+/// As [`decode_edits`], with another bound for the number of edits.
+///
+/// # Errors
+/// As [`decode_edits`].
+pub fn decode_edits_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+    match form(bytes)? {
+        (ROWS, rows) => decode_rows(rows, edits_max),
+        (COLUMNS, columns) => columns::decode(columns, edits_max, true),
+        (found, _) => Err(unknown(found)),
+    }
+}
+
+/// Reads whole records, whose changes are all those ever made, from bytes that may come from
+/// anywhere: what bounds them is the length of `bytes`, and for columns besides
+/// [`crate::limits::COLUMNS_DECODED_BYTES_MAX`].
+///
+/// # Errors
+/// The bytes are no such edits, or hold more than `edits_max`.
+pub fn decode_records_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+    match form(bytes)? {
+        (ROWS, rows) => decode_rows_up_to(rows, edits_max),
+        (COLUMNS, columns) => columns::decode(columns, edits_max, false),
+        (found, _) => Err(unknown(found)),
+    }
+}
+
+fn form(bytes: &[u8]) -> Result<(u8, &[u8]), DecodeError> {
+    let (form, rest) = bytes.split_first().ok_or_else(|| DecodeError::Value("no edits".into()))?;
+    Ok((*form, rest))
+}
+
+fn unknown(form: u8) -> DecodeError {
+    DecodeError::Value(format!("{form} is no form of edits"))
 }

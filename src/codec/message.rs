@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::at_most::at_most;
 use super::{
     AdminAnswer, AdminRequest, DecodeError, RangeDigest, SignedChangeSet, SignedPurgeReceipt,
-    Stretch, decode_records_up_to, encode_edits,
+    Stretch, decode_records_up_to, encode_edits, encode_rows,
 };
 use crate::crdt::Record;
 use crate::limits::{
@@ -17,12 +17,12 @@ use crate::limits::{
 };
 use crate::model::{
     ActorId, AppName, BusinessUnitId, ColumnName, Denial, DeviceNumber, Edit, EditId, Intake,
-    LogEpoch, Op, Owner, PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp, UserId,
-    Verdict,
+    LogEpoch, Op, Owner, PageBytes, PolicyEpoch, RecordId, Schema, Sequence, TableName, Timestamp,
+    UserId, Verdict,
 };
 
 /// The version of the messages. Both sides send it first in each message.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// A short digest (BLAKE3, 16 bytes) by which both sides name something large.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -433,9 +433,9 @@ impl Check {
     /// Of an edit, and what of it its author may read.
     ///
     /// # Errors
-    /// As [`encode_edits`].
+    /// As [`encode_rows`].
     pub fn of(edit: &Edit, readable: &Edit) -> Result<Self, DecodeError> {
-        let readable = Digest::of("edit", &encode_edits(std::slice::from_ref(readable))?);
+        let readable = Digest::of("edit", &encode_rows(std::slice::from_ref(readable))?);
         let columns: BTreeSet<_> = edit.ops().filter_map(Op::column).collect();
         // No name of a column has a line break in it.
         let columns: Vec<_> = columns.into_iter().map(ColumnName::as_str).collect();
@@ -456,6 +456,22 @@ pub struct Page {
     pub scope: Scope,
     /// Whose devices wrote what is in it, of those that the session has not named yet.
     pub authors: Vec<(DeviceNumber, UserId)>,
+}
+
+impl Page {
+    /// What its records and edits are as rows: what is estimated, told to come and held against
+    /// budgets. As columns they are fewer bytes, by how much depends on all that is in the page.
+    #[must_use]
+    pub fn row_bytes(&self) -> u64 {
+        let mut bytes = PageBytes::default();
+        let edit = |entry: &Entry| match entry {
+            Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => {
+                bytes.add(&edit.table, edit.changes.iter().map(AsRef::as_ref))
+            }
+            _ => 0,
+        };
+        self.entries.iter().map(edit).sum()
+    }
 }
 
 /// From the server to a device.
@@ -526,7 +542,7 @@ pub enum ToDevice {
     Coming {
         /// Records.
         records: u64,
-        /// Their bytes, as [`Entry::size`] counts them.
+        /// Their bytes, as [`Page::row_bytes`] counts them.
         bytes: u64,
     },
     /// To [`ToServer::Compare`]: what the device holds behind all that was sent before, if it is right.

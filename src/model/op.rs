@@ -203,6 +203,25 @@ impl Op {
         }
     }
 
+    /// How many values it brings beyond one: each is an operation when it is carried out.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let within = |value: &Value| match value {
+            Value::List(items) => items.len(),
+            Value::Map(entries) => entries.len(),
+            _ => 0,
+        };
+        match self {
+            Self::Put { value, .. } | Self::ListSet { value, .. } | Self::MapPut { value, .. } => {
+                within(value)
+            }
+            Self::ListInsert { values, .. } => {
+                values.len() + values.iter().map(within).sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+
     /// What it takes in memory and on the wire, roughly.
     #[must_use]
     pub fn size(&self) -> usize {

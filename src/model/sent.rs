@@ -1,6 +1,7 @@
-//! How many bytes records are in a page of a scan, told from what they hold.
+//! How many bytes records are in a page of a scan, as rows, told from what they hold.
 //!
-//! The form is the codec's (`docs/format.md`): small numbers are short there, names and actors are written
+//! The form is the codec's (`docs/format.md`); as columns they are fewer, by how much depends on all that
+//! is in the page. Small numbers are short there, names and actors are written
 //! once a page, and times are differences. So what a record is depends on those before it: [`PageBytes`]
 //! knows them, and [`Edit::sent_bytes`] takes it that they said all names already, at the same time.
 //! `tests/profiles/sent.rs` holds both beside the codec.

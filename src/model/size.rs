@@ -9,7 +9,8 @@ use super::RecordState;
 pub struct Size {
     /// How many records.
     pub records: u64,
-    /// What they are in pages of a scan, before encryption, to who reads no secured column.
+    /// What they are as rows in pages of a scan, before these become columns, to who reads no secured
+    /// column.
     pub bytes: u64,
 }
 

@@ -68,8 +68,8 @@ pub struct SyncReport {
     pub totals: Totals,
     /// What went over the wire.
     pub traffic: Traffic,
-    /// Bytes of the pages that came, before encryption: what an [`Estimate`](crate::model::Estimate) is
-    /// about, and a bit for each page.
+    /// Bytes of the records and edits that came in pages, as rows: what an
+    /// [`Estimate`](crate::model::Estimate) is about. They came as columns, which are fewer.
     pub page_bytes: u64,
 }
 
@@ -153,8 +153,8 @@ impl Shared {
                 frame = receiver.next() => {
                     let Some(frame) = frame? else { return Err(SyncError::Ended) };
                     let (message, now) = (decode_message(&frame)?, self.outside.now());
-                    if matches!(message, ToDevice::Page(_)) {
-                        *page_bytes = page_bytes.saturating_add(frame.len() as u64);
+                    if let ToDevice::Page(page) = &message {
+                        *page_bytes = page_bytes.saturating_add(page.row_bytes());
                     }
                     let step = self
                         .with_core(move |core| core.machine.received(&mut core.store, now, message));

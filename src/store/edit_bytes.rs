@@ -4,11 +4,11 @@ use serde::de::Visitor;
 use serde::ser::Error as _;
 use serde::{Deserializer, Serializer};
 
-use crate::codec::{decode_records_up_to, encode_edits};
+use crate::codec::{decode_rows_up_to, encode_rows};
 use crate::model::Edit;
 
 pub(super) fn serialize<S: Serializer>(edit: &Edit, to: S) -> Result<S::Ok, S::Error> {
-    let bytes = encode_edits(std::slice::from_ref(edit)).map_err(S::Error::custom)?;
+    let bytes = encode_rows(std::slice::from_ref(edit)).map_err(S::Error::custom)?;
     to.serialize_bytes(&bytes)
 }
 
@@ -26,7 +26,7 @@ impl Visitor<'_> for EditVisitor {
     }
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Edit, E> {
-        let mut edits = decode_records_up_to(bytes, 1).map_err(E::custom)?;
+        let mut edits = decode_rows_up_to(bytes, 1).map_err(E::custom)?;
         edits.pop().ok_or_else(|| E::custom("no edit"))
     }
 }

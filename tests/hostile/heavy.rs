@@ -1,6 +1,8 @@
 //! Change sets of the greatest size that there may be, made to cost as much as they can.
 
-use tidegate::codec::{SecretKey, ToDevice, ToServer, decode_edits, decode_message};
+use tidegate::codec::{
+    PROTOCOL_VERSION, SecretKey, ToDevice, ToServer, decode_edits, decode_message,
+};
 use tidegate::limits::{
     CHANGE_OPS_MAX, CHANGE_PLACES_MAX, CHANGE_SET_ACTORS_MAX, CHANGE_SET_BYTES_MAX,
     CHANGE_SET_EDITS_MAX, CHANGE_SET_NAMES_MAX, CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
@@ -14,6 +16,8 @@ use crate::server::{Answer, Server, body_of, signed};
 /// What the envelope takes.
 const ROOM: usize = CHANGE_SET_BYTES_MAX - 256;
 
+/// The form of edits that is rows.
+const ROWS: u8 = 0;
 /// Numbers of the columns among the names.
 const PHOTO: u8 = 2;
 const NOTES: u8 = 3;
@@ -44,10 +48,10 @@ fn names() -> Vec<String> {
     std::iter::once(table.id.to_string()).chain(columns).collect()
 }
 
-/// What comes before the edits: names, one actor of device 1.
+/// What comes before the edits: that these are rows, names, one actor of device 1.
 fn front() -> Vec<u8> {
     let names = names();
-    let mut bytes = size(names.len());
+    let mut bytes = [vec![ROWS], size(names.len())].concat();
     for name in names {
         bytes.extend(size(name.len()));
         bytes.extend(name.as_bytes());
@@ -142,8 +146,8 @@ fn over_bounds() -> Vec<(&'static str, Vec<u8>)> {
     let head = |changes| [front(), vec![1], edit(1, changes)].concat();
     let full = [&change(1, 1, CHANGE_OPS_MAX)[..], &[STATE, 0].repeat(CHANGE_OPS_MAX)].concat();
     vec![
-        ("names in a change set", [size(nulls), null_bytes.clone()].concat()),
-        ("actors in a change set", [&[0][..], &size(references), &reference_bytes].concat()),
+        ("names in a change set", [vec![ROWS], size(nulls), null_bytes.clone()].concat()),
+        ("actors in a change set", [&[ROWS, 0][..], &size(references), &reference_bytes].concat()),
         ("edits in a change set", [front(), size(edits), edit_bytes].concat()),
         ("sections in an edit", [head(changes), change_bytes].concat()),
         (
@@ -178,7 +182,7 @@ pub(crate) fn what_is_over_a_bound_is_refused_by_its_name() {
     // At the bound, and one past it.
     let empty = |names: usize, actors: usize| {
         let front = [size(names), vec![0; names], size(actors), [0, 1].repeat(actors)].concat();
-        decode_edits(&[&front[..], &[0]].concat())
+        decode_edits(&[&[ROWS], &front[..], &[0]].concat())
     };
     assert!(empty(CHANGE_SET_NAMES_MAX, CHANGE_SET_ACTORS_MAX).is_ok());
     assert!(empty(CHANGE_SET_NAMES_MAX + 1, 0).is_err());
@@ -229,7 +233,7 @@ pub(crate) fn frames_of_the_greatest_size_are_read_or_refused() {
     for tag in 0..12_u8 {
         for piece in [&[0][..], &[1], &[1, 0], &[0, 0, 1], &[1, 1, b'x']] {
             let count = (FRAME_BYTES_MAX - 16) / piece.len();
-            let frame = [&[1, tag][..], &size(count), &piece.repeat(count)].concat();
+            let frame = [&[PROTOCOL_VERSION, tag][..], &size(count), &piece.repeat(count)].concat();
             drop(decode_message::<ToServer>(&frame));
             drop(decode_message::<ToDevice>(&frame));
         }

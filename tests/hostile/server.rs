@@ -51,7 +51,7 @@ struct Body<'a>(u8, PublicKey, DeviceNumber, HashesDigest, &'a [u8]);
 /// A change set's body around what claims to be edits.
 pub(crate) fn body_of(organization: &SecretKey, edits: &[u8]) -> Vec<u8> {
     let digest = HashesDigest([0; 16]);
-    let body = Body(1, organization.public(), DeviceNumber(1), digest, edits);
+    let body = Body(2, organization.public(), DeviceNumber(1), digest, edits);
     postcard::to_stdvec(&body).unwrap()
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use tidegate::codec::encode_edits;
+use tidegate::codec::encode_rows;
 use tidegate::crdt::Record;
 use tidegate::model::{ChangeRef, Op, Section};
 use tidegate::sync::{ReplicaStore as _, Turn};
@@ -21,7 +21,7 @@ const BURST: usize = 1_000;
 
 fn report(net: &Network, start: Instant, commits: usize) {
     let record = net.on_server();
-    let stored = encode_edits(&[record.to_edit()]).unwrap().len();
+    let stored = encode_rows(&[record.to_edit()]).unwrap().len();
     println!(
         "{commits} commits in {:?}: {} characters, record of {stored} bytes, wire {} up, {} down",
         start.elapsed(),

@@ -192,7 +192,7 @@ impl World {
             let known = decode_edits(&mutant).ok().filter(|edits| edits.iter().all(is_known));
             return known.and_then(|edits| self.push(device, edits)).into_iter().collect();
         }
-        let body = Body(1, self.identity.organization, device, HashesDigest([0; 16]), &mutant);
+        let body = Body(2, self.identity.organization, device, HashesDigest([0; 16]), &mutant);
         let body = postcard::to_stdvec(&body).unwrap();
         let Some(set) = self.byzantine.as_ref().map(|it| signed(&it.key, body)) else {
             return Vec::new();

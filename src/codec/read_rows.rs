@@ -1,4 +1,4 @@
-//! Edits out of bytes that may come from anywhere.
+//! Edits out of rows that may come from anywhere.
 //!
 //! They are read piece by piece, and each count is checked against its bound before anything of
 //! that size is kept: what a reader holds is at no time more than what may be accepted.
@@ -9,14 +9,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::DecodeError;
-use super::edits::{Place, WireOp, WireSection};
+use super::rows::{Place, WireOp, WireSection};
 use crate::limits::{
-    CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_ACTORS_MAX, CHANGE_SET_EDITS_MAX,
-    CHANGE_SET_NAMES_MAX, CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
+    CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_ACTORS_MAX, CHANGE_SET_NAMES_MAX,
+    CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
 };
 use crate::model::{
     ActorId, Change, ChangeRef, ColumnName, ColumnPermissions, DeviceNumber, Edit, EditId,
-    NameError, Op, Principal, RecordId, Section, TableName, Timestamp, Value,
+    NameError, Op, Principal, RecordId, Section, TableName, Timestamp,
 };
 
 struct Reader<'a> {
@@ -160,7 +160,12 @@ impl<'a> Reader<'a> {
 
     fn op(&mut self) -> Result<Op, DecodeError> {
         let wire: WireOp<'_> = self.take()?;
-        self.add_ops(held(&wire))?;
+        let op = self.meaning(wire)?;
+        self.add_ops(op.held())?;
+        Ok(op)
+    }
+
+    fn meaning(&mut self, wire: WireOp<'_>) -> Result<Op, DecodeError> {
         Ok(match wire {
             WireOp::Put(column, value) => {
                 Op::Put { column: self.column(column)?, value: value.into_owned() }
@@ -215,46 +220,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many values an operation brings beyond one: each is an operation when it is carried out.
-fn held(op: &WireOp<'_>) -> usize {
-    let within = |value: &Value| match value {
-        Value::List(items) => items.len(),
-        Value::Map(entries) => entries.len(),
-        _ => 0,
-    };
-    match op {
-        WireOp::Put(_, value) | WireOp::ListSet { value, .. } | WireOp::MapPut(_, _, value) => {
-            within(value)
-        }
-        WireOp::ListInsert { values, .. } => {
-            values.len() + values.iter().map(within).sum::<usize>()
-        }
-        _ => 0,
-    }
-}
-
-/// Reads edits from bytes that may come from anywhere.
-///
-/// # Errors
-/// The bytes are no such edits, or break a bound, which the error names.
-pub fn decode_edits(bytes: &[u8]) -> Result<Vec<Edit>, DecodeError> {
-    decode_edits_up_to(bytes, CHANGE_SET_EDITS_MAX)
-}
-
-/// As [`decode_edits`], with another bound for the number of edits.
-///
-/// # Errors
-/// As [`decode_edits`].
-pub fn decode_edits_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+/// Reads rows that a device may send.
+pub(super) fn decode_rows(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
     decode(bytes, edits_max, true)
 }
 
-/// Reads edits of any size, which only the length of `bytes` bounds: whole records, whose changes
+/// Reads rows of any size, which only the length of `bytes` bounds: whole records, whose changes
 /// are all those ever made, and what a store wrote itself.
 ///
 /// # Errors
 /// The bytes are no such edits, or hold more than `edits_max`.
-pub fn decode_records_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+pub fn decode_rows_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
     decode(bytes, edits_max, false)
 }
 

@@ -1,0 +1,187 @@
+//! Columns that are read.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::ids::ReadIds;
+use super::input::{Input, ends, malformed};
+use super::kind::Holds;
+use super::read_numbers::Numbers;
+use super::texts::{Pool, Texts};
+use super::weight::{PART, VALUES_TIMES};
+use super::{fixed, packed};
+use crate::codec::DecodeError;
+use crate::model::RecordId;
+
+/// A column, and how far it was read.
+#[derive(Debug)]
+enum Part<'a> {
+    Numbers(Numbers<'a>),
+    Texts(Texts<'a>),
+    Ids(ReadIds<'a>),
+    Bytes(Bytes<'a>),
+}
+
+#[derive(Debug)]
+struct Bytes<'a> {
+    bytes: Cow<'a, [u8]>,
+    at: usize,
+}
+
+impl<'a> Part<'a> {
+    fn read(input: &mut Input<'a>, pool: &mut Pool<'a>, holds: Holds) -> Result<Self, DecodeError> {
+        input.charge(PART)?;
+        Ok(match holds {
+            Holds::Numbers => Self::Numbers(Numbers::read(input)?),
+            Holds::Texts => Self::Texts(Texts::read(input, pool)?),
+            Holds::Ids => Self::Ids(ReadIds::read(input)?),
+            Holds::Bytes | Holds::Values => {
+                let bytes = packed::read(input)?;
+                let times = if holds == Holds::Values { VALUES_TIMES } else { 1 };
+                input.charge_each(bytes.len(), times)?;
+                Self::Bytes(Bytes { bytes, at: 0 })
+            }
+        })
+    }
+
+    fn finish(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Numbers(numbers) => numbers.finish(),
+            Self::Texts(texts) => texts.finish(),
+            Self::Ids(ids) => ids.finish(),
+            Self::Bytes(all) => match all.bytes.len() - all.at {
+                0 => Ok(()),
+                left => Err(DecodeError::TrailingBytes(left)),
+            },
+        }
+    }
+}
+
+impl Bytes<'_> {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+}
+
+/// The columns that were opened.
+pub(super) struct Parts<'a> {
+    pub(super) input: Input<'a>,
+    pool: Pool<'a>,
+    parts: Vec<Part<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    /// Opens the fixed ones.
+    pub(super) fn new(input: Input<'a>, pool: Pool<'a>) -> Result<Self, DecodeError> {
+        let mut parts = Self { input, pool, parts: Vec::with_capacity(fixed::COUNT) };
+        for at in 0..fixed::COUNT {
+            parts.open(&[fixed::holds(at)])?;
+        }
+        Ok(parts)
+    }
+
+    /// Opens the next columns; the place of the first.
+    pub(super) fn open(&mut self, holds: &[Holds]) -> Result<usize, DecodeError> {
+        let first = self.parts.len();
+        for holds in holds {
+            self.parts.push(Part::read(&mut self.input, &mut self.pool, *holds)?);
+        }
+        Ok(first)
+    }
+
+    #[inline]
+    fn numbers(&mut self, at: usize) -> Result<&mut Numbers<'a>, DecodeError> {
+        match self.parts.get_mut(at) {
+            Some(Part::Numbers(numbers)) => Ok(numbers),
+            _ => Err(missing()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn number(&mut self, at: usize) -> Result<i64, DecodeError> {
+        self.numbers(at)?.next()
+    }
+
+    /// A number of a narrower kind.
+    #[inline]
+    pub(super) fn number_as<T: TryFrom<i64>>(&mut self, at: usize) -> Result<T, DecodeError> {
+        self.numbers(at)?.next_as()
+    }
+
+    /// A number of 64 bits, whatever they mean.
+    #[inline]
+    pub(super) fn bits(&mut self, at: usize) -> Result<u64, DecodeError> {
+        Ok(self.number(at)?.cast_unsigned())
+    }
+
+    /// A length, or how many things there are.
+    #[inline]
+    pub(super) fn size(&mut self, at: usize) -> Result<usize, DecodeError> {
+        self.number_as(at)
+    }
+
+    pub(super) fn text(&mut self, at: usize) -> Result<&str, DecodeError> {
+        let Some(Part::Texts(texts)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let text = texts.next()?;
+        self.input.charge(text.len())?;
+        Ok(text)
+    }
+
+    pub(super) fn id(
+        &mut self,
+        at: usize,
+        known: &mut Vec<RecordId>,
+    ) -> Result<(RecordId, u32), DecodeError> {
+        let Some(Part::Ids(ids)) = self.parts.get_mut(at) else { return Err(missing()) };
+        ids.next(&mut self.input, known)
+    }
+
+    pub(super) fn bytes(&mut self, at: usize, length: usize) -> Result<Vec<u8>, DecodeError> {
+        let Some(Part::Bytes(all)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let bytes = all.rest().get(..length).ok_or_else(ends)?.to_vec();
+        all.at += length;
+        Ok(bytes)
+    }
+
+    /// Eight bytes that are a number.
+    pub(super) fn eight_bytes(&mut self, at: usize) -> Result<u64, DecodeError> {
+        let Some(Part::Bytes(all)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let bytes = all.rest().first_chunk().ok_or_else(ends)?;
+        let number = u64::from_le_bytes(*bytes);
+        all.at += 8;
+        Ok(number)
+    }
+
+    /// Something in postcard.
+    pub(super) fn postcard<T: for<'b> Deserialize<'b>>(
+        &mut self,
+        at: usize,
+    ) -> Result<T, DecodeError> {
+        let Some(Part::Bytes(all)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let (value, rest) = postcard::take_from_bytes(all.rest())?;
+        all.at = all.bytes.len() - rest.len();
+        Ok(value)
+    }
+
+    /// How many bytes of postcard are left.
+    pub(super) fn left(&self, at: usize) -> usize {
+        match self.parts.get(at) {
+            Some(Part::Bytes(all)) => all.rest().len(),
+            _ => 0,
+        }
+    }
+
+    /// All must have been read.
+    pub(super) fn finish(self) -> Result<(), DecodeError> {
+        self.parts.iter().try_for_each(Part::finish)?;
+        match self.pool.len() {
+            0 => self.input.finish(),
+            left => Err(DecodeError::TrailingBytes(left)),
+        }
+    }
+}
+
+fn missing() -> DecodeError {
+    malformed("a column")
+}

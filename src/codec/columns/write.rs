@@ -1,0 +1,214 @@
+//! Edits into columns.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::ids::Known;
+use super::packed::Packer;
+use super::part::Parts;
+use super::weight::{ACTOR, CHANGE, DEP, EDIT, NAME, OP, RUN, SHAPE, allowance};
+use super::{LISTED, NOTHING, THE_LAST, fixed, kind, section};
+use crate::codec::rows::Place;
+use crate::model::{ActorId, Change, ChangeRef, ColumnName, Edit, Op, Section};
+
+/// Writes edits as columns; `None`: a reader would refuse to make so much of so few bytes.
+pub(in crate::codec) fn encode(edits: &[Edit]) -> Option<Vec<u8>> {
+    let mut writer = Writer::new();
+    for edit in edits {
+        writer.edit(edit);
+    }
+    let counts = [writer.names.len(), writer.actors.len(), writer.shapes.len(), edits.len()];
+    let mut packer = Packer::new();
+    packer.charge_each(1, writer.charged);
+    let mut out = Vec::new();
+    writer.parts.write(&mut out, &counts, &mut packer);
+    (packer.charged <= allowance(out.len())).then_some(out)
+}
+
+pub(super) struct Writer<'a> {
+    pub(super) parts: Parts<'a>,
+    pub(super) known: Known,
+    pub(super) place: Place,
+    names: BTreeMap<Cow<'a, str>, u32>,
+    actors: BTreeMap<ActorId, u32>,
+    shapes: BTreeMap<Vec<u32>, u32>,
+    /// Where the columns of a kind on a column are.
+    columns: BTreeMap<(u8, u32), usize>,
+    /// The last change of each section of each record.
+    last: BTreeMap<(u32, u32), ChangeRef>,
+    /// The shape of the change that is written, and where the columns of its runs are.
+    shape: Vec<u32>,
+    runs: Vec<usize>,
+    charged: usize,
+}
+
+impl<'a> Writer<'a> {
+    fn new() -> Self {
+        let (names, actors, shapes, columns) = Default::default();
+        let (known, place, last, shape, runs) = Default::default();
+        let parts = Parts::new();
+        let charged = 0;
+        Self { parts, known, place, names, actors, shapes, columns, last, shape, runs, charged }
+    }
+
+    fn charge(&mut self, count: usize, bytes: usize) {
+        self.charged = self.charged.saturating_add(count.saturating_mul(bytes));
+    }
+
+    pub(super) fn name(&mut self, name: impl Into<Cow<'a, str>>) -> u32 {
+        let name = name.into();
+        if let Some(number) = self.names.get(name.as_ref()) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.parts.text(fixed::NAMES, name.clone());
+        self.names.insert(name, number);
+        self.charge(1, NAME);
+        number
+    }
+
+    fn actor(&mut self, actor: ActorId) -> u32 {
+        if let Some(number) = self.actors.get(&actor) {
+            return *number;
+        }
+        let number = u32::try_from(self.actors.len()).unwrap_or(u32::MAX);
+        self.parts.number(fixed::ACTOR_DEVICE, actor.device.0);
+        self.parts.bytes(fixed::ACTOR_INCARNATION, &actor.incarnation.to_le_bytes());
+        self.actors.insert(actor, number);
+        self.charge(1, ACTOR);
+        number
+    }
+
+    fn edit(&mut self, edit: &'a Edit) {
+        self.charge(1, EDIT);
+        self.charge(edit.changes.len(), CHANGE);
+        self.parts.number(fixed::DEVICE, edit.id.device.0);
+        self.parts.bits(fixed::COUNTER, edit.id.counter);
+        self.parts.number(fixed::PART, edit.id.part);
+        let table = self.name(edit.table.as_str());
+        self.parts.number(fixed::TABLE, table);
+        let record = self.parts.id(fixed::RECORD, edit.record, &mut self.known);
+        self.parts.number(fixed::ATOMIC, edit.atomic);
+        self.parts.bits(fixed::CHANGES, edit.changes.len() as u64);
+        let mut shape = fixed::SHAPE;
+        for change in &edit.changes {
+            self.change(change, record, shape);
+            shape = fixed::SHAPE_NEXT;
+        }
+    }
+
+    fn change(&mut self, change: &'a Change, record: u32, shape_at: usize) {
+        self.charge(change.ops.len(), OP);
+        self.charge(change.deps.len(), DEP);
+        let section = self.shape(change);
+        let shape = self.shape_number();
+        self.parts.number(shape_at, shape);
+        let actor = self.actor(change.id.actor);
+        self.parts.number(fixed::ACTOR, actor);
+        self.parts.bits(
+            fixed::SEQ,
+            change.id.seq.wrapping_sub(expected_seq(change.id.actor, &change.deps)),
+        );
+        self.parts.number(fixed::TIME, change.time.as_millis());
+        let last = self.last.insert((record, section), change.id);
+        self.deps(&change.deps, last);
+        self.ops(change);
+    }
+
+    fn deps(&mut self, deps: &[ChangeRef], last: Option<ChangeRef>) {
+        match deps {
+            [] => self.parts.number(fixed::DEPS, NOTHING),
+            [dep] if Some(*dep) == last => self.parts.number(fixed::DEPS, THE_LAST),
+            _ => {
+                // One that is listed is the first of these numbers.
+                self.parts.bits(fixed::DEPS, deps.len() as u64 - 1 + LISTED.cast_unsigned());
+                for dep in deps {
+                    let actor = self.actor(dep.actor);
+                    self.parts.number(fixed::DEP_ACTOR, actor);
+                    self.parts.bits(fixed::DEP_SEQ, dep.seq);
+                }
+            }
+        }
+    }
+
+    /// Notes the shape of a change, and opens its columns; returns what stands for its section.
+    fn shape(&mut self, change: &'a Change) -> u32 {
+        let (number, name) = match &change.section {
+            Section::Header => (section::HEADER, None),
+            Section::Main => (section::MAIN, None),
+            Section::Secured(column) => (section::SECURED, Some(column.as_str())),
+            Section::Group(group) => (section::GROUP, Some(group.as_str())),
+        };
+        let name = name.map_or(0, |name| self.name(name));
+        let of_section = name.wrapping_mul(4).wrapping_add(u32::try_from(number).unwrap_or(0));
+        self.shape.clear();
+        self.runs.clear();
+        self.shape.push(of_section);
+        for run in change.ops.chunk_by(|a, b| is_one_run(a, b)) {
+            let Some(op) = run.first() else { continue };
+            let kind = kind::of(op);
+            let column = column_of(op).map_or(0, |column| self.name(column));
+            let ops = u32::try_from(run.len()).unwrap_or(u32::MAX);
+            self.shape.extend([kind.into(), column, ops]);
+            let parts = &mut self.parts;
+            let open = || parts.open(kind::columns(kind).unwrap_or_default());
+            self.runs.push(*self.columns.entry((kind, column)).or_insert_with(open));
+        }
+        of_section
+    }
+
+    fn shape_number(&mut self) -> u32 {
+        if let Some(number) = self.shapes.get(self.shape.as_slice()) {
+            return *number;
+        }
+        let number = u32::try_from(self.shapes.len()).unwrap_or(u32::MAX);
+        let Some((section, runs)) = self.shape.split_first() else { return number };
+        self.parts.number(fixed::SECTION, section % 4);
+        if section % 4 >= 2 {
+            self.parts.number(fixed::SECTION_NAME, section / 4);
+        }
+        self.parts.bits(fixed::RUNS, (runs.len() / 3) as u64);
+        for run in runs.chunks(3) {
+            let [kind, column, ops] = run else { continue };
+            self.parts.number(fixed::KIND, *kind);
+            if u8::try_from(*kind).is_ok_and(kind::has_column) {
+                self.parts.number(fixed::COLUMN, *column);
+            }
+            self.parts.number(fixed::OPS, *ops);
+        }
+        let runs = runs.len() / 3;
+        self.charge(1, SHAPE);
+        self.charge(runs, RUN);
+        self.shapes.insert(self.shape.clone(), number);
+        number
+    }
+
+    fn ops(&mut self, change: &'a Change) {
+        let runs = change.ops.chunk_by(|a, b| is_one_run(a, b));
+        let places = std::mem::take(&mut self.runs);
+        for (run, at) in runs.zip(&places) {
+            for op in run {
+                self.op(op, *at);
+            }
+        }
+        self.runs = places;
+    }
+}
+
+fn is_one_run(a: &Op, b: &Op) -> bool {
+    kind::of(a) == kind::of(b) && column_of(a) == column_of(b)
+}
+
+/// The column of the table that an operation is about, one of the header among them.
+fn column_of(op: &Op) -> Option<&str> {
+    match op {
+        Op::ShareColumn { column, .. } => Some(column.as_str()),
+        op => op.column().map(ColumnName::as_str),
+    }
+}
+
+/// Which of its actor's changes of a section a change is, if it follows from what it builds on.
+pub(super) fn expected_seq(actor: ActorId, deps: &[ChangeRef]) -> u64 {
+    let own = deps.iter().filter(|dep| dep.actor == actor).map(|dep| dep.seq);
+    own.max().unwrap_or(0).wrapping_add(1)
+}

@@ -1,0 +1,92 @@
+//! Bytes that were written once are read for good: `tests/compat/*.bin` hold what each version wrote.
+//!
+//! With `TIDEGATE_WRITE_GOLDEN` set they are written anew: for a new version of a format only.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails where it stands"
+)]
+
+mod by_hand;
+mod edits;
+
+use std::path::Path;
+
+use tidegate::codec::{
+    ChangeSet, DecodeError, Entry, HashesDigest, Page, SecretKey, SignedChangeSet, ToDevice,
+    decode_message, decode_records_up_to, decode_rows_up_to, encode_edits, encode_message,
+    encode_rows,
+};
+use tidegate::model::{DeviceNumber, Edit, Sequence};
+
+/// The bytes of a file; `written`: what is written now, if the file is to be made.
+fn golden(name: &str, written: &[u8]) -> Vec<u8> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat").join(name);
+    if std::env::var_os("TIDEGATE_WRITE_GOLDEN").is_some() {
+        std::fs::write(&file, written).unwrap();
+    }
+    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+#[test]
+fn rows_are_what_they_were() {
+    let edits = edits::of_every_kind();
+    let written = encode_rows(&edits).unwrap();
+    let kept = golden("rows.bin", &written);
+    assert_eq!(decode_rows_up_to(&kept, edits.len()).unwrap(), edits);
+    // Digests are made of them.
+    assert!(written == kept, "other bytes are written");
+}
+
+#[test]
+fn columns_are_what_they_were() {
+    for (name, edits) in [
+        ("columns-every-kind.bin", edits::of_every_kind()),
+        ("columns-short.bin", edits::alike(8)),
+        ("columns-long.bin", edits::alike(600)),
+    ] {
+        let written = encode_edits(&edits).unwrap();
+        let kept = golden(name, &written);
+        assert_eq!(kept[0], 1, "{name} holds columns");
+        assert!(decode_records_up_to(&kept, edits.len()).unwrap() == edits, "{name}");
+        // What zstd makes smaller may be other bytes with another version of it: then these are to be
+        // looked at, and written anew.
+        assert!(written == kept, "{name}: other bytes are written");
+    }
+}
+
+#[test]
+fn a_change_set_is_what_it_was() {
+    let key = SecretKey::from_seed([7; 32]);
+    let set = ChangeSet {
+        organization: SecretKey::from_seed([1; 32]).public(),
+        device: DeviceNumber(3),
+        edits: edits::alike(2),
+        hashes: HashesDigest([9; 16]),
+    };
+    let written = postcard::to_stdvec(&set.sign(&key).unwrap()).unwrap();
+    let kept = golden("change-set.bin", &written);
+    let signed: SignedChangeSet = postcard::from_bytes(&kept).unwrap();
+    assert_eq!(signed.open(&key.public()).unwrap(), set);
+    assert!(written == kept, "other bytes are written");
+}
+
+#[test]
+fn a_page_is_what_it_was() {
+    let place = |(at, edit): (u64, Edit)| match at % 2 {
+        0 => Entry::Edit { sequence: Sequence(1_000 + at), edit },
+        _ => Entry::Whole { version: Sequence(1_000 + at), record: edit },
+    };
+    let entries = (0..).zip(edits::alike(5)).map(place).collect();
+    let page = ToDevice::Page(Page { entries, watermark: Sequence(1_005), ..Page::default() });
+    let written = encode_message(&page).unwrap();
+    let kept = golden("page.bin", &written);
+    assert_eq!(decode_message::<ToDevice>(&kept).unwrap(), page);
+    assert!(written == kept, "other bytes are written");
+    let old = [&[1], &kept[1..]].concat();
+    let error = decode_message::<ToDevice>(&old).unwrap_err();
+    assert!(matches!(error, DecodeError::Version { found: 1, known: 2, .. }), "{error}");
+}
