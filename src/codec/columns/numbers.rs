@@ -155,7 +155,10 @@ fn write_list(out: &mut Vec<u8>, numbers: &[i64], packer: &mut Packer, cost: usi
     if distinct.len() * LISTED_TIMES > numbers.len() {
         return false;
     }
-    let place = |number: &i64| distinct.binary_search(number).unwrap_or_default() as i64;
+    let place = |number: &i64| {
+        let place = distinct.binary_search(number).unwrap_or_default();
+        i64::try_from(place).unwrap_or(i64::MAX)
+    };
     let places: Vec<_> = numbers.iter().map(place).collect();
     let (length, charged) = (out.len(), packer.charged);
     out.push(LIST);

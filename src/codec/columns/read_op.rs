@@ -18,7 +18,7 @@ use crate::model::{
 /// The names, and what was made of them: operations of one column share one.
 #[derive(Debug)]
 pub(super) struct Names {
-    names: Vec<Box<str>>,
+    all: Vec<Box<str>>,
     tables: Vec<Option<TableName>>,
     columns: Vec<Option<ColumnName>>,
 }
@@ -29,7 +29,7 @@ impl Names {
         for _ in 0..count {
             names.push(parts.text(fixed::NAMES)?.into());
         }
-        Ok(Self { names, tables: Vec::new(), columns: Vec::new() })
+        Ok(Self { all: names, tables: Vec::new(), columns: Vec::new() })
     }
 
     /// What a name is.
@@ -37,7 +37,7 @@ impl Names {
     where
         DecodeError: From<T::Err>,
     {
-        let name = self.names.get(number as usize);
+        let name = self.all.get(number as usize);
         Ok(name.ok_or(DecodeError::Reference { what: "name", number })?.parse()?)
     }
 

@@ -19,7 +19,7 @@ use crate::model::RecordId;
 enum Part<'a> {
     Numbers(Numbers<'a>),
     Texts(Texts<'a>),
-    Ids(ReadIds<'a>),
+    Ids(Box<ReadIds<'a>>),
     Bytes(Bytes<'a>),
 }
 
@@ -35,7 +35,7 @@ impl<'a> Part<'a> {
         Ok(match holds {
             Holds::Numbers => Self::Numbers(Numbers::read(input)?),
             Holds::Texts => Self::Texts(Texts::read(input, pool)?),
-            Holds::Ids => Self::Ids(ReadIds::read(input)?),
+            Holds::Ids => Self::Ids(Box::new(ReadIds::read(input)?)),
             Holds::Bytes | Holds::Values => {
                 let bytes = packed::read(input)?;
                 let times = if holds == Holds::Values { VALUES_TIMES } else { 1 };
@@ -68,13 +68,13 @@ impl Bytes<'_> {
 pub(super) struct Parts<'a> {
     pub(super) input: Input<'a>,
     pool: Pool<'a>,
-    parts: Vec<Part<'a>>,
+    opened: Vec<Part<'a>>,
 }
 
 impl<'a> Parts<'a> {
     /// Opens the fixed ones.
     pub(super) fn new(input: Input<'a>, pool: Pool<'a>) -> Result<Self, DecodeError> {
-        let mut parts = Self { input, pool, parts: Vec::with_capacity(fixed::COUNT) };
+        let mut parts = Self { input, pool, opened: Vec::with_capacity(fixed::COUNT) };
         for at in 0..fixed::COUNT {
             parts.open(&[fixed::holds(at)])?;
         }
@@ -83,16 +83,16 @@ impl<'a> Parts<'a> {
 
     /// Opens the next columns; the place of the first.
     pub(super) fn open(&mut self, holds: &[Holds]) -> Result<usize, DecodeError> {
-        let first = self.parts.len();
+        let first = self.opened.len();
         for holds in holds {
-            self.parts.push(Part::read(&mut self.input, &mut self.pool, *holds)?);
+            self.opened.push(Part::read(&mut self.input, &mut self.pool, *holds)?);
         }
         Ok(first)
     }
 
     #[inline]
     fn numbers(&mut self, at: usize) -> Result<&mut Numbers<'a>, DecodeError> {
-        match self.parts.get_mut(at) {
+        match self.opened.get_mut(at) {
             Some(Part::Numbers(numbers)) => Ok(numbers),
             _ => Err(missing()),
         }
@@ -122,7 +122,7 @@ impl<'a> Parts<'a> {
     }
 
     pub(super) fn text(&mut self, at: usize) -> Result<&str, DecodeError> {
-        let Some(Part::Texts(texts)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let Some(Part::Texts(texts)) = self.opened.get_mut(at) else { return Err(missing()) };
         let text = texts.next()?;
         self.input.charge(text.len())?;
         Ok(text)
@@ -133,12 +133,12 @@ impl<'a> Parts<'a> {
         at: usize,
         known: &mut Vec<RecordId>,
     ) -> Result<(RecordId, u32), DecodeError> {
-        let Some(Part::Ids(ids)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let Some(Part::Ids(ids)) = self.opened.get_mut(at) else { return Err(missing()) };
         ids.next(&mut self.input, known)
     }
 
     pub(super) fn bytes(&mut self, at: usize, length: usize) -> Result<Vec<u8>, DecodeError> {
-        let Some(Part::Bytes(all)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let Some(Part::Bytes(all)) = self.opened.get_mut(at) else { return Err(missing()) };
         let bytes = all.rest().get(..length).ok_or_else(ends)?.to_vec();
         all.at += length;
         Ok(bytes)
@@ -146,7 +146,7 @@ impl<'a> Parts<'a> {
 
     /// Eight bytes that are a number.
     pub(super) fn eight_bytes(&mut self, at: usize) -> Result<u64, DecodeError> {
-        let Some(Part::Bytes(all)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let Some(Part::Bytes(all)) = self.opened.get_mut(at) else { return Err(missing()) };
         let bytes = all.rest().first_chunk().ok_or_else(ends)?;
         let number = u64::from_le_bytes(*bytes);
         all.at += 8;
@@ -158,7 +158,7 @@ impl<'a> Parts<'a> {
         &mut self,
         at: usize,
     ) -> Result<T, DecodeError> {
-        let Some(Part::Bytes(all)) = self.parts.get_mut(at) else { return Err(missing()) };
+        let Some(Part::Bytes(all)) = self.opened.get_mut(at) else { return Err(missing()) };
         let (value, rest) = postcard::take_from_bytes(all.rest())?;
         all.at = all.bytes.len() - rest.len();
         Ok(value)
@@ -166,7 +166,7 @@ impl<'a> Parts<'a> {
 
     /// How many bytes of postcard are left.
     pub(super) fn left(&self, at: usize) -> usize {
-        match self.parts.get(at) {
+        match self.opened.get(at) {
             Some(Part::Bytes(all)) => all.rest().len(),
             _ => 0,
         }
@@ -174,7 +174,7 @@ impl<'a> Parts<'a> {
 
     /// All must have been read.
     pub(super) fn finish(self) -> Result<(), DecodeError> {
-        self.parts.iter().try_for_each(Part::finish)?;
+        self.opened.iter().try_for_each(Part::finish)?;
         match self.pool.len() {
             0 => self.input.finish(),
             left => Err(DecodeError::TrailingBytes(left)),

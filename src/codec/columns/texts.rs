@@ -48,9 +48,9 @@ fn listed<'t>(texts: &[&'t str]) -> Option<(Vec<&'t str>, Vec<i64>)> {
         }
         let number = *numbers.entry(*text).or_insert_with(|| {
             distinct.push(*text);
-            distinct.len() as i64 - 1
+            distinct.len() - 1
         });
-        places.push(number);
+        places.push(as_number(number));
     }
     (distinct.len() * 3 <= texts.len() * 2).then_some((distinct, places))
 }
@@ -74,8 +74,12 @@ fn write_all(
         put_varint(out, bytes.len() as u64);
         pool.extend_from_slice(bytes.as_bytes());
     }
-    let lengths: Vec<_> = texts.iter().map(|text| text.len() as i64).collect();
+    let lengths: Vec<_> = texts.iter().map(|text| as_number(text.len())).collect();
     numbers::write(out, &lengths, packer);
+}
+
+fn as_number(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 /// What of the pool was not taken yet.

@@ -22,7 +22,7 @@ pub(super) const SHAPE: usize = 96;
 /// Of operations of one kind in a shape, and their columns.
 pub(super) const RUN: usize = 64;
 /// Of a column.
-pub(super) const PART: usize = 320;
+pub(super) const PART: usize = 768;
 /// Times the bytes of values in postcard: a null is one byte, and a whole value in memory.
 pub(super) const VALUES_TIMES: usize = 64;
 

@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
         self.shape.clear();
         self.runs.clear();
         self.shape.push(of_section);
-        for run in change.ops.chunk_by(|a, b| is_one_run(a, b)) {
+        for run in change.ops.chunk_by(is_one_run) {
             let Some(op) = run.first() else { continue };
             let kind = kind::of(op);
             let column = column_of(op).map_or(0, |column| self.name(column));
@@ -184,7 +184,7 @@ impl<'a> Writer<'a> {
     }
 
     fn ops(&mut self, change: &'a Change) {
-        let runs = change.ops.chunk_by(|a, b| is_one_run(a, b));
+        let runs = change.ops.chunk_by(is_one_run);
         let places = std::mem::take(&mut self.runs);
         for (run, at) in runs.zip(&places) {
             for op in run {

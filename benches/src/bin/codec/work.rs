@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate::Decimal;
+use rust_decimal::Decimal;
 use tidegate::model::{
     ActorId, Change, ChangeRef, Date, DeviceNumber, Edit, EditId, Op, RecordId, Section, Timestamp,
     Value,
