@@ -9,7 +9,7 @@ use tidegate::sync::{ReplicaStore as _, ServerStore as _};
 
 use crate::cases::{Case, generated, person, record};
 use crate::needles::Needles;
-use crate::net::{Net, columns, sections, text};
+use crate::net::{Net, columns, sections, text, told};
 
 const OLD: &str = "overwritten-0815-77a1c3f2";
 const NEW: &str = "remaining-0816-5e9d2b10";
@@ -145,11 +145,11 @@ fn who_is_given_a_column_of_a_record_gets_its_value_and_not_what_was_there_befor
     net.commit(*writer, vec![Draft { table: table.clone(), record: record(0), intent }], false);
     net.settle();
     assert_eq!(net.row(*other, table, record(0)).get("pay"), Some(&text(NEW)));
-    let received = net.devices[*other].received.concat();
+    let received = told(&net.devices[*other].received);
     needle(NEW).assert_all_in(&received, "what came with the share");
     needle(OLD).assert_none_in(&received, "what came with the share");
     // Who could read it all the time got both.
-    needle(OLD).assert_all_in(&net.devices[*reader].received.concat(), "what the reader got");
+    needle(OLD).assert_all_in(&told(&net.devices[*reader].received), "what the reader got");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tidegate::codec::{
     EnrollCode, EnrollTerms, Entry, Page, Refusal, SecretKey, ToDevice, ToServer, decode_message,
-    encode_message,
+    encode_message, encode_rows,
 };
 use tidegate::gate::Roster;
 use tidegate::model::{
@@ -547,6 +547,21 @@ fn placeless(mut edit: Edit) -> Edit {
         change.deps.iter_mut().for_each(placeless);
     }
     edit
+}
+
+/// What these messages say: their bytes, and the edits and records of pages as rows, for columns hold no
+/// value as it is.
+pub(crate) fn told(messages: &[Vec<u8>]) -> Vec<u8> {
+    let mut told = messages.concat();
+    for message in messages {
+        let Ok(ToDevice::Page(page)) = decode_message(message) else { continue };
+        let edits = page.entries.into_iter().filter_map(|entry| match entry {
+            Entry::Edit { edit, .. } | Entry::Whole { record: edit, .. } => Some(edit),
+            _ => None,
+        });
+        told.extend(encode_rows(&edits.collect::<Vec<_>>()).unwrap());
+    }
+    told
 }
 
 /// A message without the numbers of the log, which are one for all that is done anywhere, and

@@ -12,7 +12,7 @@ use tidegate::sync::{ReplicaStore as _, ServerStore as _};
 use crate::cases::{Case, generated, record};
 use crate::followers::{assert_equal, visit, visits};
 use crate::needles::Needles;
-use crate::net::{Net, columns, text};
+use crate::net::{Net, columns, text, told};
 
 const OLD: &str = "overwritten-0915-77a1c3f2";
 const NEW: &str = "remaining-0916-5e9d2b10";
@@ -55,7 +55,7 @@ fn give_role(net: &mut Net, user: &str) {
 /// That a device has never had a byte of what was written over, and has what it was written over with.
 #[track_caller]
 fn assert_without_past(net: &Net, at: usize) {
-    let received = net.devices[at].received.concat();
+    let received = told(&net.devices[at].received);
     Needles::of(&[NEW]).assert_all_in(&received, "what it received");
     Needles::of(&[OLD]).assert_none_in(&received, "what it received");
     for (file, bytes) in net.bytes_of(at) {
@@ -66,7 +66,7 @@ fn assert_without_past(net: &Net, at: usize) {
 /// The twin: a device that could read it all along was sent that.
 #[track_caller]
 fn assert_with_past(net: &Net, at: usize) {
-    Needles::of(&[OLD]).assert_all_in(&net.devices[at].received.concat(), "what it received");
+    Needles::of(&[OLD]).assert_all_in(&told(&net.devices[at].received), "what it received");
 }
 
 /// What a device has of a record is as on the server, to the bit, and nothing is left to send.
@@ -196,7 +196,7 @@ fn who_is_given_a_column_by_a_profile_gets_its_values_and_not_what_was_there_bef
         net.enroll("eve")
     };
     assert_eq!(net.row(eve, table, record(0)).get("pay"), None);
-    Needles::of(&[NEW]).assert_none_in(&net.devices[eve].received.concat(), "what it received");
+    Needles::of(&[NEW]).assert_none_in(&told(&net.devices[eve].received), "what it received");
 }
 
 /// Rules as they were before are not the same as rules that never changed.
@@ -363,7 +363,7 @@ fn values_side_by_side_come_as_they_are() {
     net.settle();
     hire(net, "eve", true);
     let eve = net.enroll("eve");
-    let received = net.devices[eve].received.concat();
+    let received = told(&net.devices[eve].received);
     Needles::of(&[OLD, NEW]).assert_all_in(&received, "what it received");
     for number in 0..2 {
         assert_same(net, eve, table, record(number));

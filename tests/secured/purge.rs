@@ -11,7 +11,7 @@ use tidegate::sync::{Purge, ReplicaStore as _};
 
 use crate::cases::{Case, adventure_works, generated};
 use crate::needles::Needles;
-use crate::net::bytes_in;
+use crate::net::{bytes_in, told};
 
 /// Where the device is while the columns are taken away.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,11 +25,10 @@ enum Contact {
 fn give_and_take_back(case: &mut Case, contact: Contact) -> Vec<u8> {
     let Case { net, needles, reader, other, other_user, profile, .. } = case;
     let (reader, other) = (*reader, *other);
-    let received =
-        |net: &crate::net::Net, from: usize| net.devices[other].received[from..].concat();
+    let received = |net: &crate::net::Net, from: usize| told(&net.devices[other].received[from..]);
     // The twin shows that the search finds what is there.
     needles.assert_all_in(&fs::read(&net.devices[reader].path).unwrap(), "the reader's file");
-    needles.assert_all_in(&net.devices[reader].received.concat(), "what the reader received");
+    needles.assert_all_in(&told(&net.devices[reader].received), "what the reader received");
     let assert_clean = |net: &crate::net::Net, when: &str| {
         for (file, bytes) in net.bytes_of(other) {
             needles.assert_none_in(&bytes, &format!("{file}, {when}"));
@@ -177,7 +176,7 @@ fn a_restored_backup_is_purged_at_its_first_contact() {
     for (file, bytes) in net.bytes_of(*other) {
         needles.assert_none_in(&bytes, &file);
     }
-    let received = net.devices[*other].received[before..].concat();
+    let received = told(&net.devices[*other].received[before..]);
     needles.assert_none_in(&received, "what the restored device received");
     assert!(net.receipt(*other).is_some());
 }

@@ -7,7 +7,7 @@ use tidegate::sync::{Purge, ReplicaStore as _};
 
 use crate::cases::{Case, generated, record};
 use crate::needles::{Needles, tables_with};
-use crate::net::{columns, text};
+use crate::net::{columns, text, told};
 
 const FORBIDDEN: &str = "forbidden-4711-3b9aca07";
 
@@ -46,7 +46,7 @@ fn the_allowed_part_and_what_follows_counts_and_the_forbidden_value_is_in_quaran
         for (file, bytes) in net.bytes_of(at) {
             needle.assert_none_in(&bytes, &file);
         }
-        needle.assert_none_in(&net.devices[at].received.concat(), "what others received");
+        needle.assert_none_in(&told(&net.devices[at].received), "what others received");
     }
     let held = net.devices[*other].store.quarantine().unwrap();
     assert_eq!(held.iter().map(|entry| entry.edit).collect::<Vec<_>>(), [first]);

@@ -46,6 +46,8 @@ pub(super) enum Holds {
     Ids,
     /// Bytes whose lengths are elsewhere.
     Bytes,
+    /// Bytes that are written as they are: their length must not depend on what they say.
+    Plain,
     /// Values in postcard.
     Values,
 }

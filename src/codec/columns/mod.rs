@@ -69,7 +69,7 @@ mod fixed {
     pub(super) fn holds(at: usize) -> Holds {
         match at {
             NAMES => Holds::Texts,
-            ACTOR_INCARNATION => Holds::Bytes,
+            ACTOR_INCARNATION => Holds::Plain,
             RECORD => Holds::Ids,
             _ => Holds::Numbers,
         }

@@ -32,19 +32,22 @@ impl Packer {
 
     /// Appends bytes behind their number, as they are or smaller.
     pub(super) fn write(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
-        self.charge_each(1, bytes.len());
-        let length = (bytes.len() as u64) << 1;
         match self.pack(bytes) {
             Some(frame) if frame.len() + 2 < bytes.len() => {
-                put_varint(out, length | 1);
+                self.charge_each(1, bytes.len());
+                put_varint(out, (bytes.len() as u64) << 1 | 1);
                 put_varint(out, frame.len() as u64);
                 out.extend_from_slice(&frame);
             }
-            _ => {
-                put_varint(out, length);
-                out.extend_from_slice(bytes);
-            }
+            _ => self.write_plain(out, bytes),
         }
+    }
+
+    /// Appends bytes behind their number, as they are.
+    pub(super) fn write_plain(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+        self.charge_each(1, bytes.len());
+        put_varint(out, (bytes.len() as u64) << 1);
+        out.extend_from_slice(bytes);
     }
 
     /// A frame without its first bytes.

@@ -17,6 +17,7 @@ enum Part<'a> {
     Texts(Vec<Cow<'a, str>>),
     Ids(Ids),
     Bytes(Vec<u8>),
+    Plain(Vec<u8>),
     Values(Vec<u8>),
 }
 
@@ -27,6 +28,7 @@ impl Part<'_> {
             Holds::Texts => Self::Texts(Vec::new()),
             Holds::Ids => Self::Ids(Ids::default()),
             Holds::Bytes => Self::Bytes(Vec::new()),
+            Holds::Plain => Self::Plain(Vec::new()),
             Holds::Values => Self::Values(Vec::new()),
         }
     }
@@ -45,6 +47,10 @@ impl Part<'_> {
             Self::Bytes(bytes) => {
                 packer.charge_each(bytes.len(), 1);
                 packer.write(out, bytes);
+            }
+            Self::Plain(bytes) => {
+                packer.charge_each(bytes.len(), 1);
+                packer.write_plain(out, bytes);
             }
             Self::Values(bytes) => {
                 packer.charge_each(bytes.len(), VALUES_TIMES);
@@ -98,7 +104,7 @@ impl<'a> Parts<'a> {
 
     /// Bytes, or a value in postcard.
     pub(super) fn bytes(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(Part::Bytes(all) | Part::Values(all)) = self.0.get_mut(at) {
+        if let Some(Part::Bytes(all) | Part::Plain(all) | Part::Values(all)) = self.0.get_mut(at) {
             all.extend_from_slice(bytes);
         }
     }

@@ -36,7 +36,7 @@ impl<'a> Part<'a> {
             Holds::Numbers => Self::Numbers(Numbers::read(input)?),
             Holds::Texts => Self::Texts(Texts::read(input, pool)?),
             Holds::Ids => Self::Ids(Box::new(ReadIds::read(input)?)),
-            Holds::Bytes | Holds::Values => {
+            Holds::Bytes | Holds::Plain | Holds::Values => {
                 let bytes = packed::read(input)?;
                 let times = if holds == Holds::Values { VALUES_TIMES } else { 1 };
                 input.charge_each(bytes.len(), times)?;
