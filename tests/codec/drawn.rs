@@ -107,8 +107,8 @@ fn op(rng: &mut Rng, records: &[RecordId]) -> Op {
 
 /// So many edits of a few records, by a few authors. `wild`: numbers are any.
 pub(crate) fn edits(rng: &mut Rng, count: usize, wild: bool) -> Vec<Edit> {
-    let records: Vec<_> = (0..1 + rng.below(count.max(1))).map(|_| id(rng)).collect();
-    let actors: Vec<_> = (0..1 + rng.below(4))
+    let records: Vec<_> = (0..=rng.below(count.max(1))).map(|_| id(rng)).collect();
+    let actors: Vec<_> = (0..=rng.below(4))
         .map(|device| ActorId {
             device: DeviceNumber(if wild { small(rng) } else { u32::try_from(device).unwrap() }),
             incarnation: rng.next(),
@@ -142,7 +142,7 @@ pub(crate) fn edits(rng: &mut Rng, count: usize, wild: bool) -> Vec<Edit> {
                 time: if wild {
                     timestamp(rng)
                 } else {
-                    Timestamp::from_millis(at as i64).unwrap()
+                    Timestamp::from_millis(i64::try_from(at).unwrap()).unwrap()
                 },
                 deps,
                 ops: (0..rng.below(5)).map(|_| op(rng, &records)).collect(),

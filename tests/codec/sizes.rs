@@ -25,7 +25,10 @@ fn edits(count: usize, value: impl Fn(&mut Rng) -> Value) -> Vec<Edit> {
             let change = Change {
                 section: Section::Main,
                 id: ChangeRef { actor, seq: 1 },
-                time: Timestamp::from_millis(1_763_000_000_000 + 10_000 * at as i64).unwrap(),
+                time: Timestamp::from_millis(
+                    1_763_000_000_000 + 10_000 * i64::try_from(at).unwrap(),
+                )
+                .unwrap(),
                 deps: vec![ChangeRef { actor: importer, seq: 1 }],
                 ops: vec![op],
             };
@@ -49,9 +52,15 @@ fn bits_of_a_value(value: impl Fn(&mut Rng) -> Value) -> f64 {
         let edits = edits(count, &value);
         let bytes = encode_edits(&edits).unwrap();
         assert!(decode_records_up_to(&bytes, count).unwrap() == edits);
-        bytes.len() as f64
+        f64::from(u32::try_from(bytes.len()).unwrap())
     };
     (bytes(12_000) - bytes(4_000)) / 1_000.0 - 134.0
+}
+
+type Drawn = Box<dyn Fn(&mut Rng) -> Value>;
+
+fn below(rng: &mut Rng, bound: usize) -> i64 {
+    i64::try_from(rng.below(bound)).unwrap()
 }
 
 /// The entropy of what is drawn is known, and hardly more is written.
@@ -61,18 +70,16 @@ fn a_value_takes_what_it_says() {
     let letters = |rng: &mut Rng| -> String {
         (0..10).map(|_| char::from(b'a' + u8::try_from(rng.below(16)).unwrap())).collect()
     };
-    let cases: [(&str, f64, Box<dyn Fn(&mut Rng) -> Value>); 8] = [
+    let cases: [(&str, f64, Drawn); 8] = [
         ("one value", 0.0, Box::new(|_| Value::Text("always the same".into()))),
         ("a truth", 1.0, Box::new(|rng| Value::Boolean(rng.below(2) == 1))),
         ("one of five texts", 2.33, {
             Box::new(|rng| Value::Choice(format!("choice {}", rng.below(5)).into()))
         }),
-        ("below a thousand", 10.0, Box::new(|rng| Value::Integer(rng.below(1_000) as i64 - 500))),
-        ("cents", 17.0, {
-            Box::new(|rng| Value::Decimal(Decimal::new(rng.below(100_000) as i64, 2)))
-        }),
+        ("below a thousand", 10.0, Box::new(|rng| Value::Integer(below(rng, 1_000) - 500))),
+        ("cents", 17.0, { Box::new(|rng| Value::Decimal(Decimal::new(below(rng, 100_000), 2))) }),
         ("one of 100 sums", 6.7, {
-            Box::new(|rng| Value::Integer(7_654_321 * rng.below(100) as i64 % 99_999_989))
+            Box::new(|rng| Value::Integer(7_654_321 * below(rng, 100) % 99_999_989))
         }),
         ("nine of ten are 7", 0.47, {
             Box::new(|rng| Value::Integer(if rng.below(10) == 0 { 9 } else { 7 }))

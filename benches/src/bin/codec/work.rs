@@ -161,7 +161,7 @@ pub(crate) fn cases() -> Vec<(String, Vec<Edit>)> {
     let mixed = of_log(10_000, 50, true);
     cases.push(("a page of 512 of these".to_owned(), mixed.into_iter().take(512).collect()));
     let mut one = of_device(10_000);
-    let column = one.iter().filter_map(|edit| edit.ops().next()).next().cloned();
+    let column = one.iter().find_map(|edit| edit.ops().next()).cloned();
     for edit in &mut one {
         for change in &mut edit.changes {
             Arc::make_mut(change).ops = column.clone().into_iter().collect();
