@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ColumnName, Columns, TableName, Value};
+use super::{ColumnName, Columns, SYSTEM_KEY, SystemTable, TableName, Value};
 
 /// The columns that decide what profiles take: those that their filters read, and the lookups that they
 /// follow; of each table that they take or ask. The log keeps what these were before an edit.
@@ -42,13 +42,16 @@ impl Asked {
         is_more
     }
 
-    /// What is asked of a record with these columns; `None`: nothing of its table.
+    /// What is asked of a record with these columns; `None`: nothing of its table. Of a row of a system table
+    /// that is its key, too: by that it is looked up as an owner or a unit.
     #[must_use]
     pub fn of(&self, table: &TableName, columns: &Columns) -> Option<Columns> {
         let asked = self.0.get(table)?;
-        let pairs = columns
-            .iter()
-            .filter(|(column, value)| asked.contains(column.as_str()) && **value != Value::Null);
+        let is_system = SystemTable::of(table).is_some();
+        let is_key = |column: &ColumnName| is_system && column.as_str() == SYSTEM_KEY;
+        let pairs = columns.iter().filter(|(column, value)| {
+            (asked.contains(column.as_str()) || is_key(column)) && **value != Value::Null
+        });
         Some(pairs.map(|(column, value)| (column.clone(), value.clone())).collect())
     }
 }

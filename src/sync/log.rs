@@ -8,7 +8,7 @@ use crate::crdt::Record;
 use crate::gate::Follow;
 use crate::model::{
     ActorId, Asked, Bucket, BusinessUnitId, Columns, DeviceNumber, Edit, Header, Owner,
-    PolicyEpoch, RecordId, Section, Sequence, TableName, Timestamp, Value,
+    PolicyEpoch, RecordId, SYSTEM_KEY, Section, Sequence, SystemTable, TableName, Timestamp, Value,
 };
 
 /// One entry of the log.
@@ -110,13 +110,17 @@ impl EntryKind {
 }
 
 impl LogEntry {
-    /// Takes out what the edit did, as its record is erased. What the record looked up stays: those who
-    /// hold something for its sake have to be told.
+    /// Takes out what the edit did, as its record is erased. What the record looked up stays, and by what it was
+    /// looked up: those who hold something for its sake have to be told.
     pub fn empty(&mut self) {
         if let EntryKind::Edit { edit, asked, .. } = &mut self.kind {
             edit.changes.clear();
             if let Some(asked) = asked {
-                asked.retain(|_, value| matches!(value, Value::Lookup(_)));
+                let is_system = SystemTable::of(&edit.table).is_some();
+                asked.retain(|column, value| {
+                    matches!(value, Value::Lookup(_))
+                        || (is_system && column.as_str() == SYSTEM_KEY)
+                });
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidegate::codec::{Entry, ToDevice, decode_message};
-use tidegate::model::{RecordId, TableName, Timestamp, Value};
+use tidegate::model::{RecordId, SystemTable, TableName, Timestamp, Value};
 use tidegate::sync::ReplicaStore as _;
 use tidegate::sync::replica::{Draft, Intent};
 
@@ -26,6 +26,8 @@ columns = [
 id = "product"
 ownership = "organization_owned"
 columns = [{ id = "name", type = "text" }]
+[[system_table]]
+id = "user"
 "#;
 
 const POLICY: &str = r#"
@@ -44,6 +46,7 @@ id = "seller"
 rights.order = { create = "user", read = "organization", write = "organization" }
 rights.line = { create = "organization", read = "organization", write = "organization" }
 rights.product = { read = "organization" }
+rights.user = { read = "organization" }
 "#;
 
 pub(crate) const MINE: &str = r#"
@@ -70,6 +73,18 @@ for = ["role:seller"]
 id = "order"
 rows = ["all"]
 filter = "due > now() and due < now() + interval '2 days'"
+"#;
+
+const COLLEAGUES: &str = r#"
+[[profile]]
+id = "colleagues"
+for = ["role:seller"]
+[[profile.table]]
+id = "user"
+rows = ["all"]
+[[profile.table]]
+id = "order"
+related = ["owner"]
 "#;
 
 /// Of everyone else.
@@ -249,6 +264,30 @@ fn what_was_taken_for_the_sake_of_an_erased_record_goes_with_it() {
     shop.net.connect(shop.ann);
     shop.net.settle();
     assert_eq!(shop.held(), ids(&[1]));
+}
+
+/// What looks up a row of a system table has only its key.
+#[test]
+fn what_was_taken_for_the_sake_of_an_erased_user_goes_with_it() {
+    let mut shop = Shop::new(COLLEAGUES);
+    let user = |name: &str| SystemTable::User.record(name);
+    let line = |orders: &[u8]| {
+        let users = [user("ann"), user("boss")].into_iter().take(orders.len());
+        orders.iter().map(|order| id(*order)).chain(users).collect::<BTreeSet<_>>()
+    };
+    shop.own(1, "user:ann");
+    shop.own(2, "user:boss");
+    shop.net.settle();
+    assert_eq!(shop.held(), line(&[1, 2]));
+    shop.net.erase(&table("user"), user("boss"));
+    shop.net.settle();
+    assert_eq!(shop.held(), line(&[1]));
+    // Also on a device that is away when it happens.
+    shop.net.part(shop.ann);
+    shop.net.erase(&table("user"), user("ann"));
+    shop.net.connect(shop.ann);
+    shop.net.settle();
+    assert_eq!(shop.held(), ids(&[]));
 }
 
 #[test]

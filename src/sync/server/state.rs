@@ -11,7 +11,7 @@ use crate::gate::{Confirmed, Reach};
 use crate::limits::PAGE_LOOKS_MAX;
 use crate::model::{
     Bucket, Columns, Header, Lens, Owner, RecordId, SYSTEM_KEY, Sequence, SystemTable, TableName,
-    Value,
+    Text, Value,
 };
 use crate::query::Field;
 use crate::scope::{Candidate, Linked, Records};
@@ -87,23 +87,34 @@ impl<'a, 'r, S: ServerStore> State<'a, 'r, S> {
         if let Field::Column(column) = by {
             return Ok(Some(Bucket::LookingUp(record, column.clone())));
         }
-        let Some(row) = self.reading.record(record)? else { return Ok(None) };
-        let Some(Value::Text(key)) = row.record().columns().get(SYSTEM_KEY) else {
-            return Ok(None);
-        };
-        let system = SystemTable::of(row.record().table());
+        let Some((system, key)) = self.system_row(record)? else { return Ok(None) };
         Ok(match (by, system) {
-            (Field::Owner, Some(SystemTable::User)) => {
+            (Field::Owner, SystemTable::User) => {
                 key.parse().ok().map(|id| Bucket::Owner(Owner::User(id)))
             }
-            (Field::Owner, Some(SystemTable::Team)) => {
+            (Field::Owner, SystemTable::Team) => {
                 key.parse().ok().map(|id| Bucket::Owner(Owner::Team(id)))
             }
-            (Field::BusinessUnit, Some(SystemTable::BusinessUnit)) => {
-                key.parse().ok().map(Bucket::Unit)
-            }
+            (Field::BusinessUnit, SystemTable::BusinessUnit) => key.parse().ok().map(Bucket::Unit),
             _ => None,
         })
+    }
+
+    /// Which row of a system table a record is, or was: of one that was erased the log says it still.
+    fn system_row(&self, record: RecordId) -> Result<Option<(SystemTable, Text)>, StoreError> {
+        let row = |table: &TableName, columns: &Columns| match columns.get(SYSTEM_KEY) {
+            Some(Value::Text(key)) => SystemTable::of(table).map(|table| (table, key.clone())),
+            _ => None,
+        };
+        if let Some(found) = self.reading.record(record)? {
+            return Ok(row(found.record().table(), found.record().columns()));
+        }
+        let strand = BTreeSet::from([Strand::Record(record)]);
+        let entries = self.reading.store.log_along(&strand, self.reading.floor, usize::MAX)?;
+        Ok(entries.iter().rev().find_map(|entry| match &entry.kind {
+            EntryKind::Edit { edit, asked: Some(asked), .. } => row(&edit.table, asked),
+            _ => None,
+        }))
     }
 
     /// The records of a table that are in a bucket now.
