@@ -190,8 +190,21 @@ impl World {
         self.check_idle()?;
         self.settle()?;
         self.check_all()?;
+        self.purge_all()?;
         self.check_purged()?;
         self.count();
+        Ok(())
+    }
+
+    /// Whom something left again in one session waits before it purges again; in another one it does not.
+    fn purge_all(&mut self) -> Check {
+        let now = self.time();
+        let mut machines = self.devices.iter().filter_map(|device| device.machine.as_ref());
+        if machines.any(|machine| machine.purges_in(now).is_some()) {
+            self.part_all();
+            self.settle()?;
+            self.check_all()?;
+        }
         Ok(())
     }
 
