@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::at_most::at_most;
 use super::{
     AdminAnswer, AdminRequest, DecodeError, RangeDigest, SignedChangeSet, SignedPurgeReceipt,
-    Stretch, decode_records_up_to, encode_edits, encode_rows,
+    Stretch, encode_rows,
 };
 use crate::crdt::Record;
 use crate::limits::{
@@ -448,7 +448,7 @@ impl Check {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Page {
     /// What happened.
-    #[serde(with = "entries")]
+    #[serde(with = "super::entries")]
     pub entries: Vec<Entry>,
     /// Everything in the log up to here is in this page and those before.
     pub watermark: Sequence,
@@ -555,105 +555,6 @@ pub enum ToDevice {
         #[serde(deserialize_with = "at_most::<_, _, COMPARED_RANGES_MAX>")]
         ranges: Vec<RangeDigest>,
     },
-}
-
-mod entries {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-
-    use super::{
-        ActorId, COLUMNS_MAX, Check, Denial, Edit, EditId, Entry, MovedLeg, PAGE_EDITS_MAX,
-        PolicyEpoch, RecordId, Sequence, TableName, Timestamp, at_most, decode_records_up_to,
-        encode_edits,
-    };
-
-    #[derive(Serialize, Deserialize)]
-    enum Wire {
-        Edit(Sequence),
-        Own(Sequence, EditId, TableName, RecordId, Check),
-        Split(EditId, TableName, RecordId, Denials, PolicyEpoch),
-        Whole(Sequence),
-        Gone(Sequence, TableName, RecordId),
-        Erased(Sequence, TableName, RecordId),
-        Moved(Sequence, ActorId, Timestamp, Legs),
-    }
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(transparent)]
-    struct Legs(#[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")] Vec<MovedLeg>);
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(transparent)]
-    struct Denials(#[serde(deserialize_with = "at_most::<_, _, COLUMNS_MAX>")] Vec<Denial>);
-
-    #[derive(Deserialize)]
-    struct Entries {
-        #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
-        wire: Vec<Wire>,
-        edits: Vec<u8>,
-    }
-
-    pub(super) fn serialize<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok, S::Error> {
-        let mut edits: Vec<Edit> = Vec::new();
-        let wire: Vec<_> = entries
-            .iter()
-            .map(|entry| match entry {
-                Entry::Edit { sequence, edit } => {
-                    edits.push(edit.clone());
-                    Wire::Edit(*sequence)
-                }
-                Entry::Whole { version, record } => {
-                    edits.push(record.clone());
-                    Wire::Whole(*version)
-                }
-                Entry::Own { sequence, id, table, record, check } => {
-                    Wire::Own(*sequence, *id, table.clone(), *record, *check)
-                }
-                Entry::Split { id, table, record, columns, epoch } => {
-                    let columns = Denials(columns.clone());
-                    Wire::Split(*id, table.clone(), *record, columns, *epoch)
-                }
-                Entry::Gone { sequence, table, record } => {
-                    Wire::Gone(*sequence, table.clone(), *record)
-                }
-                Entry::Erased { sequence, table, record } => {
-                    Wire::Erased(*sequence, table.clone(), *record)
-                }
-                Entry::Moved { sequence, actor, at, legs } => {
-                    Wire::Moved(*sequence, *actor, *at, Legs(legs.clone()))
-                }
-            })
-            .collect();
-        (wire, encode_edits(&edits).map_err(ser::Error::custom)?).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Entry>, D::Error> {
-        let Entries { wire, edits } = Entries::deserialize(from)?;
-        // A whole record holds the changes of all its edits.
-        let edits = decode_records_up_to(&edits, PAGE_EDITS_MAX).map_err(de::Error::custom)?;
-        let mut edits = edits.into_iter();
-        let mut next = || edits.next().ok_or_else(|| de::Error::custom("an edit is missing"));
-        wire.into_iter()
-            .map(|entry| {
-                Ok(match entry {
-                    Wire::Edit(sequence) => Entry::Edit { sequence, edit: next()? },
-                    Wire::Whole(version) => Entry::Whole { version, record: next()? },
-                    Wire::Own(sequence, id, table, record, check) => {
-                        Entry::Own { sequence, id, table, record, check }
-                    }
-                    Wire::Split(id, table, record, Denials(columns), epoch) => {
-                        Entry::Split { id, table, record, columns, epoch }
-                    }
-                    Wire::Gone(sequence, table, record) => Entry::Gone { sequence, table, record },
-                    Wire::Erased(sequence, table, record) => {
-                        Entry::Erased { sequence, table, record }
-                    }
-                    Wire::Moved(sequence, actor, at, Legs(legs)) => {
-                        Entry::Moved { sequence, actor, at, legs }
-                    }
-                })
-            })
-            .collect()
-    }
 }
 
 /// Writes a message as the payload of a frame.

@@ -8,6 +8,7 @@ mod columns;
 mod compare;
 mod edits;
 mod enroll_code;
+mod entries;
 mod error;
 mod key;
 mod message;

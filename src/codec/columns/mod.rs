@@ -8,6 +8,7 @@
 //! each when it comes to it. `docs/format.md` draws it.
 
 mod digits;
+mod few;
 mod ids;
 mod input;
 mod kind;
@@ -23,6 +24,7 @@ mod weight;
 mod write;
 mod write_op;
 
+pub(super) use few::{decode_numbers, encode_numbers};
 pub(super) use read::decode;
 pub(super) use write::encode;
 

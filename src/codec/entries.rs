@@ -1,0 +1,260 @@
+//! The entries of a page as bytes. What they are, and their places in the log, are columns; records and
+//! edits stand together; what the others tell comes by kind, in the order of the entries.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+use super::at_most::at_most;
+use super::columns::{decode_numbers, encode_numbers};
+use super::message::{Check, Entry, MovedLeg};
+use super::{DecodeError, decode_records_up_to, encode_edits};
+use crate::limits::{COLUMNS_MAX, PAGE_EDITS_MAX};
+use crate::model::{
+    ActorId, Denial, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName, Timestamp,
+};
+
+/// What an entry is, in the first column.
+mod kind {
+    pub(super) const EDIT: i64 = 0;
+    pub(super) const WHOLE: i64 = 1;
+    pub(super) const OWN: i64 = 2;
+    pub(super) const SPLIT: i64 = 3;
+    pub(super) const GONE: i64 = 4;
+    pub(super) const ERASED: i64 = 5;
+    pub(super) const MOVED: i64 = 6;
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Own(EditId, TableName, RecordId, Check);
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Split(
+    EditId,
+    TableName,
+    RecordId,
+    #[serde(deserialize_with = "at_most::<_, _, COLUMNS_MAX>")] Vec<Denial>,
+    PolicyEpoch,
+);
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Moved(
+    ActorId,
+    Timestamp,
+    #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")] Vec<MovedLeg>,
+);
+
+#[derive(Serialize, Deserialize)]
+struct Wire<'a> {
+    entries: u16,
+    /// Kinds and places.
+    #[serde(borrow)]
+    columns: Cow<'a, [u8]>,
+    #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
+    owns: Vec<Own>,
+    #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
+    splits: Vec<Split>,
+    /// Of records that are gone or erased.
+    #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
+    places: Vec<(TableName, RecordId)>,
+    #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
+    moves: Vec<Moved>,
+    #[serde(borrow)]
+    edits: Cow<'a, [u8]>,
+}
+
+/// What entries tell, apart.
+#[derive(Default)]
+struct Apart {
+    kinds: Vec<i64>,
+    sequences: Vec<i64>,
+    owns: Vec<Own>,
+    splits: Vec<Split>,
+    places: Vec<(TableName, RecordId)>,
+    moves: Vec<Moved>,
+    edits: Vec<Edit>,
+}
+
+impl Apart {
+    fn add(&mut self, entry: &Entry) {
+        let (kind, sequence) = match entry {
+            Entry::Edit { sequence, edit } => {
+                self.edits.push(edit.clone());
+                (kind::EDIT, *sequence)
+            }
+            Entry::Whole { version, record } => {
+                self.edits.push(record.clone());
+                (kind::WHOLE, *version)
+            }
+            Entry::Own { sequence, id, table, record, check } => {
+                self.owns.push(Own(*id, table.clone(), *record, *check));
+                (kind::OWN, *sequence)
+            }
+            Entry::Split { id, table, record, columns, epoch } => {
+                self.splits.push(Split(*id, table.clone(), *record, columns.clone(), *epoch));
+                // It has no place: that of the entry before is the shortest to tell.
+                let before = self.sequences.last().map_or(0, |it| it.cast_unsigned());
+                (kind::SPLIT, Sequence(before))
+            }
+            Entry::Gone { sequence, table, record } => {
+                self.places.push((table.clone(), *record));
+                (kind::GONE, *sequence)
+            }
+            Entry::Erased { sequence, table, record } => {
+                self.places.push((table.clone(), *record));
+                (kind::ERASED, *sequence)
+            }
+            Entry::Moved { sequence, actor, at, legs } => {
+                self.moves.push(Moved(*actor, *at, legs.clone()));
+                (kind::MOVED, *sequence)
+            }
+        };
+        self.kinds.push(kind);
+        self.sequences.push(sequence.0.cast_signed());
+    }
+}
+
+pub(super) fn serialize<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok, S::Error> {
+    let mut apart = Apart::default();
+    for entry in entries {
+        apart.add(entry);
+    }
+    let Apart { kinds, sequences, owns, splits, places, moves, edits } = apart;
+    let wire = Wire {
+        entries: u16::try_from(entries.len()).map_err(ser::Error::custom)?,
+        columns: encode_numbers(&[&kinds, &sequences]).into(),
+        owns,
+        splits,
+        places,
+        moves,
+        edits: encode_edits(&edits).map_err(ser::Error::custom)?.into(),
+    };
+    wire.serialize(to)
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Entry>, D::Error> {
+    read(Wire::deserialize(from)?).map_err(de::Error::custom)
+}
+
+fn read(wire: Wire<'_>) -> Result<Vec<Entry>, DecodeError> {
+    let count = wire.entries.into();
+    DecodeError::bound("entries in a page", count, PAGE_EDITS_MAX)?;
+    let [kinds, sequences] = decode_numbers(&wire.columns, count)?;
+    // A whole record holds the changes of all its edits.
+    let edits = decode_records_up_to(&wire.edits, PAGE_EDITS_MAX)?;
+    let mut edits = edits.into_iter();
+    let (mut owns, mut splits) = (wire.owns.into_iter(), wire.splits.into_iter());
+    let (mut places, mut moves) = (wire.places.into_iter(), wire.moves.into_iter());
+    let mut entry = |kind, sequence| {
+        Some(match kind {
+            kind::EDIT => Entry::Edit { sequence, edit: edits.next()? },
+            kind::WHOLE => Entry::Whole { version: sequence, record: edits.next()? },
+            kind::OWN => {
+                let Own(id, table, record, check) = owns.next()?;
+                Entry::Own { sequence, id, table, record, check }
+            }
+            kind::SPLIT => {
+                let Split(id, table, record, columns, epoch) = splits.next()?;
+                Entry::Split { id, table, record, columns, epoch }
+            }
+            kind::GONE => {
+                let (table, record) = places.next()?;
+                Entry::Gone { sequence, table, record }
+            }
+            kind::ERASED => {
+                let (table, record) = places.next()?;
+                Entry::Erased { sequence, table, record }
+            }
+            kind::MOVED => {
+                let Moved(actor, at, legs) = moves.next()?;
+                Entry::Moved { sequence, actor, at, legs }
+            }
+            _ => return None,
+        })
+    };
+    let read = kinds.into_iter().zip(sequences).map(|(kind, sequence)| {
+        entry(kind, Sequence(sequence.cast_unsigned())).ok_or_else(|| {
+            DecodeError::Value("an entry of a page is missing, or of no kind".into())
+        })
+    });
+    let read = read.collect::<Result<Vec<_>, _>>()?;
+    let left = edits.len() + owns.len() + splits.len() + places.len() + moves.len();
+    if left > 0 {
+        return Err(DecodeError::Value(format!("{left} things of a page belong to no entry")));
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Digest, Page, ToDevice, decode_message, encode_message};
+    use crate::model::DeviceNumber;
+
+    fn edit() -> Edit {
+        let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
+        let (table, record) = ("note".parse().unwrap(), RecordId::from_bytes([7; 16]));
+        Edit { id, table, record, atomic: 0, changes: Vec::new() }
+    }
+
+    /// One of each, with places that go up and down.
+    fn entries() -> Vec<Entry> {
+        let Edit { id, table, record, .. } = edit();
+        let check = Check { readable: Digest([3; 16]), columns: [1, 2, 3, 4] };
+        let columns = vec![Denial::malformed("it is so")];
+        let epoch = PolicyEpoch(4);
+        let actor = ActorId { device: DeviceNumber(2), incarnation: u64::MAX };
+        let (at, legs) = (Timestamp::default(), Vec::new());
+        let place = || (table.clone(), record);
+        let ((of_split, _), (of_own, _), (of_gone, _)) = (place(), place(), place());
+        vec![
+            Entry::Edit { sequence: Sequence(9), edit: edit() },
+            Entry::Split { id, table: of_split, record, columns, epoch },
+            Entry::Own { sequence: Sequence(u64::MAX), id, table: of_own, record, check },
+            Entry::Gone { sequence: Sequence(3), table: of_gone, record },
+            Entry::Whole { version: Sequence(0), record: edit() },
+            Entry::Moved { sequence: Sequence(12), actor, at, legs },
+            Entry::Erased { sequence: Sequence(13), table, record },
+        ]
+    }
+
+    #[test]
+    fn entries_of_all_kinds_come_back_in_their_order() {
+        let mut all = entries();
+        for _ in 0..2 {
+            let page = ToDevice::Page(Page { entries: all.clone(), ..Page::default() });
+            let bytes = encode_message(&page).unwrap();
+            assert_eq!(decode_message::<ToDevice>(&bytes).unwrap(), page);
+            all.reverse();
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_left_over_is_refused() {
+        let wire = |entries: usize, kind: i64, places: usize| {
+            let (kinds, sequences) = (vec![kind; entries], vec![5; entries]);
+            let Edit { table, record, .. } = edit();
+            Wire {
+                entries: u16::try_from(entries).unwrap(),
+                columns: encode_numbers(&[&kinds, &sequences]).into(),
+                owns: Vec::new(),
+                splits: Vec::new(),
+                places: vec![(table, record); places],
+                moves: Vec::new(),
+                edits: encode_edits(&[]).unwrap().into(),
+            }
+        };
+        assert_eq!(read(wire(2, kind::GONE, 2)).unwrap().len(), 2);
+        let refused = [
+            (wire(2, kind::GONE, 1), "missing"),
+            (wire(1, kind::OWN, 0), "missing"),
+            (wire(1, kind::MOVED + 1, 0), "of no kind"),
+            (wire(1, kind::GONE, 3), "2 things"),
+            (wire(PAGE_EDITS_MAX + 1, kind::GONE, 0), "entries in a page"),
+        ];
+        for (wire, why) in refused {
+            let error = read(wire).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}
