@@ -24,7 +24,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use rules::Loss;
-use world::{Action, World};
+use world::{Action, Begin, World};
 
 /// How many states `cargo test` goes through in each world.
 const STATES: usize = 250;
@@ -61,25 +61,25 @@ struct Reached {
 }
 
 /// Depth first: what is open are the turnings of one way and no more, however many states there are.
-fn explore(loss: Loss, states_max: usize) -> Explored {
+fn explore(loss: Loss, begin: Begin, states_max: usize) -> Explored {
     let mut explored = Explored::default();
-    let begin = Reached { world: World::new(loss), path: Vec::new() };
-    let mut seen = BTreeSet::from([begin.world.digest()]);
-    let mut open = vec![begin];
+    let world = World::new(loss, begin);
+    let mut seen = BTreeSet::from([world.digest()]);
+    let mut open = vec![Reached { world, path: Vec::new() }];
     while let Some(Reached { world, path }) = open.pop() {
         explored.states += 1;
         explored.deepest = explored.deepest.max(path.len());
         if world.is_quiet() {
             explored.quiet += 1;
             if let Err(problem) = oracle::settles(world.clone()) {
-                panic!("{loss:?}, after {path:?}: {problem}");
+                panic!("{loss:?}, {begin:?}, after {path:?}: {problem}");
             }
         }
         if explored.states == states_max {
             return explored;
         }
         if explored.states.is_multiple_of(TOLD_EVERY) {
-            eprintln!("{loss:?}: {explored:?}, {} open", open.len());
+            eprintln!("{loss:?}, {begin:?}: {explored:?}, {} open", open.len());
         }
         let actions = world.actions();
         explored.steps += actions.len();
@@ -95,26 +95,37 @@ fn explore(loss: Loss, states_max: usize) -> Explored {
     Explored { is_complete: true, ..explored }
 }
 
-fn assert_holds(loss: Loss) {
-    let explored = explore(loss, states_max());
-    println!("{loss:?}: {explored:?}");
+fn assert_holds(loss: Loss, begin: Begin) {
+    let explored = explore(loss, begin, states_max());
+    println!("{loss:?}, {begin:?}: {explored:?}");
     let enough = if explored.is_complete { 10_000 } else { states_max() };
     assert!(explored.states >= enough, "the world is too small to say anything");
 }
 
 #[test]
 fn a_device_that_may_not_write_any_more_settles_from_every_state() {
-    assert_holds(Loss::Write);
+    assert_holds(Loss::Write, Begin::Connected);
+}
+
+#[test]
+fn a_device_that_was_away_when_it_might_not_write_any_more_settles_from_every_state() {
+    assert_holds(Loss::Write, Begin::Apart);
 }
 
 #[test]
 fn a_device_that_may_not_read_any_more_settles_from_every_state() {
-    assert_holds(Loss::Read);
+    assert_holds(Loss::Read, Begin::Connected);
+}
+
+#[test]
+fn a_device_that_was_away_when_it_might_not_read_any_more_settles_from_every_state() {
+    assert_holds(Loss::Read, Begin::Apart);
 }
 
 #[test]
 fn the_same_actions_lead_to_the_same_state_in_a_copy_too() {
-    let (mut world, mut other) = (World::new(Loss::Write), World::new(Loss::Write));
+    let (mut world, mut other) =
+        (World::new(Loss::Write, Begin::Apart), World::new(Loss::Write, Begin::Apart));
     let mut copy = world.clone();
     for _ in 0..12 {
         let Some(action) = world.actions().first().copied() else { break };
@@ -125,5 +136,5 @@ fn the_same_actions_lead_to_the_same_state_in_a_copy_too() {
     }
     assert_eq!(world.digest(), other.digest());
     assert_eq!(world.digest(), copy.digest());
-    assert_ne!(world.digest(), World::new(Loss::Write).digest());
+    assert_ne!(world.digest(), World::new(Loss::Write, Begin::Apart).digest());
 }

@@ -23,6 +23,15 @@ pub(crate) const BOB: usize = 1;
 /// How often a device connects at most.
 const CONNECTS_MAX: u8 = 2;
 
+/// How the world begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Both devices are connected, and up to date.
+    Connected,
+    /// Neither is, and each connects when it likes: much more can happen.
+    Apart,
+}
+
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -87,8 +96,8 @@ pub(crate) fn record() -> RecordId {
 }
 
 impl World {
-    /// Both devices are enrolled, hold one record of Ann's, and are not connected.
-    pub(crate) fn new(loss: Loss) -> Self {
+    /// Both devices are enrolled, and hold one record of Ann's.
+    pub(crate) fn new(loss: Loss, begin: Begin) -> Self {
         let (organization, key) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
         let certificate =
             ServerCertificate::issue(&organization, key.public(), tls().public(), 1, now());
@@ -114,9 +123,12 @@ impl World {
         world.connect(BOB);
         world.deliver_all();
         for at in [ANN, BOB] {
-            world.cut(at);
+            if begin == Begin::Apart {
+                world.cut(at);
+                world.devices[at].connects = 0;
+            }
             let device = &mut *world.devices[at];
-            (device.connects, device.made, device.admitted) = Default::default();
+            (device.made, device.admitted) = Default::default();
         }
         world
     }
