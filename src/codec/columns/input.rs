@@ -19,8 +19,16 @@ pub(super) struct Input<'a> {
 
 impl<'a> Input<'a> {
     pub(super) fn new(rest: &'a [u8]) -> Self {
-        let allowed = allowance(rest.len());
+        Self::allowing(rest, allowance(rest.len()))
+    }
+
+    pub(super) fn allowing(rest: &'a [u8], allowed: usize) -> Self {
         Self { rest, left: allowed, allowed, unpacker: None }
+    }
+
+    /// What was charged so far.
+    pub(super) fn charged(&self) -> usize {
+        self.allowed - self.left
     }
 
     /// Called before so many bytes of memory are filled.
@@ -28,7 +36,7 @@ impl<'a> Input<'a> {
         let what = "bytes that columns become";
         let left = self.left.checked_sub(bytes).ok_or_else(|| DecodeError::Bound {
             what,
-            found: (self.allowed - self.left).saturating_add(bytes),
+            found: self.charged().saturating_add(bytes),
             max: self.allowed,
         })?;
         self.left = left;

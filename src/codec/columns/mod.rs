@@ -92,3 +92,69 @@ mod section {
     pub(super) const SECURED: i64 = 2;
     pub(super) const GROUP: i64 = 3;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::input::Input;
+    use super::{read, write};
+    use crate::model::{
+        ActorId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, RecordId, Section, Timestamp,
+        Value,
+    };
+
+    /// Edits of one column each, one of a record after the other.
+    fn edits(count: usize, value: impl Fn(u64) -> Value) -> Vec<Edit> {
+        let edit = |number: u64| {
+            let device = DeviceNumber(3);
+            let actor = ActorId { device, incarnation: 7 };
+            let mut record = [9; 16];
+            record[8..].copy_from_slice(&(number / 3).to_be_bytes());
+            let put = Op::Put { column: "it".parse().unwrap(), value: value(number) };
+            let change = Change {
+                section: Section::Main,
+                id: ChangeRef { actor, seq: number % 3 + 1 },
+                time: Timestamp::from_millis(number.cast_signed() * 1_000).unwrap(),
+                deps: (0..number % 3).map(|_| ChangeRef { actor, seq: number % 3 }).collect(),
+                ops: vec![put],
+            };
+            Edit {
+                id: EditId { device, counter: number, part: 0 },
+                table: "table".parse().unwrap(),
+                record: RecordId::from_bytes(record),
+                atomic: 0,
+                changes: vec![Arc::new(change)],
+            }
+        };
+        (0..count as u64).map(edit).collect()
+    }
+
+    /// Otherwise a reader refuses now and then what a writer took for allowed.
+    #[test]
+    fn a_writer_knows_what_a_reader_charges() {
+        let values: [(&str, fn(u64) -> Value); 9] = [
+            ("one number", |_| Value::Integer(7)),
+            ("digits", |it| Value::Integer((it * 2_654_435_761 % 1_000).cast_signed())),
+            ("planes", |it| {
+                Value::Integer((it % 7 * 3 + it % 900 / 899 * (5 << 40)).cast_signed())
+            }),
+            ("steps", |it| Value::Integer((it * 1_000 + it % 50 / 49 * 70_000).cast_signed())),
+            ("a list of numbers", |it| Value::Integer((it % 5 * it % 5 * (7 << 50)).cast_signed())),
+            ("texts that come again", |it| Value::Text(format!("text {}", it % 9).into())),
+            ("texts that do not", |it| Value::Text(format!("text {it} of many").into())),
+            ("ids", |it| Value::Lookup(RecordId::from_bytes([(it % 90) as u8; 16]))),
+            ("lists", |it| Value::List(vec![Value::Integer((it % 4).cast_signed()), Value::Null])),
+        ];
+        for (what, value) in values {
+            for count in [1, 7, 60, 700, 5_000] {
+                let edits = edits(count, value);
+                let (bytes, charged) = write::write(&edits);
+                let input = Input::allowing(&bytes, usize::MAX);
+                let (again, read) = read::read(input, usize::MAX, false).unwrap();
+                assert_eq!(again, edits);
+                assert_eq!(charged, read, "{what}, {count} edits");
+            }
+        }
+    }
+}

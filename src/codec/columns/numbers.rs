@@ -128,6 +128,8 @@ fn write_as(out: &mut Vec<u8>, numbers: &[i64], packer: &mut Packer, may_list: b
         packer.write(out, &digits);
     } else {
         put_varint(out, offsets.of.len() as u64);
+        // The planes, and the numbers that a reader makes of them.
+        packer.charge_each(offsets.of.len(), bytes_of(offsets.most));
         for plane in 0..bytes_of(offsets.most) {
             packer.write(out, &offsets.plane(plane).collect::<Vec<_>>());
         }

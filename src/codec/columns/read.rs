@@ -28,15 +28,24 @@ pub(in crate::codec) fn decode(
     edits_max: usize,
     bounded: bool,
 ) -> Result<Vec<Edit>, DecodeError> {
-    let mut input = Input::new(bytes);
+    read(Input::new(bytes), edits_max, bounded).map(|(edits, _)| edits)
+}
+
+/// Reads edits, and says how much was charged for them.
+pub(super) fn read(
+    mut input: Input<'_>,
+    edits_max: usize,
+    bounded: bool,
+) -> Result<(Vec<Edit>, usize), DecodeError> {
     let pool = text(packed::read(&mut input)?)?;
     let mut reader = Reader::new(input, &pool, edits_max, bounded)?;
     let mut edits = Vec::with_capacity(reader.edits);
     for _ in 0..reader.edits {
         edits.push(reader.edit()?);
     }
+    let charged = reader.parts.input.charged();
     reader.parts.finish()?;
-    Ok(edits)
+    Ok((edits, charged))
 }
 
 /// What a change does, but for its values.

@@ -13,6 +13,12 @@ use crate::model::{ActorId, Change, ChangeRef, ColumnName, Edit, Op, Section};
 
 /// Writes edits as columns; `None`: a reader would refuse to make so much of so few bytes.
 pub(in crate::codec) fn encode(edits: &[Edit]) -> Option<Vec<u8>> {
+    let (out, charged) = write(edits);
+    (charged <= allowance(out.len())).then_some(out)
+}
+
+/// Writes edits, and says how much a reader charges for them.
+pub(super) fn write(edits: &[Edit]) -> (Vec<u8>, usize) {
     let mut writer = Writer::new();
     for edit in edits {
         writer.edit(edit);
@@ -22,7 +28,7 @@ pub(in crate::codec) fn encode(edits: &[Edit]) -> Option<Vec<u8>> {
     packer.charge_each(1, writer.charged);
     let mut out = Vec::new();
     writer.parts.write(&mut out, &counts, &mut packer);
-    (packer.charged <= allowance(out.len())).then_some(out)
+    (out, packer.charged)
 }
 
 pub(super) struct Writer<'a> {
