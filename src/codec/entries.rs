@@ -230,6 +230,18 @@ mod tests {
     }
 
     #[test]
+    fn places_of_a_full_page_are_read_however_little_they_take() {
+        let gone = |number: u64| {
+            let Edit { table, record, .. } = edit();
+            Entry::Gone { sequence: Sequence(number / 16_000 * u64::MAX / 3), table, record }
+        };
+        let entries: Vec<_> = (0..PAGE_EDITS_MAX as u64).map(gone).collect();
+        let page = ToDevice::Page(Page { entries, ..Page::default() });
+        let bytes = encode_message(&page).unwrap();
+        assert_eq!(decode_message::<ToDevice>(&bytes).unwrap(), page);
+    }
+
+    #[test]
     fn what_is_missing_or_left_over_is_refused() {
         let wire = |entries: usize, kind: i64, places: usize| {
             let (kinds, sequences) = (vec![kind; entries], vec![5; entries]);

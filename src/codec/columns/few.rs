@@ -4,7 +4,11 @@ use super::input::Input;
 use super::numbers;
 use super::packed::Packer;
 use super::read_numbers::Numbers;
+use super::weight::allowance;
 use crate::codec::DecodeError;
+
+/// Bytes that a reader is charged at most for a number: where it is listed, in planes, and made of them.
+const NUMBER: usize = 24;
 
 /// Writes columns of as many numbers each.
 pub(in crate::codec) fn encode_numbers(columns: &[&[i64]]) -> Vec<u8> {
@@ -23,7 +27,9 @@ pub(in crate::codec) fn decode_numbers<const COLUMNS: usize>(
     bytes: &[u8],
     count: usize,
 ) -> Result<[Vec<i64>; COLUMNS], DecodeError> {
-    let mut input = Input::new(bytes);
+    // Whoever writes them looks at no bound: what they become is bounded by their number.
+    let bounded = count.saturating_mul(COLUMNS * NUMBER);
+    let mut input = Input::allowing(bytes, allowance(bytes.len()).saturating_add(bounded));
     let mut columns = [const { Vec::new() }; COLUMNS];
     for column in &mut columns {
         let mut numbers = Numbers::read(&mut input)?;
