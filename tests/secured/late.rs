@@ -2,8 +2,8 @@
 
 use tidegate::codec::ToServer;
 use tidegate::model::{Op, Sequence, Value};
-use tidegate::sync::replica::Event;
-use tidegate::sync::{EntryKind, ReplicaBatch, ReplicaStore as _, ServerStore as _};
+use tidegate::sync::replica::{Draft, Event, Intent};
+use tidegate::sync::{EntryKind, KeptPlace, ReplicaBatch, ReplicaStore as _, ServerStore as _};
 
 use crate::net::{columns, text};
 use crate::taken::{MINE, Shop, id, table};
@@ -131,4 +131,37 @@ fn what_a_device_gave_up_and_tries_again_counts_once_whoever_brings_it() {
         assert_eq!((title(&shop), counts(&shop)), (text("late"), 1));
         assert_eq!(shop.net.devices[shop.ann].store.quarantine().unwrap(), []);
     }
+}
+
+/// Story: the parts of an atomic commit that somebody else brought were kept each as an edit of its own. To a
+/// server that was restored without them the device sent one alone.
+#[test]
+fn parts_that_somebody_else_brought_are_kept_as_parts() {
+    let mut shop = Shop::new(MINE);
+    shop.net.back_up();
+    let set = |name: &str, number, column: (&str, Value)| Draft {
+        table: table(name),
+        record: id(number),
+        intent: Intent::Set(columns([column])),
+    };
+    shop.net.part(shop.ann);
+    shop.net.set(shop.ann, &table("line"), id(11), columns([("count", Value::Integer(3))]));
+    let parts = vec![
+        set("line", 11, ("count", Value::Integer(4))),
+        set("order", 1, ("title", text("late"))),
+    ];
+    shop.net.commit(shop.ann, parts, true);
+    shop.net.connect(shop.ann);
+    let sent = shop.net.cut_at_push(shop.ann);
+    shop.own(1, "user:boss");
+    shop.net.set_push_window(shop.ann, 1);
+    shop.net.connect(shop.ann);
+    shop.net.settle();
+    assert_eq!(shop.net.devices[shop.ann].store.quarantine().unwrap().len(), 2);
+    shop.net.say(shop.boss, &sent);
+    shop.net.settle();
+    let store = &shop.net.devices[shop.ann].store;
+    assert_eq!(store.quarantine().unwrap(), []);
+    let kept = store.kept_after(KeptPlace::default(), usize::MAX).unwrap();
+    assert_eq!(kept.iter().map(|it| it.pending.edit.atomic).collect::<Vec<_>>(), [0, 2, 2]);
 }

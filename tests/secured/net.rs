@@ -480,6 +480,12 @@ impl Net {
         self.try_restart(|_| {}).unwrap();
     }
 
+    /// A backup holds the log so far.
+    pub(crate) fn back_up(&mut self) {
+        let head = self.store.meta().unwrap().head;
+        self.server.set_backed_up(&mut self.store, Some(head)).unwrap();
+    }
+
     /// An administrator erases a record.
     pub(crate) fn erase(&mut self, table: &TableName, record: RecordId) {
         assert!(self.server.erase(&mut self.store, self.clock, table, record).unwrap());

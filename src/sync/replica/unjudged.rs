@@ -118,7 +118,7 @@ impl ReplicaMachine {
 
     /// What was refused of an edit as it would be sent again, if a server is restored that lacks it.
     fn as_pending(&mut self, id: EditId, refused: &[Quarantined]) -> Option<Pending> {
-        let Quarantined { table, record, at, .. } = refused.first()?.clone();
+        let Quarantined { table, record, atomic, at, .. } = refused.first()?.clone();
         let declared = self.meta.schema.table(table.as_str())?;
         let mut sections: BTreeMap<Section, Vec<Op>> = BTreeMap::new();
         for op in refused.iter().flat_map(|entry| &entry.ops) {
@@ -129,7 +129,8 @@ impl ReplicaMachine {
             Arc::new(Change { section, id, time: at, deps: Vec::new(), ops })
         };
         let changes = sections.into_iter().map(change).collect();
-        let edit = Edit { id, table, record, atomic: 0, changes };
+        // Its parts count together again: who brought it may send the others.
+        let edit = Edit { id, table, record, atomic, changes };
         Some(Pending { turn: Turn { counter: id.counter, part: id.part }, edit })
     }
 }
