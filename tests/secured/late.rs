@@ -139,7 +139,7 @@ fn what_a_device_gave_up_and_tries_again_counts_once_whoever_brings_it() {
 fn parts_that_somebody_else_brought_are_kept_as_parts() {
     let mut shop = Shop::new(MINE);
     shop.net.back_up();
-    let set = |name: &str, number, column: (&str, Value)| Draft {
+    let draft = |name: &str, number, column: (&str, Value)| Draft {
         table: table(name),
         record: id(number),
         intent: Intent::Set(columns([column])),
@@ -147,8 +147,8 @@ fn parts_that_somebody_else_brought_are_kept_as_parts() {
     shop.net.part(shop.ann);
     shop.net.set(shop.ann, &table("line"), id(11), columns([("count", Value::Integer(3))]));
     let parts = vec![
-        set("line", 11, ("count", Value::Integer(4))),
-        set("order", 1, ("title", text("late"))),
+        draft("line", 11, ("count", Value::Integer(4))),
+        draft("order", 1, ("title", text("late"))),
     ];
     shop.net.commit(shop.ann, parts, true);
     shop.net.connect(shop.ann);

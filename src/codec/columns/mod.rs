@@ -133,7 +133,8 @@ mod tests {
     /// Otherwise a reader refuses now and then what a writer took for allowed.
     #[test]
     fn a_writer_knows_what_a_reader_charges() {
-        let values: [(&str, fn(u64) -> Value); 9] = [
+        type Values = fn(u64) -> Value;
+        let values: [(&str, Values); 9] = [
             ("one number", |_| Value::Integer(7)),
             ("digits", |it| Value::Integer((it * 2_654_435_761 % 1_000).cast_signed())),
             ("planes", |it| {
