@@ -130,7 +130,7 @@ number! {
 /// A place in the server's log. The first admitted change has 1; 0 is before all of them.
 ///
 /// It is written as eight bytes, whatever it is: a message is not longer because of what others did
-/// that its reader knows nothing of.
+/// that its reader knows nothing of. The entries of a page alone tell theirs as steps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "[u8; 8]", into = "[u8; 8]")]
 pub struct Sequence(pub u64);
