@@ -115,7 +115,8 @@ impl Trace {
     /// The file cannot be read, or a line is no commit, or too much; the error names the line.
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         let told = |error: String| CliError::Input(format!("{}{error}", path.display()));
-        let file = std::fs::File::open(path).map_err(|error| told(format!(": {error}")))?;
+        let missing = |error| told(format!(": {error}: give the path of a trace"));
+        let file = std::fs::File::open(path).map_err(missing)?;
         let mut file = BufReader::new(file);
         let begin = file.fill_buf().map_err(|error| told(format!(": {error}")))?;
         let read = if begin.starts_with(&GZIP) {
