@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate::model::{
-    ColumnPermissions, ColumnSecurity, ColumnType, Columns, Depth, Op, PolicyEpoch, RecordId,
+    ColumnPermissions, ColumnSecurity, ColumnType, Columns, Depth, Edit, Op, PolicyEpoch, RecordId,
     Right, Role, Value,
 };
+use tidegate::sync::LogEntry;
 use tidegate::sync::replica::{Draft, Intent};
 use tidegate::sync::server::ServerMachine;
 
@@ -301,6 +302,30 @@ fn what_a_copy_of_a_file_keeps_without_a_refused_column_is_another_change() {
     assert!(!world.devices[twin].disk.file.kept.is_empty());
     world.restore_server().unwrap();
     keep(&mut world, [0, twin], record, "note");
+}
+
+fn orders_are_for_nobody(people: &mut People, _: &mut Rng) -> &'static str {
+    nobody_may(people);
+    "nobody may do anything"
+}
+
+/// A device was told that an edit is refused, and it counts under another id since the rules have changed.
+/// A copy of its file brought the first, and that counted too. (Seed 834074.)
+#[test]
+fn what_was_refused_does_not_count_though_a_copy_brings_it_when_the_rules_have_changed() {
+    let (mut world, _) = away_with(9, "note", orders_are_for_nobody);
+    world.clone_device(0).unwrap();
+    let twin = world.devices.len() - 1;
+    one_by_one(&mut world, [0, 0]);
+    let [refused] = &world.devices[0].disk.file.quarantine[..] else { panic!("not refused") };
+    let refused = refused.edit;
+    world.change_rules(all_may).unwrap();
+    one_by_one(&mut world, [0, twin]);
+    assert_eq!(world.ends_well(), Ok(()));
+    let again = |edit: &Edit| edit.ops().any(|op| op.column() == Some(&name("note")));
+    let log = || world.disk.file.log.iter().filter_map(LogEntry::edit);
+    assert!(log().any(again));
+    assert!(log().all(|edit| edit.id != refused));
 }
 
 /// A device was told that a column of its edit is refused, and did not hear it; the rules changed, and

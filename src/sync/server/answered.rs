@@ -104,18 +104,16 @@ impl<S: ServerStore> Session<'_, S> {
             self.refuse_what_counts_without(author, edit)?;
         }
         let answers = group.iter().map(|edit| {
-            let answer = self.answer(author, edit)?;
+            let answer = self.answer(edit)?;
             Ok(answer.map(|verdict| (edit.id, verdict)))
         });
         answers.collect()
     }
 
-    /// An edit counts once. What was refused of it stands, whenever the rest counts: its author tries
-    /// it again as another edit. So a copy of the author's file, or an author whose answer was lost,
-    /// hears the same. Nor does an edit that was refused count because somebody else brings it again
-    /// when the rules have changed: its author may have dealt with it otherwise. The author itself may
-    /// ask as often as it likes.
-    fn answer(&self, author: &Author<'_>, edit: &Edit) -> Result<Option<Verdict>, StoreError> {
+    /// An edit counts once. What was refused of it stands, and so does that all of it was, whoever brings
+    /// it again and whatever the rules are by then: its author tries it again as another edit, or has
+    /// thrown it away. So a copy of the author's file, or an author whose answer was lost, hears the same.
+    fn answer(&self, edit: &Edit) -> Result<Option<Verdict>, StoreError> {
         let mut refusals = self.refusals(edit.id)?;
         let touched = |denial: &Denial| denial.column.as_ref().is_some_and(|it| touches(edit, it));
         refusals.retain(|it| !it.is_part || touched(&it.denial));
@@ -125,8 +123,7 @@ impl<S: ServerStore> Session<'_, S> {
         if let Some((columns, epoch)) = columns(&refusals) {
             return Ok(Some(Verdict::Split { columns, epoch }));
         }
-        let whole = refusals.into_iter().rfind(|_| !author.is_here);
-        Ok(whole.map(|Refusal { denial, epoch, .. }| Verdict::Denied { denial, epoch }))
+        Ok(refusals.pop().map(|Refusal { denial, epoch, .. }| Verdict::Denied { denial, epoch }))
     }
 
     fn refusals(&self, edit: EditId) -> Result<Vec<Refusal>, StoreError> {

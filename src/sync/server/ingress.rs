@@ -100,10 +100,8 @@ impl ServerMachine {
             let answer = match self.open_set(&*store, signed)? {
                 Ok((set, user)) => {
                     let resolved = self.resolve(&user, None)?;
-                    let carrier = self.connections.get(id).and_then(|it| it.device.as_ref());
-                    let is_here = carrier.is_some_and(|it| it.number == set.device);
                     let (device, user, resolved) = (set.device, &user, &*resolved);
-                    session.change_set(&set, &Author { device, user, resolved, is_here })?
+                    session.change_set(&set, &Author { device, user, resolved })?
                 }
                 Err(refusal) => Err(refusal),
             };
@@ -166,8 +164,6 @@ pub(super) struct Author<'a> {
     device: DeviceNumber,
     pub(super) user: &'a UserId,
     resolved: &'a Resolved,
-    /// Whether the device that made it is the one that sends it.
-    pub(super) is_here: bool,
 }
 
 /// One round of judging: each edit on the state that the admitted ones before it left.
