@@ -132,15 +132,24 @@ pub const RECONSIDERED_AT_ONCE_MAX: usize = 1_024;
 pub const REFUSED_KNOWN_MAX: usize = 4_096;
 /// How long others may rely on a grant: 30 days, in milliseconds.
 pub const GRANT_LASTS_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
-/// Entries of the log, or records of a scan, that a server looks at for one page.
+/// Entries of the log, or records of a scan, that are looked at in one go, and entries of the first page of
+/// a session.
 pub const PAGE_LOOKS_MAX: usize = 512;
 /// How often so many are looked at without filling a page, before other devices have their turn.
 pub const PAGE_ROUNDS_MAX: usize = 32;
-/// Bytes of edits that a page aims at; one more edit may exceed it.
-pub const PAGE_BYTES_TARGET: usize = 256 << 10;
+/// Entries of a page, where one device is connected: several share them.
+pub const PAGE_ENTRIES_MAX: usize = 8_192;
+/// Bytes of edits as rows that a page aims at, in the same way; one more edit may exceed it.
+pub const PAGE_BYTES_TARGET: u64 = 1 << 20;
+/// The same of the first page of a session.
+pub const PAGE_BYTES_FIRST: u64 = 256 << 10;
+/// So many times what came in a session before is the next page at most.
+pub const PAGE_GROWTH: usize = 4;
 /// Pages of a scan that a server sends before it hears that the first of them is written: so much comes
 /// again after a crash.
 pub const SCAN_PAGES_AHEAD_MAX: usize = 8;
+/// Entries of such pages, before it waits: one more page may exceed it.
+pub const SCAN_ENTRIES_AHEAD_MAX: usize = 4_096;
 /// Records of a range of which a recheck compares one digest first.
 pub const COMPARED_GRAIN_MAX: usize = 1_024;
 /// A range that differs is compared again in so many parts, until its parts are single records.

@@ -370,12 +370,12 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// What it takes in a page, roughly.
+    /// What it takes in a page as rows, roughly.
     #[must_use]
-    pub fn size(&self) -> usize {
+    pub fn row_bytes(&self) -> u64 {
         match self {
-            Self::Edit { edit, .. } | Self::Whole { record: edit, .. } => edit.size(),
-            Self::Split { columns, .. } => 64 + 64 * columns.len(),
+            Self::Edit { edit, .. } | Self::Whole { record: edit, .. } => edit.sent_bytes(),
+            Self::Split { columns, .. } => 64 + 64 * columns.len() as u64,
             Self::Own { .. } | Self::Gone { .. } | Self::Erased { .. } | Self::Moved { .. } => 64,
         }
     }

@@ -49,7 +49,7 @@ impl Server {
         // No backups are made, so that devices keep nothing for them.
         machine.set_backed_up(&mut store, None)?;
         let looks = chance.pick(&LOOKS).copied().unwrap_or(PAGE_LOOKS_MAX);
-        let bounds = PageBounds { looks, ..PageBounds::default() };
+        let bounds = PageBounds::of(looks);
         machine.set_page_bounds(bounds);
         Ok(Self { machine, store, identity, tls, bounds })
     }

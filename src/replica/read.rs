@@ -27,8 +27,8 @@ pub struct Row {
     pub columns: Columns,
     /// Whether something on it is not ruled on yet.
     pub pending: bool,
-    /// The place in the server's log of the last confirmed edit of what the user may read of it; 0:
-    /// it has none yet.
+    /// The place in the server's log up to which it is as it was confirmed: that of the last edit of what the
+    /// user may read of it, or a later one, where it came as a whole; 0: nothing of it is confirmed yet.
     pub version: Sequence,
     /// The secured columns that the user may not read of it.
     pub hidden: BTreeSet<ColumnName>,

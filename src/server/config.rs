@@ -74,7 +74,8 @@ pub struct Limits {
     /// Messages that wait for one device before it counts as too slow and is sent away.
     #[serde(deserialize_with = "in_range::<_, 16, 1_000_000>")]
     pub outbound_messages: u32,
-    /// Bytes of edits that a page to a device aims at; one more edit may exceed it.
+    /// Bytes of edits as rows that the largest page to a device aims at: the first ones of a session are
+    /// smaller, and several devices share them. One more edit may exceed it.
     #[serde(deserialize_with = "in_range::<_, 1_024, 1_048_576>")]
     pub page_bytes: u32,
     /// Changes that the history of a section keeps, before it begins anew.
@@ -289,7 +290,7 @@ handshakes_per_address = {handshakes_per_address}
 patience_seconds = {patience_seconds}
 # Messages that wait for one device before it counts as too slow.
 outbound_messages = {outbound_messages}
-# Bytes of edits in a page to a device, roughly.
+# Bytes of edits, as rows, in a page to a device, roughly: the most, where few devices are connected.
 page_bytes = {page_bytes}
 # Changes that the history of a record's columns keeps, and days that it goes back, before it begins
 # anew with what they hold; 0 days: they do not matter.

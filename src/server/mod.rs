@@ -202,7 +202,7 @@ impl Server {
         };
         let (organization, now) = (options.identity.organization, system::now());
         let mut machine = ServerMachine::open(&mut store, options.identity, rules, now, seed)?;
-        let bytes = usize::try_from(limits.page_bytes).unwrap_or(usize::MAX);
+        let bytes = limits.page_bytes.into();
         machine.set_page_bounds(PageBounds { bytes, ..PageBounds::default() });
         machine.set_history_bounds(limits.history());
         machine.set_estimate_records(limits.estimate_records.into());

@@ -10,7 +10,7 @@ use tidegate::sync::replica::{Draft, Intent};
 
 use super::office::{Office, columns, table, text};
 
-const ROWS: usize = 3 * PAGE_LOOKS_MAX;
+const ROWS: usize = 8 * PAGE_LOOKS_MAX;
 
 fn id(n: usize) -> RecordId {
     RecordId::from_bytes((n as u128).to_be_bytes())

@@ -152,7 +152,7 @@ const CHANGES: &[Change<'_>] = &[
         "tidegate.toml",
         "page_bytes = ",
         "page_bytes = 9",
-        &["tidegate.toml:25", "`limits.page_bytes`", "from 1024 to 1048576, not 9262144"],
+        &["tidegate.toml:25", "`limits.page_bytes`", "from 1024 to 1048576, not 91048576"],
     ),
     (
         "tidegate.toml",

@@ -122,7 +122,7 @@ impl Network {
 
     /// Sends at most so many entries of the log at a time.
     pub(crate) fn set_page(&mut self, looks: usize) {
-        self.server.set_page_bounds(PageBounds { looks, ..PageBounds::default() });
+        self.server.set_page_bounds(PageBounds::of(looks));
     }
 
     /// Sections with more changes than these begin a new generation.

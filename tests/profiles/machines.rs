@@ -78,7 +78,7 @@ impl Server {
         let machine = ServerMachine::open(&mut store, identity, rules(world), now, [4; 32]);
         let mut machine = machine.unwrap();
         // Scans and logs of several pages.
-        machine.set_page_bounds(PageBounds { looks: 3, ..PageBounds::default() });
+        machine.set_page_bounds(PageBounds::of(3));
         Self { store, machine, organization, key, tls, now: BEGINNING, turns: 0 }
     }
 

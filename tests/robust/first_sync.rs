@@ -55,7 +55,7 @@ impl World {
         let home = Home::init(&folder.path().join("server"), &InitOptions::default()).unwrap();
         let looks = PAGE_LOOKS_MAX as u64 * rows / FULL_ROWS;
         let looks = usize::try_from(looks.max(1)).unwrap();
-        let bounds = PageBounds { looks, ..PageBounds::default() };
+        let bounds = PageBounds::of(looks);
         let mut world = Self { folder, home, bounds, key: SecretKey::from_seed([7; 32]), lives: 0 };
         let mut store = RedbServer::create(world.server_path()).unwrap();
         drop(world.machine(&mut store));

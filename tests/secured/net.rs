@@ -241,7 +241,7 @@ impl Net {
 
     /// Looks at so much at a time from now on, and sends so much at most.
     pub(crate) fn set_page(&mut self, looks: usize) {
-        self.server.set_page_bounds(PageBounds { looks, ..PageBounds::default() });
+        self.server.set_page_bounds(PageBounds::of(looks));
     }
 
     /// So many days pass on the server.

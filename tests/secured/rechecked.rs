@@ -123,7 +123,11 @@ impl Office {
         let places = store.places_after(None, usize::MAX).unwrap();
         let held = |(table, record): (TableName, RecordId)| {
             let confirmed = store.confirmed(&table, record).unwrap();
-            let row = store.row(&table, record).unwrap();
+            // Of when it is, it may know better than before.
+            let row = store
+                .row(&table, record)
+                .unwrap()
+                .map(|row| StoredRow { version: Sequence(0), ..row });
             ((table, record), (confirmed.map(|it| it.to_edit()), row))
         };
         places.into_iter().map(held).collect()

@@ -81,7 +81,8 @@ impl World {
                 // Scans and logs of several pages, although the worlds are small.
                 let looks = [1, 2, 4, 512][self.rng.below(4)];
                 let (rounds, bytes) = (1 << self.rng.below(6), 100 << self.rng.below(8));
-                self.bounds = PageBounds { looks, rounds, bytes };
+                let entries = looks * [1, 4, 16][self.rng.below(3)];
+                self.bounds = PageBounds { looks, rounds, entries, bytes };
                 server.set_page_bounds(self.bounds);
                 // Sections of a few changes begin new generations, in some worlds.
                 let changes = [1, 2, 4, 512][self.rng.below(4)];

@@ -77,6 +77,9 @@ fn id(kind: u32, n: u32) -> String {
     };
     let (high, low) = (mix(u64::from(kind) << 32 | u64::from(n)), mix(u64::from(n) << 8 | 7));
     let mut text = format!("{high:016x}{low:016x}");
+    // Version 4: a random one. Another could be of a system table.
+    text.replace_range(12..13, "4");
+    text.replace_range(16..17, "a");
     for at in [20, 16, 12, 8] {
         text.insert(at, '-');
     }

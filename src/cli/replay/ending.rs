@@ -34,7 +34,7 @@ impl State {
         Some(Self([(name.clone(), whole(text))].into()))
     }
 
-    /// All rows of a replica, and a digest over these with the versions of all that is confirmed.
+    /// All rows of a replica, and a digest over these.
     fn of(replica: &Replica) -> Result<(Self, blake3::Hash), CliError> {
         let table: TableName = TABLE.parse().map_err(CliError::run)?;
         let (mut leaves, mut digest) = (Leaves::new(), blake3::Hasher::new());
@@ -46,7 +46,6 @@ impl State {
                     row.columns.iter().map(|(id, value)| (id.as_str(), value.to_json())).collect();
                 let text = serde_json::to_vec(&columns).map_err(CliError::run)?;
                 digest.update(row.id.as_bytes());
-                digest.update(&row.version.0.to_le_bytes());
                 digest.update(&(text.len() as u64).to_le_bytes());
                 digest.update(&text);
                 let held = match (row.get(VALUE), row.get(TEXT)) {

@@ -7,8 +7,14 @@ use zstd::bulk::Compressor;
 use super::input::{Input, malformed, put_varint};
 use crate::codec::DecodeError;
 
-/// Higher ones take many times as long, and some 3% less room.
-const LEVEL: i32 = 3;
+/// Tells at little cost what shrinks at all,
+const LEVEL_TRIED: i32 = 3;
+/// and this one takes some 3% less room, and several times as long.
+const LEVEL: i32 = 12;
+/// It is for what shrinks by one part in so many.
+const WORTH_PART: usize = 16;
+/// It gains too little of fewer bytes.
+const WORTH_FROM_BYTES: usize = 1_024;
 /// What a frame of zstd begins with: we know what it is.
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Nothing is gained of fewer bytes.
@@ -16,14 +22,15 @@ const PACKED_FROM_BYTES: usize = 32;
 
 /// Writes bytes, and counts what their reader will need.
 pub(super) struct Packer {
-    compressor: Option<Compressor<'static>>,
+    /// Of each level, where one was needed.
+    compressors: [(i32, Option<Compressor<'static>>); 2],
     /// Bytes that a reader is charged, so far.
     pub(super) charged: usize,
 }
 
 impl Packer {
     pub(super) fn new() -> Self {
-        Self { compressor: None, charged: 0 }
+        Self { compressors: [(LEVEL_TRIED, None), (LEVEL, None)], charged: 0 }
     }
 
     pub(super) fn charge_each(&mut self, count: usize, bytes: usize) {
@@ -55,16 +62,27 @@ impl Packer {
         if bytes.len() < PACKED_FROM_BYTES {
             return None;
         }
-        if self.compressor.is_none() {
-            self.compressor = Compressor::new(LEVEL).ok();
-        }
-        let mut frame = self.compressor.as_mut()?.compress(bytes).ok()?;
-        if !frame.starts_with(&MAGIC) {
-            return None;
+        let [tried, thorough] = &mut self.compressors;
+        let mut frame = compress(tried, bytes)?;
+        let is_worth_it =
+            bytes.len() >= WORTH_FROM_BYTES && frame.len() < bytes.len() - bytes.len() / WORTH_PART;
+        if is_worth_it && let Some(better) = compress(thorough, bytes) {
+            frame = if better.len() < frame.len() { better } else { frame };
         }
         frame.drain(..MAGIC.len());
         Some(frame)
     }
+}
+
+fn compress(
+    (level, compressor): &mut (i32, Option<Compressor<'static>>),
+    bytes: &[u8],
+) -> Option<Vec<u8>> {
+    if compressor.is_none() {
+        *compressor = Compressor::new(*level).ok();
+    }
+    let frame = compressor.as_mut()?.compress(bytes).ok()?;
+    frame.starts_with(&MAGIC).then_some(frame)
 }
 
 /// What [`Packer::write`] wrote.

@@ -2,7 +2,7 @@
 //! spent; what it takes away is told all the same, for nobody keeps what they may not read because there is
 //! no room.
 
-use super::PageBounds;
+use super::bounds::PageBounds;
 use super::connection::Device;
 use super::filling::{Filling, Next};
 use super::past::Pasts;
@@ -26,7 +26,7 @@ impl Device {
     pub(super) fn room(&self) -> Room {
         let profile = self.reader.profile().map(|it| it.checked().profile());
         let Some(budget) = profile.and_then(|profile| profile.budget) else { return Room::Some };
-        let coming: u64 = self.ahead.iter().sum();
+        let coming: u64 = self.ahead.iter().map(|page| page.bytes).sum();
         if self.bytes.saturating_add(coming) < budget {
             Room::Some
         } else if self.ahead.is_empty() {

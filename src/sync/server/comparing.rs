@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 
+use super::bounds::PageBounds;
 use super::connection::Device;
 use super::reading::Reading;
 use super::state::State;
-use super::{ConnectionId, PageBounds, ServerMachine};
+use super::{ConnectionId, ServerMachine};
 use crate::codec::{Entry, RangeDigest, RangeSum, ScanPlace, Stretch, ToDevice, record_digest};
 use crate::gate::Confirmed;
 use crate::limits::{

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::bounds::Extent;
 use super::comparing::Comparing;
 use super::first::First;
 use super::lapse::Lapse;
@@ -33,9 +34,11 @@ pub(super) struct Device {
     pub(super) begun: Option<Begun>,
     /// The record at which a scan under way is: the scope names the last one that was told.
     pub(super) looked: Option<ScanPlace>,
-    /// Pages that it was sent while a scan is under way and has not said to have written, each with about
-    /// how many bytes.
-    pub(super) ahead: VecDeque<u64>,
+    /// Pages that it was sent while a scan is under way and has not said to have written, with what of
+    /// their bytes was told to come.
+    pub(super) ahead: VecDeque<Extent>,
+    /// How much came in all pages of this session.
+    pub(super) sent: Extent,
     /// How many bytes it holds, as it said last.
     pub(super) bytes: u64,
     /// A table that it wants before all others,

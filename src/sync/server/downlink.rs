@@ -2,6 +2,7 @@
 //! them as short notices. While its privileges turn, a scan through all records goes beside.
 
 use super::answered::became;
+use super::bounds::{Extent, PageBounds};
 use super::budget::Room;
 use super::connection::{Device, LogPlace};
 use super::filling::Next;
@@ -11,7 +12,7 @@ use super::state::State;
 use super::{ConnectionId, Output, ServerMachine};
 use crate::codec::{Entry, Inquiry, Page, ToDevice};
 use crate::gate::Confirmed;
-use crate::limits::SCAN_PAGES_AHEAD_MAX;
+use crate::limits::{SCAN_ENTRIES_AHEAD_MAX, SCAN_PAGES_AHEAD_MAX};
 use crate::model::{DeviceNumber, RecordId, Section, TableName, UserId, Verdict};
 use crate::sync::{Erased, ServerStore, StoreError};
 
@@ -36,7 +37,7 @@ impl ServerMachine {
             return Ok(());
         }
         let waits = self.queue.iter().any(|(from, _)| *from == id);
-        let (head, bounds) = (self.meta.head, self.page_bounds);
+        let (head, bounds) = (self.meta.head, self.next_bounds(id));
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let Some(device) = &mut connection.device else { return Ok(()) };
         if !connection.writable {
@@ -97,7 +98,7 @@ impl ServerMachine {
         id: ConnectionId,
         waits: bool,
     ) -> Result<bool, StoreError> {
-        let bounds = self.page_bounds;
+        let bounds = self.next_bounds(id);
         let Some(device) = self.device_mut(id) else { return Ok(true) };
         let room = device.room();
         let is_full = room == Room::None && device.is_swept;
@@ -109,7 +110,7 @@ impl ServerMachine {
             device.pins_page(reading, bounds)?
         } else if is_full {
             return Ok(true);
-        } else if device.ahead.len() >= SCAN_PAGES_AHEAD_MAX || room == Room::Unknown {
+        } else if device.is_far_ahead() || room == Room::Unknown {
             return Ok(false);
         } else if room == Room::None {
             device.sweep_page(reading, bounds)?
@@ -136,6 +137,11 @@ impl ServerMachine {
             connection.writable = false;
         }
         Ok(false)
+    }
+
+    fn next_bounds(&self, id: ConnectionId) -> PageBounds {
+        let device = self.connections.get(&id).and_then(|it| it.device.as_ref());
+        device.map_or(self.page_bounds, |it| self.page_bounds.next(it, self.connections.len()))
     }
 
     pub(super) fn device_mut(&mut self, id: ConnectionId) -> Option<&mut Device> {
@@ -246,6 +252,12 @@ impl ServerMachine {
 }
 
 impl Device {
+    /// Whether it is to write some of what it was sent of a scan before more comes.
+    fn is_far_ahead(&self) -> bool {
+        let entries: usize = self.ahead.iter().map(|page| page.entries).sum();
+        self.ahead.len() >= SCAN_PAGES_AHEAD_MAX || entries >= SCAN_ENTRIES_AHEAD_MAX
+    }
+
     pub(super) fn page<S: ServerStore>(
         &mut self,
         store: &S,
@@ -255,10 +267,13 @@ impl Device {
         if let Some(comparing) = &mut self.comparing {
             comparing.note(&entries);
         }
+        let extent = Extent::of(&entries);
+        self.sent = self.sent.and(extent);
         let watermark = self.seen.sequence;
         // As the device does.
         if self.told != self.scope || self.is_turning() {
-            self.ahead.push_back(entries.iter().map(Entry::record_bytes).sum());
+            let bytes = entries.iter().map(Entry::record_bytes).sum();
+            self.ahead.push_back(Extent { bytes, ..extent });
         }
         self.told.clone_from(&self.scope);
         Ok(Page { entries, watermark, scope: self.scope.clone(), authors })
@@ -300,6 +315,8 @@ impl Device {
         let version = confirmed.versions().for_reader(|column| {
             self.reader.reads_section(table, header, &Section::Secured(column.clone()))
         });
+        // All is in it that the device was told of: so those of a scan have one version, which takes no room.
+        let version = version.max(self.seen.sequence);
         let record = self.reader.part_of(header, &confirmed.to_edit())?;
         Some(Entry::Whole { version, record })
     }

@@ -1,6 +1,6 @@
 //! A page while it is filled.
 
-use super::PageBounds;
+use super::bounds::PageBounds;
 use super::past::Pasts;
 use crate::codec::{Entry, MovedLeg};
 
@@ -37,14 +37,14 @@ impl Telling {
 pub(super) struct Filling {
     entries: Vec<Entry>,
     told: usize,
-    bytes: usize,
+    bytes: u64,
 }
 
 impl Filling {
     /// Adds an entry. Records that one entry of the log moves become one of the page.
     pub(super) fn push(&mut self, entry: Entry) {
         self.told += 1;
-        self.bytes += entry.size();
+        self.bytes = self.bytes.saturating_add(entry.row_bytes());
         match (self.entries.last_mut(), entry) {
             (
                 Some(Entry::Moved { sequence: last, legs, .. }),
@@ -63,7 +63,7 @@ impl Filling {
     }
 
     pub(super) fn is_full(&self, bounds: PageBounds) -> bool {
-        self.bytes > bounds.bytes || self.told >= bounds.looks
+        self.bytes > bounds.bytes || self.told >= bounds.entries
     }
 
     /// The page, which ends before what has such a past; or where it is empty, that.

@@ -1,12 +1,13 @@
 //! One table before all others, because the user asked for it: what a scan has left to bring of it, out of
 //! turn. The scan itself stays where it is, and passes the table when it comes to it in this session.
 
+use super::bounds::PageBounds;
 use super::connection::Device;
 use super::filling::{Filling, Next};
 use super::past::Pasts;
 use super::reading::Reading;
 use super::state::State;
-use super::{ConnectionId, PageBounds, ServerMachine};
+use super::{ConnectionId, ServerMachine};
 use crate::codec::ToDevice;
 use crate::model::{RecordId, TableName};
 use crate::sync::{ServerStore, StoreError};

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answered;
+mod bounds;
 mod budget;
 mod coming;
 mod comparing;
@@ -41,10 +42,7 @@ use std::sync::Arc;
 use crate::codec::{Digest, PublicKey, Refusal, SecretKey, SignedChangeSet, ToDevice, ToServer};
 use crate::crdt::Documents;
 use crate::gate::Standing;
-use crate::limits::{
-    ESTIMATE_RECORDS_DEFAULT, PAGE_BYTES_TARGET, PAGE_LOOKS_MAX, PAGE_ROUNDS_MAX,
-    RESTORED_DEVICES_LEAP, RESTORED_DEVICES_LEAPS_MAX,
-};
+use crate::limits::{ESTIMATE_RECORDS_DEFAULT, RESTORED_DEVICES_LEAP, RESTORED_DEVICES_LEAPS_MAX};
 use crate::model::{
     ActorId, AppName, Denial, DeviceNumber, EditId, Intake, LogEpoch, PolicyEpoch, Schema,
     Sequence, TableName, Timestamp, UserId,
@@ -53,6 +51,7 @@ use crate::query::CheckedView;
 use crate::sync::grant::{schema_digest, standing_digest};
 use crate::sync::{Commit, Entropy, Operation, ServerMeta, ServerStore, StoreError};
 
+pub use bounds::PageBounds;
 pub use estimate::{EstimateError, Estimator, Taking};
 pub use fit::SchemaMisfit;
 pub use floor::LogBounds;
@@ -173,24 +172,6 @@ pub struct ServerMachine {
     recent: Recent,
 }
 
-/// How much the server looks at and sends at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageBounds {
-    /// Entries of the log, or records of a scan, that are looked at for one page; at least one.
-    pub looks: usize,
-    /// How often so many are looked at without filling a page before others have their turn; at least
-    /// once.
-    pub rounds: usize,
-    /// Bytes of edits that a page aims at; one more edit may exceed it.
-    pub bytes: usize,
-}
-
-impl Default for PageBounds {
-    fn default() -> Self {
-        Self { looks: PAGE_LOOKS_MAX, rounds: PAGE_ROUNDS_MAX, bytes: PAGE_BYTES_TARGET }
-    }
-}
-
 impl ServerMachine {
     /// Takes up what the store holds. Other rules than last time start a new policy epoch.
     ///
@@ -249,8 +230,8 @@ impl ServerMachine {
 
     /// Sends pages of another size from now on.
     pub fn set_page_bounds(&mut self, bounds: PageBounds) {
-        let PageBounds { looks, rounds, bytes } = bounds;
-        self.page_bounds = PageBounds { looks: looks.max(1), rounds: rounds.max(1), bytes };
+        let (looks, rounds) = (bounds.looks.max(1), bounds.rounds.max(1));
+        self.page_bounds = PageBounds { looks, rounds, ..bounds };
     }
 
     /// Keeps no longer histories than these, from now on.

@@ -1,7 +1,7 @@
 //! What the entries of the log are to a device.
 
-use super::PageBounds;
 use super::answered::refused_of;
+use super::bounds::PageBounds;
 use super::connection::{Begun, Device, LogPlace};
 use super::filling::{Filling, Next, Telling};
 use super::membership::Concerned;

@@ -2,8 +2,8 @@
 
 use super::estimate::Taking;
 use crate::gate::{Confirmed, RecordFacts, can_read_column};
-use crate::limits::{PAGE_BYTES_TARGET, PAGE_LOOKS_MAX};
-use crate::model::{Change, PageBytes, Section, Size};
+use crate::limits::{PAGE_BYTES_TARGET, PAGE_ENTRIES_MAX};
+use crate::model::{PageBytes, Section, Size, sent_bytes};
 
 /// Counts records in the order of a scan, page by page.
 pub(super) struct Pages<'t> {
@@ -11,7 +11,7 @@ pub(super) struct Pages<'t> {
     page: PageBytes,
     records: usize,
     /// As a scan measures how full a page is.
-    filled: usize,
+    filled: u64,
 }
 
 impl<'t> Pages<'t> {
@@ -21,7 +21,7 @@ impl<'t> Pages<'t> {
 
     /// How much the next record is: the sections of the profile that the user may read.
     pub(super) fn add(&mut self, confirmed: &Confirmed) -> Size {
-        if self.records >= PAGE_LOOKS_MAX || self.filled > PAGE_BYTES_TARGET {
+        if self.records >= PAGE_ENTRIES_MAX || self.filled > PAGE_BYTES_TARGET {
             *self = Self::new(self.taking);
         }
         let Taking { standing, bound, .. } = self.taking;
@@ -38,7 +38,7 @@ impl<'t> Pages<'t> {
             reads && bound.is_none_or(|bound| bound.checked().takes_section(table, section))
         };
         self.records += 1;
-        self.filled += confirmed.changes(is_taken).map(Change::size).sum::<usize>();
+        self.filled += sent_bytes(confirmed.changes(is_taken));
         Size { records: 1, bytes: self.page.add(table, confirmed.changes(is_taken)) }
     }
 }

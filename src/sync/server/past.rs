@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::ConnectionId;
+use super::bounds::PageBounds;
 use super::connection::Device;
 use super::generation::can_begin_anew;
 use super::reader::Reader;
 use super::reading::Reading;
 use super::state::State;
-use super::{ConnectionId, PageBounds};
 use crate::crdt::Record;
 use crate::gate::Confirmed;
-use crate::limits::BEGUN_AT_ONCE_MAX;
-use crate::model::{Header, RecordId, Section, TableName, Value};
+use crate::limits::{BEGUN_AT_ONCE_MAX, PAGE_BYTES_FIRST};
+use crate::model::{Header, RecordId, Section, TableName};
 use crate::sync::{ServerStore, StoreError};
 
 /// Sections that say more than they hold, and are to begin anew.
@@ -19,12 +20,12 @@ use crate::sync::{ServerStore, StoreError};
 pub(super) struct Pasts {
     records: BTreeMap<RecordId, BTreeSet<Section>>,
     /// What is to be written, roughly.
-    bytes: usize,
+    bytes: u64,
 }
 
 impl Pasts {
     fn note(&mut self, record: &Record, sections: BTreeSet<Section>) {
-        self.bytes += record.columns().values().map(Value::size).sum::<usize>();
+        self.bytes += record.columns().values().map(|value| value.size() as u64).sum::<u64>();
         self.records.entry(record.id()).or_default().extend(sections);
     }
 
@@ -41,7 +42,7 @@ impl Pasts {
 
     /// Whether it is enough for one durable step.
     pub(super) fn is_full(&self, bounds: PageBounds) -> bool {
-        self.records.len() >= BEGUN_AT_ONCE_MAX || self.bytes > bounds.bytes
+        self.records.len() >= BEGUN_AT_ONCE_MAX || self.bytes > bounds.bytes.min(PAGE_BYTES_FIRST)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (RecordId, &BTreeSet<Section>)> {

@@ -2,12 +2,13 @@
 //! no list of them. To who has a record pinned it is as one that is taken, before and after whatever
 //! happens; so only other terms make a difference, and those are looked at before a scan begins.
 
+use super::bounds::PageBounds;
 use super::connection::Device;
 use super::filling::{Filling, Next};
 use super::past::Pasts;
 use super::reading::Reading;
 use super::state::State;
-use super::{ConnectionId, PageBounds, ServerMachine};
+use super::{ConnectionId, ServerMachine};
 use crate::codec::Refusal;
 use crate::limits::PINS_MAX;
 use crate::model::{RecordId, TableName};

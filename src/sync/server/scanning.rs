@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::PageBounds;
+use super::bounds::PageBounds;
 use super::connection::Device;
 use super::filling::{Filling, Next, Telling};
 use super::past::Pasts;

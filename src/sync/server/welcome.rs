@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::bounds::Extent;
 use super::connection::{Device, LogPlace};
 use super::first::First;
 use super::lapse::lapses;
@@ -108,6 +109,7 @@ impl ServerMachine {
             begun: None,
             looked: None,
             ahead: VecDeque::new(),
+            sent: Extent::default(),
             bytes: resume.bytes,
             first: None,
             brought: BTreeSet::new(),

@@ -40,7 +40,7 @@ impl World {
                     continue;
                 }
                 Entry::Whole { record, version } => {
-                    self.check_version(user, record, *version)?;
+                    self.check_version(user, record, (*version, page.watermark))?;
                     self.check_past(user, record)?;
                     (record, Some(Naive::of(record)))
                 }
@@ -103,8 +103,13 @@ impl World {
         Ok(())
     }
 
-    /// What a whole record is numbered by is the last edit of something in it.
-    fn check_version(&self, user: &UserId, record: &Edit, version: Sequence) -> Check {
+    /// A whole record is numbered by the last edit of something in it, or by what is told by then of the log.
+    fn check_version(
+        &self,
+        user: &UserId,
+        record: &Edit,
+        (version, watermark): (Sequence, Sequence),
+    ) -> Check {
         let log = self.disk.file.deeds.iter().rev();
         let is_in_it = |edit: &Edit| {
             // What moved to a secured column is gone from where it was, which is seen.
@@ -117,7 +122,7 @@ impl World {
             .filter(|entry| entry.edit.record == record.record)
             .find(|entry| is_in_it(&entry.edit))
             .map(|entry| entry.sequence);
-        if last == Some(version) {
+        if last.is_some_and(|last| (last..=last.max(watermark)).contains(&version)) {
             return Ok(());
         }
         Err(format!("{user} is sent {} as of {version}, not {last:?}", record.record))
