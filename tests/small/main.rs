@@ -24,7 +24,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use rules::Loss;
-use world::{Action, Begin, World};
+use world::{Action, Begin, Fails, World};
 
 /// How many states `cargo test` goes through in each world.
 const STATES: usize = 250;
@@ -61,9 +61,9 @@ struct Reached {
 }
 
 /// Depth first: what is open are the turnings of one way and no more, however many states there are.
-fn explore(loss: Loss, begin: Begin, states_max: usize) -> Explored {
+fn explore(loss: Loss, begin: Begin, fails: Fails, states_max: usize) -> Explored {
     let mut explored = Explored::default();
-    let world = World::new(loss, begin);
+    let world = World::new(loss, begin, fails);
     let mut seen = BTreeSet::from([world.digest()]);
     let mut open = vec![Reached { world, path: Vec::new() }];
     while let Some(Reached { world, path }) = open.pop() {
@@ -72,14 +72,14 @@ fn explore(loss: Loss, begin: Begin, states_max: usize) -> Explored {
         if world.is_quiet() {
             explored.quiet += 1;
             if let Err(problem) = oracle::settles(world.clone()) {
-                panic!("{loss:?}, {begin:?}, after {path:?}: {problem}");
+                panic!("{loss:?}, {begin:?}, {fails:?}, after {path:?}: {problem}");
             }
         }
         if explored.states == states_max {
             return explored;
         }
         if explored.states.is_multiple_of(TOLD_EVERY) {
-            eprintln!("{loss:?}, {begin:?}: {explored:?}, {} open", open.len());
+            eprintln!("{loss:?}, {begin:?}, {fails:?}: {explored:?}, {} open", open.len());
         }
         let actions = world.actions();
         explored.steps += actions.len();
@@ -96,10 +96,12 @@ fn explore(loss: Loss, begin: Begin, states_max: usize) -> Explored {
 }
 
 fn assert_holds(loss: Loss, begin: Begin) {
-    let explored = explore(loss, begin, states_max());
-    println!("{loss:?}, {begin:?}: {explored:?}");
-    let enough = if explored.is_complete { 10_000 } else { states_max() };
-    assert!(explored.states >= enough, "the world is too small to say anything");
+    for fails in Fails::ALL {
+        let explored = explore(loss, begin, fails, states_max());
+        println!("{loss:?}, {begin:?}, {fails:?}: {explored:?}");
+        let enough = if explored.is_complete { 10_000 } else { states_max() };
+        assert!(explored.states >= enough, "the world is too small to say anything");
+    }
 }
 
 #[test]
@@ -124,8 +126,10 @@ fn a_device_that_was_away_when_it_might_not_read_any_more_settles_from_every_sta
 
 #[test]
 fn the_same_actions_lead_to_the_same_state_in_a_copy_too() {
-    let (mut world, mut other) =
-        (World::new(Loss::Write, Begin::Apart), World::new(Loss::Write, Begin::Apart));
+    let (mut world, mut other) = (
+        World::new(Loss::Write, Begin::Apart, Fails::Server),
+        World::new(Loss::Write, Begin::Apart, Fails::Server),
+    );
     let mut copy = world.clone();
     for _ in 0..12 {
         let Some(action) = world.actions().first().copied() else { break };
@@ -136,5 +140,5 @@ fn the_same_actions_lead_to_the_same_state_in_a_copy_too() {
     }
     assert_eq!(world.digest(), other.digest());
     assert_eq!(world.digest(), copy.digest());
-    assert_ne!(world.digest(), World::new(Loss::Write, Begin::Apart).digest());
+    assert_ne!(world.digest(), World::new(Loss::Write, Begin::Apart, Fails::Server).digest());
 }

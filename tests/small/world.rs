@@ -32,6 +32,19 @@ pub(crate) enum Begin {
     Apart,
 }
 
+/// What fails, once: a world for each, for what cannot fail is reached in fewer ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fails {
+    /// A device or its connection.
+    Device(usize),
+    /// The server.
+    Server,
+}
+
+impl Fails {
+    pub(crate) const ALL: [Self; 3] = [Self::Device(ANN), Self::Device(BOB), Self::Server];
+}
+
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -67,6 +80,7 @@ pub(crate) struct Hub {
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) loss: Loss,
+    fails: Fails,
     identity: Rc<Identity>,
     pub(crate) hub: Shared<Hub>,
     pub(crate) devices: [Shared<Device>; 2],
@@ -97,7 +111,7 @@ pub(crate) fn record() -> RecordId {
 
 impl World {
     /// Both devices are enrolled, and hold one record of Ann's.
-    pub(crate) fn new(loss: Loss, begin: Begin) -> Self {
+    pub(crate) fn new(loss: Loss, begin: Begin, fails: Fails) -> Self {
         let (organization, key) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
         let certificate =
             ServerCertificate::issue(&organization, key.public(), tls().public(), 1, now());
@@ -110,6 +124,7 @@ impl World {
         let devices = ["ann", "bob"].map(|user| Shared::new(Device::new(&identity, user)));
         let mut world = Self {
             loss,
+            fails,
             identity: Rc::new(identity),
             hub: Shared::new(Hub { machine, store, unjudged: false, lives: 0 }),
             devices,
@@ -143,11 +158,13 @@ impl World {
             return vec![Action::Down(at)];
         }
         let mut actions = Vec::new();
-        if self.faults == 0 {
-            let connected = [ANN, BOB].into_iter().filter(|at| self.is_connected(*at));
-            actions.extend(connected.map(Action::Cut));
-            actions.extend([ANN, BOB].map(Action::CrashDevice));
-            actions.push(Action::CrashServer);
+        match self.fails {
+            _ if self.faults > 0 => {}
+            Fails::Device(at) => {
+                actions.extend(self.is_connected(at).then_some(Action::Cut(at)));
+                actions.push(Action::CrashDevice(at));
+            }
+            Fails::Server => actions.push(Action::CrashServer),
         }
         if !self.revoked {
             actions.push(Action::Revoke);
@@ -209,9 +226,8 @@ impl World {
         let device = &self.devices[at];
         // After a page the server looks for more.
         let is_alone = |bytes: &Vec<u8>| !matches!(decode_message(bytes), Ok(ToDevice::Page(_)));
-        self.faults > 0
-            && device.made.len() == edits(at)
-            && device.down.front().is_some_and(is_alone)
+        let may_fail = self.faults == 0 && [Fails::Device(at), Fails::Server].contains(&self.fails);
+        !may_fail && device.made.len() == edits(at) && device.down.front().is_some_and(is_alone)
     }
 
     fn rules(&self) -> Rules {
