@@ -1,5 +1,6 @@
 //! Rows and refusals as people and scripts read them.
 
+use super::CliError;
 use serde_json::{Value as Json, json};
 
 use crate::model::{
@@ -105,4 +106,13 @@ pub(super) fn print_quarantined(entry: &Quarantined) {
         println!("  {op}");
     }
     println!("  refused: {}", entry.denial);
+}
+
+/// How hard zstd tries for the figure that stands beside what is measured.
+const ZSTD_LEVEL: i32 = 19;
+
+/// How many bytes `zstd -19` makes of these.
+pub(super) fn zstd_bytes(bytes: &[u8]) -> Result<u64, CliError> {
+    let packed = zstd::bulk::compress(bytes, ZSTD_LEVEL).map_err(CliError::run)?;
+    Ok(packed.len() as u64)
 }

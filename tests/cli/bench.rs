@@ -69,6 +69,25 @@ fn people_get_a_table_and_a_seed_says_what_is_edited() {
 }
 
 #[test]
+fn a_trace_is_played_and_stands_beside_its_file() {
+    let world = World::new();
+    let create = json!({ "op": "create_record", "record": "it", "value": { "n": 0 } });
+    let put = |n: u32| json!({ "op": "put", "record": "it", "path": ["n"], "value": n });
+    let commit = |id: u32, parents: &[u32], author: u32, edit: Value| json!({ "id": id, "parents": parents, "author": author, "edits": [edit] });
+    let commits =
+        [commit(1, &[], 1, create), commit(2, &[1], 2, put(5)), commit(3, &[2], 1, put(6))];
+    let text: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
+    world.write("trace.jsonl", &text);
+    let told = world.run(&["bench", "bandwidth", "trace.jsonl", "--json"]).json();
+    assert_eq!(told["json_bytes"], text.len());
+    assert!(told["json_zstd_bytes"].as_u64().unwrap() < text.len() as u64, "{told}");
+    assert_eq!((&told["commits"], &told["edits"]), (&json!(3), &json!(3)));
+    assert!(told["sent_bytes"].as_u64().unwrap() > 0, "{told}");
+    let text = world.run(&["bench", "bandwidth", "trace.jsonl"]).done();
+    assert!(text.contains("as JSON") && text.contains("zstd -19"), "{text}");
+}
+
+#[test]
 fn a_file_that_is_no_table_is_refused_with_what_to_do() {
     let world = World::new();
     world.write("empty.csv", "");
@@ -92,6 +111,18 @@ fn a_file_that_is_no_table_is_refused_with_what_to_do() {
             &["bench", "bandwidth", "rows.csv", "--edits", "6"],
             2,
             &["--edits 6", "rows.csv", "5"],
+        ),
+        (
+            "authors of a trace",
+            &["bench", "bandwidth", "trace.jsonl", "--authors", "2"],
+            2,
+            &["trace.jsonl", "leave out --edits, --authors and --seed"],
+        ),
+        (
+            "no trace",
+            &["bench", "bandwidth", "absent.json.gz"],
+            2,
+            &["absent.json.gz", "give the path of a trace"],
         ),
         (
             "no authors",

@@ -3,6 +3,7 @@
 mod office;
 mod source;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -11,6 +12,7 @@ use serde_json::json;
 use self::office::{Edits, Measured, measure};
 use self::source::Source;
 use super::output::print_table;
+use super::replay::ReplayCommand;
 use super::{CliError, wait};
 use crate::replica::Traffic;
 
@@ -19,32 +21,37 @@ use crate::replica::Traffic;
 pub(super) enum BenchCommand {
     /// Bytes on the wire: a server and devices in a temporary folder, over real QUIC on loopback.
     ///
-    /// One device imports the rows, another fetches them all, then authors edit random fields without a
-    /// connection and push, and the other catches up. Every number printed is measured in this run, in
-    /// bytes of UDP payload.
+    /// Of a table one device imports the rows, another fetches them all, then authors edit random fields without a
+    /// connection and push, and the other catches up. An edit history is played as `replay` does. Every number
+    /// printed is measured in this run, in bytes of UDP payload.
     Bandwidth(BandwidthCommand),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct BandwidthCommand {
-    /// A CSV file: the first line names the columns, each further one is a record.
+    /// A CSV file, whose first line names the columns, each further one is a record; or an edit history or trace of
+    /// keystrokes as `replay` takes it, if its name ends with .jsonl, .json or .gz.
     file: PathBuf,
     /// How many fields are edited, each of another record [default: 1000, or as many as there are records].
     #[arg(long)]
     edits: Option<u32>,
-    /// How many authors share the edits.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
-    authors: u32,
-    /// What is drawn at random is drawn from this.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// How many authors share the edits [default: 5].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    authors: Option<u32>,
+    /// What is drawn at random is drawn from this [default: 1].
+    #[arg(long)]
+    seed: Option<u64>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Edits if nothing else is said.
+/// Edits, authors and seed if nothing else is said.
 const EDITS: usize = 1_000;
+const AUTHORS: u32 = 5;
+const SEED: u64 = 1;
+/// So end the names of traces.
+const TRACES: [&str; 3] = ["jsonl", "json", "gz"];
 
 impl BenchCommand {
     pub(super) const fn as_json(&self) -> bool {
@@ -62,6 +69,10 @@ impl BenchCommand {
 
 impl BandwidthCommand {
     fn run(&self) -> Result<(), CliError> {
+        let extension = self.file.extension().and_then(OsStr::to_str).unwrap_or_default();
+        if TRACES.iter().any(|it| it.eq_ignore_ascii_case(extension)) {
+            return self.replay();
+        }
         let source = Source::read(&self.file)?;
         let rows = source.rows.len();
         let count = self
@@ -73,7 +84,7 @@ impl BandwidthCommand {
                 self.file.display()
             )));
         }
-        let edits = Edits { count, authors: self.authors, seed: self.seed };
+        let edits = Edits { count, authors: self.authors(), seed: self.seed() };
         let measured = wait(measure(&source, &edits))?;
         if self.json {
             self.print_json(&source, &measured);
@@ -81,6 +92,24 @@ impl BandwidthCommand {
             self.print(&source, &measured);
         }
         Ok(())
+    }
+
+    fn replay(&self) -> Result<(), CliError> {
+        if self.edits.is_some() || self.authors.is_some() || self.seed.is_some() {
+            return Err(CliError::Input(format!(
+                "{}: an edit history says itself who edits what: leave out --edits, --authors and --seed",
+                self.file.display()
+            )));
+        }
+        ReplayCommand::bench(self.file.clone(), self.json).run()
+    }
+
+    fn authors(&self) -> u32 {
+        self.authors.unwrap_or(AUTHORS)
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(SEED)
     }
 
     fn print(&self, source: &Source, measured: &Measured) {
@@ -102,7 +131,9 @@ impl BandwidthCommand {
         print_table(names.into(), lines);
         println!(
             "\nBytes of UDP payload. {} edits, each of a field of another record, by {} authors; seed {}.",
-            measured.edits, self.authors, self.seed
+            measured.edits,
+            self.authors(),
+            self.seed()
         );
         println!("\"each\" leaves out what a session costs that has nothing to say.");
     }
@@ -123,8 +154,8 @@ impl BandwidthCommand {
             "csv_bytes": source.bytes,
             "csv_zstd_bytes": source.packed_bytes,
             "edits": measured.edits,
-            "authors": self.authors,
-            "seed": self.seed,
+            "authors": self.authors(),
+            "seed": self.seed(),
             "phases": phases,
         });
         println!("{answer}");

@@ -8,15 +8,13 @@ use csv::StringRecord;
 use serde_json::{Value as Json, json};
 
 use crate::cli::CliError;
+use crate::cli::output::zstd_bytes;
 use crate::limits::{BENCH_FILE_BYTES_MAX, COLUMNS_MAX};
 use crate::model::{ColumnName, ColumnType, Schema};
 use crate::policy::read_schema;
 
 /// The one table.
 pub(super) const TABLE: &str = "row";
-
-/// How hard zstd tries for the figure that stands beside.
-const ZSTD_LEVEL: i32 = 19;
 
 /// Types that a column may have if all of its values are written as that type is; else it is text.
 const TYPES: [ColumnType; 5] = [
@@ -54,13 +52,13 @@ impl Source {
         let kinds: Vec<_> = kinds.into_iter().map(ColumnType::as_str).collect();
         let schema_text = schema_text(&ids, &kinds);
         let schema = parsed(&schema_text)?;
-        let packed = zstd::bulk::compress(&bytes, ZSTD_LEVEL).map_err(CliError::run)?;
+        let packed_bytes = zstd_bytes(&bytes)?;
         let columns = ids.into_iter().zip(kinds).map(|(id, kind)| Column { id, kind });
         Ok(Self {
             columns: columns.collect(),
             rows,
             bytes: bytes.len() as u64,
-            packed_bytes: packed.len() as u64,
+            packed_bytes,
             schema_text,
             schema,
         })

@@ -18,7 +18,7 @@ use self::ending::{State, compare, expected, gather};
 use self::plan::Plan;
 use self::play::Player;
 use self::report::Report;
-use self::trace::Trace;
+use self::trace::{Lengths, Trace};
 use self::world::World;
 use super::{CliError, wait};
 use crate::replica::Traffic;
@@ -42,13 +42,22 @@ pub(super) struct ReplayCommand {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+    /// Whether it is told how long the trace is as a file.
+    #[arg(skip)]
+    with_lengths: bool,
 }
 
 impl ReplayCommand {
+    /// A trace that is played for its bytes, beside those of the file.
+    pub(super) const fn bench(trace: PathBuf, json: bool) -> Self {
+        Self { trace, expect: None, tolerance: 0, json, with_lengths: true }
+    }
+
     pub(super) fn run(&self) -> Result<(), CliError> {
         let trace = Trace::open(&self.trace)?;
         let told = |error: String| CliError::Input(format!("{}{error}", self.trace.display()));
         let plan = Plan::of(&trace).map_err(told)?;
+        let lengths = self.with_lengths.then(|| Lengths::of(&self.trace)).transpose()?;
         // What cannot be read is told before all the work.
         let expected = self.expect.as_deref().map(expected).transpose()?;
         let expected = expected.or_else(|| State::of_text(&trace));
@@ -59,7 +68,7 @@ impl ReplayCommand {
         let comparison =
             expected.map(|expected| compare(&trace, &plan.conflicts, &expected, &played.state));
         let conflicts = &plan.conflicts;
-        let report = Report { trace: &trace, conflicts, played, comparison };
+        let report = Report { trace: &trace, lengths, conflicts, played, comparison };
         report.print(self.json);
         report.verdict(self.tolerance)
     }

@@ -6,7 +6,7 @@ use super::Played;
 use super::ending::{Comparison, Difference};
 use super::entropy::{self, float};
 use super::plan::Conflicts;
-use super::trace::Trace;
+use super::trace::{Lengths, Trace};
 use crate::cli::CliError;
 use crate::cli::output::counted;
 use crate::replica::Traffic;
@@ -18,6 +18,7 @@ const SHOWN_CHARS: usize = 80;
 
 pub(super) struct Report<'a> {
     pub(super) trace: &'a Trace,
+    pub(super) lengths: Option<Lengths>,
     pub(super) conflicts: &'a Conflicts,
     pub(super) played: Played,
     pub(super) comparison: Option<Comparison>,
@@ -71,6 +72,13 @@ impl Report<'_> {
             counted(edits, "edit"),
             counted(trace.records.len() as u64, "record"),
         );
+        if let Some(Lengths { bytes, packed_bytes }) = self.lengths {
+            println!(
+                "as JSON {bytes} bytes, with zstd -19 {packed_bytes}: {:.2} and {:.2} an edit",
+                self.by_edit(float(bytes)),
+                self.by_edit(float(packed_bytes)),
+            );
+        }
         println!("{}", counted(self.played.sessions, "session"));
         println!("conflicts: {}", self.conflicts.len());
         for ((record, path), commits) in self.conflicts.iter().take(CONFLICTS_SHOWN) {
@@ -130,6 +138,8 @@ impl Report<'_> {
             "authors": self.trace.authors,
             "records": self.trace.records.len(),
             "edits": self.edits(),
+            "json_bytes": self.lengths.map(|it| it.bytes),
+            "json_zstd_bytes": self.lengths.map(|it| it.packed_bytes),
             "sessions": self.played.sessions,
             "sent_bytes": up,
             "received_bytes": down,

@@ -10,7 +10,10 @@ use serde_json::Value as Json;
 
 use super::text;
 use crate::cli::CliError;
-use crate::limits::{REPLAY_AUTHORS_MAX, REPLAY_COMMITS_MAX, REPLAY_LINE_BYTES_MAX};
+use crate::cli::output::zstd_bytes;
+use crate::limits::{
+    BENCH_FILE_BYTES_MAX, REPLAY_AUTHORS_MAX, REPLAY_COMMITS_MAX, REPLAY_LINE_BYTES_MAX,
+};
 use crate::model::json_path;
 
 /// How a gzip file begins.
@@ -108,6 +111,42 @@ struct Numbers {
     records: BTreeMap<String, usize>,
 }
 
+/// What a file says, packed with gzip or not.
+fn unpacked(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
+    let told = |error: String| CliError::Input(format!("{}: {error}", path.display()));
+    let missing = |error| told(format!("{error}: give the path of a trace"));
+    let mut file = BufReader::new(std::fs::File::open(path).map_err(missing)?);
+    let begin = file.fill_buf().map_err(|error| told(error.to_string()))?;
+    let is_packed = begin.starts_with(&GZIP);
+    Ok(if is_packed { Box::new(BufReader::new(GzDecoder::new(file))) } else { Box::new(file) })
+}
+
+/// How long a trace is as a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lengths {
+    /// Bytes of JSON,
+    pub(super) bytes: u64,
+    /// and of them as `zstd -19` has it.
+    pub(super) packed_bytes: u64,
+}
+
+impl Lengths {
+    pub(super) fn of(path: &Path) -> Result<Self, CliError> {
+        let told = |error: std::io::Error| CliError::Input(format!("{}: {error}", path.display()));
+        let mut json = Vec::new();
+        let read = unpacked(path)?.take(BENCH_FILE_BYTES_MAX + 1).read_to_end(&mut json);
+        if read.map_err(told)? as u64 > BENCH_FILE_BYTES_MAX {
+            let bound = BENCH_FILE_BYTES_MAX;
+            let why = format!(
+                "{}: the trace has more than {bound} bytes: give a part of it",
+                path.display()
+            );
+            return Err(CliError::Input(why));
+        }
+        Ok(Self { bytes: json.len() as u64, packed_bytes: zstd_bytes(&json)? })
+    }
+}
+
 impl Trace {
     /// Reads a trace, line by line.
     ///
@@ -115,16 +154,7 @@ impl Trace {
     /// The file cannot be read, or a line is no commit, or too much; the error names the line.
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         let told = |error: String| CliError::Input(format!("{}{error}", path.display()));
-        let missing = |error| told(format!(": {error}: give the path of a trace"));
-        let file = std::fs::File::open(path).map_err(missing)?;
-        let mut file = BufReader::new(file);
-        let begin = file.fill_buf().map_err(|error| told(format!(": {error}")))?;
-        let read = if begin.starts_with(&GZIP) {
-            Self::read(BufReader::new(GzDecoder::new(file)))
-        } else {
-            Self::read(file)
-        };
-        read.map_err(told)
+        Self::read(unpacked(path)?).map_err(told)
     }
 
     fn read(mut lines: impl BufRead) -> Result<Self, String> {
