@@ -76,8 +76,14 @@ impl ServerMachine {
             let ids: Vec<_> = machine.connections.keys().copied().collect();
             ids.into_iter().try_for_each(|id| machine.tell(reading, id))
         })?;
-        // There is more to begin anew: in the next round, when others had their turn.
-        self.outputs.extend(self.waiting.next().map(Output::LookOn));
+        // There is more to begin anew: in the next round, when others had their turn. Nothing is sent to
+        // who waits before that is there: it would be a second page on its way when its turn comes.
+        if let Some(id) = self.waiting.next()
+            && let Some(connection) = self.connections.get_mut(&id)
+            && std::mem::replace(&mut connection.writable, false)
+        {
+            self.outputs.push_back(Output::LookOn(id));
+        }
         Ok(())
     }
 
