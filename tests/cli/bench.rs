@@ -76,7 +76,7 @@ fn a_trace_is_played_and_stands_beside_its_file() {
     let commit = |id: u32, parents: &[u32], author: u32, edit: Value| json!({ "id": id, "parents": parents, "author": author, "edits": [edit] });
     let commits =
         [commit(1, &[], 1, create), commit(2, &[1], 2, put(5)), commit(3, &[2], 1, put(6))];
-    let text: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
+    let text = commits.map(|commit| commit.to_string() + "\n").concat();
     world.write("trace.jsonl", &text);
     let told = world.run(&["bench", "bandwidth", "trace.jsonl", "--json"]).json();
     assert_eq!(told["json_bytes"], text.len());
