@@ -166,9 +166,11 @@ impl Device {
         Ok(pasts)
     }
 
-    /// Whether the device was sent this section of a record, which had this header then. Of several
-    /// standings held it is not known which one a row came under, or whether a scan came so far; nor what a
-    /// profile took that cannot be evaluated any more.
+    /// Whether the device was sent this section of a record, which had this header then, and all that was
+    /// done there since: what a scan did not pass it has by the standing held, and of what came since the
+    /// scan began it was told what its user may read now. Of several standings held it is not known which one
+    /// a row came under, or whether a scan came so far; nor what a profile took that cannot be evaluated any
+    /// more.
     fn has<S: ServerStore>(
         &self,
         reading: &Reading<'_, S>,
@@ -186,8 +188,11 @@ impl Device {
         let passed = self.looked.as_ref();
         let passed = passed.is_some_and(|at| (rank(table), record) <= (rank(&at.table), at.record))
             || self.brought.contains(table);
+        if !reads(&self.reader) {
+            return Ok(false);
+        }
         if !self.is_turning() || passed {
-            return Ok(reads(&self.reader));
+            return Ok(true);
         }
         let (state, is_pinned) = (State::now(reading), self.has_pinned(table, record));
         for held in self.held.iter().filter(|held| self.scope.complete && reads(held)) {
