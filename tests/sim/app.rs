@@ -496,9 +496,10 @@ impl World {
         let mut went: BTreeMap<RecordId, Vec<Op>> = BTreeMap::new();
         let mut created = BTreeSet::new();
         for entry in left {
+            let is_tried = goes_on(&entry, device.disk.file.pending.values()).is_some();
             // What no server had judged, and somebody else brought, counts.
             let mut deeds = self.disk.file.deeds.iter();
-            if entry.parked && deeds.any(|deed| deed.edit.id == entry.edit) {
+            if entry.parked && !is_tried && deeds.any(|deed| deed.edit.id == entry.edit) {
                 continue;
             }
             // Or was tried, and is there again.
