@@ -75,6 +75,7 @@ fn report_json(report: &SyncReport) -> serde_json::Value {
         "sent_bytes": report.traffic.sent_bytes,
         "received_bytes": report.traffic.received_bytes,
         "page_bytes": report.page_bytes,
+        "spoke_first": report.spoke_first,
     })
 }
 

@@ -223,6 +223,15 @@ pub enum ToServer {
     },
 }
 
+impl ToServer {
+    /// Whether it may be taken before the device has proved that it is there now, and that nobody sends again
+    /// what it said: it changes no record.
+    #[must_use]
+    pub const fn may_be_early(&self) -> bool {
+        matches!(self, Self::Hello(_) | Self::Flush { .. })
+    }
+}
+
 /// What a device asks about an edit of its own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Inquiry {

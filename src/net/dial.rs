@@ -86,7 +86,8 @@ pub enum Dialled {
 pub struct EarlyConnection {
     inner: quinn::Connection,
     accepted: quinn::ZeroRttAccepted,
-    dial: Dial,
+    dial: Box<Dial>,
+    target: SocketAddr,
 }
 
 impl EarlyConnection {
@@ -94,8 +95,9 @@ impl EarlyConnection {
         inner: quinn::Connection,
         accepted: quinn::ZeroRttAccepted,
         dial: Dial,
+        target: SocketAddr,
     ) -> Self {
-        Self { inner, accepted, dial }
+        Self { inner, accepted, dial: Box::new(dial), target }
     }
 
     /// Opens a stream. It stays in use after [`Self::confirmed`], unless the server refused what
@@ -114,9 +116,14 @@ impl EarlyConnection {
     /// # Errors
     /// Those of [`Endpoint::connect`](super::Endpoint::connect).
     pub async fn confirmed(self) -> Result<(Connection, bool), NetError> {
-        let Ok(accepted) = timeout(self.dial.waits, self.accepted).await else {
-            return Err(self.dial.unreachable());
+        let outcome = tokio::select! {
+            biased;
+            outcome = timeout(self.dial.waits, self.accepted) => outcome,
+            () = nobody_listens(self.target), if self.dial.asks => {
+                return Err(NetError::NobodyListens(self.dial.address));
+            }
         };
+        let Ok(accepted) = outcome else { return Err(self.dial.unreachable()) };
         if let Some(error) = self.inner.close_reason() {
             return Err(self.dial.explain(error));
         }

@@ -4,13 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{EndpointConfig, Runtime as _, TokioRuntime, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
 
 use super::dial::{Dial, Dialled, EarlyConnection};
-use super::{Connection, Ground, Incoming, NetError, TransportOptions, race, tls};
+use super::{ClientTls, Connection, Ground, Incoming, NetError, TransportOptions, race, tls};
 use crate::codec::SecretKey;
 use crate::limits::HANDSHAKES_MAX;
 
@@ -29,7 +28,7 @@ pub struct Endpoint {
 
 #[derive(Clone)]
 enum Role {
-    Client { tls: Arc<QuicClientConfig>, asks: bool },
+    Client { tls: ClientTls, asks: bool },
     Server { handshake_timeout: Duration },
 }
 
@@ -94,7 +93,15 @@ impl Endpoint {
     /// # Errors
     /// The system gives no UDP socket.
     pub fn client(key: &SecretKey) -> Result<Self, NetError> {
-        let role = Role::Client { tls: tls::client(key)?, asks: true };
+        Self::client_with(ClientTls::new(key)?)
+    }
+
+    /// As [`Self::client`], with the key and the sessions of another.
+    ///
+    /// # Errors
+    /// The system gives no UDP socket.
+    pub fn client_with(tls: ClientTls) -> Result<Self, NetError> {
+        let role = Role::Client { tls, asks: true };
         let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         // Some systems have no IPv6.
@@ -111,7 +118,7 @@ impl Endpoint {
     #[doc(hidden)]
     pub fn client_on(ground: Ground, key: &SecretKey) -> Result<Self, NetError> {
         // Nobody but the system could say that nobody listens.
-        let role = Role::Client { tls: tls::client(key)?, asks: false };
+        let role = Role::Client { tls: ClientTls::new(key)?, asks: false };
         let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &key.derive(RESET_LABEL));
         let mut config = EndpointConfig::new(Arc::new(reset_key));
         config.rng_seed(ground.seed);
@@ -156,7 +163,7 @@ impl Endpoint {
         if let [target, ..] = targets[..] {
             match dial.start(target)?.into_0rtt() {
                 Ok((inner, accepted)) => {
-                    return Ok(Dialled::Early(EarlyConnection::new(inner, accepted, dial)));
+                    return Ok(Dialled::Early(EarlyConnection::new(inner, accepted, dial, target)));
                 }
                 Err(connecting) if targets.len() == 1 => {
                     return dial.finish(connecting, target).await.map(Dialled::Full);
@@ -229,7 +236,7 @@ impl Endpoint {
         let Role::Client { tls, asks } = &self.role else {
             return Err(NetError::Setting("a server's endpoint makes no connections"));
         };
-        let mut config = quinn::ClientConfig::new(tls.clone());
+        let mut config = quinn::ClientConfig::new(tls.0.clone());
         config.transport_config(options.to_quinn()?);
         Ok(Dial {
             endpoint: self.inner.clone(),

@@ -65,6 +65,21 @@ impl FrameSender {
         Ok(())
     }
 
+    /// Queues a frame, behind which others may follow at once; sends what is queued where there is no room
+    /// for it.
+    ///
+    /// Not cancel-safe: whether the frame is queued is not known.
+    ///
+    /// # Errors
+    /// The frame is too large, or the connection or the stream is gone.
+    pub async fn gather(&mut self, payload: impl Into<Bytes>) -> Result<(), NetError> {
+        let payload = payload.into();
+        if self.queued_bytes + LENGTH_BYTES + payload.len() > SEND_QUEUE_BYTES_MAX {
+            self.flush().await?;
+        }
+        self.queue(payload)
+    }
+
     /// Queues a frame and flushes.
     ///
     /// Cancel-safe in this sense: once polled, the frame is queued, and the next [`Self::flush`]
@@ -151,6 +166,21 @@ impl FrameReceiver {
                 None => return Err(NetError::FrameTruncated { got, expected }),
             }
         }
+    }
+
+    /// Waits until something of the next frame is here, or the stream has ended.
+    ///
+    /// Cancel-safe: what has arrived is kept.
+    ///
+    /// # Errors
+    /// The connection or the stream is gone.
+    pub async fn arrives(&mut self) -> Result<(), NetError> {
+        if self.buffer.is_empty()
+            && let Some(chunk) = self.stream.read_chunk(LENGTH_BYTES, true).await?
+        {
+            self.buffer.extend_from_slice(&chunk.bytes);
+        }
+        Ok(())
     }
 
     /// Bytes that have arrived of the next frame, its length field included.

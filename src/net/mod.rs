@@ -14,6 +14,7 @@ mod key_store;
 mod options;
 mod probe;
 mod race;
+mod session;
 pub mod system;
 mod tls;
 
@@ -26,3 +27,5 @@ pub use ground::Ground;
 pub use incoming::{EarlyPeer, Incoming};
 pub use key_store::{FileKeyStore, KeyStore, KeyStoreError};
 pub use options::TransportOptions;
+pub use session::SessionStream;
+pub use tls::ClientTls;

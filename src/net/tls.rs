@@ -40,8 +40,27 @@ const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// The TLS side of a client. Cheap to clone; clones share the sessions to resume.
-pub(super) fn client(key: &SecretKey) -> Result<Arc<QuicClientConfig>, NetError> {
+/// The TLS side of a client, with the sessions that it can resume. Cheap to clone; clones share these.
+#[derive(Clone)]
+pub struct ClientTls(pub(super) Arc<QuicClientConfig>);
+
+impl ClientTls {
+    /// One that holds this key, and has no session to resume.
+    ///
+    /// # Errors
+    /// The key does not fit.
+    pub fn new(key: &SecretKey) -> Result<Self, NetError> {
+        client(key).map(Self)
+    }
+}
+
+impl std::fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientTls").finish_non_exhaustive()
+    }
+}
+
+fn client(key: &SecretKey) -> Result<Arc<QuicClientConfig>, NetError> {
     let provider = Arc::new(provider::default_provider());
     let verifier = Arc::new(AnyEd25519 { algorithms: provider.signature_verification_algorithms });
     let resolver = Arc::new(AlwaysResolvesClientRawPublicKeys::new(certified_key(key, &provider)?));

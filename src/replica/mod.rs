@@ -8,6 +8,7 @@ mod edit;
 mod error;
 mod export;
 mod file;
+mod greeted;
 mod import;
 #[cfg(feature = "kit")]
 mod in_memory;
@@ -77,6 +78,7 @@ pub use view::{ViewError, ViewQuery, ViewRow};
 pub use watching::{Differences, RowWatch, TypedWatch, ViewWatch};
 
 use admin::Answers;
+use greeted::Acquaintance;
 use indexing::Indexing;
 use listen::Listeners;
 pub(crate) use outside::Outside;
@@ -105,6 +107,7 @@ struct Shared {
     /// Reads while an edit or a page is being written.
     reader: crate::store::ReplicaReader,
     key: SecretKey,
+    acquaintance: Acquaintance,
     events: broadcast::Sender<Event>,
     listeners: Listeners,
     answers: Answers,
@@ -218,6 +221,7 @@ impl Replica {
             sight: RwLock::new(Arc::new(Sight::of(&core.machine))),
             core: Arc::new(Mutex::new(core)),
             key,
+            acquaintance: Acquaintance::default(),
             events: broadcast::Sender::new(EVENTS_KEPT_MAX),
             listeners: Listeners::default(),
             answers: Answers::default(),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Shared, SyncError};
-use crate::codec::{ToDevice, decode_message, encode_message};
+use super::{Core, Shared, SyncError};
+use crate::codec::{PublicKey, ToDevice, decode_message, encode_message};
 use crate::model::{RecordId, TableName};
 use crate::net::{
-    Connection, Endpoint, FrameReceiver, FrameSender, NetError, Traffic, TransportOptions,
+    Endpoint, FrameReceiver, FrameSender, NetError, SessionStream, Traffic, TransportOptions,
 };
 use crate::sync::replica::{Event, Output, Purpose, SessionError};
 
@@ -71,6 +71,9 @@ pub struct SyncReport {
     /// Bytes of the records and edits that came in pages, as rows: what an
     /// [`Estimate`](crate::model::Estimate) is about. They came as columns, which are fewer.
     pub page_bytes: u64,
+    /// Whether this device spoke first, as a session with this server was to be resumed: so one in which there
+    /// is nothing to say takes one round trip.
+    pub spoke_first: bool,
 }
 
 impl Shared {
@@ -86,32 +89,75 @@ impl Shared {
             let (address, waited) = (addresses.join(", "), std::time::Duration::ZERO);
             return Err(NetError::Unreachable { address, waited }.into());
         }
-        let endpoint = Endpoint::client(&self.key)?;
+        let endpoint = self.acquaintance.endpoint(&self.key)?;
         let options = match until {
             Until::UpToDate | Until::Told(_) | Until::First => TransportOptions::short(),
             Until::Resting | Until::Stopped => TransportOptions::live(),
         };
-        let connection = connect(&endpoint, addresses, options).await?;
-        let (mut sender, mut receiver) = connection.accept_stream().await?;
-        let peer = connection.peer_key();
-        self.with_core(move |core| core.machine.connected(purpose, peer)).await?;
         // The machine must learn that the session is over, also where this future is dropped.
         let open = OpenSession(Arc::clone(self));
+        let (address, stream) = self.open(&endpoint, purpose, addresses, options).await?;
+        let SessionStream { connection, mut sender, mut receiver, device_spoke } = stream;
         let before = self.totals();
         let mut page_bytes = 0;
-        let result = self.converse(&mut sender, &mut receiver, &until, &mut page_bytes).await;
+        let line = (&mut sender, &mut receiver);
+        let of = (address.as_str(), connection.peer_key());
+        let result = self.converse(line, of, &until, &mut page_bytes).await;
         drop(open);
         let told = match &result {
             Ok(()) => "up to date".to_owned(),
             Err(error) => error.to_string(),
         };
+        // By then the server has offered another session to resume.
         if result.is_ok() {
             let _ = sender.finish().await;
         }
         let (totals, traffic) = (self.totals().since(before), connection.stats());
         connection.close(0, &told);
         endpoint.close(&told).await;
-        result.map(|()| SyncReport { totals, traffic, page_bytes })
+        result.map(|()| SyncReport { totals, traffic, page_bytes, spoke_first: device_spoke })
+    }
+
+    /// Connects to one of the addresses, and begins the session; says which it was.
+    async fn open(
+        self: &Arc<Self>,
+        endpoint: &Endpoint,
+        purpose: Purpose,
+        addresses: &[String],
+        options: TransportOptions,
+    ) -> Result<(String, SessionStream), SyncError> {
+        let known = self
+            .acquaintance
+            .take()
+            .filter(|known| matches!(purpose, Purpose::Sync) && addresses.contains(&known.address));
+        let mut last = SyncError::Session(SessionError::NotEnrolled);
+        let others =
+            addresses.iter().filter(|it| known.as_ref().is_none_or(|known| known.address != **it));
+        let known = known.as_ref().map(|known| (&known.address, Some(known)));
+        for (address, known) in known.into_iter().chain(others.map(|address| (address, None))) {
+            let first = match known {
+                // Where it does not know what to say, it waits for the greeting.
+                Some(known) => self.first_words(known).await.unwrap_or_default(),
+                None => Vec::new(),
+            };
+            match endpoint.open_session(address, options, first).await {
+                Ok(stream) => {
+                    let peer = stream.connection.peer_key();
+                    match known.filter(|_| stream.device_spoke) {
+                        Some(known) if known.tls_key == peer => self.acquaintance.keep(known),
+                        Some(_) => return Err(SessionError::StolenCertificate.into()),
+                        None => {
+                            let begin =
+                                move |core: &mut Core| core.machine.connected(purpose, peer);
+                            self.with_core(begin).await?;
+                        }
+                    }
+                    return Ok((address.clone(), stream));
+                }
+                Err(error) => last = error.into(),
+            }
+        }
+        Err(last)
     }
 
     /// Whether a session that is to go on so far has come there.
@@ -127,15 +173,15 @@ impl Shared {
 
     async fn converse(
         self: &Arc<Self>,
-        sender: &mut FrameSender,
-        receiver: &mut FrameReceiver,
+        (sender, receiver): (&mut FrameSender, &mut FrameReceiver),
+        (address, peer): (&str, PublicKey),
         until: &Until,
         page_bytes: &mut u64,
     ) -> Result<(), SyncError> {
         loop {
             for output in self.outputs() {
                 match output {
-                    Output::Send(message) => sender.send(encode_message(&message)?).await?,
+                    Output::Send(message) => sender.gather(encode_message(&message)?).await?,
                     Output::Close(error) => return Err(error.into()),
                     Output::Event(event) => self.publish(vec![event]),
                     Output::Answer(number, answer) => {
@@ -144,6 +190,7 @@ impl Shared {
                     }
                 }
             }
+            sender.flush().await?;
             if self.is_over(until) {
                 return Ok(());
             }
@@ -156,10 +203,17 @@ impl Shared {
                     if let ToDevice::Page(page) = &message {
                         *page_bytes = page_bytes.saturating_add(page.row_bytes());
                     }
+                    let greeting = match &message {
+                        ToDevice::Greeting { certificate } => Some(certificate.clone()),
+                        _ => None,
+                    };
                     let step = self
                         .with_core(move |core| core.machine.received(&mut core.store, now, message));
                     // The machine's last output says the same; whoever is first.
                     step.await?;
+                    if let Some(certificate) = greeting {
+                        self.acquaintance.note(address, peer, certificate);
+                    }
                 }
                 () = self.edited.notified() => {}
                 () = tokio::time::sleep(put_off.unwrap_or_default()), if put_off.is_some() => {
@@ -173,24 +227,6 @@ impl Shared {
             }
         }
     }
-}
-
-async fn connect(
-    endpoint: &Endpoint,
-    addresses: &[String],
-    options: TransportOptions,
-) -> Result<Connection, SyncError> {
-    let mut last = None;
-    for address in addresses {
-        match endpoint.connect(address, options).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(match last {
-        Some(error) => error.into(),
-        None => SyncError::Session(SessionError::NotEnrolled),
-    })
 }
 
 struct OpenSession(Arc<Shared>);

@@ -21,17 +21,51 @@ use crate::sync::{RefusedEdit, ServerMeta, ServerStore, StoreError};
 
 /// What happens to the engine.
 pub(super) enum Event {
-    Connected { id: ConnectionId, key: PublicKey, outbound: Outbound },
-    Received { id: ConnectionId, message: ToServer },
-    Invalid { id: ConnectionId, reason: String },
-    TooSlow { id: ConnectionId, reason: &'static str },
-    Writable { id: ConnectionId },
-    Disconnected { id: ConnectionId },
-    SetRules { rules: Box<Rules>, done: oneshot::Sender<Result<(), RulesError>> },
-    SetProfiles { published: Box<PublishedProfiles>, done: oneshot::Sender<Result<(), RulesError>> },
-    SetBackedUp { backed_up: Option<Sequence>, done: oneshot::Sender<Result<(), StoreError>> },
-    ForgetRefused { before: Timestamp, done: oneshot::Sender<Result<bool, StoreError>> },
-    TrimLog { bounds: LogBounds, done: oneshot::Sender<Result<bool, StoreError>> },
+    /// Whoever is greeted has the certificate.
+    Connected {
+        id: ConnectionId,
+        key: PublicKey,
+        is_greeted: bool,
+        outbound: Outbound,
+    },
+    Received {
+        id: ConnectionId,
+        message: ToServer,
+    },
+    Invalid {
+        id: ConnectionId,
+        reason: String,
+    },
+    TooSlow {
+        id: ConnectionId,
+        reason: &'static str,
+    },
+    Writable {
+        id: ConnectionId,
+    },
+    Disconnected {
+        id: ConnectionId,
+    },
+    SetRules {
+        rules: Box<Rules>,
+        done: oneshot::Sender<Result<(), RulesError>>,
+    },
+    SetProfiles {
+        published: Box<PublishedProfiles>,
+        done: oneshot::Sender<Result<(), RulesError>>,
+    },
+    SetBackedUp {
+        backed_up: Option<Sequence>,
+        done: oneshot::Sender<Result<(), StoreError>>,
+    },
+    ForgetRefused {
+        before: Timestamp,
+        done: oneshot::Sender<Result<bool, StoreError>>,
+    },
+    TrimLog {
+        bounds: LogBounds,
+        done: oneshot::Sender<Result<bool, StoreError>>,
+    },
     Ask(Question),
     Stop,
 }
@@ -208,8 +242,14 @@ impl<S: ServerStore> Engine<S> {
 
     fn take(&mut self, event: Event) -> Result<(), StoreError> {
         match event {
-            Event::Connected { id, key, outbound } => {
-                self.connected(id, key, outbound);
+            Event::Connected { id, key, is_greeted, outbound } => {
+                if self.let_in(id, key, outbound) {
+                    if is_greeted {
+                        self.machine.connected_again(id, key);
+                    } else {
+                        self.machine.connected(id, key);
+                    }
+                }
             }
             Event::Received { id, message } => {
                 self.machine.received(&mut self.store, system::now(), id, message)?;
@@ -263,12 +303,13 @@ impl<S: ServerStore> Engine<S> {
         }
     }
 
-    fn connected(&mut self, id: ConnectionId, key: PublicKey, outbound: Outbound) {
+    /// Whether the device need not come again later.
+    fn let_in(&mut self, id: ConnectionId, key: PublicKey, outbound: Outbound) -> bool {
         if let Some(waits) = self.offenders.waits(&key, system::uptime()) {
             let seconds = u32::try_from(waits.as_secs() + 1).unwrap_or(u32::MAX);
             tracing::debug!(connection = id.0, seconds, "turned away");
             outbound.close(Refusal::Later { seconds });
-            return;
+            return false;
         }
         let same = self.devices.iter().filter(|(_, it)| it.key == key).map(|(id, _)| *id);
         let same: Vec<_> = same.collect();
@@ -278,7 +319,7 @@ impl<S: ServerStore> Engine<S> {
             self.close(oldest, Refusal::Trouble("this device has too many connections".into()));
         }
         self.devices.insert(id, Connected { key, outbound });
-        self.machine.connected(id, key);
+        true
     }
 
     fn close(&mut self, id: ConnectionId, refusal: Refusal) {

@@ -59,7 +59,9 @@ use crate::codec::{Inquiry, SecretKey, ToServer, decode_message};
 use crate::gate::Roster;
 use crate::limits::ASKED_AT_ONCE_MAX;
 use crate::model::{Organization, Policy, PublishedProfiles, Schema};
-use crate::net::{Endpoint, Incoming, NetError, TransportOptions, system};
+use crate::net::{
+    EarlyPeer, Endpoint, FrameReceiver, Incoming, NetError, SessionStream, TransportOptions, system,
+};
 use crate::store::{OpenError, RedbServer, ServerReader};
 use crate::sync::server::{ConnectionId, Identity, PageBounds, Rules, RulesError, ServerMachine};
 use crate::sync::{RefusedEdit, ServerStore as _, StoreError};
@@ -352,19 +354,18 @@ async fn serve(
     last: &AtomicU64,
     limits: Limits,
 ) -> Result<(), NetError> {
-    let connection = incoming.handshake().await?;
+    let (stream, mut early) = incoming.open_session().await?;
+    let SessionStream { connection, sender, mut receiver, device_spoke } = stream;
     let id = ConnectionId(last.fetch_add(1, Ordering::Relaxed));
-    // The server opens the stream: it has the first word.
-    let (sender, mut receiver) = connection.open().await?;
     let (outbound, queue) = outbound::queue(limits.outbound_messages);
     let key = connection.peer_key();
     tracing::debug!(connection = id.0, %key, "connected");
     let patience = limits.patience();
     let events = inbox.sender(id);
     // Where the engine has stopped, the connection ends with its queue.
-    let _ = events.tell(Event::Connected { id, key, outbound });
+    let _ = events.tell(Event::Connected { id, key, is_greeted: device_spoke, outbound });
     let writing = tokio::spawn(queue.run(connection.clone(), sender, id, (inbox, patience)));
-    let result = read(&mut receiver, id, &events, patience).await;
+    let result = read((&mut receiver, &mut early), id, &events, patience).await;
     let _ = events.tell(Event::Disconnected { id });
     drop(connection);
     // The writer ends when the engine drops its end of the queue.
@@ -373,7 +374,7 @@ async fn serve(
 }
 
 async fn read(
-    receiver: &mut crate::net::FrameReceiver,
+    (receiver, early): (&mut FrameReceiver, &mut EarlyPeer),
     id: ConnectionId,
     events: &Sender,
     patience: Duration,
@@ -383,13 +384,19 @@ async fn read(
         let (event, bytes, goes_on) = match waited {
             Ok(Waited::Frame(frame)) => match decode_message::<ToServer>(&frame) {
                 Ok(ToServer::Ask(edits)) if edits.len() > ASKED_AT_ONCE_MAX => {
+                    early.established().await?;
                     if ask(edits, id, events, frame.len()).await.is_err() {
                         return Ok(());
                     }
                     waited = patience::frame(receiver, patience).await;
                     continue;
                 }
-                Ok(message) => (Event::Received { id, message }, frame.len(), true),
+                Ok(message) => {
+                    if !message.may_be_early() {
+                        early.established().await?;
+                    }
+                    (Event::Received { id, message }, frame.len(), true)
+                }
                 Err(error) => (Event::Invalid { id, reason: error.to_string() }, 0, false),
             },
             Ok(Waited::Finished) => return Ok(()),

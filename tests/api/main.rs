@@ -31,4 +31,5 @@ mod schema_columns;
 mod schema_tables;
 mod seen;
 mod sharing;
+mod speaks_first;
 mod view;

@@ -16,6 +16,8 @@ mod memory;
 mod network;
 mod world;
 
+use std::time::Duration;
+
 use network::Packet;
 use world::Report;
 
@@ -29,11 +31,16 @@ fn seeds() -> std::ops::Range<u64> {
     from..from + asked("TIDEGATE_LOSSY_COUNT").unwrap_or(SEEDS)
 }
 
-/// One world from its seed, until it has settled.
-fn run(seed: u64) -> Report {
+/// On a clock of its own.
+fn paused<T>(of: impl Future<Output = T>) -> T {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.unwrap().block_on(world::run(seed))
+    runtime.unwrap().block_on(of)
+}
+
+/// One world from its seed, until it has settled.
+fn run(seed: u64) -> Report {
+    paused(world::run(seed))
 }
 
 #[test]
@@ -42,15 +49,18 @@ fn what_is_edited_on_a_lossy_network_arrives_everywhere_once() {
     for seed in seeds() {
         all.add(&run(seed));
     }
-    let Report { packets, sessions, simulated } = all;
+    let Report { packets, sessions, spoken, simulated } = all;
     let fates = |is_it: fn(&Packet) -> bool| packets.iter().filter(|it| is_it(it)).count();
     let (lost, doubled) = (fates(|it| it.copies == 0), fates(|it| it.copies > 1));
     let count = packets.len();
-    println!("{count} packets, {lost} lost, {doubled} doubled, {sessions} sessions, {simulated:?}");
+    println!(
+        "{count} packets, {lost} lost, {doubled} doubled, {sessions} sessions (in {spoken} the device spoke first), {simulated:?}"
+    );
     // Worlds in which nothing happens would prove nothing.
     let worlds = seeds().count();
     assert!(lost > 10 * worlds && doubled > worlds, "the network is too good");
     assert!(sessions > 3 * worlds, "no session was ever lost");
+    assert!(spoken > worlds / 2, "no device ever spoke first");
 }
 
 #[test]
@@ -61,4 +71,18 @@ fn the_same_seed_sends_the_same_packets_and_another_seed_others() {
     }
     assert_eq!(one.packets.len(), again.packets.len());
     assert_ne!(one.packets, other.packets);
+}
+
+#[test]
+fn who_is_up_to_date_and_comes_again_needs_one_round_trip_and_a_hundred_bytes() {
+    let way = Duration::from_millis(100);
+    let (visits, handshake) = (paused(world::visits(4, way)), paused(world::resumed(way)));
+    println!("a connection that is resumed takes {handshake} bytes; {visits:?}");
+    let [first, again @ ..] = &visits[..] else { panic!("no visit") };
+    assert!(!first.device_spoke && first.took >= 6 * way, "the first is greeted");
+    for visit in again {
+        assert!(visit.device_spoke);
+        assert!(visit.took < 3 * way, "{visit:?}");
+        assert!(visit.bytes <= handshake + 100, "{visit:?}");
+    }
 }

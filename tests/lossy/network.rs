@@ -77,6 +77,11 @@ impl Faults {
         }
     }
 
+    /// A line on which nothing goes wrong, and that takes so long.
+    pub(crate) fn none(delay: Duration) -> Self {
+        Self { loss: 0, doubled: 0, delay, jitter_millis: 1, cuts: Vec::new() }
+    }
+
     fn is_cut(&self, from: SocketAddr, to: SocketAddr, at: Duration) -> bool {
         self.cuts.iter().any(|cut| {
             let its = from == cut.address || (to == cut.address && !cut.one_way);
@@ -91,7 +96,7 @@ pub(crate) struct Packet {
     at: Duration,
     from: SocketAddr,
     to: SocketAddr,
-    bytes: usize,
+    pub(crate) bytes: usize,
     pub(crate) copies: u64,
 }
 

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tidegate::codec::{
-    EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate, ToDevice, decode_message,
-    encode_message,
+    EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate, ToDevice, ToServer,
+    decode_message, encode_message,
 };
 use tidegate::gate::Roster;
 use tidegate::model::{Columns, DeviceNumber, EditId, Op, RecordId, TableName, Timestamp, Value};
-use tidegate::net::{Endpoint, Ground, Incoming, NetError, TransportOptions};
+use tidegate::net::{
+    Dialled, Endpoint, Ground, Incoming, NetError, SessionStream, TransportOptions,
+};
 use tidegate::policy::{Format, read_policy_as};
 use tidegate::read_schema;
 use tidegate::sync::replica::{Draft, Event, Intent, Output, Purpose, ReplicaMachine};
@@ -25,6 +27,8 @@ use tokio::time::{Instant, sleep};
 use crate::memory::{MemoryReplica, MemoryServer};
 use crate::network::{Chance, Faults, Network, Packet, Paused, Socket};
 
+/// The key of the server's socket.
+const TLS: u8 = 103;
 const USERS: [&str; 3] = ["ann", "bob", "cyd"];
 /// Records that each device makes, and times that it counts up what all share.
 const EDITS: u8 = 6;
@@ -75,6 +79,7 @@ fn key(number: u8) -> SecretKey {
 pub(crate) struct Report {
     pub(crate) packets: Vec<Packet>,
     pub(crate) sessions: usize,
+    pub(crate) spoken: usize,
     pub(crate) simulated: Duration,
 }
 
@@ -82,6 +87,7 @@ impl Report {
     pub(crate) fn add(&mut self, other: &Self) {
         self.packets.extend_from_slice(&other.packets);
         self.sessions += other.sessions;
+        self.spoken += other.spoken;
         self.simulated += other.simulated;
     }
 }
@@ -104,18 +110,22 @@ impl Hub {
     fn connect(
         &mut self,
         key: PublicKey,
+        is_greeted: bool,
         way: mpsc::UnboundedSender<(Vec<u8>, bool)>,
     ) -> ConnectionId {
         self.connections += 1;
         let id = ConnectionId(self.connections);
         self.ways.insert(id, way);
-        self.machine.connected(id, key);
+        if is_greeted {
+            self.machine.connected_again(id, key);
+        } else {
+            self.machine.connected(id, key);
+        }
         self.drain();
         id
     }
 
-    fn received(&mut self, id: ConnectionId, frame: &[u8]) {
-        let message = decode_message(frame).expect("nothing is altered on the way");
+    fn received(&mut self, id: ConnectionId, message: ToServer) {
         let now = now(self.begun);
         self.machine.received(&mut self.store, now, id, message).unwrap();
         self.machine.rule(&mut self.store, now).unwrap();
@@ -164,10 +174,10 @@ async fn serve(endpoint: Endpoint, hub: Shared<Hub>) {
 }
 
 async fn converse(incoming: Incoming, hub: Shared<Hub>) -> Result<(), NetError> {
-    let connection = incoming.handshake().await?;
-    let (mut sender, mut receiver) = connection.open().await?;
+    let (stream, mut early) = incoming.open_session().await?;
+    let SessionStream { connection, mut sender, mut receiver, device_spoke } = stream;
     let (way, mut messages) = mpsc::unbounded_channel();
-    let id = lock(&hub).connect(connection.peer_key(), way);
+    let id = lock(&hub).connect(connection.peer_key(), device_spoke, way);
     let talk = async {
         loop {
             tokio::select! {
@@ -179,7 +189,14 @@ async fn converse(incoming: Incoming, hub: Shared<Hub>) -> Result<(), NetError> 
                     }
                 }
                 frame = receiver.next() => match frame? {
-                    Some(frame) => lock(&hub).received(id, &frame),
+                    Some(frame) => {
+                        let message = decode_message::<ToServer>(&frame);
+                        let message = message.expect("nothing is altered on the way");
+                        if !message.may_be_early() {
+                            early.established().await?;
+                        }
+                        lock(&hub).received(id, message);
+                    }
                     None => return Ok(()),
                 },
             }
@@ -199,6 +216,10 @@ struct Device {
     made: Vec<EditId>,
     admitted: Vec<EditId>,
     sessions: usize,
+    /// Of them, such as began with what the device said.
+    spoken: usize,
+    /// The certificate of the server that greeted it.
+    greeting: Option<Vec<u8>>,
     edited: Arc<Notify>,
 }
 
@@ -214,8 +235,9 @@ impl Device {
         let store = MemoryReplica::default();
         let machine = ReplicaMachine::open(&store, key(number), [number; 32]).unwrap();
         let code = EnrollCode::mint(&identity.key, terms).unwrap();
-        let (made, admitted, edited) = Default::default();
-        Self { begun, machine, store, code, made, admitted, sessions: 0, edited }
+        let (made, admitted, greeting, edited) = Default::default();
+        let (sessions, spoken) = (0, 0);
+        Self { begun, machine, store, code, made, admitted, sessions, spoken, greeting, edited }
     }
 
     /// Makes an edit, if that can be made already.
@@ -228,6 +250,18 @@ impl Device {
         self.made.extend(made.iter().flatten());
         self.edited.notify_one();
         made.is_ok()
+    }
+
+    /// What it answers to a greeting that it need not wait for.
+    fn first_words(&mut self) -> Vec<Vec<u8>> {
+        let Some(certificate) = self.greeting.clone() else { return Vec::new() };
+        if self.machine.meta().enrolment.is_none() {
+            return Vec::new();
+        }
+        self.machine.connected(Purpose::Sync, key(TLS).public()).unwrap();
+        let greeting = ToDevice::Greeting { certificate };
+        self.machine.received(&mut self.store, now(self.begun), greeting).unwrap();
+        self.outputs()
     }
 
     /// What is to be sent now.
@@ -250,36 +284,56 @@ impl Device {
 async fn stay(endpoint: Endpoint, device: Shared<Device>, mut chance: Chance) {
     loop {
         // However it ended.
-        let _ = session(&endpoint, &device).await;
+        let _ = session(&endpoint, &device, false).await;
         lock(&device).machine.disconnected();
         sleep(Duration::from_millis(100) + chance.millis(400)).await;
     }
 }
 
-async fn session(endpoint: &Endpoint, device: &Shared<Device>) -> Result<(), NetError> {
-    let connection = endpoint.connect("10.0.0.1:4747", options()).await?;
-    let (mut sender, mut receiver) = connection.accept_stream().await?;
+/// A session until it is lost, or until the device is up to date: says when it was.
+async fn session(
+    endpoint: &Endpoint,
+    device: &Shared<Device>,
+    ends: bool,
+) -> Result<Instant, NetError> {
+    let first = lock(device).first_words();
+    let stream = endpoint.open_session("10.0.0.1:4747", options(), first).await?;
+    let SessionStream { connection, mut sender, mut receiver, device_spoke } = stream;
     let edited = {
         let mut device = lock(device);
-        let purpose = match device.machine.meta().enrolment {
-            Some(_) => Purpose::Sync,
-            None => Purpose::Enroll { code: Box::new(device.code.clone()), name: "it".into() },
-        };
-        device.machine.connected(purpose, connection.peer_key()).unwrap();
+        if !device_spoke {
+            let purpose = match device.machine.meta().enrolment {
+                Some(_) => Purpose::Sync,
+                None => Purpose::Enroll { code: Box::new(device.code.clone()), name: "it".into() },
+            };
+            device.machine.connected(purpose, connection.peer_key()).unwrap();
+        }
         device.sessions += 1;
+        device.spoken += usize::from(device_spoke);
         Arc::clone(&device.edited)
     };
     loop {
         let frames = lock(device).outputs();
         for frame in frames {
-            sender.send(frame).await?;
+            sender.queue(frame)?;
+        }
+        sender.flush().await?;
+        if ends && lock(device).machine.is_up_to_date() {
+            let at = Instant::now();
+            // By then the server has offered another session to resume.
+            sender.finish().await?;
+            connection.close(0, "");
+            return Ok(at);
         }
         tokio::select! {
             biased;
             frame = receiver.next() => {
-                let Some(frame) = frame? else { return Ok(()) };
+                let Some(frame) = frame? else { return Ok(Instant::now()) };
                 let message = decode_message::<ToDevice>(&frame).unwrap();
                 let device = &mut *lock(device);
+                if let ToDevice::Greeting { certificate } = &message {
+                    device.greeting = Some(certificate.clone());
+                }
                 device.machine.received(&mut device.store, now(device.begun), message).unwrap();
             }
             () = edited.notified() => {}
@@ -313,55 +367,137 @@ fn edits_of(number: u8) -> usize {
     usize::from(2 * EDITS) + usize::from(number == 1)
 }
 
+/// A server and devices on a network.
+struct Office {
+    begun: Instant,
+    network: Shared<Network>,
+    hub: Shared<Hub>,
+    devices: Vec<(Endpoint, Shared<Device>)>,
+}
+
+fn address(number: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, number], 4_747))
+}
+
+fn ground(network: &Shared<Network>, number: u8, seed: u8) -> Ground {
+    let socket = Socket::new(network, address(number));
+    Ground { socket, runtime: Arc::new(Paused), seed: Some([seed; 32]) }
+}
+
+/// What of the world with this seed is drawn for one purpose.
+fn chance(seed: u64, number: u8, purpose: u64) -> Chance {
+    Chance::new(seed * 1_000 + u64::from(number) * 10 + purpose)
+}
+
+impl Office {
+    fn open(faults: Faults, mut drawn: Chance) -> Self {
+        let begun = Instant::now();
+        let (organization, tls) = (key(101), key(TLS));
+        let certificate =
+            ServerCertificate::issue(&organization, key(102).public(), tls.public(), 1, now(begun));
+        let identity = Identity {
+            organization: organization.public(),
+            key: key(102),
+            certificate: certificate.to_bytes(),
+        };
+        let network = Network::new(faults, Chance::new(drawn.next()));
+        let mut ground = |number| ground(&network, number, u8::try_from(drawn.below(256)).unwrap());
+        let endpoint = Endpoint::server_on(ground(1), &tls, options()).unwrap();
+        let mut store = MemoryServer::default();
+        let mut machine =
+            ServerMachine::open(&mut store, identity.clone(), rules(), now(begun), [4; 32])
+                .unwrap();
+        machine.set_backed_up(&mut store, None).unwrap();
+        let ways = BTreeMap::new();
+        let hub = Arc::new(Mutex::new(Hub { begun, machine, store, ways, connections: 0 }));
+        tokio::spawn(serve(endpoint, Arc::clone(&hub)));
+
+        let device = |(number, user)| {
+            let device = Arc::new(Mutex::new(Device::new(begun, &identity, number, user)));
+            (Endpoint::client_on(ground(number + 1), &key(number)).unwrap(), device)
+        };
+        let devices = (1..).zip(USERS).map(device).collect();
+        Self { begun, network, hub, devices }
+    }
+}
+
 /// Runs a world until all has settled, and looks at what came of it.
 pub(crate) async fn run(seed: u64) -> Report {
-    let begun = Instant::now();
-    let mut chance = Chance::new(seed);
-    let (organization, tls) = (key(101), key(103));
-    let certificate =
-        ServerCertificate::issue(&organization, key(102).public(), tls.public(), 1, now(begun));
-    let identity = Identity {
-        organization: organization.public(),
-        key: key(102),
-        certificate: certificate.to_bytes(),
-    };
-    let address = |number: u8| SocketAddr::from(([10, 0, 0, number], 4_747));
-    let numbers = (1..).zip(USERS);
-    let cut: Vec<_> = numbers.clone().map(|(number, _)| address(number + 1)).collect();
-    let faults = Faults::draw(&mut chance, &cut);
-    let network = Network::new(faults, Chance::new(chance.next()));
-    let mut ground = |number| Ground {
-        socket: Socket::new(&network, address(number)),
-        runtime: Arc::new(Paused),
-        seed: Some([u8::try_from(chance.below(256)).unwrap(); 32]),
-    };
-
-    let endpoint = Endpoint::server_on(ground(1), &tls, options()).unwrap();
-    let mut store = MemoryServer::default();
-    let mut machine =
-        ServerMachine::open(&mut store, identity.clone(), rules(), now(begun), [4; 32]).unwrap();
-    machine.set_backed_up(&mut store, None).unwrap();
-    let ways = BTreeMap::new();
-    let hub = Arc::new(Mutex::new(Hub { begun, machine, store, ways, connections: 0 }));
-    tokio::spawn(serve(endpoint, Arc::clone(&hub)));
-
-    let mut devices = Vec::new();
-    for (number, user) in numbers {
-        let device = Arc::new(Mutex::new(Device::new(begun, &identity, number, user)));
-        let endpoint = Endpoint::client_on(ground(number + 1), &key(number)).unwrap();
-        let of = |part| Chance::new(seed * 1_000 + u64::from(number) * 10 + part);
-        tokio::spawn(stay(endpoint, Arc::clone(&device), of(1)));
-        tokio::spawn(edit(Arc::clone(&device), number, of(2)));
-        devices.push(device);
+    let mut drawn = Chance::new(seed);
+    let cut: Vec<_> = (1..).zip(USERS).map(|(number, _)| address(number + 1)).collect();
+    let faults = Faults::draw(&mut drawn, &cut);
+    let Office { begun, network, hub, devices } = Office::open(faults, drawn);
+    for (number, (endpoint, device)) in (1..).zip(&devices) {
+        let of = |purpose| chance(seed, number, purpose);
+        tokio::spawn(stay(endpoint.clone(), Arc::clone(device), of(1)));
+        tokio::spawn(edit(Arc::clone(device), number, of(2)));
     }
+    let devices: Vec<_> = devices.into_iter().map(|(_, device)| device).collect();
     while !has_settled(&hub, &devices) {
         assert!(begun.elapsed() < PATIENCE, "seed {seed} does not settle");
         sleep(Duration::from_millis(100)).await;
     }
     compare(seed, &hub, &devices);
     let sessions = devices.iter().map(|it| lock(it).sessions).sum();
+    let spoken = devices.iter().map(|it| lock(it).spoken).sum();
     let packets = std::mem::take(&mut network.lock().unwrap().packets);
-    Report { packets, sessions, simulated: begun.elapsed() }
+    Report { packets, sessions, spoken, simulated: begun.elapsed() }
+}
+
+/// What a session took.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) device_spoke: bool,
+    pub(crate) took: Duration,
+    /// Of packets both ways, until the line was quiet.
+    pub(crate) bytes: usize,
+}
+
+/// A device enrols and comes again, so often, with nothing new; one way takes so long.
+pub(crate) async fn visits(times: usize, delay: Duration) -> Vec<Visit> {
+    let Office { network, devices, .. } = Office::open(Faults::none(delay), Chance::new(1));
+    let [(endpoint, device), ..] = &devices[..] else { panic!("there are devices") };
+    let mut visits = Vec::new();
+    for _ in 0..times {
+        let (begun, spoken) = (Instant::now(), lock(device).spoken);
+        let took = session(endpoint, device, true).await.unwrap() - begun;
+        lock(device).machine.disconnected();
+        let device_spoke = lock(device).spoken > spoken;
+        visits.push(Visit { device_spoke, took, bytes: passed(&network).await });
+    }
+    visits
+}
+
+/// The bytes of a connection that is resumed, and on which nothing is said.
+pub(crate) async fn resumed(delay: Duration) -> usize {
+    let network = Network::new(Faults::none(delay), Chance::new(1));
+    let server = Endpoint::server_on(ground(&network, 1, 1), &key(TLS), options()).unwrap();
+    tokio::spawn(async move {
+        while let Some(incoming) = server.accept().await {
+            incoming.handshake().await.unwrap().closed().await;
+        }
+    });
+    let endpoint = Endpoint::client_on(ground(&network, 2, 2), &key(1)).unwrap();
+    let mut bytes = 0;
+    for _ in 0..2 {
+        let dialled = endpoint.connect_early("10.0.0.1:4747", options()).await.unwrap();
+        let connection = match dialled {
+            Dialled::Early(early) => early.confirmed().await.unwrap().0,
+            Dialled::Full(connection) => connection,
+        };
+        // By then the server has offered another session to resume.
+        sleep(3 * delay).await;
+        connection.close(0, "");
+        bytes = passed(&network).await;
+    }
+    bytes
+}
+
+/// The bytes of all packets so far, once the line is quiet; they are forgotten.
+async fn passed(network: &Shared<Network>) -> usize {
+    sleep(Duration::from_secs(60)).await;
+    let packets = std::mem::take(&mut network.lock().unwrap().packets);
+    packets.iter().map(|it| it.bytes).sum()
 }
 
 fn rules() -> Rules {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate};
+use tidegate::codec::{EnrollCode, EnrollTerms, PublicKey, SecretKey, ServerCertificate, ToDevice};
 use tidegate::model::{Columns, EditId, Op, RecordId, Seen, Sequence, Timestamp, UserId};
 use tidegate::sync::replica::{Output, Purpose, ReplicaMachine, SessionError};
 use tidegate::sync::server::ConnectionId;
@@ -49,6 +49,8 @@ pub(crate) struct Device {
     pub(crate) disk: ReplicaDisk,
     pub(crate) machine: Option<ReplicaMachine>,
     pub(crate) link: Option<u64>,
+    /// The life of the server that greeted this life of the device: they can resume a connection.
+    pub(crate) greeted: Option<u64>,
     pub(crate) made: BTreeMap<EditId, Made>,
     pub(crate) admitted: Vec<(EditId, Sequence)>,
     /// Entries of which it told, and that are not in quarantine: to be accounted for.
@@ -94,6 +96,7 @@ impl World {
             disk: ReplicaDisk { planted: self.planted, ..ReplicaDisk::default() },
             machine: None,
             link: None,
+            greeted: None,
             made: BTreeMap::new(),
             admitted: Vec::new(),
             passed: Vec::new(),
@@ -170,6 +173,7 @@ impl World {
         if device.machine.is_some() {
             return Ok(());
         }
+        device.greeted = None;
         // As a file that is opened does.
         if device.disk.file.meta.purge == Purge::Due && device.disk.rewrite().is_err() {
             return Ok(());
@@ -219,14 +223,36 @@ impl World {
         {
             return self.meet_impostor(at, &impostor);
         }
+        let is_known = matches!(purpose, Purpose::Sync) && device.greeted == Some(self.server_life);
         machine.connected(purpose, self.tls).map_err(|e| format!("device {at}: {e}"))?;
         self.next_link += 1;
         let id = self.next_link;
         device.link = Some(id);
-        server.connected(ConnectionId(id), device.key.public());
-        self.links.insert(id, Link { serial: self.serial, ..Link::new(End::Device(at)) });
+        // Not each that could be resumed is.
+        let resumes = is_known && id.is_multiple_of(2);
+        if resumes {
+            server.connected_again(ConnectionId(id), device.key.public());
+        } else {
+            server.connected(ConnectionId(id), device.key.public());
+        }
+        let life = self.server_life;
+        self.links.insert(id, Link { serial: self.serial, life, ..Link::new(End::Device(at)) });
         self.note(|| format!("device {at} connects as {id}"));
+        if resumes {
+            self.resume(at)?;
+        }
         self.drain_server()
+    }
+
+    /// The device speaks first, as it knows what the server would.
+    fn resume(&mut self, at: usize) -> Check {
+        let time = self.device_time(at);
+        let certificate = self.identity.certificate.clone();
+        let device = &mut self.devices[at];
+        let Some(machine) = &mut device.machine else { return Ok(()) };
+        self.figures.spoke_first += 1;
+        let _ = machine.received(&mut device.disk, time, ToDevice::Greeting { certificate });
+        self.drain_device(at)
     }
 
     /// Whoever shows replaced keys is told nothing by a device that has seen the new ones.
@@ -237,8 +263,7 @@ impl World {
         let knows_better = device.seen_serial > shown;
         let machine = device.machine.as_mut().unwrap();
         machine.connected(Purpose::Sync, impostor.tls).map_err(|e| e.to_string())?;
-        let greeting =
-            tidegate::codec::ToDevice::Greeting { certificate: impostor.certificate.clone() };
+        let greeting = ToDevice::Greeting { certificate: impostor.certificate.clone() };
         let _ = machine.received(&mut device.disk, time, greeting);
         let mut told = false;
         let mut events = Vec::new();

@@ -31,6 +31,8 @@ figures! {
     messages
     /// Sessions that the server opened.
     welcomes
+    /// Sessions in which the device spoke first, as it was greeted before.
+    spoke_first
     edits
     /// Of these, such of what was seen some time ago.
     forms

@@ -42,6 +42,8 @@ pub(crate) struct Link {
     pub(crate) said: Vec<Vec<u8>>,
     /// Of the server's certificate.
     pub(crate) serial: u64,
+    /// Of the server at its other end.
+    pub(crate) life: u64,
 }
 
 impl Link {
@@ -63,6 +65,7 @@ impl Link {
             silent,
             said,
             serial: 0,
+            life: 0,
         }
     }
 
@@ -231,7 +234,7 @@ impl World {
             self.drop_link(at);
             return Ok(());
         };
-        let time = self.device_time(at);
+        let (life, time) = (link.life, self.device_time(at));
         let message: ToDevice = decode_message(&bytes).map_err(|e| format!("to device: {e}"))?;
         self.figures.messages += 1;
         self.note(|| format!("{id} down to {at} {}", down_text(&message)));
@@ -242,7 +245,11 @@ impl World {
         let refused = device.disk.file.quarantine.clone();
         device.disk.refused.clear();
         // An error is told as the last output as well.
-        let _ = machine.received(&mut device.disk, time, message);
+        let greets = matches!(message, ToDevice::Greeting { .. });
+        let result = machine.received(&mut device.disk, time, message);
+        if greets && result.is_ok() {
+            device.greeted = Some(life);
+        }
         self.drain_device(at)?;
         self.follow_reconsidered(at, refused)
     }

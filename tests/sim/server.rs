@@ -95,6 +95,7 @@ impl World {
                 });
                 self.note(|| format!("server opens at {:?}", server.meta()));
                 self.server = Some(server);
+                self.server_life += 1;
                 self.note_truth()
             }
             Err(StoreError::Damaged(text)) => Err(format!("the server's file is damaged: {text}")),

@@ -82,6 +82,8 @@ pub(crate) struct World {
     /// What was so at any time.
     pub(crate) ever: Ever,
     pub(crate) server: Option<ServerMachine>,
+    /// How often it was opened.
+    pub(crate) server_life: u64,
     pub(crate) bounds: PageBounds,
     pub(crate) disk: ServerDisk,
     pub(crate) backup: Option<ServerFile>,
@@ -142,6 +144,7 @@ impl World {
             last_epoch: 0,
             ever: Ever::default(),
             server: None,
+            server_life: 0,
             bounds: PageBounds::default(),
             disk: ServerDisk::default(),
             backup: None,

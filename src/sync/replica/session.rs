@@ -8,7 +8,7 @@ use crate::codec::{
 };
 use crate::gate::Attestation;
 use crate::model::{EditId, RecordId, Sequence, TableName};
-use crate::sync::{Enrolment, GrantError, ReplicaStore, StoreError, Turn};
+use crate::sync::{Enrolment, GrantError, Purge, ReplicaStore, StoreError, Turn};
 
 /// What a session is opened for.
 #[derive(Debug, Clone)]
@@ -324,11 +324,33 @@ impl ReplicaMachine {
             })),
         };
         self.outputs.push_back(Output::Send(hello));
+        self.flush_with_hello(store)?;
         // At once, whatever comes of the session: the old keys are worth nothing from here on.
         if self.meta.enrolment.is_some() && shown > seen {
             self.meta.serial = shown;
             let meta = Some(self.meta.clone());
             self.keep(store, crate::sync::ReplicaBatch { meta, ..Default::default() })?;
+        }
+        Ok(())
+    }
+
+    /// Who has nothing to say asks with the greeting whether all is told: the answer comes a round trip
+    /// sooner.
+    fn flush_with_hello<S: ReplicaStore>(&mut self, store: &S) -> Result<(), StoreError> {
+        let has_nothing_to_do = self.meta.enrolment.is_some()
+            && self.meta.grant.is_some()
+            && self.meta.wanted.is_empty()
+            && self.meta.pinning.is_empty()
+            && self.meta.purge == Purge::Nothing
+            && self.recheck.is_none();
+        // About what was refused it asks before all else.
+        if has_nothing_to_do
+            && store.pending_after(Turn::default(), 1)?.is_empty()
+            && store.quarantine()?.is_empty()
+            && let Some(session) = &mut self.session
+        {
+            session.flush.0 = 1;
+            self.outputs.push_back(Output::Send(ToServer::Flush { number: 1 }));
         }
         Ok(())
     }

@@ -339,9 +339,15 @@ impl ServerMachine {
 
     /// A device connected; `key` is the key that it holds.
     pub fn connected(&mut self, id: ConnectionId, key: PublicKey) {
-        self.connections.insert(id, Connection::new(key));
+        self.connected_again(id, key);
         let certificate = self.identity.certificate.clone();
         self.outputs.push_back(Output::Send(id, ToDevice::Greeting { certificate }));
+    }
+
+    /// A device connected that was greeted by this very server before, as the transport knows: it has the
+    /// certificate.
+    pub fn connected_again(&mut self, id: ConnectionId, key: PublicKey) {
+        self.connections.insert(id, Connection::new(key));
     }
 
     /// A device is gone.

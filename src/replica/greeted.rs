@@ -1,0 +1,84 @@
+//! What a replica knows of its server from sessions before, for as long as it is open: a session to resume,
+//! and what the server would say first.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Shared, SyncError};
+use crate::codec::{PublicKey, SecretKey, ToDevice, encode_message};
+use crate::net::{ClientTls, Endpoint, NetError};
+use crate::sync::replica::{Output, Purpose};
+
+/// What outlasts a session.
+#[derive(Debug, Default)]
+pub(super) struct Acquaintance(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    tls: Option<ClientTls>,
+    server: Option<Greeted>,
+}
+
+/// A server that this device was greeted by.
+#[derive(Debug, Clone)]
+pub(super) struct Greeted {
+    pub(super) address: String,
+    pub(super) tls_key: PublicKey,
+    certificate: Vec<u8>,
+}
+
+impl Acquaintance {
+    fn with<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// An endpoint that resumes what others before it began.
+    pub(super) fn endpoint(&self, key: &SecretKey) -> Result<Endpoint, NetError> {
+        let tls = self.with(|known| match &known.tls {
+            Some(tls) => Ok(tls.clone()),
+            None => ClientTls::new(key).map(|tls| known.tls.insert(tls).clone()),
+        })?;
+        Endpoint::client_with(tls)
+    }
+
+    /// Notes who greeted, where, and how.
+    pub(super) fn note(&self, address: &str, tls_key: PublicKey, certificate: Vec<u8>) {
+        let server = Greeted { address: address.to_owned(), tls_key, certificate };
+        self.with(|known| known.server = Some(server));
+    }
+
+    /// It goes on as before.
+    pub(super) fn keep(&self, server: &Greeted) {
+        self.with(|known| known.server = Some(server.clone()));
+    }
+
+    /// The server that greeted last, once: who resumes in vain begins anew the next time.
+    pub(super) fn take(&self) -> Option<Greeted> {
+        self.with(|known| known.server.take())
+    }
+}
+
+impl Shared {
+    /// What this device answers to a greeting that it need not wait for.
+    pub(super) async fn first_words(
+        self: &Arc<Self>,
+        server: &Greeted,
+    ) -> Result<Vec<Vec<u8>>, SyncError> {
+        let (peer, now) = (server.tls_key, self.outside.now());
+        let greeting = ToDevice::Greeting { certificate: server.certificate.clone() };
+        let begun = self.with_core(move |core| {
+            core.machine.connected(Purpose::Sync, peer)?;
+            core.machine.received(&mut core.store, now, greeting)
+        });
+        begun.await?;
+        let mut frames = Vec::new();
+        for output in self.outputs() {
+            match output {
+                Output::Send(message) => frames.push(encode_message(&message)?),
+                Output::Event(event) => self.publish(vec![event]),
+                Output::Close(error) => return Err(error.into()),
+                Output::Answer(..) => {}
+            }
+        }
+        Ok(frames)
+    }
+}
