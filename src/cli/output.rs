@@ -1,8 +1,8 @@
 //! Rows and refusals as people and scripts read them.
 
-use super::CliError;
 use serde_json::{Value as Json, json};
 
+use super::CliError;
 use crate::model::{
     Column, ColumnName, ColumnPermissions, EditKind, Principal, Right, Rights, Table, TableName,
 };

@@ -18,6 +18,7 @@ mod moved;
 mod needles;
 mod net;
 mod newcomers;
+mod pages;
 mod pinned;
 mod purge;
 mod rechecked;

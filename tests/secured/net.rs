@@ -241,7 +241,11 @@ impl Net {
 
     /// Looks at so much at a time from now on, and sends so much at most.
     pub(crate) fn set_page(&mut self, looks: usize) {
-        self.server.set_page_bounds(PageBounds::of(looks));
+        self.set_pages(PageBounds::of(looks));
+    }
+
+    pub(crate) fn set_pages(&mut self, bounds: PageBounds) {
+        self.server.set_page_bounds(bounds);
     }
 
     /// So many days pass on the server.
