@@ -39,7 +39,7 @@ impl FrameSender {
             .filter(|_| bytes <= FRAME_BYTES_MAX)
             .ok_or(NetError::FrameTooLarge { bytes, bound: FRAME_BYTES_MAX })?;
         let queued = self.queued_bytes;
-        if queued + LENGTH_BYTES + bytes > SEND_QUEUE_BYTES_MAX {
+        if !self.has_room_for(bytes) {
             return Err(NetError::SendQueueFull { queued, bytes, bound: SEND_QUEUE_BYTES_MAX });
         }
         self.queued_bytes += LENGTH_BYTES + bytes;
@@ -74,10 +74,16 @@ impl FrameSender {
     /// The frame is too large, or the connection or the stream is gone.
     pub async fn gather(&mut self, payload: impl Into<Bytes>) -> Result<(), NetError> {
         let payload = payload.into();
-        if self.queued_bytes + LENGTH_BYTES + payload.len() > SEND_QUEUE_BYTES_MAX {
+        if !self.has_room_for(payload.len()) {
             self.flush().await?;
         }
         self.queue(payload)
+    }
+
+    /// Whether a frame of so many bytes can be queued.
+    #[must_use]
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        self.queued_bytes + LENGTH_BYTES + bytes <= SEND_QUEUE_BYTES_MAX
     }
 
     /// Queues a frame and flushes.

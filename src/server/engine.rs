@@ -2,7 +2,7 @@
 //! takes what has arrived of each, so that one durable write serves many devices and none of them waits
 //! for what another sends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -336,17 +336,18 @@ impl<S: ServerStore> Engine<S> {
     /// Sends what the machine wants sent. Returns how many edits, or parts of edits, are denied in
     /// it.
     fn carry_out(&mut self) -> usize {
-        let mut denied = 0;
+        let (mut denied, mut told) = (0, BTreeSet::new());
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send(id, message) => {
                     let refused = note(id, &message);
                     denied += refused;
-                    let Some(device) = self.devices.get(&id) else { continue };
+                    let Some(device) = self.devices.get_mut(&id) else { continue };
                     if refused > 0 {
                         self.credits.refused(device.key, system::uptime(), refused);
                     }
-                    if !device.outbound.send(&message) {
+                    told.insert(id);
+                    if !device.outbound.gather(&message) {
                         self.close(id, Refusal::Trouble("this device reads too slowly".into()));
                     }
                 }
@@ -355,6 +356,11 @@ impl<S: ServerStore> Engine<S> {
                     tracing::info!(connection = id.0, %refusal, "refused");
                     self.close(id, refusal);
                 }
+            }
+        }
+        for id in told {
+            if let Some(device) = self.devices.get_mut(&id) {
+                device.outbound.send();
             }
         }
         denied

@@ -18,34 +18,59 @@ use crate::sync::server::ConnectionId;
 pub(super) const CLOSE_REFUSED: u32 = 1;
 
 enum Item {
-    Frame { bytes: Vec<u8>, is_page: bool },
-    Close { frame: Vec<u8>, reason: String },
+    /// What one round has to say: it goes out together, so that small messages share a packet.
+    Frames(Gathered),
+    Close {
+        frame: Vec<u8>,
+        reason: String,
+    },
+}
+
+#[derive(Default)]
+struct Gathered {
+    frames: Vec<Vec<u8>>,
+    has_page: bool,
+}
+
+impl Gathered {
+    fn bytes(&self) -> usize {
+        self.frames.iter().map(Vec::len).sum()
+    }
+}
+
+/// How much waits for one device.
+#[derive(Default)]
+struct Load {
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 /// Queues messages for one device.
 pub(super) struct Outbound {
-    items: mpsc::Sender<Item>,
-    /// Bytes of messages that wait.
-    bytes: Arc<AtomicUsize>,
+    items: mpsc::UnboundedSender<Item>,
+    gathered: Gathered,
+    load: Arc<Load>,
+    messages_max: usize,
 }
 
 /// Takes them out and writes them.
 pub(super) struct Queue {
-    items: mpsc::Receiver<Item>,
-    bytes: Arc<AtomicUsize>,
+    items: mpsc::UnboundedReceiver<Item>,
+    load: Arc<Load>,
 }
 
 pub(super) fn queue(messages_max: u32) -> (Outbound, Queue) {
-    let length = usize::try_from(messages_max).unwrap_or(usize::MAX).max(1);
-    let (sender, receiver) = mpsc::channel(length);
-    let bytes = Arc::<AtomicUsize>::default();
-    (Outbound { items: sender, bytes: Arc::clone(&bytes) }, Queue { items: receiver, bytes })
+    let messages_max = usize::try_from(messages_max).unwrap_or(usize::MAX).max(1);
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let load = Arc::<Load>::default();
+    let (gathered, waits) = (Gathered::default(), Arc::clone(&load));
+    let outbound = Outbound { items: sender, gathered, load: waits, messages_max };
+    (outbound, Queue { items: receiver, load })
 }
 
 impl Outbound {
-    /// Queues a message; false: the queue is full, or the message cannot be sent.
-    pub(super) fn send(&self, message: &ToDevice) -> bool {
-        let is_page = matches!(message, ToDevice::Page(_));
+    /// Takes a message that [`Self::send`] queues; false: too much waits, or the message cannot be sent.
+    pub(super) fn gather(&mut self, message: &ToDevice) -> bool {
         let bytes = match encode_message(message) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -53,28 +78,42 @@ impl Outbound {
                 return false;
             }
         };
-        if self.bytes.load(Ordering::Relaxed) > OUTBOUND_BYTES_MAX {
+        let Load { messages, bytes: waiting } = &*self.load;
+        if waiting.load(Ordering::Relaxed) > OUTBOUND_BYTES_MAX
+            || messages.load(Ordering::Relaxed) >= self.messages_max
+        {
             return false;
         }
-        self.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-        self.items.try_send(Item::Frame { bytes, is_page }).is_ok()
+        waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        messages.fetch_add(1, Ordering::Relaxed);
+        self.gathered.has_page |= matches!(message, ToDevice::Page(_));
+        self.gathered.frames.push(bytes);
+        true
+    }
+
+    /// Queues what was gathered.
+    pub(super) fn send(&mut self) {
+        if !self.gathered.frames.is_empty() {
+            // Whoever writes may be gone: then the engine will hear of it.
+            let _ = self.items.send(Item::Frames(std::mem::take(&mut self.gathered)));
+        }
     }
 
     /// Whether so much waits that the device should read before it asks for more.
     pub(super) fn is_filling(&self) -> bool {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let is_filling =
-            bytes > OUTBOUND_BYTES_MAX / 4 || self.items.capacity() < self.items.max_capacity() / 2;
+        let (messages, bytes) =
+            (self.load.messages.load(Ordering::Relaxed), self.load.bytes.load(Ordering::Relaxed));
+        let is_filling = bytes > OUTBOUND_BYTES_MAX / 4 || messages > self.messages_max / 2;
         // What nobody writes any more nobody waits for.
         is_filling && !self.items.is_closed()
     }
 
     /// Queues the reason as the last message.
-    pub(super) fn close(self, refusal: Refusal) {
+    pub(super) fn close(mut self, refusal: Refusal) {
+        self.send();
         let reason = refusal.to_string();
         if let Ok(frame) = encode_message(&ToDevice::Refused(refusal)) {
-            // A full queue means a device that does not read: it is cut off without a word.
-            let _ = self.items.try_send(Item::Close { frame, reason });
+            let _ = self.items.send(Item::Close { frame, reason });
         }
     }
 }
@@ -103,9 +142,9 @@ impl Queue {
     ) {
         while let Some(item) = self.items.recv().await {
             match item {
-                Item::Frame { bytes, is_page } => {
-                    let length = bytes.len();
-                    match patience::send(&mut sender, bytes, patience).await {
+                Item::Frames(gathered) => {
+                    let (messages, bytes) = (gathered.frames.len(), gathered.bytes());
+                    match patience::send(&mut sender, gathered.frames, patience).await {
                         Ok(true) => {}
                         Ok(false) => {
                             let reason = "this device reads too slowly";
@@ -119,8 +158,9 @@ impl Queue {
                             return;
                         }
                     }
-                    self.bytes.fetch_sub(length, Ordering::Relaxed);
-                    if is_page {
+                    self.load.messages.fetch_sub(messages, Ordering::Relaxed);
+                    self.load.bytes.fetch_sub(bytes, Ordering::Relaxed);
+                    if gathered.has_page {
                         engine.writable(id);
                     } else {
                         engine.wake();

@@ -56,13 +56,22 @@ pub(super) async fn frame(
     }
 }
 
-/// Sends a frame; false: the device takes nothing any more.
+/// Sends frames together; false: the device takes nothing any more.
 pub(super) async fn send(
     sender: &mut FrameSender,
-    frame: Vec<u8>,
+    frames: Vec<Vec<u8>>,
     patience: Duration,
 ) -> Result<bool, NetError> {
-    sender.queue(frame)?;
+    for frame in frames {
+        if !sender.has_room_for(frame.len()) && !flush(sender, patience).await? {
+            return Ok(false);
+        }
+        sender.queue(frame)?;
+    }
+    flush(sender, patience).await
+}
+
+async fn flush(sender: &mut FrameSender, patience: Duration) -> Result<bool, NetError> {
     loop {
         let before = sender.queued_bytes();
         if let Ok(sent) = timeout(patience, sender.flush()).await {
