@@ -1,7 +1,10 @@
 //! Edit histories played again: the real one, and a small one of which all is known.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 
 use crate::process::{Outcome, run};
@@ -133,8 +136,17 @@ fn what_is_no_history_is_refused_with_its_line() {
     }
     write(dir.path(), "trace.jsonl", [first]);
     std::fs::write(dir.path().join("final.json"), "[1]").unwrap();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(&std::fs::read(dir.path().join("trace.jsonl")).unwrap()).unwrap();
+    let packed = packed.finish().unwrap();
+    std::fs::write(dir.path().join("whole.gz"), &packed).unwrap();
+    assert_eq!(replay(dir.path(), &["whole.gz"]).code, Some(0));
+    std::fs::write(dir.path().join("cut.gz"), &packed[..packed.len() / 2]).unwrap();
     for (arguments, told) in [
         (&["none.jsonl"][..], "none.jsonl"),
+        (&["."], "give the path of a trace"),
+        (&["cut.gz"], "cut.gz:1: "),
+        (&["cut.gz"], "is cut off or damaged; get it again"),
         (&["trace.jsonl", "--expect", "none.json"], "none.json"),
         (&["trace.jsonl", "--expect", "final.json"], "no JSON object of records"),
         (&["trace.jsonl", "--tolerance", "1"], "--expect"),

@@ -66,9 +66,10 @@ impl Source {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let file = File::open(path).map_err(|error| format!("{error}: give the path of a CSV file"))?;
+    let unreadable = |error| format!("{error}: give the path of a CSV file");
+    let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(BENCH_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|it| it.to_string())?;
+    file.take(BENCH_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > BENCH_FILE_BYTES_MAX {
         return Err(format!(
             "the file has more than {BENCH_FILE_BYTES_MAX} bytes: give a part of its lines"

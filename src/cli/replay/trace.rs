@@ -116,9 +116,14 @@ fn unpacked(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
     let told = |error: String| CliError::Input(format!("{}: {error}", path.display()));
     let missing = |error| told(format!("{error}: give the path of a trace"));
     let mut file = BufReader::new(std::fs::File::open(path).map_err(missing)?);
-    let begin = file.fill_buf().map_err(|error| told(error.to_string()))?;
+    let begin = file.fill_buf().map_err(missing)?;
     let is_packed = begin.starts_with(&GZIP);
     Ok(if is_packed { Box::new(BufReader::new(GzDecoder::new(file))) } else { Box::new(file) })
+}
+
+/// What is wrong with a file that ends, or goes wrong, in the middle.
+fn unreadable(error: &std::io::Error) -> String {
+    format!("{error}: the file is cut off or damaged; get it again")
 }
 
 /// How long a trace is as a file.
@@ -132,7 +137,9 @@ pub(super) struct Lengths {
 
 impl Lengths {
     pub(super) fn of(path: &Path) -> Result<Self, CliError> {
-        let told = |error: std::io::Error| CliError::Input(format!("{}: {error}", path.display()));
+        let told = |error: std::io::Error| {
+            CliError::Input(format!("{}: {}", path.display(), unreadable(&error)))
+        };
         let mut json = Vec::new();
         let read = unpacked(path)?.take(BENCH_FILE_BYTES_MAX + 1).read_to_end(&mut json);
         if read.map_err(told)? as u64 > BENCH_FILE_BYTES_MAX {
@@ -165,7 +172,7 @@ impl Trace {
             let wrong = |error: String| format!(":{number}: {error}");
             let mut bounded = lines.by_ref().take(REPLAY_LINE_BYTES_MAX as u64 + 1);
             let read = bounded.read_until(b'\n', &mut line);
-            if read.map_err(|error| wrong(error.to_string()))? == 0 {
+            if read.map_err(|error| wrong(unreadable(&error)))? == 0 {
                 break;
             }
             if line.len() > REPLAY_LINE_BYTES_MAX {
