@@ -31,7 +31,8 @@ impl TransportOptions {
         Self {
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
-            keep_alive: None,
+            // A server that makes the device wait is no lost one.
+            keep_alive: Some(Duration::from_secs(20)),
             mtu_discovery: false,
         }
     }

@@ -58,15 +58,13 @@ async fn greeted(connection: Connection) -> Result<SessionStream, NetError> {
 }
 
 async fn speak(early: EarlyConnection, first: Vec<Vec<u8>>) -> Result<SessionStream, NetError> {
-    let (mut sender, mut receiver) = early.open().await?;
-    for frame in first {
-        sender.queue(Bytes::from(frame))?;
-    }
-    sender.flush().await?;
+    let said = say(&early, first).await;
+    // It knows best what came in between.
     let (connection, accepted) = early.confirmed().await?;
     if !accepted {
         return greeted(connection).await;
     }
+    let (sender, mut receiver) = said?;
     tokio::select! {
         biased;
         arrived = receiver.arrives() => {
@@ -79,6 +77,18 @@ async fn speak(early: EarlyConnection, first: Vec<Vec<u8>>) -> Result<SessionStr
             Ok(SessionStream { connection, sender, receiver, device_spoke: false })
         }
     }
+}
+
+async fn say(
+    early: &EarlyConnection,
+    first: Vec<Vec<u8>>,
+) -> Result<(FrameSender, FrameReceiver), NetError> {
+    let (mut sender, receiver) = early.open().await?;
+    for frame in first {
+        sender.queue(Bytes::from(frame))?;
+    }
+    sender.flush().await?;
+    Ok((sender, receiver))
 }
 
 impl Incoming {

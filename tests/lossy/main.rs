@@ -86,3 +86,10 @@ fn who_is_up_to_date_and_comes_again_needs_one_round_trip_and_a_hundred_bytes() 
         assert!(visit.bytes <= handshake + 100, "{visit:?}");
     }
 }
+
+#[test]
+fn a_device_that_a_server_makes_wait_is_not_cut_off_and_one_whose_line_is_cut_is() {
+    let silence = Duration::from_secs(300);
+    assert!(paused(world::is_there_after(silence, false)));
+    assert!(!paused(world::is_there_after(silence, true)));
+}

@@ -125,6 +125,12 @@ impl Network {
         Arc::new(Mutex::new(Self { begun, faults, chance, mailboxes, sent: 0, packets }))
     }
 
+    /// From now on nothing comes to this address or from it.
+    pub(crate) fn cut(&mut self, address: SocketAddr) {
+        let from = self.begun.elapsed();
+        self.faults.cuts.push(Cut { address, from, to: Duration::MAX, one_way: false });
+    }
+
     fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let now = Instant::now();
         let at = now - self.begun;

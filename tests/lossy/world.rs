@@ -468,16 +468,35 @@ pub(crate) async fn visits(times: usize, delay: Duration) -> Vec<Visit> {
     visits
 }
 
-/// The bytes of a connection that is resumed, and on which nothing is said.
-pub(crate) async fn resumed(delay: Duration) -> usize {
-    let network = Network::new(Faults::none(delay), Chance::new(1));
-    let server = Endpoint::server_on(ground(&network, 1, 1), &key(TLS), options()).unwrap();
+/// A server that takes connections and says nothing, and somebody who connects.
+fn silent(network: &Shared<Network>, options: TransportOptions) -> Endpoint {
+    let server = Endpoint::server_on(ground(network, 1, 1), &key(TLS), options).unwrap();
     tokio::spawn(async move {
         while let Some(incoming) = server.accept().await {
             incoming.handshake().await.unwrap().closed().await;
         }
     });
-    let endpoint = Endpoint::client_on(ground(&network, 2, 2), &key(1)).unwrap();
+    Endpoint::client_on(ground(network, 2, 2), &key(1)).unwrap()
+}
+
+/// Whether a connection for one session is there after so long, on which nothing was said; the line is cut
+/// then or was not.
+pub(crate) async fn is_there_after(silence: Duration, is_cut: bool) -> bool {
+    let faults = Faults::none(Duration::from_millis(50));
+    let network = Network::new(faults, Chance::new(1));
+    let endpoint = silent(&network, TransportOptions::server());
+    let options = TransportOptions::short();
+    let connection = endpoint.connect("10.0.0.1:4747", options).await.unwrap();
+    if is_cut {
+        network.lock().unwrap().cut(address(1));
+    }
+    tokio::time::timeout(silence, connection.closed()).await.is_err()
+}
+
+/// The bytes of a connection that is resumed, and on which nothing is said.
+pub(crate) async fn resumed(delay: Duration) -> usize {
+    let network = Network::new(Faults::none(delay), Chance::new(1));
+    let endpoint = silent(&network, options());
     let mut bytes = 0;
     for _ in 0..2 {
         let dialled = endpoint.connect_early("10.0.0.1:4747", options()).await.unwrap();

@@ -155,6 +155,10 @@ fn generate(dir: &Path) -> Outcome<()> {
             owner(n)
         )
     })?;
-    let policy = "[[role]]\nid = \"seller\"\n[role.rights.address]\nread = \"user\"\n";
+    // Who owns a row has to be somebody who may read it.
+    let mut policy = "[[role]]\nid = \"seller\"\n".to_owned();
+    for table in LOOKED_UP.into_iter().chain(TABLES) {
+        writeln!(policy, "[role.rights.{table}]\nread = \"user\"")?;
+    }
     Ok(fs::write(dir.join("policy.toml"), policy)?)
 }
