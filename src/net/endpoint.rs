@@ -147,7 +147,8 @@ impl Endpoint {
     }
 
     /// Connects like [`Self::connect`], but where a session can be resumed returns at once with a
-    /// connection that already sends. Only the first network address of a name is tried that way.
+    /// connection that already sends. Only one network address of a name is tried that way: the one that
+    /// answered before, if it is among them, else the first.
     ///
     /// Cancel-safe: dropping it gives up.
     ///
@@ -157,10 +158,12 @@ impl Endpoint {
         &self,
         address: &str,
         options: TransportOptions,
+        answered: Option<SocketAddr>,
     ) -> Result<Dialled, NetError> {
         let dial = self.dial(address, options)?;
         let targets = race::resolve(address).await?;
-        if let [target, ..] = targets[..] {
+        let before = targets.iter().find(|target| answered == Some(**target));
+        if let Some(target) = before.or(targets.first()).copied() {
             match dial.start(target)?.into_0rtt() {
                 Ok((inner, accepted)) => {
                     return Ok(Dialled::Early(EarlyConnection::new(inner, accepted, dial, target)));

@@ -27,5 +27,5 @@ pub use ground::Ground;
 pub use incoming::{EarlyPeer, Incoming};
 pub use key_store::{FileKeyStore, KeyStore, KeyStoreError};
 pub use options::TransportOptions;
-pub use session::SessionStream;
+pub use session::{FirstWords, SessionStream};
 pub use tls::ClientTls;

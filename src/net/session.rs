@@ -5,12 +5,23 @@
 //! the greeting. The server decides: it takes the device's stream where one is there before the handshake is
 //! over, else it opens its own; the device goes by what comes first.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 
 use super::{
     Connection, Dialled, EarlyConnection, EarlyPeer, Endpoint, FrameReceiver, FrameSender,
     Incoming, NetError, TransportOptions,
 };
+
+/// What is said to a server that was here before.
+#[derive(Debug)]
+pub struct FirstWords {
+    /// Frames.
+    pub frames: Vec<Vec<u8>>,
+    /// The network address from which it answered.
+    pub answered: SocketAddr,
+}
 
 /// A connection with the stream of its session.
 #[derive(Debug)]
@@ -38,14 +49,15 @@ impl Endpoint {
         &self,
         address: &str,
         options: TransportOptions,
-        first: Vec<Vec<u8>>,
+        first: Option<FirstWords>,
     ) -> Result<SessionStream, NetError> {
-        let connection = if first.is_empty() {
-            self.connect(address, options).await?
-        } else {
-            match self.connect_early(address, options).await? {
-                Dialled::Early(early) => return speak(early, first).await,
-                Dialled::Full(connection) => connection,
+        let connection = match first {
+            None => self.connect(address, options).await?,
+            Some(FirstWords { frames, answered }) => {
+                match self.connect_early(address, options, Some(answered)).await? {
+                    Dialled::Early(early) => return speak(early, frames).await,
+                    Dialled::Full(connection) => connection,
+                }
             }
         };
         greeted(connection).await

@@ -1,11 +1,12 @@
 //! What a replica knows of its server from sessions before, for as long as it is open: a session to resume,
 //! and what the server would say first.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Shared, SyncError};
 use crate::codec::{PublicKey, SecretKey, ToDevice, encode_message};
-use crate::net::{ClientTls, Endpoint, NetError};
+use crate::net::{ClientTls, Connection, Endpoint, FirstWords, NetError};
 use crate::sync::replica::{Output, Purpose};
 
 /// What outlasts a session.
@@ -23,6 +24,7 @@ struct Known {
 pub(super) struct Greeted {
     pub(super) address: String,
     pub(super) tls_key: PublicKey,
+    answered: SocketAddr,
     certificate: Vec<u8>,
 }
 
@@ -41,8 +43,9 @@ impl Acquaintance {
     }
 
     /// Notes who greeted, where, and how.
-    pub(super) fn note(&self, address: &str, tls_key: PublicKey, certificate: Vec<u8>) {
-        let server = Greeted { address: address.to_owned(), tls_key, certificate };
+    pub(super) fn note(&self, address: &str, connection: &Connection, certificate: Vec<u8>) {
+        let (tls_key, answered) = (connection.peer_key(), connection.remote_address());
+        let server = Greeted { address: address.to_owned(), tls_key, answered, certificate };
         self.with(|known| known.server = Some(server));
     }
 
@@ -62,7 +65,7 @@ impl Shared {
     pub(super) async fn first_words(
         self: &Arc<Self>,
         server: &Greeted,
-    ) -> Result<Vec<Vec<u8>>, SyncError> {
+    ) -> Result<FirstWords, SyncError> {
         let (peer, now) = (server.tls_key, self.outside.now());
         let greeting = ToDevice::Greeting { certificate: server.certificate.clone() };
         let begun = self.with_core(move |core| {
@@ -79,6 +82,6 @@ impl Shared {
                 Output::Answer(..) => {}
             }
         }
-        Ok(frames)
+        Ok(FirstWords { frames, answered: server.answered })
     }
 }

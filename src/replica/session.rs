@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{Core, Shared, SyncError};
-use crate::codec::{PublicKey, ToDevice, decode_message, encode_message};
+use crate::codec::{ToDevice, decode_message, encode_message};
 use crate::model::{RecordId, TableName};
 use crate::net::{
-    Endpoint, FrameReceiver, FrameSender, NetError, SessionStream, Traffic, TransportOptions,
+    Connection, Endpoint, FrameReceiver, FrameSender, NetError, SessionStream, Traffic,
+    TransportOptions,
 };
 use crate::sync::replica::{Event, Output, Purpose, SessionError};
 
@@ -101,7 +102,7 @@ impl Shared {
         let before = self.totals();
         let mut page_bytes = 0;
         let line = (&mut sender, &mut receiver);
-        let of = (address.as_str(), connection.peer_key());
+        let of = (address.as_str(), &connection);
         let result = self.converse(line, of, &until, &mut page_bytes).await;
         drop(open);
         let told = match &result {
@@ -137,8 +138,8 @@ impl Shared {
         for (address, known) in known.into_iter().chain(others.map(|address| (address, None))) {
             let first = match known {
                 // Where it does not know what to say, it waits for the greeting.
-                Some(known) => self.first_words(known).await.unwrap_or_default(),
-                None => Vec::new(),
+                Some(known) => self.first_words(known).await.ok(),
+                None => None,
             };
             match endpoint.open_session(address, options, first).await {
                 Ok(stream) => {
@@ -174,7 +175,7 @@ impl Shared {
     async fn converse(
         self: &Arc<Self>,
         (sender, receiver): (&mut FrameSender, &mut FrameReceiver),
-        (address, peer): (&str, PublicKey),
+        (address, connection): (&str, &Connection),
         until: &Until,
         page_bytes: &mut u64,
     ) -> Result<(), SyncError> {
@@ -212,7 +213,7 @@ impl Shared {
                     // The machine's last output says the same; whoever is first.
                     step.await?;
                     if let Some(certificate) = greeting {
-                        self.acquaintance.note(address, peer, certificate);
+                        self.acquaintance.note(address, connection, certificate);
                     }
                 }
                 () = self.edited.notified() => {}

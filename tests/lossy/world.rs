@@ -12,7 +12,7 @@ use tidegate::codec::{
 use tidegate::gate::Roster;
 use tidegate::model::{Columns, DeviceNumber, EditId, Op, RecordId, TableName, Timestamp, Value};
 use tidegate::net::{
-    Dialled, Endpoint, Ground, Incoming, NetError, SessionStream, TransportOptions,
+    Dialled, Endpoint, FirstWords, Ground, Incoming, NetError, SessionStream, TransportOptions,
 };
 use tidegate::policy::{Format, read_policy_as};
 use tidegate::read_schema;
@@ -253,15 +253,13 @@ impl Device {
     }
 
     /// What it answers to a greeting that it need not wait for.
-    fn first_words(&mut self) -> Vec<Vec<u8>> {
-        let Some(certificate) = self.greeting.clone() else { return Vec::new() };
-        if self.machine.meta().enrolment.is_none() {
-            return Vec::new();
-        }
+    fn first_words(&mut self) -> Option<FirstWords> {
+        let certificate = self.greeting.clone()?;
+        self.machine.meta().enrolment.as_ref()?;
         self.machine.connected(Purpose::Sync, key(TLS).public()).unwrap();
         let greeting = ToDevice::Greeting { certificate };
         self.machine.received(&mut self.store, now(self.begun), greeting).unwrap();
-        self.outputs()
+        Some(FirstWords { frames: self.outputs(), answered: address(1) })
     }
 
     /// What is to be sent now.
@@ -499,7 +497,7 @@ pub(crate) async fn resumed(delay: Duration) -> usize {
     let endpoint = silent(&network, options());
     let mut bytes = 0;
     for _ in 0..2 {
-        let dialled = endpoint.connect_early("10.0.0.1:4747", options()).await.unwrap();
+        let dialled = endpoint.connect_early("10.0.0.1:4747", options(), None).await.unwrap();
         let connection = match dialled {
             Dialled::Early(early) => early.confirmed().await.unwrap().0,
             Dialled::Full(connection) => connection,

@@ -56,7 +56,7 @@ async fn a_machine_that_says_that_nobody_listens_is_not_waited_for() {
     let error = within(client().connect(&address, patient)).await.unwrap_err();
     assert!(matches!(error, NetError::NobodyListens(_)), "{error}");
     assert!(error.to_string().contains(&address), "{error}");
-    let error = within(client().connect_early(&address, patient)).await.unwrap_err();
+    let error = within(client().connect_early(&address, patient, None)).await.unwrap_err();
     assert!(matches!(error, NetError::NobodyListens(_)), "{error}");
 }
 

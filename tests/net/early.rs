@@ -30,7 +30,7 @@ async fn next_request(made: &Connection, taken: &Connection) -> u64 {
 
 /// Connects and expects that a session is resumed.
 async fn resume(client: &Endpoint, address: &str) -> EarlyConnection {
-    match within(client.connect_early(address, TransportOptions::short())).await.unwrap() {
+    match within(client.connect_early(address, TransportOptions::short(), None)).await.unwrap() {
         Dialled::Early(early) => early,
         Dialled::Full(_) => panic!("no session was resumed"),
     }
@@ -91,7 +91,7 @@ async fn a_new_client_has_nothing_to_resume() {
     let (server, address) = server();
     let client = client();
     let take = async { server.accept().await.unwrap().handshake_early().await.unwrap() };
-    let connect = client.connect_early(&address, TransportOptions::short());
+    let connect = client.connect_early(&address, TransportOptions::short(), None);
     let (dialled, (taken, mut early)) = within(async { tokio::join!(connect, take) }).await;
     let Dialled::Full(made) = dialled.unwrap() else { panic!("it resumed") };
     within(early.established()).await.unwrap();
@@ -149,7 +149,7 @@ async fn sessions_of_another_server_are_not_offered() {
 
     let (second, address) = server();
     let take = async { second.accept().await.unwrap().handshake().await.unwrap() };
-    let connect = client.connect_early(&address, TransportOptions::short());
+    let connect = client.connect_early(&address, TransportOptions::short(), None);
     let (dialled, _taken) = within(async { tokio::join!(connect, take) }).await;
     assert!(matches!(dialled, Ok(Dialled::Full(_))));
 }
@@ -173,4 +173,31 @@ async fn larger_packets_are_looked_for_only_when_asked() {
     }
     println!("sent without and with: {costs:?}");
     assert!(costs[0] < 6_000 && costs[1] > costs[0] + 3_000, "{costs:?}");
+}
+
+#[tokio::test]
+async fn of_a_hosts_addresses_the_one_that_answered_is_spoken_to_first() {
+    let (server, address) = server();
+    let client = client();
+    // Where the name has another address in front, nobody listens there.
+    let port = address.rsplit_once(':').unwrap().1;
+    let name = format!("localhost:{port}");
+    let take = async { server.accept().await.unwrap().handshake().await.unwrap() };
+    let connect = client.connect(&name, TransportOptions::short());
+    let (made, taken) = within(async { tokio::join!(connect, take) }).await;
+    let made = made.unwrap();
+    ask(&made, &taken).await;
+    let answered = made.remote_address();
+    assert_eq!(answered.to_string(), address);
+    let take = async { server.accept().await.unwrap().handshake().await.unwrap() };
+    let dial = async {
+        let options = TransportOptions::short();
+        match client.connect_early(&name, options, Some(answered)).await.unwrap() {
+            Dialled::Early(early) => early.confirmed().await.unwrap(),
+            Dialled::Full(_) => panic!("no session was resumed"),
+        }
+    };
+    let ((made, accepted), taken) = within(async { tokio::join!(dial, take) }).await;
+    assert!(accepted);
+    ask(&made, &taken).await;
 }
