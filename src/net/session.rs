@@ -71,7 +71,7 @@ async fn greeted(connection: Connection) -> Result<SessionStream, NetError> {
 
 async fn speak(early: EarlyConnection, first: Vec<Vec<u8>>) -> Result<SessionStream, NetError> {
     let said = say(&early, first).await;
-    // It knows best what came in between.
+    // Where nothing could be said, the handshake knows why.
     let (connection, accepted) = early.confirmed().await?;
     if !accepted {
         return greeted(connection).await;

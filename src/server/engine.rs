@@ -19,53 +19,19 @@ use crate::net::system;
 use crate::sync::server::{ConnectionId, LogBounds, Output, Rules, RulesError, ServerMachine};
 use crate::sync::{RefusedEdit, ServerMeta, ServerStore, StoreError};
 
-/// What happens to the engine.
+/// What happens to the engine. A device that is greeted already has the server's certificate.
 pub(super) enum Event {
-    /// Whoever is greeted has the certificate.
-    Connected {
-        id: ConnectionId,
-        key: PublicKey,
-        is_greeted: bool,
-        outbound: Outbound,
-    },
-    Received {
-        id: ConnectionId,
-        message: ToServer,
-    },
-    Invalid {
-        id: ConnectionId,
-        reason: String,
-    },
-    TooSlow {
-        id: ConnectionId,
-        reason: &'static str,
-    },
-    Writable {
-        id: ConnectionId,
-    },
-    Disconnected {
-        id: ConnectionId,
-    },
-    SetRules {
-        rules: Box<Rules>,
-        done: oneshot::Sender<Result<(), RulesError>>,
-    },
-    SetProfiles {
-        published: Box<PublishedProfiles>,
-        done: oneshot::Sender<Result<(), RulesError>>,
-    },
-    SetBackedUp {
-        backed_up: Option<Sequence>,
-        done: oneshot::Sender<Result<(), StoreError>>,
-    },
-    ForgetRefused {
-        before: Timestamp,
-        done: oneshot::Sender<Result<bool, StoreError>>,
-    },
-    TrimLog {
-        bounds: LogBounds,
-        done: oneshot::Sender<Result<bool, StoreError>>,
-    },
+    Connected { id: ConnectionId, key: PublicKey, is_greeted: bool, outbound: Outbound },
+    Received { id: ConnectionId, message: ToServer },
+    Invalid { id: ConnectionId, reason: String },
+    TooSlow { id: ConnectionId, reason: &'static str },
+    Writable { id: ConnectionId },
+    Disconnected { id: ConnectionId },
+    SetRules { rules: Box<Rules>, done: oneshot::Sender<Result<(), RulesError>> },
+    SetProfiles { published: Box<PublishedProfiles>, done: oneshot::Sender<Result<(), RulesError>> },
+    SetBackedUp { backed_up: Option<Sequence>, done: oneshot::Sender<Result<(), StoreError>> },
+    ForgetRefused { before: Timestamp, done: oneshot::Sender<Result<bool, StoreError>> },
+    TrimLog { bounds: LogBounds, done: oneshot::Sender<Result<bool, StoreError>> },
     Ask(Question),
     Stop,
 }

@@ -18,14 +18,11 @@ use crate::sync::server::ConnectionId;
 pub(super) const CLOSE_REFUSED: u32 = 1;
 
 enum Item {
-    /// What one round has to say: it goes out together, so that small messages share a packet.
     Frames(Gathered),
-    Close {
-        frame: Vec<u8>,
-        reason: String,
-    },
+    Close { frame: Vec<u8>, reason: String },
 }
 
+/// What one round has to say: it goes out together, so that small messages share a packet.
 #[derive(Default)]
 struct Gathered {
     frames: Vec<Vec<u8>>,
