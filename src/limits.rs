@@ -74,6 +74,14 @@ pub const COMPARED_WORDS_MAX: usize = 4_096;
 /// Changes that a server replays to rebuild one change set (some 5 us each). A device that edits on
 /// what it has makes one or two states necessary for each section.
 pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;
+/// Bits of the id of a record by which a device names it to the server, where both have it and nothing that
+/// the device has begins alike. Of a million records that the server has another one does once in a million
+/// times; then all is sent once more.
+pub const STEM_BITS_SENT: u8 = 40;
+/// The same of a UUIDv7, of which the first 52 bits are the time and the version.
+pub const STEM_BITS_SENT_V7: u8 = 72;
+/// Among fewer edits no record is named by the first bits of its id: a digest of the ids takes what that saves.
+pub const STEMS_FROM_EDITS: usize = 4;
 /// Bytes of memory that a reader fills with columns of edits, for each byte of them: a writer sends
 /// rows where that would be more.
 pub const COLUMNS_DECODED_TIMES: usize = 512;

@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidegate::codec::{
     AdminAnswer, AdminRequest, EnrollCode, SecretKey, ServerCertificate, SignedChangeSet,
-    SignedPurgeReceipt, ToDevice, ToServer, decode_edits, decode_message, decode_records_up_to,
-    encode_edits, encode_message,
+    SignedPurgeReceipt, Stem, ToDevice, ToServer, decode_edits, decode_message,
+    decode_records_up_to, encode_edits, encode_message,
 };
 use tidegate::gate::{CaseJudge, Roster};
-use tidegate::model::{Edit, Schema};
+use tidegate::model::{Edit, Schema, TableName};
 use tidegate::policy::{Format, read_policy_as};
 use tidegate::query::Bookmark;
 use tidegate::read_schema;
@@ -74,20 +74,22 @@ fn plain<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
 
 fn change_set(bytes: &[u8]) {
     let key = nobody();
+    let public = key.public();
     if let Ok(set) = postcard::from_bytes::<SignedChangeSet>(bytes) {
         let _ = set.claimed_device();
-        assert!(set.open(&key.public()).is_err(), "nobody signed this");
+        assert!(set.open(&public, &public).is_err(), "nobody signed this");
     }
     // As what was signed.
-    let signed = crate::server::signed(&key, bytes.to_vec());
+    let signed = crate::server::signed(&key, &public, bytes.to_vec());
     let _ = signed.claimed_device();
-    if let Ok(set) = signed.open(&key.public()) {
-        let again = set.sign(&key).unwrap().open(&key.public()).unwrap();
+    let first = |_: &TableName, stem: Stem| Some(stem.first());
+    if let Ok(set) = signed.open_with_stems(&public, &public, first) {
+        let again = set.sign(&key, &public).unwrap().open(&public, &public).unwrap();
         assert_same(&again, &set);
     }
     // As the edits in it.
-    let body = crate::server::body_of(&key, bytes);
-    let _ = crate::server::signed(&key, body).open(&key.public());
+    let signed = crate::server::signed(&key, &public, crate::server::body_of(bytes));
+    let _ = signed.open_with_stems(&public, &public, first);
 }
 
 fn certificate(bytes: &[u8]) {

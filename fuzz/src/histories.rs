@@ -1,6 +1,6 @@
 //! Histories of several writers, with mutants among their change sets, through the whole way in.
 
-use tidegate::codec::{SecretKey, decode_edits, encode_edits};
+use tidegate::codec::{decode_edits, encode_edits};
 use tidegate::crdt::Record;
 use tidegate::model::{Edit, EditId, Op, RecordState, Section};
 use tidegate::sync::ServerStore as _;
@@ -80,9 +80,8 @@ impl Story {
                 }
             }
             _ => {
-                let organization = SecretKey::from_seed([1; 32]);
-                let body = mutant(rng, &body_of(&organization, &bytes));
-                self.server.push(signed(&self.server.key, body));
+                let body = mutant(rng, &body_of(&bytes));
+                self.server.push(signed(&self.server.key, &self.server.organization, body));
             }
         }
     }

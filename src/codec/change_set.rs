@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, DecodeError, PublicKey, SecretKey, Signature, SignatureError};
-use super::{decode_edits, encode_edits};
+use super::edits::{decode_stemmed, encode_stemmed};
+use super::{
+    Context, DecodeError, IdsDigest, PublicKey, SecretKey, Signature, SignatureError, Stem,
+};
 use crate::crdt::ChangeHash;
-use crate::limits::CHANGE_SET_BYTES_MAX;
-use crate::model::{DeviceNumber, Edit};
+use crate::limits::{CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
+use crate::model::{DeviceNumber, Edit, RecordId, TableName};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// One digest over the hashes of all changes of a change set, in order: whoever rebuilds them
 /// knows that they came out as at their author's.
@@ -32,8 +34,6 @@ impl HashesDigest {
 /// Edits of one device, on their way to the server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangeSet {
-    /// The organization that they are for: no other accepts them.
-    pub organization: PublicKey,
     /// The device whose key signs.
     pub device: DeviceNumber,
     /// The edits, in the order in which they were made.
@@ -52,9 +52,10 @@ pub struct SignedChangeSet {
 #[derive(Serialize, Deserialize)]
 struct Body {
     version: u8,
-    organization: PublicKey,
     device: DeviceNumber,
     hashes: HashesDigest,
+    /// Of the records of all edits, where some are named by stems.
+    ids: Option<IdsDigest>,
     edits: Vec<u8>,
 }
 
@@ -68,25 +69,53 @@ pub enum ChangeSetError {
     /// Another key signed it, or the bytes changed on the way.
     #[error("{0}")]
     Signature(#[from] SignatureError),
+    /// It names records by stems by which they are not found here: whoever made it is to name them whole.
+    #[error("it names a record by a part of its id that is not of one record here")]
+    Stem,
 }
 
 impl ChangeSet {
-    /// Writes the change set and signs it with the device's key.
+    /// Writes the change set and signs it with the device's key, for this organization: no other accepts
+    /// it.
     ///
     /// # Errors
     /// It is larger than [`CHANGE_SET_BYTES_MAX`].
-    pub fn sign(&self, key: &SecretKey) -> Result<SignedChangeSet, DecodeError> {
+    pub fn sign(
+        &self,
+        key: &SecretKey,
+        organization: &PublicKey,
+    ) -> Result<SignedChangeSet, DecodeError> {
+        self.sign_with_stems(key, organization, &[])
+    }
+
+    /// As [`Self::sign`], where so many bits of the id of each edit's record are enough for the reader.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn sign_with_stems(
+        &self,
+        key: &SecretKey,
+        organization: &PublicKey,
+        bits: &[u8],
+    ) -> Result<SignedChangeSet, DecodeError> {
+        let has_stems = bits.iter().any(|bits| *bits < Stem::WHOLE);
+        let records = self.edits.iter().map(|edit| edit.record);
         let body = postcard::to_stdvec(&Body {
             version: VERSION,
-            organization: self.organization,
             device: self.device,
             hashes: self.hashes,
-            edits: encode_edits(&self.edits)?,
+            ids: IdsDigest::of(records).filter(|_| has_stems),
+            edits: encode_stemmed(&self.edits, bits)?,
         })?;
         DecodeError::bound("bytes in a change set", body.len(), CHANGE_SET_BYTES_MAX)?;
-        let signature = key.sign(Context::ChangeSet, &body);
+        let signature = key.sign(Context::ChangeSet, &signed(organization, &body));
         Ok(SignedChangeSet { body, signature })
     }
+}
+
+/// What a device signs. Whoever verifies knows its organization: it is not sent.
+fn signed(organization: &PublicKey, body: &[u8]) -> Vec<u8> {
+    [organization.as_bytes(), body].concat()
 }
 
 impl SignedChangeSet {
@@ -102,11 +131,38 @@ impl SignedChangeSet {
     /// Verifies the signature, then reads the change set.
     ///
     /// # Errors
-    /// `key` did not sign it, or it is not in the form of a change set.
-    pub fn open(&self, key: &PublicKey) -> Result<ChangeSet, ChangeSetError> {
-        key.verify(Context::ChangeSet, &self.body, &self.signature)?;
-        let Body { organization, device, hashes, edits, .. } = self.body()?;
-        Ok(ChangeSet { organization, device, hashes, edits: decode_edits(&edits)? })
+    /// `key` did not sign it for this organization, or it is not in the form of a change set.
+    pub fn open(
+        &self,
+        key: &PublicKey,
+        organization: &PublicKey,
+    ) -> Result<ChangeSet, ChangeSetError> {
+        self.open_with_stems(key, organization, |_, _| None)
+    }
+
+    /// As [`Self::open`], where records may be named by stems: `find` tells which one of a table is meant.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; or a record is not found, or is another than its author meant.
+    pub fn open_with_stems(
+        &self,
+        key: &PublicKey,
+        organization: &PublicKey,
+        mut find: impl FnMut(&TableName, Stem) -> Option<RecordId>,
+    ) -> Result<ChangeSet, ChangeSetError> {
+        key.verify(Context::ChangeSet, &signed(organization, &self.body), &self.signature)?;
+        let Body { device, hashes, ids, edits, .. } = self.body()?;
+        let (mut edits, bits) = decode_stemmed(&edits, CHANGE_SET_EDITS_MAX)?;
+        let mut has_stems = false;
+        for (edit, bits) in edits.iter_mut().zip(bits).filter(|(_, bits)| *bits < Stem::WHOLE) {
+            has_stems = true;
+            let found = find(&edit.table, Stem::of(edit.record, bits));
+            edit.record = found.ok_or(ChangeSetError::Stem)?;
+        }
+        if has_stems && IdsDigest::of(edits.iter().map(|edit| edit.record)) != ids {
+            return Err(ChangeSetError::Stem);
+        }
+        Ok(ChangeSet { device, hashes, edits })
     }
 
     /// How many bytes the edits and their envelope take.

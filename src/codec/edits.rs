@@ -4,7 +4,7 @@
 //! [`encode_rows`]. `docs/format.md` draws all of it.
 
 use super::columns;
-use super::{DecodeError, decode_rows, decode_rows_up_to, encode_rows};
+use super::{DecodeError, Stem, decode_rows, decode_rows_up_to, encode_rows};
 use crate::limits::CHANGE_SET_EDITS_MAX;
 use crate::model::Edit;
 
@@ -21,10 +21,18 @@ const ROWS_TO_CHANGES: usize = 256;
 /// # Errors
 /// None in practice: the serializer can only fail on kinds of data that edits do not hold.
 pub fn encode_edits(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
+    encode_stemmed(edits, &[])
+}
+
+/// As [`encode_edits`], where so many bits of the id of each one's record are enough for the reader: as
+/// columns, if a reader takes these; as rows all of it is told.
+pub(super) fn encode_stemmed(edits: &[Edit], bits: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let changes: usize = edits.iter().map(|edit| edit.changes.len()).sum();
-    let columns = if changes < COLUMNS_FROM_CHANGES { None } else { columns::encode(edits) };
+    let has_stems = bits.iter().any(|bits| *bits < Stem::WHOLE);
+    let is_few = changes < COLUMNS_FROM_CHANGES && !has_stems;
+    let columns = if is_few { None } else { columns::encode(edits, bits) };
     let rows = match &columns {
-        Some(_) if changes > ROWS_TO_CHANGES => None,
+        Some(_) if changes > ROWS_TO_CHANGES || has_stems => None,
         _ => Some(encode_rows(edits)?),
     };
     let with = |form: u8, bytes: Vec<u8>| [&[form][..], &bytes].concat();
@@ -49,8 +57,16 @@ pub fn decode_edits(bytes: &[u8]) -> Result<Vec<Edit>, DecodeError> {
 /// # Errors
 /// As [`decode_edits`].
 pub fn decode_edits_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+    whole(decode_stemmed(bytes, edits_max)?)
+}
+
+/// As [`decode_edits`], with how many bits of the id of each one's record were told: the others are zero.
+pub(super) fn decode_stemmed(
+    bytes: &[u8],
+    edits_max: usize,
+) -> Result<(Vec<Edit>, Vec<u8>), DecodeError> {
     match form(bytes)? {
-        (ROWS, rows) => decode_rows(rows, edits_max),
+        (ROWS, rows) => Ok(all_told(decode_rows(rows, edits_max)?)),
         (COLUMNS, columns) => columns::decode(columns, edits_max, true),
         (found, _) => Err(unknown(found)),
     }
@@ -63,11 +79,31 @@ pub fn decode_edits_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, D
 /// # Errors
 /// The bytes are no such edits, or hold more than `edits_max`.
 pub fn decode_records_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
+    whole(decode_stemmed_records(bytes, edits_max)?)
+}
+
+/// As [`decode_records_up_to`], with how many bits of each one's id were told: the others are zero.
+pub(super) fn decode_stemmed_records(
+    bytes: &[u8],
+    edits_max: usize,
+) -> Result<(Vec<Edit>, Vec<u8>), DecodeError> {
     match form(bytes)? {
-        (ROWS, rows) => decode_rows_up_to(rows, edits_max),
+        (ROWS, rows) => Ok(all_told(decode_rows_up_to(rows, edits_max)?)),
         (COLUMNS, columns) => columns::decode(columns, edits_max, false),
         (found, _) => Err(unknown(found)),
     }
+}
+
+fn all_told(edits: Vec<Edit>) -> (Vec<Edit>, Vec<u8>) {
+    let bits = vec![Stem::WHOLE; edits.len()];
+    (edits, bits)
+}
+
+fn whole((edits, bits): (Vec<Edit>, Vec<u8>)) -> Result<Vec<Edit>, DecodeError> {
+    if bits.iter().all(|bits| *bits == Stem::WHOLE) {
+        return Ok(edits);
+    }
+    Err(DecodeError::Value("part of a record's id is told where nobody knows the rest".into()))
 }
 
 fn form(bytes: &[u8]) -> Result<(u8, &[u8]), DecodeError> {

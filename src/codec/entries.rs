@@ -7,11 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::at_most::at_most;
 use super::columns::{decode_numbers, encode_numbers};
-use super::message::{Check, Entry, MovedLeg};
-use super::{DecodeError, decode_records_up_to, encode_edits};
+use super::edits::{decode_stemmed_records, encode_stemmed};
+use super::message::{Admitted, Entry, MovedLeg};
+use super::{DecodeError, Stem};
 use crate::limits::{COLUMNS_MAX, PAGE_EDITS_MAX};
 use crate::model::{
-    ActorId, Denial, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName, Timestamp,
+    ActorId, Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName,
+    Timestamp,
 };
 
 /// What an entry is, in the first column.
@@ -23,10 +25,12 @@ mod kind {
     pub(super) const GONE: i64 = 4;
     pub(super) const ERASED: i64 = 5;
     pub(super) const MOVED: i64 = 6;
+    /// An own edit that was admitted as it was sent.
+    pub(super) const OWN_AS_SENT: i64 = 7;
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-struct Own(EditId, TableName, RecordId, Check);
+struct Own(EditId, Admitted);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Split(
@@ -50,6 +54,9 @@ struct Wire<'a> {
     /// Kinds and places.
     #[serde(borrow)]
     columns: Cow<'a, [u8]>,
+    /// Devices, counters and parts of own edits that were admitted as they were sent.
+    #[serde(borrow)]
+    sent: Cow<'a, [u8]>,
     #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
     owns: Vec<Own>,
     #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
@@ -68,26 +75,35 @@ struct Wire<'a> {
 struct Apart {
     kinds: Vec<i64>,
     sequences: Vec<i64>,
+    sent: Vec<EditId>,
     owns: Vec<Own>,
     splits: Vec<Split>,
     places: Vec<(TableName, RecordId)>,
     moves: Vec<Moved>,
     edits: Vec<Edit>,
+    /// How much is told of the ids of their records.
+    bits: Vec<u8>,
 }
 
 impl Apart {
     fn add(&mut self, entry: &Entry) {
         let (kind, sequence) = match entry {
-            Entry::Edit { sequence, edit } => {
+            Entry::Edit { sequence, edit, bits } => {
                 self.edits.push(edit.clone());
+                self.bits.push(*bits);
                 (kind::EDIT, *sequence)
             }
             Entry::Whole { version, record } => {
                 self.edits.push(record.clone());
+                self.bits.push(Stem::WHOLE);
                 (kind::WHOLE, *version)
             }
-            Entry::Own { sequence, id, table, record, check } => {
-                self.owns.push(Own(*id, table.clone(), *record, *check));
+            Entry::Own { sequence, id, admitted: None } => {
+                self.sent.push(*id);
+                (kind::OWN_AS_SENT, *sequence)
+            }
+            Entry::Own { sequence, id, admitted: Some(admitted) } => {
+                self.owns.push(Own(*id, admitted.clone()));
                 (kind::OWN, *sequence)
             }
             Entry::Split { id, table, record, columns, epoch } => {
@@ -119,17 +135,42 @@ pub(super) fn serialize<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok
     for entry in entries {
         apart.add(entry);
     }
-    let Apart { kinds, sequences, owns, splits, places, moves, edits } = apart;
+    let Apart { kinds, sequences, sent, owns, splits, places, moves, edits, bits } = apart;
     let wire = Wire {
         entries: u16::try_from(entries.len()).map_err(ser::Error::custom)?,
         columns: encode_numbers(&[&kinds, &sequences]).into(),
+        sent: encode_sent(&sent).into(),
         owns,
         splits,
         places,
         moves,
-        edits: encode_edits(&edits).map_err(ser::Error::custom)?.into(),
+        edits: encode_stemmed(&edits, &bits).map_err(ser::Error::custom)?.into(),
     };
     wire.serialize(to)
+}
+
+fn encode_sent(sent: &[EditId]) -> Vec<u8> {
+    if sent.is_empty() {
+        return Vec::new();
+    }
+    let column = |of: fn(&EditId) -> i64| sent.iter().map(of).collect::<Vec<_>>();
+    let counters = column(|it| it.counter.cast_signed());
+    encode_numbers(&[&column(|it| it.device.0.into()), &counters, &column(|it| it.part.into())])
+}
+
+fn decode_sent(bytes: &[u8], count: usize) -> Result<Vec<EditId>, DecodeError> {
+    if count == 0 && bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let [devices, counters, parts] = decode_numbers(bytes, count)?;
+    let narrow = |number: i64| {
+        u32::try_from(number).map_err(|_| DecodeError::Value(format!("{number} is in no edit id")))
+    };
+    let id = |((device, counter), part): ((i64, i64), i64)| {
+        let device = DeviceNumber(narrow(device)?);
+        Ok(EditId { device, counter: counter.cast_unsigned(), part: narrow(part)? })
+    };
+    devices.into_iter().zip(counters).zip(parts).map(id).collect()
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Entry>, D::Error> {
@@ -141,17 +182,26 @@ fn read(wire: Wire<'_>) -> Result<Vec<Entry>, DecodeError> {
     DecodeError::bound("entries in a page", count, PAGE_EDITS_MAX)?;
     let [kinds, sequences] = decode_numbers(&wire.columns, count)?;
     // A whole record holds the changes of all its edits.
-    let edits = decode_records_up_to(&wire.edits, PAGE_EDITS_MAX)?;
-    let mut edits = edits.into_iter();
+    let (edits, bits) = decode_stemmed_records(&wire.edits, PAGE_EDITS_MAX)?;
+    let mut edits = edits.into_iter().zip(bits);
+    let sent = kinds.iter().filter(|kind| **kind == kind::OWN_AS_SENT).count();
+    let mut sent = decode_sent(&wire.sent, sent)?.into_iter();
     let (mut owns, mut splits) = (wire.owns.into_iter(), wire.splits.into_iter());
     let (mut places, mut moves) = (wire.places.into_iter(), wire.moves.into_iter());
     let mut entry = |kind, sequence| {
         Some(match kind {
-            kind::EDIT => Entry::Edit { sequence, edit: edits.next()? },
-            kind::WHOLE => Entry::Whole { version: sequence, record: edits.next()? },
+            kind::EDIT => {
+                let (edit, bits) = edits.next()?;
+                Entry::Edit { sequence, edit, bits }
+            }
+            kind::WHOLE => {
+                let (record, _) = edits.next().filter(|(_, bits)| *bits == Stem::WHOLE)?;
+                Entry::Whole { version: sequence, record }
+            }
+            kind::OWN_AS_SENT => Entry::Own { sequence, id: sent.next()?, admitted: None },
             kind::OWN => {
-                let Own(id, table, record, check) = owns.next()?;
-                Entry::Own { sequence, id, table, record, check }
+                let Own(id, admitted) = owns.next()?;
+                Entry::Own { sequence, id, admitted: Some(admitted) }
             }
             kind::SPLIT => {
                 let Split(id, table, record, columns, epoch) = splits.next()?;
@@ -188,8 +238,7 @@ fn read(wire: Wire<'_>) -> Result<Vec<Entry>, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Digest, Page, ToDevice, decode_message, encode_message};
-    use crate::model::DeviceNumber;
+    use crate::codec::{Check, Digest, Page, ToDevice, decode_message, encode_message};
 
     fn edit() -> Edit {
         let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
@@ -207,10 +256,12 @@ mod tests {
         let (at, legs) = (Timestamp::default(), Vec::new());
         let place = || (table.clone(), record);
         let ((of_split, _), (of_own, _), (of_gone, _)) = (place(), place(), place());
+        let admitted = Some(Admitted { table: of_own, record, check });
         vec![
-            Entry::Edit { sequence: Sequence(9), edit: edit() },
+            Entry::Edit { sequence: Sequence(9), edit: edit(), bits: Stem::WHOLE },
             Entry::Split { id, table: of_split, record, columns, epoch },
-            Entry::Own { sequence: Sequence(u64::MAX), id, table: of_own, record, check },
+            Entry::Own { sequence: Sequence(u64::MAX), id, admitted },
+            Entry::Own { sequence: Sequence(10), id, admitted: None },
             Entry::Gone { sequence: Sequence(3), table: of_gone, record },
             Entry::Whole { version: Sequence(0), record: edit() },
             Entry::Moved { sequence: Sequence(12), actor, at, legs },
@@ -249,18 +300,20 @@ mod tests {
             Wire {
                 entries: u16::try_from(entries).unwrap(),
                 columns: encode_numbers(&[&kinds, &sequences]).into(),
+                sent: Cow::default(),
                 owns: Vec::new(),
                 splits: Vec::new(),
                 places: vec![(table, record); places],
                 moves: Vec::new(),
-                edits: encode_edits(&[]).unwrap().into(),
+                edits: encode_stemmed(&[], &[]).unwrap().into(),
             }
         };
         assert_eq!(read(wire(2, kind::GONE, 2)).unwrap().len(), 2);
         let refused = [
             (wire(2, kind::GONE, 1), "missing"),
             (wire(1, kind::OWN, 0), "missing"),
-            (wire(1, kind::MOVED + 1, 0), "of no kind"),
+            (wire(1, kind::OWN_AS_SENT + 1, 0), "of no kind"),
+            (wire(1, kind::OWN_AS_SENT, 0), "end of buffer"),
             (wire(1, kind::GONE, 3), "2 things"),
             (wire(PAGE_EDITS_MAX + 1, kind::GONE, 0), "entries in a page"),
         ];

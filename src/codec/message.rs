@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::at_most::at_most;
 use super::{
-    AdminAnswer, AdminRequest, DecodeError, RangeDigest, SignedChangeSet, SignedPurgeReceipt,
-    Stretch, encode_rows,
+    AdminAnswer, AdminRequest, DecodeError, IdsDigest, RangeDigest, SignedChangeSet,
+    SignedPurgeReceipt, Stretch, encode_rows,
 };
 use crate::crdt::Record;
 use crate::limits::{
@@ -22,7 +22,7 @@ use crate::model::{
 };
 
 /// The version of the messages. Both sides send it first in each message.
-pub const PROTOCOL_VERSION: u8 = 2;
+pub const PROTOCOL_VERSION: u8 = 3;
 
 /// A short digest (BLAKE3, 16 bytes) by which both sides name something large.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -155,6 +155,8 @@ pub struct Resume {
     /// Records that its rows answer to beside what is taken: it has those that may be read.
     #[serde(deserialize_with = "at_most::<_, _, PINS_MAX>")]
     pub pins: Vec<(TableName, RecordId)>,
+    /// Whether records are to be named whole: it did not find one that was named by a stem.
+    pub whole_ids: bool,
 }
 
 /// From a device to the server.
@@ -310,6 +312,9 @@ pub enum Entry {
         /// What of the edit the device's user may read. It does not say which edit it is of what
         /// commit: its numbers would tell of others.
         edit: Edit,
+        /// How many bits of its record's id are told: those of a [`Stem`](super::Stem) where the device has the record.
+        /// When it has been sent, the others are zero.
+        bits: u8,
     },
     /// An edit of this device became confirmed.
     Own {
@@ -317,12 +322,9 @@ pub enum Entry {
         sequence: Sequence,
         /// Which edit.
         id: EditId,
-        /// The record's table.
-        table: TableName,
-        /// The record.
-        record: RecordId,
-        /// What was admitted: the device's own may have changed since.
-        check: Check,
+        /// What was admitted, as the device's own may have changed since; `None`: all that it sent of it
+        /// in this session, and may read.
+        admitted: Option<Admitted>,
     },
     /// Of the edit whose [`Entry::Own`] is next these columns were refused before the rest counted. The
     /// device that was told so at the time has taken them out of it; a copy of its file has not.
@@ -398,6 +400,15 @@ impl Entry {
         }
     }
 
+    /// The record of an edit, or the whole one, that it tells.
+    #[must_use]
+    pub fn edited(&self) -> Option<RecordId> {
+        match self {
+            Self::Edit { edit, .. } | Self::Whole { record: edit, .. } => Some(edit.record),
+            _ => None,
+        }
+    }
+
     /// The record that it is about, where it is about one.
     #[must_use]
     pub fn place(&self) -> Option<(TableName, RecordId)> {
@@ -405,8 +416,8 @@ impl Entry {
             Self::Edit { edit, .. } | Self::Whole { record: edit, .. } => {
                 Some((edit.table.clone(), edit.record))
             }
-            Self::Own { table, record, .. }
-            | Self::Split { table, record, .. }
+            Self::Own { admitted, .. } => admitted.as_ref().map(|it| (it.table.clone(), it.record)),
+            Self::Split { table, record, .. }
             | Self::Gone { table, record, .. }
             | Self::Erased { table, record, .. } => Some((table.clone(), *record)),
             Self::Moved { .. } => None,
@@ -426,6 +437,17 @@ pub struct MovedLeg {
     /// The records.
     #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
     pub records: Vec<RecordId>,
+}
+
+/// An admitted edit, for the device that made it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Admitted {
+    /// The record's table.
+    pub table: TableName,
+    /// The record.
+    pub record: RecordId,
+    /// By what the device compares it with its own.
+    pub check: Check,
 }
 
 /// By what a device compares an admitted edit with its own.
@@ -461,10 +483,12 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// Everything in the log up to here is in this page and those before.
     pub watermark: Sequence,
-    /// What the device's rows answer to after this page.
-    pub scope: Scope,
+    /// What the device's rows answer to after this page; `None`: to the same as before.
+    pub scope: Option<Scope>,
     /// Whose devices wrote what is in it, of those that the session has not named yet.
     pub authors: Vec<(DeviceNumber, UserId)>,
+    /// Of the records of all edits and whole records, where some are named by stems.
+    pub ids: Option<IdsDigest>,
 }
 
 impl Page {
@@ -536,6 +560,9 @@ pub enum ToDevice {
         /// Everything in the log up to here was told.
         watermark: Sequence,
     },
+    /// A change set names records by [`Stem`](super::Stem)s by which the server finds none, or several: nothing of it was
+    /// judged. The device sends it again and names them whole.
+    NameWhole,
     /// The session ends.
     Refused(Refusal),
     /// Up to where a backup holds the log now; `None`: no backups are made.
@@ -618,7 +645,7 @@ mod tests {
         };
         let entries = vec![Entry::Whole { version: Sequence(9), record }];
         let authors = vec![(DeviceNumber(1), UserId::new("ann").unwrap())];
-        let page = Page { entries, watermark: Sequence(9), scope: Scope::default(), authors };
+        let page = Page { entries, watermark: Sequence(9), authors, ..Page::default() };
         let bytes = encode_message(&ToDevice::Page(page.clone())).unwrap();
         assert_eq!(decode_message::<ToDevice>(&bytes), Ok(ToDevice::Page(page)));
     }

@@ -16,6 +16,7 @@ mod profiles;
 mod purge;
 mod read_rows;
 mod rows;
+mod stem;
 mod take;
 
 pub use admin::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo};
@@ -27,11 +28,12 @@ pub use enroll_code::{EnrollCode, EnrollCodeError, EnrollTerms, MintError};
 pub use error::DecodeError;
 pub use key::{Context, KeyTextError, PublicKey, SecretKey, Signature, SignatureError};
 pub use message::{
-    Check, Digest, Entry, Inquiry, MovedLeg, PROTOCOL_VERSION, Page, Refusal, Resume, ScanPlace,
-    Scope, Terms, ToDevice, ToServer, decode_message, encode_message,
+    Admitted, Check, Digest, Entry, Inquiry, MovedLeg, PROTOCOL_VERSION, Page, Refusal, Resume,
+    ScanPlace, Scope, Terms, ToDevice, ToServer, decode_message, encode_message,
 };
 pub use profiles::{ProfilesInfo, ProfilesRequest, VersionInfo};
 pub use purge::{PurgeReceipt, PurgeReceiptError, SignedPurgeReceipt};
 use read_rows::decode_rows;
 pub use read_rows::decode_rows_up_to;
 pub use rows::encode_rows;
+pub use stem::{IdsDigest, Stem, telling_bits};

@@ -1,4 +1,4 @@
-//! Frames on a stream: a length of 4 bytes, little-endian, and so many bytes of payload.
+//! Frames on a stream: a length as a varint, and so many bytes of payload.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,33 @@ use quinn::{RecvStream, SendStream};
 use super::NetError;
 use crate::limits::{FRAME_BYTES_MAX, SEND_QUEUE_BYTES_MAX};
 
+/// What the length of a frame takes at most: seven bits in each byte, the lowest first; all but the last have
+/// the highest bit set.
 const LENGTH_BYTES: usize = 4;
+
+const _: () = assert!(FRAME_BYTES_MAX < 1 << (7 * LENGTH_BYTES));
+
+fn length_bytes(mut length: u32) -> Bytes {
+    let mut bytes = Vec::with_capacity(LENGTH_BYTES);
+    while length >= 0x80 {
+        bytes.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push((length & 0x7f) as u8);
+    bytes.into()
+}
+
+/// The length that bytes begin with, and how many bytes tell it; `None`: there is more of it to come.
+fn length_of(bytes: &[u8]) -> Option<(usize, usize)> {
+    let told = bytes.iter().take(LENGTH_BYTES).position(|byte| byte & 0x80 == 0);
+    let told =
+        told.map(|last| last + 1).or((bytes.len() >= LENGTH_BYTES).then_some(LENGTH_BYTES))?;
+    let seven = |length: usize, byte: &u8| length << 7 | usize::from(byte & 0x7f);
+    let length = bytes.iter().take(told).rev().fold(0, seven);
+    // One that goes on is longer than any.
+    let goes_on = bytes.get(told - 1).is_some_and(|last| last & 0x80 != 0);
+    Some((if goes_on { usize::MAX } else { length }, told))
+}
 
 /// The half of a stream that sends frames.
 ///
@@ -42,8 +68,9 @@ impl FrameSender {
         if !self.has_room_for(bytes) {
             return Err(NetError::SendQueueFull { queued, bytes, bound: SEND_QUEUE_BYTES_MAX });
         }
-        self.queued_bytes += LENGTH_BYTES + bytes;
-        self.queue.push_back(Bytes::copy_from_slice(&length.to_le_bytes()));
+        let length = length_bytes(length);
+        self.queued_bytes += length.len() + bytes;
+        self.queue.push_back(length);
         if !payload.is_empty() {
             self.queue.push_back(payload);
         }
@@ -158,11 +185,11 @@ impl FrameReceiver {
     /// As [`Self::next`], with that bound.
     pub async fn next_up_to(&mut self, bound: usize) -> Result<Option<Bytes>, NetError> {
         loop {
-            let expected = self.expected_bytes(bound)?;
+            let (told, expected) = self.expected_bytes(bound)?;
             let got = self.buffer.len();
-            if got >= LENGTH_BYTES && got == expected {
+            if told > 0 && got == expected {
                 let mut frame = self.buffer.split().freeze();
-                frame.advance(LENGTH_BYTES);
+                frame.advance(told);
                 return Ok(Some(frame));
             }
             // Never past the end of this frame.
@@ -182,7 +209,7 @@ impl FrameReceiver {
     /// The connection or the stream is gone.
     pub async fn arrives(&mut self) -> Result<(), NetError> {
         if self.buffer.is_empty()
-            && let Some(chunk) = self.stream.read_chunk(LENGTH_BYTES, true).await?
+            && let Some(chunk) = self.stream.read_chunk(1, true).await?
         {
             self.buffer.extend_from_slice(&chunk.bytes);
         }
@@ -202,16 +229,16 @@ impl FrameReceiver {
         self.stream.is_0rtt()
     }
 
-    /// How long the frame at the front is, its length field included, as far as that is known.
-    fn expected_bytes(&self, bound: usize) -> Result<usize, NetError> {
-        let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else {
-            return Ok(LENGTH_BYTES);
+    /// How many bytes tell the length of the frame at the front, none if it is not known yet; and how long it
+    /// is with them, or what is here and one byte more.
+    fn expected_bytes(&self, bound: usize) -> Result<(usize, usize), NetError> {
+        let Some((bytes, told)) = length_of(&self.buffer) else {
+            return Ok((0, self.buffer.len() + 1));
         };
-        let bytes = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
         let bound = bound.min(FRAME_BYTES_MAX);
         if bytes > bound {
             return Err(NetError::FrameTooLarge { bytes, bound });
         }
-        Ok(LENGTH_BYTES + bytes)
+        Ok((told, told + bytes))
     }
 }

@@ -235,6 +235,16 @@ where
         if is_in_place { Ok(Some(entry)) } else { Err(self.table.misplaced(found.value())) }
     }
 
+    /// The keys before and behind a key, be it there or not; their values are checked and not decoded.
+    pub(super) fn beside(&self, key: &K) -> Result<[Option<K>; 2], StoreError> {
+        let key = key.to_bytes();
+        let before = self.inner.range(..key.as_slice()).map_err(fence::storage)?.next_back();
+        let behind = after(key.clone());
+        let next = self.inner.range(behind.as_slice()..).map_err(fence::storage)?.next();
+        let before = self.neighbour(before, |found| found < key.as_slice())?;
+        Ok([before, self.neighbour(next, |found| found >= behind.as_slice())?])
+    }
+
     /// All entries, in the order of their keys.
     pub(super) fn all(&self) -> Result<Entries<'_, K, V>, StoreError> {
         let mut all = self.within(&[], None)?;
@@ -342,10 +352,22 @@ where
         neighbour: Option<Result<(Guard<'g>, Guard<'g>), StorageError>>,
         is_in_place: impl FnOnce(&[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        let Some(entry) = neighbour else { return Ok(()) };
+        self.neighbour(neighbour, is_in_place).map(|_| ())
+    }
+
+    /// The key of an entry, which is looked at.
+    fn neighbour<'g>(
+        &self,
+        neighbour: Option<Result<(Guard<'g>, Guard<'g>), StorageError>>,
+        is_in_place: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Option<K>, StoreError> {
+        let Some(entry) = neighbour else { return Ok(None) };
         let (key, value) = entry.map_err(fence::storage)?;
         self.table.payload(key.value(), value.value())?;
-        if is_in_place(key.value()) { Ok(()) } else { Err(self.table.misplaced(key.value())) }
+        if !is_in_place(key.value()) {
+            return Err(self.table.misplaced(key.value()));
+        }
+        self.table.key(key.value()).map(Some)
     }
 }
 

@@ -639,6 +639,12 @@ pub trait ServerStore {
     /// The store cannot be read.
     fn all_erased(&self) -> Result<Vec<Erased>, StoreError>;
 
+    /// The ids before and behind one, of all records that there are, or that were erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError>;
+
     /// The place in the log of an admitted edit; where that was dropped, the floor.
     ///
     /// # Errors

@@ -37,6 +37,40 @@ fn all(number: u8) -> Vec<u8> {
 }
 
 fn columns() -> Vec<u8> {
+    let record = [
+        // The record: fresh, and then the first: 0, 1, 1 of base 2; and its four parts.
+        vec![0, 0, 1, 2, 6],
+        all(1),
+        all(2),
+        all(3),
+        all(4),
+        // No stems: they begin with no bits, no lengths, no bits behind.
+        vec![0],
+        all(0),
+        vec![0],
+    ];
+    columns_of(record.concat())
+}
+
+/// The same, of a record of whose id 45 bits are told.
+fn columns_with_a_stem() -> Vec<u8> {
+    let record = [
+        // A fresh stem, and then the first: from -1 (1 as a varint) on 0, 2, 2 of base 3.
+        vec![0, 1, 2, 2, 24],
+        // No whole ids.
+        all(0),
+        all(0),
+        all(0),
+        all(0),
+        // All stems begin with 45 bits, none has more; the bits are in six bytes.
+        vec![45],
+        all(0),
+        vec![12, 0, 0, 0, 0, 0, 0],
+    ];
+    columns_of(record.concat())
+}
+
+fn columns_of(record: Vec<u8>) -> Vec<u8> {
     let pool = b"ordernumbernoteabc";
     let ones = [
         // The pool, as it is: 18 bytes.
@@ -63,12 +97,7 @@ fn columns() -> Vec<u8> {
         vec![1, 2, 0, 0, 0],
         all(0),
         all(0),
-        // The record: fresh, and then the first: 0, 1, 1 of base 2; and its four parts.
-        vec![0, 0, 1, 2, 6],
-        all(1),
-        all(2),
-        all(3),
-        all(4),
+        record,
         // Not atomic, a change each, of the first shape; nothing else.
         all(0),
         all(1),
@@ -93,6 +122,24 @@ fn columns() -> Vec<u8> {
 #[test]
 fn what_the_format_says_is_read() {
     assert_eq!(decode_edits(&columns()).unwrap(), edits());
+}
+
+/// Whoever reads edits that are not a page or a change set has nothing to find the record by.
+#[test]
+fn a_part_of_an_id_is_not_taken_for_an_id() {
+    let error = decode_edits(&columns_with_a_stem()).unwrap_err().to_string();
+    assert!(error.contains("part of a record's id"), "{error}");
+    // With one byte more of bits, or a bit behind the 45.
+    for (from, to) in [
+        (vec![45, 8, 12], vec![45, 8, 14, 0]),
+        (vec![45, 8, 12, 0, 0, 0, 0, 0, 0], vec![45, 8, 12, 0, 0, 0, 0, 0, 1]),
+    ] {
+        let bytes = columns_with_a_stem();
+        let at = bytes.windows(from.len()).position(|it| it == from).unwrap();
+        let changed = [&bytes[..at], &to, &bytes[at + from.len()..]].concat();
+        let error = decode_edits(&changed).unwrap_err().to_string();
+        assert!(error.contains("stems of ids"), "{error}");
+    }
 }
 
 #[test]

@@ -16,9 +16,9 @@ mod edits;
 use std::path::Path;
 
 use tidegate::codec::{
-    ChangeSet, DecodeError, Entry, HashesDigest, Page, SecretKey, SignedChangeSet, ToDevice,
-    decode_message, decode_records_up_to, decode_rows_up_to, encode_edits, encode_message,
-    encode_rows,
+    ChangeSet, DecodeError, Entry, HashesDigest, IdsDigest, Page, SecretKey, SignedChangeSet, Stem,
+    ToDevice, decode_message, decode_records_up_to, decode_rows_up_to, encode_edits,
+    encode_message, encode_rows,
 };
 use tidegate::model::{DeviceNumber, Edit, Sequence};
 
@@ -62,22 +62,22 @@ fn columns_are_what_they_were() {
 fn a_change_set_is_what_it_was() {
     let key = SecretKey::from_seed([7; 32]);
     let set = ChangeSet {
-        organization: SecretKey::from_seed([1; 32]).public(),
         device: DeviceNumber(3),
         edits: edits::alike(2),
         hashes: HashesDigest([9; 16]),
     };
-    let written = postcard::to_stdvec(&set.sign(&key).unwrap()).unwrap();
+    let organization = SecretKey::from_seed([1; 32]).public();
+    let written = postcard::to_stdvec(&set.sign(&key, &organization).unwrap()).unwrap();
     let kept = golden("change-set.bin", &written);
     let signed: SignedChangeSet = postcard::from_bytes(&kept).unwrap();
-    assert_eq!(signed.open(&key.public()).unwrap(), set);
+    assert_eq!(signed.open(&key.public(), &organization).unwrap(), set);
     assert!(written == kept, "other bytes are written");
 }
 
 #[test]
 fn a_page_is_what_it_was() {
     let place = |(at, edit): (u64, Edit)| match at % 2 {
-        0 => Entry::Edit { sequence: Sequence(1_000 + at), edit },
+        0 => Entry::Edit { sequence: Sequence(1_000 + at), edit, bits: Stem::WHOLE },
         _ => Entry::Whole { version: Sequence(1_000 + at), record: edit },
     };
     let entries = (0..).zip(edits::alike(5)).map(place).collect();
@@ -86,7 +86,28 @@ fn a_page_is_what_it_was() {
     let kept = golden("page.bin", &written);
     assert_eq!(decode_message::<ToDevice>(&kept).unwrap(), page);
     assert!(written == kept, "other bytes are written");
+    names_by_stems(&page);
     let old = [&[1], &kept[1..]].concat();
     let error = decode_message::<ToDevice>(&old).unwrap_err();
-    assert!(matches!(error, DecodeError::Version { found: 1, known: 2, .. }), "{error}");
+    assert!(matches!(error, DecodeError::Version { found: 1, known: 3, .. }), "{error}");
+}
+
+/// A page whose edits name their records by the first 20 bits of their ids.
+fn names_by_stems(page: &ToDevice) {
+    let ToDevice::Page(page) = page.clone() else { return };
+    let mut page = Page { ids: Some(IdsDigest([7; 8])), ..page };
+    for entry in &mut page.entries {
+        if let Entry::Edit { bits, .. } = entry {
+            *bits = 20;
+        }
+    }
+    let written = encode_message(&ToDevice::Page(page.clone())).unwrap();
+    let kept = golden("page-stems.bin", &written);
+    assert!(written == kept, "other bytes are written");
+    for entry in &mut page.entries {
+        if let Entry::Edit { edit, bits, .. } = entry {
+            edit.record = Stem::of(edit.record, *bits).first();
+        }
+    }
+    assert_eq!(decode_message::<ToDevice>(&kept).unwrap(), ToDevice::Page(page));
 }

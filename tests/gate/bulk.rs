@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate::codec::{ToDevice, ToServer, decode_message};
+use tidegate::codec::{Stem, ToDevice, ToServer, decode_message};
 use tidegate::limits::PUSH_WINDOW_EDITS;
 use tidegate::model::{EditId, Owner, RecordId, Rule, TableName, Value, Verdict};
 use tidegate::sync::replica::{Draft, Event, Intent};
@@ -91,13 +91,19 @@ fn settle(rows: u32, lost: &BTreeSet<u32>) -> (Session, BTreeSet<EditId>, BTreeS
 
     let device = &net.devices[ann];
     let key = net.store.device(made[0].device).unwrap().unwrap().key;
+    let organization = device.store.meta().unwrap().enrolment.unwrap().organization;
+    let records = net.store.scan(None, usize::MAX).unwrap();
+    let find = |_: &TableName, stem: Stem| {
+        records.iter().map(|it| it.record().id()).find(|id| stem.is_of(*id))
+    };
     let mut session = Session { round_trips: 0, change_sets: 0, edits: 0 };
     for bytes in &device.sent[sent..] {
         match decode_message(bytes).unwrap() {
             ToServer::Flush { .. } => session.round_trips += 1,
             ToServer::Push(signed) => {
                 session.change_sets += 1;
-                session.edits += signed.open(&key).unwrap().edits.len();
+                let set = signed.open_with_stems(&key, &organization, find).unwrap();
+                session.edits += set.edits.len();
             }
             _ => {}
         }

@@ -30,11 +30,17 @@ pub(crate) fn what_crashes_automerge_is_refused_by_every_reader() {
         assert!(ServerCertificate::from_bytes(file).is_err());
         assert!(Grant::open(file, &key.public()).is_err());
         if let Ok(set) = postcard::from_bytes::<SignedChangeSet>(file) {
-            assert!(set.claimed_device().is_err() && set.open(&key.public()).is_err());
+            assert!(
+                set.claimed_device().is_err() && set.open(&key.public(), &key.public()).is_err()
+            );
         }
         // As what a device signed, and as the edits in it.
-        assert!(signed(&key, file.to_vec()).open(&key.public()).is_err());
-        assert!(signed(&key, body_of(&key, file)).open(&key.public()).is_err());
+        assert!(
+            signed(&key, &key.public(), file.to_vec()).open(&key.public(), &key.public()).is_err()
+        );
+        assert!(
+            signed(&key, &key.public(), body_of(file)).open(&key.public(), &key.public()).is_err()
+        );
         let versioned = [&[1][..], file].concat();
         assert!(decode_message::<ToServer>(&versioned).is_err());
         assert!(decode_message::<ToDevice>(&versioned).is_err());

@@ -1,8 +1,6 @@
 //! Change sets of the greatest size that there may be, made to cost as much as they can.
 
-use tidegate::codec::{
-    PROTOCOL_VERSION, SecretKey, ToDevice, ToServer, decode_edits, decode_message,
-};
+use tidegate::codec::{PROTOCOL_VERSION, ToDevice, ToServer, decode_edits, decode_message};
 use tidegate::limits::{
     CHANGE_OPS_MAX, CHANGE_PLACES_MAX, CHANGE_SET_ACTORS_MAX, CHANGE_SET_BYTES_MAX,
     CHANGE_SET_EDITS_MAX, CHANGE_SET_NAMES_MAX, CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
@@ -172,11 +170,10 @@ fn over_bounds() -> Vec<(&'static str, Vec<u8>)> {
 #[cfg_attr(test, test)]
 pub(crate) fn what_is_over_a_bound_is_refused_by_its_name() {
     let mut server = Server::new();
-    let organization = SecretKey::from_seed([1; 32]);
     for (bound, bytes) in over_bounds() {
         let error = decode_edits(&bytes).unwrap_err().to_string();
         assert!(error.contains(&format!(" {bound}, at most ")), "{bound}: {error}");
-        let answer = server.push(signed(&server.key, body_of(&organization, &bytes)));
+        let answer = server.push(signed(&server.key, &server.organization, body_of(&bytes)));
         assert!(matches!(answer, Answer::Refused), "{bound}: {answer:?}");
     }
     // At the bound, and one past it.
@@ -219,8 +216,7 @@ pub(crate) fn what_keeps_to_every_bound_is_judged() {
         let mut server = Server::new();
         assert!(bytes.len() <= CHANGE_SET_BYTES_MAX, "{name}: {} bytes", bytes.len());
         let edits = decode_edits(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let organization = SecretKey::from_seed([1; 32]);
-        let answer = server.push(signed(&server.key, body_of(&organization, &bytes)));
+        let answer = server.push(signed(&server.key, &server.organization, body_of(&bytes)));
         assert!(matches!(answer, Answer::Refused | Answer::Judged(_)), "{name}: {answer:?}");
         let answer = server.push_edits(edits);
         assert!(matches!(answer, Answer::Judged(_)), "{name}: {answer:?}");

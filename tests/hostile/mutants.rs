@@ -33,7 +33,6 @@ fn honest(rng: &mut Rng) -> Vec<Edit> {
 pub(crate) fn mutants_of_change_sets_are_refused_or_judged() {
     let mut rng = Rng(11);
     let mut server = Server::new();
-    let organization = tidegate::codec::SecretKey::from_seed([1; 32]);
     let (mut unread, mut refused, mut judged, mut admitted) = (0, 0, 0, 0);
     let mut seeds = Vec::new();
     for number in 0..MUTANTS {
@@ -48,8 +47,8 @@ pub(crate) fn mutants_of_change_sets_are_refused_or_judged() {
         let bytes = encode_edits(&seeds[6..]).unwrap();
         // A third in the envelope, the rest in the edits, which the attacker's digest then fits.
         if rng.below(3) == 0 {
-            let body = mutant(&mut rng, &body_of(&organization, &bytes));
-            match server.push(signed(&server.key, body)) {
+            let body = mutant(&mut rng, &body_of(&bytes));
+            match server.push(signed(&server.key, &server.organization, body)) {
                 Answer::Refused => refused += 1,
                 Answer::Judged(_) => judged += 1,
             }
@@ -85,9 +84,9 @@ pub(crate) fn mutants_of_change_sets_are_refused_or_judged() {
 pub(crate) fn mutants_of_signed_bytes_never_verify() {
     let mut rng = Rng(12);
     let mut server = Server::new();
-    let organization = tidegate::codec::SecretKey::from_seed([1; 32]);
     let edits = encode_edits(&honest(&mut rng)).unwrap();
-    let whole = postcard::to_stdvec(&signed(&server.key, body_of(&organization, &edits))).unwrap();
+    let whole =
+        postcard::to_stdvec(&signed(&server.key, &server.organization, body_of(&edits))).unwrap();
     for _ in 0..2_000 {
         let bytes = mutant(&mut rng, &whole);
         let Ok((set, rest)) = postcard::take_from_bytes::<SignedChangeSet>(&bytes) else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tidegate::codec::{
-    ChangeSet, Context, HashesDigest, PublicKey, Resume, SecretKey, ServerCertificate,
+    ChangeSet, Context, HashesDigest, IdsDigest, PublicKey, Resume, SecretKey, ServerCertificate,
     SignedChangeSet, ToDevice, ToServer,
 };
 use tidegate::crdt::Document;
@@ -33,25 +33,24 @@ pub(crate) struct Server {
     pub(crate) key: SecretKey,
     pub(crate) store: MemoryServer,
     machine: ServerMachine,
-    organization: PublicKey,
+    pub(crate) organization: PublicKey,
     now: Timestamp,
     connections: u64,
 }
 
 /// Bytes with the device's signature over them, whatever they are.
-pub(crate) fn signed(key: &SecretKey, body: Vec<u8>) -> SignedChangeSet {
-    let signature = key.sign(Context::ChangeSet, &body);
+pub(crate) fn signed(key: &SecretKey, organization: &PublicKey, body: Vec<u8>) -> SignedChangeSet {
+    let signature = key.sign(Context::ChangeSet, &[organization.as_bytes(), &body[..]].concat());
     let bytes = postcard::to_stdvec(&(body, signature)).unwrap();
     postcard::from_bytes(&bytes).unwrap()
 }
 
 #[derive(Serialize)]
-struct Body<'a>(u8, PublicKey, DeviceNumber, HashesDigest, &'a [u8]);
+struct Body<'a>(u8, DeviceNumber, HashesDigest, Option<IdsDigest>, &'a [u8]);
 
 /// A change set's body around what claims to be edits.
-pub(crate) fn body_of(organization: &SecretKey, edits: &[u8]) -> Vec<u8> {
-    let digest = HashesDigest([0; 16]);
-    let body = Body(2, organization.public(), DeviceNumber(1), digest, edits);
+pub(crate) fn body_of(edits: &[u8]) -> Vec<u8> {
+    let body = Body(3, DeviceNumber(1), HashesDigest([0; 16]), None, edits);
     postcard::to_stdvec(&body).unwrap()
 }
 
@@ -132,8 +131,8 @@ impl Server {
     pub(crate) fn push_edits(&mut self, edits: Vec<Edit>) -> Answer {
         let hashes = self.digest(&edits);
         let device = DeviceNumber(1);
-        let set = ChangeSet { organization: self.organization, device, edits, hashes };
-        match set.sign(&self.key) {
+        let set = ChangeSet { device, edits, hashes };
+        match set.sign(&self.key, &self.organization) {
             Ok(set) => self.push(set),
             Err(_) => Answer::Refused,
         }

@@ -80,20 +80,25 @@ async fn received(bytes: &[u8]) -> Result<Option<Bytes>, NetError> {
 #[tokio::test]
 async fn an_announced_frame_over_the_bound_is_refused_at_its_length() {
     let bytes = FRAME_BYTES_MAX + 1;
-    let got = received(&u32::try_from(bytes).unwrap().to_le_bytes()).await;
+    let got = received(&postcard::to_stdvec(&bytes).unwrap()).await;
     assert!(matches!(got, Err(NetError::FrameTooLarge { bytes: b, .. }) if b == bytes), "{got:?}");
     let got = received(&[0xff; 100]).await;
-    assert!(matches!(got, Err(NetError::FrameTooLarge { bytes: 0xffff_ffff, .. })), "{got:?}");
+    assert!(matches!(got, Err(NetError::FrameTooLarge { bytes: usize::MAX, .. })), "{got:?}");
 }
 
 #[tokio::test]
 async fn a_cut_frame_says_how_much_is_missing() {
-    let got = received(&[10, 0, 0, 0, 1, 2, 3]).await;
-    assert!(matches!(got, Err(NetError::FrameTruncated { got: 7, expected: 14 })), "{got:?}");
-    let got = received(&[10, 0]).await;
-    assert!(matches!(got, Err(NetError::FrameTruncated { got: 2, expected: 4 })), "{got:?}");
-    let whole = received(&[3, 0, 0, 0, 1, 2, 3]).await;
+    let got = received(&[10, 1, 2, 3]).await;
+    assert!(matches!(got, Err(NetError::FrameTruncated { got: 4, expected: 11 })), "{got:?}");
+    // 130 in two bytes; and the first of them alone.
+    let got = received(&[0x82, 1, 2, 3]).await;
+    assert!(matches!(got, Err(NetError::FrameTruncated { got: 4, expected: 132 })), "{got:?}");
+    let got = received(&[0x82]).await;
+    assert!(matches!(got, Err(NetError::FrameTruncated { got: 1, expected: 2 })), "{got:?}");
+    let whole = received(&[3, 1, 2, 3]).await;
     assert_eq!(whole.unwrap().unwrap(), &[1, 2, 3][..]);
+    let whole = received(&[&[0x82, 1][..], &[7; 130]].concat()).await;
+    assert_eq!(whole.unwrap().unwrap(), &[7; 130][..]);
 }
 
 #[tokio::test]

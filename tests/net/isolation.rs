@@ -145,12 +145,17 @@ async fn a_greeting_is_small_and_what_comes_later_may_be_large() {
     assert!(matches!(&refusal, Refusal::Protocol(it) if it.contains("65536")), "{refusal}");
 }
 
+/// The length of a message before it, as a frame has it.
+fn length_of(message: &[u8]) -> Vec<u8> {
+    postcard::to_stdvec(&message.len()).unwrap()
+}
+
 #[tokio::test]
 async fn a_message_that_does_not_go_on_ends_the_session_and_a_slow_one_does_not() {
     let world = World::impatient();
     let message = question(300);
     assert!(message.len() > 5 * 1_200);
-    let framed = [&u32::try_from(message.len()).unwrap().to_le_bytes()[..], &message].concat();
+    let framed = [length_of(&message), message].concat();
     let (slow_key, stuck_key) = (key(1), key(2));
     let mut streams = Vec::new();
     for (key, user) in [(&slow_key, "alice"), (&stuck_key, "bob")] {
@@ -159,8 +164,7 @@ async fn a_message_that_does_not_go_on_ends_the_session_and_a_slow_one_does_not(
         let (endpoint, connection) = within(raw_peer::connect(&claim, to)).await.unwrap();
         let (mut send, receive) = within(connection.accept_bi()).await.unwrap();
         let greeting = world.enroll(user);
-        let length = u32::try_from(greeting.len()).unwrap().to_le_bytes();
-        send.write_all(&[&length[..], &greeting].concat()).await.unwrap();
+        send.write_all(&[length_of(&greeting), greeting].concat()).await.unwrap();
         streams.push((endpoint, connection, send, receive));
     }
     let (_one, stuck, mut send, _receive) = streams.pop().unwrap();

@@ -38,7 +38,7 @@ impl Planted {
         match self {
             Self::ForgetsTheMinute => {}
             // A scan sends all whole.
-            Self::ForgetsTheRelated if meta.scope.target.is_some() || page.scope != meta.scope => {}
+            Self::ForgetsTheRelated if meta.scope.target.is_some() || page.scope.is_some() => {}
             Self::ForgetsTheRelated => {
                 for entry in server.log_after(meta.watermark) {
                     match entry.kind {

@@ -579,10 +579,10 @@ pub(crate) fn told(messages: &[Vec<u8>]) -> Vec<u8> {
 pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
     let zero = tidegate::model::Sequence(0);
     let entry = |entry| match entry {
-        Entry::Edit { edit, .. } => Entry::Edit { sequence: zero, edit: placeless(edit) },
-        Entry::Own { id, table, record, check, .. } => {
-            Entry::Own { sequence: zero, id, table, record, check }
+        Entry::Edit { edit, bits, .. } => {
+            Entry::Edit { sequence: zero, edit: placeless(edit), bits }
         }
+        Entry::Own { id, admitted, .. } => Entry::Own { sequence: zero, id, admitted },
         split @ Entry::Split { .. } => split,
         Entry::Whole { record, .. } => Entry::Whole { version: zero, record: placeless(record) },
         Entry::Gone { table, record, .. } => Entry::Gone { sequence: zero, table, record },
@@ -593,9 +593,9 @@ pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
         }
     };
     match decode_message(bytes).unwrap() {
-        ToDevice::Page(Page { entries, scope, authors, .. }) => {
+        ToDevice::Page(Page { entries, scope, authors, ids, .. }) => {
             let entries = entries.into_iter().map(entry).collect();
-            ToDevice::Page(Page { entries, watermark: zero, scope, authors })
+            ToDevice::Page(Page { entries, watermark: zero, scope, authors, ids })
         }
         ToDevice::Flushed { number, .. } => ToDevice::Flushed { number, watermark: zero },
         ToDevice::Welcome { device, user, epoch, resumed, time, backed_up, .. } => {

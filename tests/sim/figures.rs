@@ -33,6 +33,12 @@ figures! {
     welcomes
     /// Sessions in which the device spoke first, as it was greeted before.
     spoke_first
+    /// Edits that devices were told of by the first bits of their records' ids, and their own by nothing but
+    /// their names.
+    stems
+    own_as_sent
+    /// Change sets whose records the server did not find by such bits.
+    named_whole
     edits
     /// Of these, such of what was seen some time ago.
     forms

@@ -1,6 +1,7 @@
 //! What goes wrong with connections.
 
-use tidegate::codec::SignedChangeSet;
+use tidegate::codec::{ChangeSet, PublicKey, SignedChangeSet, Stem};
+use tidegate::model::TableName;
 use tidegate::sync::server::ConnectionId;
 
 use crate::device::Once;
@@ -86,12 +87,25 @@ impl World {
         self.drain_server()
     }
 
+    /// A change set that this key signed, with all records named whole.
+    pub(crate) fn opened(&self, set: &SignedChangeSet, key: &PublicKey) -> Option<ChangeSet> {
+        let file = &self.disk.file;
+        let erased = file.erased.iter().map(|(id, erased)| (id, &erased.table));
+        let all: Vec<_> = file.tables.iter().chain(erased).collect();
+        let find = |table: &TableName, stem: Stem| {
+            let mut found = all.iter().filter(|(id, of)| stem.is_of(**id) && *of == table);
+            found.next().map(|(id, _)| **id)
+        };
+        set.open_with_stems(key, &self.identity.organization, find).ok()
+    }
+
     /// What was refused once, and comes again as if its author had sent it, or as if it had not been
     /// refused, may count although its author has it in quarantine, or threw it away.
     pub(crate) fn note_echoed(&mut self, set: &SignedChangeSet) {
-        for device in &mut self.devices {
-            let Ok(set) = set.open(&device.key.public()) else { continue };
-            for edit in &set.edits {
+        let keys: Vec<_> = self.devices.iter().map(|device| device.key.public()).collect();
+        let sets: Vec<_> = keys.iter().map(|key| self.opened(set, key)).collect();
+        for (device, set) in self.devices.iter_mut().zip(sets) {
+            for edit in set.iter().flat_map(|set| &set.edits) {
                 if let Some(made) = device.made.get_mut(&edit.id) {
                     made.once = made.once.max(Once::AtLeast);
                 }
@@ -101,7 +115,8 @@ impl World {
 
     /// What somebody else brings may come when its author has done other things.
     pub(crate) fn note_carried(&mut self, set: &SignedChangeSet) {
-        let sets = self.devices.iter().filter_map(|device| set.open(&device.key.public()).ok());
+        let keys = self.devices.iter().map(|device| device.key.public());
+        let sets = keys.filter_map(|key| self.opened(set, &key));
         let edits = sets.flat_map(|set| set.edits).map(|edit| edit.id);
         self.carried.extend(edits.collect::<Vec<_>>());
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate::codec::{
-    Entry, Page, RangeDigest, RangeSum, SignedChangeSet, ToDevice, ToServer, record_digest,
+    Entry, Page, RangeDigest, RangeSum, SignedChangeSet, Stem, ToDevice, ToServer, record_digest,
 };
 use tidegate::model::{Change, Edit, Section, Sequence, Verdict};
 
@@ -35,13 +35,13 @@ impl World {
 
     /// A forged change set as the device would sign it for which it claims to be.
     fn signed_by_claimed(&self, set: &SignedChangeSet) -> Option<SignedChangeSet> {
-        let forged = set.open(&self.byzantine.as_ref()?.key.public()).ok()?;
+        let forged = self.opened(set, &self.byzantine.as_ref()?.key.public())?;
         let known = |it: &&crate::device::Device| {
             let enrolment = it.disk.file.meta.enrolment.as_ref();
             enrolment.is_some_and(|enrolment| enrolment.device == forged.device)
         };
         let claimed = self.devices.iter().find(known)?;
-        forged.sign(&claimed.key).ok()
+        forged.sign(&claimed.key, &self.identity.organization).ok()
     }
 
     /// What a device makes of a message.
@@ -111,7 +111,11 @@ impl World {
         });
         if let Some(refused) = refused {
             let sequence = Sequence(page.watermark.0 + 1);
-            page.entries.push(Entry::Edit { sequence, edit: refused.edit.clone() });
+            page.entries.push(Entry::Edit {
+                sequence,
+                edit: refused.edit.clone(),
+                bits: Stem::WHOLE,
+            });
         }
         page
     }

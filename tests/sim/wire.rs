@@ -1,6 +1,6 @@
 //! What the machines want sent and told, and how their errors end sessions.
 
-use tidegate::codec::{Refusal, ToDevice, encode_message};
+use tidegate::codec::{Entry, Page, Refusal, Stem, ToDevice, encode_message};
 use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Output, ReplicaMachine, SessionError};
 use tidegate::sync::server::{ConnectionId, Output as ServerOutput, ServerMachine};
@@ -98,6 +98,16 @@ impl World {
         Ok(())
     }
 
+    fn note_short(&mut self, page: &Page) {
+        for entry in &page.entries {
+            match entry {
+                Entry::Edit { bits, .. } if *bits < Stem::WHOLE => self.figures.stems += 1,
+                Entry::Own { admitted: None, .. } => self.figures.own_as_sent += 1,
+                _ => {}
+            }
+        }
+    }
+
     /// Takes what the server wants sent.
     pub(crate) fn drain_server(&mut self) -> Check {
         while let Some(output) = self.server.as_mut().and_then(ServerMachine::poll_output) {
@@ -107,13 +117,17 @@ impl World {
                     self.check_message(id, &message)?;
                     let is_welcome = matches!(message, ToDevice::Welcome { .. });
                     self.figures.welcomes += u64::from(is_welcome);
+                    let is_unclear = matches!(message, ToDevice::NameWhole);
+                    self.figures.named_whole += u64::from(is_unclear);
                     if let (ToDevice::Page(page), Some(end)) = (&message, end) {
                         self.check_page(end, page)?;
-                        let before = self
-                            .links
-                            .get_mut(&id)
-                            .and_then(|link| link.scope.replace(page.scope.clone()));
-                        if page.entries.is_empty() && before.as_ref() == Some(&page.scope) {
+                        self.note_short(page);
+                        let mut says_nothing = page.scope.is_none() && page.entries.is_empty();
+                        if let (Some(link), Some(scope)) = (self.links.get_mut(&id), &page.scope) {
+                            says_nothing =
+                                link.scope.replace(scope.clone()).as_ref() == Some(scope);
+                        }
+                        if says_nothing {
                             return Err(format!("{end:?} is sent a page of nothing: {page:?}"));
                         }
                     }

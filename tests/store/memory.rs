@@ -181,6 +181,12 @@ impl ServerStore for MemoryServer {
         Ok(self.erased.values().cloned().collect())
     }
 
+    fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError> {
+        let all = || self.records.keys().map(|(_, id)| id).chain(self.erased.keys()).copied();
+        let before = all().filter(|id| *id < record).max();
+        Ok([before, all().filter(|id| *id > record).min()])
+    }
+
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         let is_it = |entry: &&LogEntry| entry.edit().is_some_and(|it| it.id == edit);
         let found = self.log.iter().find(is_it).map(|entry| entry.sequence);

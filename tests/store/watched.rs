@@ -220,6 +220,10 @@ impl ServerStore for WatchedServer {
         self.store()?.record(record)
     }
 
+    fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError> {
+        self.store()?.beside(record)
+    }
+
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
         self.store()?.admitted(edit)
     }

@@ -35,7 +35,8 @@ pub(crate) fn run() -> Outcome<()> {
     }
     let frames = sets.iter().map(|(_, set)| encode_message(&ToServer::Push(set.clone())));
     let frames = frames.collect::<Result<Vec<_>, _>>()?;
-    let opened = sets.iter().map(|(key, set)| set.open(key)).collect::<Result<Vec<_>, _>>()?;
+    let opened = sets.iter().map(|(key, set)| set.open(key, &world.identity.organization));
+    let opened = opened.collect::<Result<Vec<_>, _>>()?;
     println!(
         "the way in of one change (one field of a record; {CHANGES} of them, in microseconds)"
     );

@@ -89,8 +89,7 @@ impl Device {
             edits.push(edit);
         }
         let hashes = HashesDigest::of(hashes);
-        let (organization, device) = (self.organization, self.number);
-        Ok(ChangeSet { organization, device, edits, hashes }.sign(&self.key)?)
+        Ok(ChangeSet { device: self.number, edits, hashes }.sign(&self.key, &self.organization)?)
     }
 
     /// All records of the device, new.

@@ -53,7 +53,8 @@ impl Wire {
 
     /// Whether a message says that all that there was is there.
     fn has_all(message: &ToDevice) -> bool {
-        matches!(message, ToDevice::Page(page) if page.scope.complete && page.scope.target.is_none())
+        let ToDevice::Page(page) = message else { return false };
+        page.scope.as_ref().is_some_and(|scope| scope.complete && scope.target.is_none())
     }
 
     pub(crate) async fn send(&mut self, message: &ToServer) -> Outcome<()> {

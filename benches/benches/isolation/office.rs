@@ -183,7 +183,7 @@ impl Writer {
             edits.push(edit);
         }
         let hashes = HashesDigest::of(hashes);
-        let (organization, device) = (self.organization, DeviceNumber(self.number));
-        Ok(ChangeSet { organization, device, edits, hashes }.sign(&self.key)?)
+        let device = DeviceNumber(self.number);
+        Ok(ChangeSet { device, edits, hashes }.sign(&self.key, &self.organization)?)
     }
 }

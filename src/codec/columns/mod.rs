@@ -7,6 +7,7 @@
 //! it, so that nothing says which is which: a reader walks through the edits in the same order and opens
 //! each when it comes to it. `docs/format.md` draws it.
 
+mod bits;
 mod digits;
 mod few;
 mod ids;
@@ -99,6 +100,7 @@ mod tests {
 
     use super::input::Input;
     use super::{read, write};
+    use crate::codec::Stem;
     use crate::model::{
         ActorId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, RecordId, Section, Timestamp,
         Value,
@@ -150,9 +152,10 @@ mod tests {
         for (what, value) in values {
             for count in [1, 7, 60, 700, 5_000] {
                 let edits = edits(count, value);
-                let (bytes, charged) = write::write(&edits);
+                let (bytes, charged) = write::write(&edits, &[]);
                 let input = Input::allowing(&bytes, usize::MAX);
-                let (again, read) = read::read(input, usize::MAX, false).unwrap();
+                let ((again, bits), read) = read::read(input, usize::MAX, false).unwrap();
+                assert_eq!(bits, vec![Stem::WHOLE; count]);
                 assert_eq!(again, edits);
                 assert_eq!(charged, read, "{what}, {count} edits");
             }

@@ -95,9 +95,10 @@ impl<'a> Parts<'a> {
         }
     }
 
-    pub(super) fn id(&mut self, at: usize, id: RecordId, known: &mut Known) -> u32 {
+    /// An id, of which so many bits are enough; returns its number.
+    pub(super) fn id(&mut self, at: usize, (id, bits): (RecordId, u8), known: &mut Known) -> u32 {
         match self.0.get_mut(at) {
-            Some(Part::Ids(ids)) => ids.add(id, known),
+            Some(Part::Ids(ids)) => ids.add(id, bits, known),
             _ => 0,
         }
     }

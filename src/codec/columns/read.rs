@@ -12,22 +12,23 @@ use super::texts::text;
 use super::weight::{ACTOR, CHANGE, DEP, EDIT, NAME, OP, RUN, SHAPE};
 use super::write::expected_seq;
 use super::{LISTED, NOTHING, THE_LAST, fixed, kind, packed, section};
-use crate::codec::DecodeError;
 use crate::codec::rows::Place;
+use crate::codec::{DecodeError, Stem};
 use crate::limits::{
     CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_ACTORS_MAX, CHANGE_SET_NAMES_MAX,
     CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
 };
 use crate::model::{
-    ActorId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, RecordId, Section, Timestamp,
+    ActorId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, Section, Timestamp,
 };
 
-/// Reads edits, at most so many; `bounded`: each keeps to the bounds of one that a device may send.
+/// Reads edits, at most so many, and how many bits are told of the ids of their records; `bounded`: each keeps
+/// to the bounds of one that a device may send.
 pub(in crate::codec) fn decode(
     bytes: &[u8],
     edits_max: usize,
     bounded: bool,
-) -> Result<Vec<Edit>, DecodeError> {
+) -> Result<(Vec<Edit>, Vec<u8>), DecodeError> {
     read(Input::new(bytes), edits_max, bounded).map(|(edits, _)| edits)
 }
 
@@ -36,16 +37,19 @@ pub(super) fn read(
     mut input: Input<'_>,
     edits_max: usize,
     bounded: bool,
-) -> Result<(Vec<Edit>, usize), DecodeError> {
+) -> Result<((Vec<Edit>, Vec<u8>), usize), DecodeError> {
     let pool = text(packed::read(&mut input)?)?;
     let mut reader = Reader::new(input, &pool, edits_max, bounded)?;
     let mut edits = Vec::with_capacity(reader.edits);
+    let mut bits = Vec::with_capacity(reader.edits);
     for _ in 0..reader.edits {
-        edits.push(reader.edit()?);
+        let (edit, told) = reader.edit()?;
+        edits.push(edit);
+        bits.push(told);
     }
     let charged = reader.parts.input.charged();
     reader.parts.finish()?;
-    Ok((edits, charged))
+    Ok(((edits, bits), charged))
 }
 
 /// What a change does, but for its values.
@@ -73,7 +77,7 @@ struct Reader<'a> {
     actors: Vec<ActorId>,
     shapes: Vec<Shape>,
     edits: usize,
-    known: Vec<RecordId>,
+    known: Vec<Stem>,
     place: Place,
     columns: BTreeMap<(u8, u32), usize>,
     /// The last change of each section of each record.
@@ -172,13 +176,13 @@ impl<'a> Reader<'a> {
         Ok(Run { kind, column, ops: self.parts.size(fixed::OPS)?, at: None })
     }
 
-    fn edit(&mut self) -> Result<Edit, DecodeError> {
+    fn edit(&mut self) -> Result<(Edit, u8), DecodeError> {
         let device = DeviceNumber(self.parts.number_as(fixed::DEVICE)?);
         let counter = self.parts.bits(fixed::COUNTER)?;
         let id = EditId { device, counter, part: self.parts.number_as(fixed::PART)? };
         let table = self.parts.number_as(fixed::TABLE)?;
         let table = self.names.table(table)?;
-        let (record, number) = self.parts.id(fixed::RECORD, &mut self.known)?;
+        let (stem, number) = self.parts.id(fixed::RECORD, &mut self.known)?;
         let atomic = self.parts.number_as(fixed::ATOMIC)?;
         let count = self.parts.size(fixed::CHANGES)?;
         self.bound("sections in an edit", count, EDIT_SECTIONS_MAX)?;
@@ -189,7 +193,7 @@ impl<'a> Reader<'a> {
             changes.push(Arc::new(self.change(number, shape)?));
             shape = fixed::SHAPE_NEXT;
         }
-        Ok(Edit { id, table, record, atomic, changes })
+        Ok((Edit { id, table, record: stem.first(), atomic, changes }, stem.bits()))
     }
 
     fn change(&mut self, record: u32, shape_at: usize) -> Result<Change, DecodeError> {

@@ -8,11 +8,11 @@ use super::fixed;
 use super::input::malformed;
 use super::kind;
 use super::read_part::Parts;
-use crate::codec::DecodeError;
 use crate::codec::rows::Place;
+use crate::codec::{DecodeError, Stem};
 use crate::model::{
-    ColumnName, ColumnPermissions, Date, Op, Principal, RecordId, RecordState, Rights, TableName,
-    Timestamp, Value,
+    ColumnName, ColumnPermissions, Date, Op, Principal, RecordState, Rights, TableName, Timestamp,
+    Value,
 };
 
 /// The names, and what was made of them: operations of one column share one.
@@ -84,7 +84,7 @@ pub(super) fn read(
     at: usize,
     parts: &mut Parts<'_>,
     names: &Names,
-    known: &mut Vec<RecordId>,
+    known: &mut Vec<Stem>,
     place: &mut Place,
 ) -> Result<Op, DecodeError> {
     if kind <= kind::LONG_DECIMAL {
@@ -151,7 +151,7 @@ fn value(
     kind: u8,
     at: usize,
     parts: &mut Parts<'_>,
-    known: &mut Vec<RecordId>,
+    known: &mut Vec<Stem>,
 ) -> Result<Value, DecodeError> {
     Ok(match kind {
         kind::NULL => Value::Null,
@@ -173,7 +173,10 @@ fn value(
         }),
         kind::TIMESTAMP => Value::Timestamp(Timestamp::try_from(parts.number(at)?)?),
         kind::DATE => Value::Date(Date::try_from(parts.number_as::<i32>(at)?)?),
-        kind::LOOKUP => Value::Lookup(parts.id(at, known)?.0),
+        kind::LOOKUP => match parts.id(at, known)? {
+            (stem, _) if stem.bits() == Stem::WHOLE => Value::Lookup(stem.first()),
+            _ => return Err(malformed("the id that a lookup holds")),
+        },
         kind::BYTES => {
             let length = parts.size(at)?;
             Value::Bytes(parts.bytes(at + 1, length)?)

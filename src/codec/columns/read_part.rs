@@ -11,8 +11,7 @@ use super::read_numbers::Numbers;
 use super::texts::{Pool, Texts};
 use super::weight::{PART, VALUES_TIMES};
 use super::{fixed, packed};
-use crate::codec::DecodeError;
-use crate::model::RecordId;
+use crate::codec::{DecodeError, Stem};
 
 /// A column, and how far it was read.
 #[derive(Debug)]
@@ -131,8 +130,8 @@ impl<'a> Parts<'a> {
     pub(super) fn id(
         &mut self,
         at: usize,
-        known: &mut Vec<RecordId>,
-    ) -> Result<(RecordId, u32), DecodeError> {
+        known: &mut Vec<Stem>,
+    ) -> Result<(Stem, u32), DecodeError> {
         let Some(Part::Ids(ids)) = self.opened.get_mut(at) else { return Err(missing()) };
         ids.next(&mut self.input, known)
     }

@@ -8,20 +8,23 @@ use super::packed::Packer;
 use super::part::Parts;
 use super::weight::{ACTOR, CHANGE, DEP, EDIT, NAME, OP, RUN, SHAPE, allowance};
 use super::{LISTED, NOTHING, THE_LAST, fixed, kind, section};
+use crate::codec::Stem;
 use crate::codec::rows::Place;
 use crate::model::{ActorId, Change, ChangeRef, ColumnName, Edit, Op, Section};
 
-/// Writes edits as columns; `None`: a reader would refuse to make so much of so few bytes.
-pub(in crate::codec) fn encode(edits: &[Edit]) -> Option<Vec<u8>> {
-    let (out, charged) = write(edits);
+/// Writes edits as columns, of the id of whose records so many bits are enough; `None`: a reader would refuse
+/// to make so much of so few bytes.
+pub(in crate::codec) fn encode(edits: &[Edit], bits: &[u8]) -> Option<Vec<u8>> {
+    let (out, charged) = write(edits, bits);
     (charged <= allowance(out.len())).then_some(out)
 }
 
 /// Writes edits, and says how much a reader charges for them.
-pub(super) fn write(edits: &[Edit]) -> (Vec<u8>, usize) {
+pub(super) fn write(edits: &[Edit], bits: &[u8]) -> (Vec<u8>, usize) {
     let mut writer = Writer::new();
-    for edit in edits {
-        writer.edit(edit);
+    let bits = bits.iter().copied().chain(std::iter::repeat(Stem::WHOLE));
+    for (edit, bits) in edits.iter().zip(bits) {
+        writer.edit(edit, bits);
     }
     let counts = [writer.names.len(), writer.actors.len(), writer.shapes.len(), edits.len()];
     let mut packer = Packer::new();
@@ -85,7 +88,7 @@ impl<'a> Writer<'a> {
         number
     }
 
-    fn edit(&mut self, edit: &'a Edit) {
+    fn edit(&mut self, edit: &'a Edit, bits: u8) {
         self.charge(1, EDIT);
         self.charge(edit.changes.len(), CHANGE);
         self.parts.number(fixed::DEVICE, edit.id.device.0);
@@ -93,7 +96,7 @@ impl<'a> Writer<'a> {
         self.parts.number(fixed::PART, edit.id.part);
         let table = self.name(edit.table.as_str());
         self.parts.number(fixed::TABLE, table);
-        let record = self.parts.id(fixed::RECORD, edit.record, &mut self.known);
+        let record = self.parts.id(fixed::RECORD, (edit.record, bits), &mut self.known);
         self.parts.number(fixed::ATOMIC, edit.atomic);
         self.parts.bits(fixed::CHANGES, edit.changes.len() as u64);
         let mut shape = fixed::SHAPE;

@@ -1,6 +1,7 @@
 //! Operations into columns.
 
 use super::write::Writer;
+use crate::codec::Stem;
 use crate::model::{Op, RecordState, Value};
 
 impl<'a> Writer<'a> {
@@ -74,7 +75,7 @@ impl<'a> Writer<'a> {
             Value::Timestamp(time) => self.parts.number(at, time.as_millis()),
             Value::Date(date) => self.parts.number(at, date.as_days()),
             Value::Lookup(id) => {
-                self.parts.id(at, *id, &mut self.known);
+                self.parts.id(at, (*id, Stem::WHOLE), &mut self.known);
             }
             Value::Bytes(bytes) => {
                 self.parts.bits(at, bytes.len() as u64);

@@ -249,6 +249,10 @@ impl ServerStore for RedbServer {
         self.snapshot()?.all_erased()
     }
 
+    fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError> {
+        self.snapshot()?.beside(record)
+    }
+
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.snapshot()?.log_after(after, limit)
     }

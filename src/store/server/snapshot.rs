@@ -108,6 +108,20 @@ impl ServerSnapshot {
         fenced(|| ERASED.read(&self.tx)?.get(&record))
     }
 
+    /// The ids before and behind one, of all records that there are, or that were erased.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError> {
+        fenced(|| {
+            let there = RECORD.read(&self.tx)?.beside(&record)?;
+            let erased = ERASED.read(&self.tx)?.beside(&record)?;
+            let ([before, behind], [erased_before, erased_behind]) = (there, erased);
+            let behind = [behind, erased_behind].into_iter().flatten().min();
+            Ok([before.max(erased_before), behind])
+        })
+    }
+
     /// All records that were erased.
     ///
     /// # Errors

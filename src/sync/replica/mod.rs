@@ -23,6 +23,7 @@ mod reconsider;
 mod seen;
 mod session;
 mod split;
+mod stems;
 mod unjudged;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -183,6 +184,8 @@ pub struct ReplicaMachine {
     app: Option<AppName>,
     /// A table that is wanted before all others.
     first: Option<TableName>,
+    /// Whether the server is to name records whole in the next session: one was not found here by its stem.
+    whole_ids: bool,
     /// When it was up to date last, as far as that was written since it was opened.
     synced_kept: Option<Timestamp>,
 }
@@ -219,6 +222,7 @@ impl ReplicaMachine {
             last_recheck: None,
             app: None,
             first: None,
+            whole_ids: false,
             synced_kept: None,
         };
         machine.take_grant()?;

@@ -2,13 +2,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::Desk;
 use super::{Output, ReplicaMachine};
-use crate::codec::{ChangeSet, HashesDigest, Inquiry, SignedChangeSet, ToServer};
+use crate::codec::{
+    Admitted, ChangeSet, Check, HashesDigest, Inquiry, SignedChangeSet, Stem, ToServer,
+};
 use crate::crdt::{ChangeHash, Document, Documents};
-use crate::limits::{ATOMIC_PARTS_MAX, CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
+use crate::limits::{
+    ATOMIC_PARTS_MAX, CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX, STEMS_FROM_EDITS,
+};
 use crate::model::{Edit, EditId, RecordId, Section, TableName, Timestamp};
 use crate::sync::{Pending, ReplicaStore, StoreError, Turn};
 
 use super::session::Stage;
+use super::stems::sent_bits;
 
 /// Leaves room in a change set for its envelope.
 const EDITS_BYTES_TARGET: usize = CHANGE_SET_BYTES_MAX / 2;
@@ -167,24 +172,42 @@ impl ReplicaMachine {
         edits: Vec<Pending>,
     ) -> Result<Vec<SignedChangeSet>, StoreError> {
         let Some(enrolment) = &self.meta.enrolment else { return Ok(Vec::new()) };
-        let mut sets = Vec::new();
+        let whole_ids = self.session.as_ref().is_some_and(|session| session.whole_ids);
+        let (mut sets, mut pushed) = (Vec::new(), Vec::new());
         let mut rebuild = Rebuild::new(store, std::mem::take(&mut self.documents));
         for edits in in_sets(edits) {
             let mut hashes = Vec::new();
             for edit in &edits {
                 hashes.extend(rebuild.hashes(edit)?);
             }
-            let set = ChangeSet {
-                organization: enrolment.organization,
-                device: enrolment.device,
-                edits,
-                hashes: HashesDigest::of(hashes),
-            };
-            let signed = set.sign(&self.key);
+            let may_stem = !whole_ids && edits.len() >= STEMS_FROM_EDITS;
+            let mut bits = Vec::new();
+            for edit in &edits {
+                let is_known = may_stem && rebuild.confirmed.contains(&edit.record);
+                bits.push(if is_known { sent_bits(store, edit)? } else { Stem::WHOLE });
+                pushed.push((edit.id, as_sent(edit)?));
+            }
+            let set =
+                ChangeSet { device: enrolment.device, edits, hashes: HashesDigest::of(hashes) };
+            let signed = set.sign_with_stems(&self.key, &enrolment.organization, &bits);
             sets.push(signed.map_err(|error| StoreError::Damaged(error.to_string()))?);
         }
         self.documents = rebuild.finish();
+        if let Some(session) = &mut self.session {
+            session.pushed.extend(pushed);
+        }
         Ok(sets)
+    }
+
+    /// The server does not find records that were named by stems: all that it has not answered is sent again,
+    /// and names them whole.
+    pub(super) fn name_whole(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        // Of others that were on their way it is said again.
+        if !std::mem::replace(&mut session.whole_ids, true) {
+            let unanswered: Vec<_> = session.pushed.keys().copied().collect();
+            self.send_again(unanswered);
+        }
     }
 }
 
@@ -273,17 +296,25 @@ pub(super) fn edit_bytes(edit: &Edit) -> usize {
     64 + 64 * edit.changes.len() + edit.ops().map(|op| 48 + op.size()).sum::<usize>()
 }
 
+/// What of an edit the server confirms, if it admits it as it is.
+fn as_sent(edit: &Edit) -> Result<Admitted, StoreError> {
+    let check = Check::of(edit, edit).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    Ok(Admitted { table: edit.table.clone(), record: edit.record, check })
+}
+
 /// Rebuilds changes as the server will, so that a mismatch is found here, where it was made.
 struct Rebuild<'a, S> {
     store: &'a S,
     documents: BTreeMap<(RecordId, Section), Document>,
     /// From pushes before.
     kept: Documents,
+    /// The records that are confirmed, of those that were rebuilt: the server has them.
+    confirmed: BTreeSet<RecordId>,
 }
 
 impl<'a, S: ReplicaStore> Rebuild<'a, S> {
     fn new(store: &'a S, kept: Documents) -> Self {
-        Self { store, documents: BTreeMap::new(), kept }
+        Self { store, documents: BTreeMap::new(), kept, confirmed: BTreeSet::new() }
     }
 
     /// What to keep for the next push.
@@ -318,6 +349,7 @@ impl<'a, S: ReplicaStore> Rebuild<'a, S> {
     fn before(&mut self, edit: &Edit, section: &Section) -> Result<Document, StoreError> {
         let damaged = |error: crate::crdt::CrdtError| StoreError::Damaged(error.to_string());
         let confirmed = self.store.confirmed(&edit.table, edit.record)?;
+        self.confirmed.extend(confirmed.as_ref().map(|it| it.record().id()));
         let history = confirmed.as_ref().and_then(|it| it.record().section(section));
         let pending = self.store.pending_on(edit.record)?;
         let is_pending = |id| {

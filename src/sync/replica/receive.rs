@@ -5,7 +5,9 @@ use super::quarantine::{parked, quarantined};
 use super::session::SessionError;
 use super::split::take_columns;
 use super::{Event, Output, ReplicaMachine};
-use crate::codec::{Check, Entry, Inquiry, MovedLeg, Page, PublicKey, ToDevice, ToServer};
+use crate::codec::{
+    Admitted, Check, Entry, Inquiry, MovedLeg, Page, PublicKey, ToDevice, ToServer,
+};
 use crate::gate::{Attestation, Follow, RecordFacts, apply, can_read_column};
 use crate::limits::{PAGE_LOOKS_MAX, SESSION_RETRIES_MAX};
 use crate::model::{
@@ -42,7 +44,14 @@ impl ReplicaMachine {
                 Ok(self.save(store)?)
             }
             ToDevice::Verdicts(verdicts) => Ok(self.verdicts(store, now, verdicts)?),
-            ToDevice::Page(page) => Ok(self.page(store, now, word, page)?),
+            ToDevice::Page(page) => {
+                let page = self.named_whole(store, page)?;
+                Ok(self.page(store, now, word, page)?)
+            }
+            ToDevice::NameWhole => {
+                self.name_whole();
+                Ok(())
+            }
             ToDevice::Coming { records, bytes } => {
                 Ok(self.note_coming(store, Size { records, bytes })?)
             }
@@ -343,8 +352,8 @@ impl ReplicaMachine {
         }
         self.meta.watermark = page.watermark;
         // All while one is under way, and what begins and ends one.
-        let is_scan = self.meta.scope != page.scope || page.scope.target.is_some();
-        self.meta.scope = page.scope;
+        let before = page.scope.map(|scope| std::mem::replace(&mut self.meta.scope, scope));
+        let is_scan = before.is_some() || self.meta.scope.target.is_some();
         self.meta.authors.extend(page.authors);
         self.mend_touched(&mut desk, now)?;
         if desk.brings_records() {
@@ -386,13 +395,16 @@ impl ReplicaMachine {
         entry: Entry,
     ) -> Result<(), StoreError> {
         match entry {
-            Entry::Edit { sequence, edit } => {
+            Entry::Edit { sequence, edit, .. } => {
                 let (table, record) = (edit.table.clone(), edit.record);
                 self.confirm(desk, word, (&table, record), edit, sequence)
             }
-            Entry::Own { sequence, id, table, record, check } => {
+            Entry::Own { sequence, id, admitted: Some(admitted) } => {
+                let Admitted { table, record, check } = admitted;
                 self.own(desk, word, (&table, record), id, sequence, check)
             }
+            // It was completed before.
+            Entry::Own { admitted: None, .. } => Ok(()),
             Entry::Split { id, table, record, columns, epoch } => {
                 let actor = self.fresh_actor();
                 take_columns(desk, now, id, (&table, record), (columns, epoch), actor)
@@ -599,6 +611,10 @@ impl ReplicaMachine {
         self.settle_passed(store, now)?;
         let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.1 = number;
+        self.whole_ids = false;
+        if session.flush.0 == number {
+            session.pushed.clear();
+        }
         self.end_pinning(store, number)?;
         let Some(session) = &mut self.session else { return Ok(()) };
         let later = std::mem::take(&mut session.later);

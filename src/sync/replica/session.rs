@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::purge::PurgeStage;
 use super::{Arrival, Event, Output, ReplicaMachine};
 use crate::codec::{
-    CertificateError, EnrollCode, Inquiry, PublicKey, Refusal, Resume, ServerCertificate, ToDevice,
-    ToServer,
+    Admitted, CertificateError, EnrollCode, Inquiry, PublicKey, Refusal, Resume, ServerCertificate,
+    ToDevice, ToServer,
 };
 use crate::gate::Attestation;
 use crate::model::{EditId, RecordId, Sequence, TableName};
@@ -89,6 +89,10 @@ pub(super) struct Session {
     /// Edits that the server wants anew: sent at the next [`ToDevice::Flushed`], when what they
     /// lack has arrived.
     pub(super) later: BTreeSet<EditId>,
+    /// What was sent since the last [`ToServer::Flush`] that was answered, as it was then.
+    pub(super) pushed: BTreeMap<EditId, Admitted>,
+    /// Whether change sets name records whole: the server did not find one that was named by a stem.
+    pub(super) whole_ids: bool,
     /// Of edits that went to quarantine because they have no meaning here any more the server is asked
     /// whether they count all the same, and whether their records were erased.
     pub(super) parked: Vec<Inquiry>,
@@ -156,6 +160,8 @@ impl ReplicaMachine {
             sent: Turn::default(),
             again: BTreeSet::new(),
             later: BTreeSet::new(),
+            pushed: BTreeMap::new(),
+            whole_ids: false,
             parked: Vec::new(),
             counted: BTreeSet::new(),
             asked: BTreeSet::new(),
@@ -316,6 +322,7 @@ impl ReplicaMachine {
                 epoch: self.meta.epoch,
                 watermark: self.meta.watermark,
                 scope: self.meta.scope.clone(),
+                whole_ids: self.whole_ids,
                 schema: self.meta.schema_digest,
                 grant: self.meta.grant_digest,
                 bytes: self.meta.size().bytes,

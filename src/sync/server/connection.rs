@@ -77,6 +77,11 @@ pub(super) struct Device {
     pub(super) grant: Option<Digest>,
     /// The devices whose users this session has named.
     pub(super) named: BTreeSet<DeviceNumber>,
+    /// Where in the log its own edits are that were admitted as it sent them in this session, and of which it
+    /// was not told yet.
+    pub(super) as_sent: BTreeSet<Sequence>,
+    /// Whether records are named to it whole.
+    pub(super) whole_ids: bool,
 }
 
 /// A place in the log between two things of which devices are told one by one.

@@ -9,11 +9,12 @@ use super::filling::Next;
 use super::past::Fetch;
 use super::reading::Reading;
 use super::state::State;
+use super::stems::name_by_stems;
 use super::{ConnectionId, Output, ServerMachine};
 use crate::codec::{Entry, Inquiry, Page, ToDevice};
 use crate::gate::Confirmed;
 use crate::limits::{SCAN_ENTRIES_AHEAD_MAX, SCAN_PAGES_AHEAD_MAX};
-use crate::model::{DeviceNumber, RecordId, Section, TableName, UserId, Verdict};
+use crate::model::{DeviceNumber, RecordId, Section, Sequence, TableName, UserId, Verdict};
 use crate::sync::{Erased, ServerStore, StoreError};
 
 impl ServerMachine {
@@ -261,9 +262,10 @@ impl Device {
     pub(super) fn page<S: ServerStore>(
         &mut self,
         store: &S,
-        entries: Vec<Entry>,
+        mut entries: Vec<Entry>,
     ) -> Result<Page, StoreError> {
         let authors = self.authors(store, &entries)?;
+        let ids = if self.whole_ids { None } else { name_by_stems(store, &mut entries)? };
         if let Some(comparing) = &mut self.comparing {
             comparing.note(&entries);
         }
@@ -275,8 +277,10 @@ impl Device {
             let bytes = entries.iter().map(Entry::record_bytes).sum();
             self.ahead.push_back(Extent { bytes, ..extent });
         }
+        self.as_sent = self.as_sent.split_off(&Sequence(watermark.0.saturating_add(1)));
+        let scope = (self.told != self.scope).then(|| self.scope.clone());
         self.told.clone_from(&self.scope);
-        Ok(Page { entries, watermark, scope: self.scope.clone(), authors })
+        Ok(Page { entries, watermark, scope, authors, ids })
     }
 
     /// Whose devices wrote the entries, where the session has not said so yet.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::answered::Refused;
 use super::generation::Changed;
 use super::past::{Fetch, Pasts};
+use super::stems::meant;
 use super::{ConnectionId, Output, Resolved, Rules, ServerMachine};
-use crate::codec::{ChangeSet, HashesDigest, Refusal, SignedChangeSet, ToDevice};
+use crate::codec::{ChangeSet, ChangeSetError, HashesDigest, Refusal, SignedChangeSet, ToDevice};
 use crate::crdt::{CrdtError, Document, Documents};
 use crate::gate::{
     Admissible, Confirmed, Court, LookedUp, RecordFacts, Ruling, apply, can_read_column, rule,
@@ -64,9 +65,10 @@ impl ServerMachine {
     ) -> Result<(), StoreError> {
         for (id, answer) in answers {
             match answer {
-                Ok(verdicts) if verdicts.is_empty() => {}
-                Ok(verdicts) => self.send(id, ToDevice::Verdicts(verdicts)),
-                Err(refusal) => self.refuse(id, refusal),
+                Answer::Judged(verdicts) if verdicts.is_empty() => {}
+                Answer::Judged(verdicts) => self.send(id, ToDevice::Verdicts(verdicts)),
+                Answer::Unclear => self.send(id, ToDevice::NameWhole),
+                Answer::Refused(refusal) => self.refuse(id, refusal),
             }
         }
         for fetch in fetches {
@@ -100,19 +102,23 @@ impl ServerMachine {
         let documents = std::mem::take(&mut self.documents);
         let mut session = Session::new(&*store, rules, now, (epoch, &self.meta), documents);
         let mut answers: Vec<(ConnectionId, Answer)> = Vec::new();
+        let mut as_sent = Vec::new();
         self.work.clear();
         for (id, signed) in queue {
             let before = session.work;
+            let mut author = None;
             let answer = match self.open_set(&*store, signed)? {
                 Ok((set, user)) => {
+                    author = Some(set.device);
                     let resolved = self.resolve(&user, None)?;
                     let (device, user, resolved) = (set.device, &user, &*resolved);
                     session.change_set(&set, &Author { device, user, resolved })?
                 }
-                Err(refusal) => Err(refusal),
+                Err(answer) => answer,
             };
             self.work.push((*id, SET_WORK + session.work - before));
             answers.push((*id, answer));
+            as_sent.push((*id, author, std::mem::take(&mut session.as_sent)));
         }
         for (record, sections) in pasts.iter() {
             session.open(record, sections)?;
@@ -124,16 +130,21 @@ impl ServerMachine {
             self.commit(store, meta, operations)?;
         }
         self.documents = documents;
+        for (id, author, sequences) in as_sent {
+            if let Some(device) = self.device_mut(id).filter(|it| Some(it.number) == author) {
+                device.as_sent.extend(sequences);
+            }
+        }
         Ok(answers)
     }
 
     /// Verifies who wrote a change set. Who carried it does not matter.
     fn open_set<S: ServerStore>(
-        &self,
+        &mut self,
         store: &S,
         signed: &SignedChangeSet,
-    ) -> Result<Result<(ChangeSet, UserId), Refusal>, StoreError> {
-        let protocol = |text: String| Ok(Err(Refusal::Protocol(text)));
+    ) -> Result<Result<(ChangeSet, UserId), Answer>, StoreError> {
+        let protocol = |text: String| Ok(Err(Answer::Refused(Refusal::Protocol(text))));
         let author = match signed.claimed_device() {
             Ok(number) => store.device(number)?,
             Err(error) => return protocol(error.to_string()),
@@ -142,20 +153,35 @@ impl ServerMachine {
             return protocol("a change set of a device that nobody enrolled".into());
         };
         if author.revoked {
-            return Ok(Err(Refusal::RevokedDevice));
+            return Ok(Err(Answer::Refused(Refusal::RevokedDevice)));
         }
-        match signed.open(&author.key) {
-            Ok(set) if set.organization != self.identity.organization => {
-                protocol("a change set for another organization".into())
-            }
-            Ok(set) => Ok(Ok((set, author.user))),
-            Err(error) => protocol(error.to_string()),
+        let trouble = RefCell::new(None);
+        let resolved = self.resolve(&author.user, None)?;
+        let find = |table: &TableName, stem| {
+            meant(store, resolved.standing.as_ref().ok(), table, stem).unwrap_or_else(|error| {
+                trouble.replace(Some(error));
+                None
+            })
+        };
+        let opened = signed.open_with_stems(&author.key, &self.identity.organization, find);
+        match (trouble.into_inner(), opened) {
+            (Some(error), _) => Err(error),
+            (None, Ok(set)) => Ok(Ok((set, author.user))),
+            (None, Err(ChangeSetError::Stem)) => Ok(Err(Answer::Unclear)),
+            (None, Err(error)) => protocol(error.to_string()),
         }
     }
 }
 
-/// What a device is told of its change set beside the log; or why its session ends.
-type Answer = Result<Vec<(EditId, Verdict)>, Refusal>;
+/// What a device is told of its change set.
+#[derive(Debug)]
+enum Answer {
+    /// Beside the log, by which it hears what was admitted.
+    Judged(Vec<(EditId, Verdict)>),
+    /// It names records by stems that are not of one record here.
+    Unclear,
+    Refused(Refusal),
+}
 
 /// Whether these are all parts of an atomic commit, in order.
 fn is_complete(parts: &[Edit]) -> bool {
@@ -191,6 +217,8 @@ pub(super) struct Session<'a, S> {
     documents: Documents,
     /// See [`ServerMachine::take_work`].
     work: u64,
+    /// Where in the log edits are that were admitted as they came, of the change set that is judged.
+    as_sent: BTreeSet<Sequence>,
 }
 
 impl<'a, S: ServerStore> Session<'a, S> {
@@ -204,7 +232,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         let (head, asked) = (meta.head, meta.asked.clone());
         let (records, admitted, refused) = Default::default();
         let (changed, operations) = Default::default();
-        let work = 0;
+        let (work, as_sent) = Default::default();
         Self {
             store,
             rules,
@@ -219,6 +247,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
             operations,
             documents,
             work,
+            as_sent,
         }
     }
 
@@ -226,11 +255,11 @@ impl<'a, S: ServerStore> Session<'a, S> {
     fn change_set(&mut self, set: &ChangeSet, author: &Author<'_>) -> Result<Answer, StoreError> {
         let mut documents = BTreeMap::new();
         if let Err(refusal) = self.check_rebuilt(set, author.resolved, &mut documents)? {
-            return Ok(Err(refusal));
+            return Ok(Answer::Refused(refusal));
         }
         let verdicts = self.judge_all(set, author)?;
         self.keep_documents(documents);
-        Ok(Ok(verdicts))
+        Ok(Answer::Judged(verdicts))
     }
 
     /// Keeps the documents in which everything was admitted.
@@ -316,6 +345,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         };
         let Some(first) = first else { return Ok(verdicts) };
         self.head = head;
+        self.as_sent.retain(|sequence| *sequence <= head);
         self.operations.truncate(operations);
         self.records.extend(records);
         for part in parts {
@@ -507,6 +537,9 @@ impl<'a, S: ServerStore> Session<'a, S> {
             Ok(applied) => {
                 self.head = sequence;
                 let (made, after) = (admitted.edit().clone(), applied.confirmed().record());
+                if made == *edit {
+                    self.as_sent.insert(sequence);
+                }
                 let kind = EntryKind::edit(made, before.as_ref(), after, &self.asked);
                 let entry = LogEntry { sequence, kind, at: self.now, epoch: self.epoch };
                 self.records.insert(edit.record, Some(applied.confirmed().clone()));

@@ -33,6 +33,7 @@ mod retention;
 mod rules;
 mod scanning;
 mod state;
+mod stems;
 mod system_rows;
 mod welcome;
 

@@ -7,7 +7,7 @@ use super::filling::{Filling, Next, Telling};
 use super::membership::Concerned;
 use super::past::Pasts;
 use super::reading::Reading;
-use crate::codec::{Check, Entry, MovedLeg};
+use crate::codec::{Admitted, Check, Entry, MovedLeg, Stem};
 use crate::gate::{Confirmed, Follow};
 use crate::model::{DeviceNumber, Edit, EditId, Header, RecordId, Sequence, TableName};
 use crate::scope::Membership;
@@ -149,13 +149,18 @@ impl Device {
         let is_own = edit.id.device == self.number;
         if is_own {
             let readable = self.reader.readable(after, edit);
-            let check = Check::of(edit, &readable);
-            let check = check.map_err(|e| StoreError::Damaged(e.to_string()))?;
+            let admitted = if self.as_sent.contains(&sequence) && readable == *edit {
+                None
+            } else {
+                let check = Check::of(edit, &readable);
+                let check = check.map_err(|e| StoreError::Damaged(e.to_string()))?;
+                Some(Admitted { table: table.clone(), record, check })
+            };
             if let Some((columns, epoch)) = refused_of(reading.store, edit.id)? {
                 let (id, table) = (edit.id, table.clone());
                 page.push(Entry::Split { id, table, record, columns, epoch });
             }
-            page.push(Entry::Own { sequence, id: edit.id, table: table.clone(), record, check });
+            page.push(Entry::Own { sequence, id: edit.id, admitted });
         }
         let before = before.map(Option::as_ref);
         let was_hidden = !is_own && self.was_hidden(sequence, edit, after);
@@ -166,7 +171,7 @@ impl Device {
             // What was taken back meanwhile is not sent any more.
             let part = self.reader.part_of(after, edit).filter(|_| !is_own)?;
             let part = self.reader.part_of(current.record().header(), &part)?;
-            Some(Entry::Edit { sequence, edit: unnumbered(part) })
+            Some(Entry::Edit { sequence, edit: unnumbered(part), bits: Stem::WHOLE })
         })?;
         self.tell_others(reading, taken, page)
     }

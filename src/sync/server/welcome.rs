@@ -130,6 +130,8 @@ impl ServerMachine {
             grant: resume.grant,
             // It knows itself.
             named: [row.number].into(),
+            as_sent: BTreeSet::new(),
+            whole_ids: resume.whole_ids,
         };
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         connection.device = Some(device);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tidegate::codec::{
-    AdminRequest, ChangeSet, Context, Digest, HashesDigest, Inquiry, PublicKey, PurgeReceipt,
-    Resume, SignedChangeSet, Stretch, ToServer, decode_edits, encode_edits, encode_message,
+    AdminRequest, ChangeSet, Context, Digest, HashesDigest, IdsDigest, Inquiry, PublicKey,
+    PurgeReceipt, Resume, SignedChangeSet, Stretch, ToServer, decode_edits, encode_edits,
+    encode_message,
 };
 use tidegate::crdt::{Document, Record};
 use tidegate::limits::{CHANGE_OPS_MAX, FRAME_BYTES_MAX, TEXT_BYTES_MAX};
@@ -21,7 +22,7 @@ use crate::people::{SECURED, USERS, name};
 use crate::world::World;
 
 #[derive(Serialize)]
-struct Body<'a>(u8, PublicKey, DeviceNumber, HashesDigest, &'a [u8]);
+struct Body<'a>(u8, DeviceNumber, HashesDigest, Option<IdsDigest>, &'a [u8]);
 
 impl World {
     /// Change sets that should not be.
@@ -192,9 +193,11 @@ impl World {
             let known = decode_edits(&mutant).ok().filter(|edits| edits.iter().all(is_known));
             return known.and_then(|edits| self.push(device, edits)).into_iter().collect();
         }
-        let body = Body(2, self.identity.organization, device, HashesDigest([0; 16]), &mutant);
+        let body = Body(3, device, HashesDigest([0; 16]), None, &mutant);
         let body = postcard::to_stdvec(&body).unwrap();
-        let Some(set) = self.byzantine.as_ref().map(|it| signed(&it.key, body)) else {
+        let Some(set) =
+            self.byzantine.as_ref().map(|it| signed(&it.key, &self.identity.organization, body))
+        else {
             return Vec::new();
         };
         let frame = encode_message(&ToServer::Push(set)).unwrap();
@@ -250,8 +253,9 @@ impl World {
             }
         }
         let hashes = HashesDigest::of(hashes);
-        let set = ChangeSet { organization: self.identity.organization, device, edits, hashes };
-        let set = set.sign(&self.byzantine.as_ref()?.key).ok()?;
+        let set = ChangeSet { device, edits, hashes };
+        let organization = &self.identity.organization;
+        let set = set.sign(&self.byzantine.as_ref()?.key, organization).ok()?;
         encode_message(&ToServer::Push(set)).ok()
     }
 
@@ -333,8 +337,12 @@ impl World {
 }
 
 /// Bytes with the device's signature over them, whatever they are.
-fn signed(key: &tidegate::codec::SecretKey, body: Vec<u8>) -> SignedChangeSet {
-    let signature = key.sign(Context::ChangeSet, &body);
+fn signed(
+    key: &tidegate::codec::SecretKey,
+    organization: &PublicKey,
+    body: Vec<u8>,
+) -> SignedChangeSet {
+    let signature = key.sign(Context::ChangeSet, &[organization.as_bytes(), &body[..]].concat());
     let bytes = postcard::to_stdvec(&(body, signature)).unwrap();
     postcard::from_bytes(&bytes).unwrap()
 }

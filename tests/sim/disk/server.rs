@@ -212,6 +212,17 @@ impl ServerStore for ServerDisk {
         Ok(self.file.erased.get(&record).cloned())
     }
 
+    fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError> {
+        self.faults.read()?;
+        let (there, erased) = (&self.file.tables, &self.file.erased);
+        let before = there.range(..record).next_back().map(|(id, _)| *id);
+        let before = before.max(erased.range(..record).next_back().map(|(id, _)| *id));
+        let behind = (std::ops::Bound::Excluded(record), std::ops::Bound::Unbounded);
+        let (there, erased) = (there.range(behind).next(), erased.range(behind).next());
+        let behind = there.map(|(id, _)| *id).into_iter().chain(erased.map(|(id, _)| *id));
+        Ok([before, behind.min()])
+    }
+
     fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
         self.faults.read()?;
         Ok(self.file.erased.values().cloned().collect())

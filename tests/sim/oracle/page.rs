@@ -21,7 +21,8 @@ impl World {
         // Where all may do all on purpose, what is looked for is more than that they read of people.
         let is_looked_for =
             |table: &TableName| self.planted != Some(Planted::SkipsTheGate) || !is_system(table);
-        let place = page.scope.target.iter().find_map(|(_, place)| place.as_ref());
+        let place =
+            page.scope.iter().flat_map(|it| &it.target).find_map(|(_, place)| place.as_ref());
         let place = place.filter(|place| is_looked_for(&place.table));
         if place.is_some_and(|place| !self.could_ever_read(&reader, place.record)) {
             return Err(format!("{user} is told that a scan is at {place:?}"));
@@ -31,7 +32,7 @@ impl World {
                 Entry::Edit { edit, .. } if edit.id.counter != 0 || edit.atomic != 0 => {
                     return Err(format!("{user} is told of which commit {} is", edit.id));
                 }
-                Entry::Edit { sequence, edit } => {
+                Entry::Edit { sequence, edit, .. } => {
                     self.check_news(user, *sequence, edit)?;
                     (edit, self.header_at(*sequence, edit.record))
                 }
