@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::edits::{decode_stemmed, encode_stemmed};
+use super::edits::{Stemmed, decode_stemmed, encode_stemmed};
 use super::{
     Context, DecodeError, IdsDigest, PublicKey, SecretKey, Signature, SignatureError, Stem,
 };
@@ -152,7 +152,7 @@ impl SignedChangeSet {
     ) -> Result<ChangeSet, ChangeSetError> {
         key.verify(Context::ChangeSet, &signed(organization, &self.body), &self.signature)?;
         let Body { device, hashes, ids, edits, .. } = self.body()?;
-        let (mut edits, bits) = decode_stemmed(&edits, CHANGE_SET_EDITS_MAX)?;
+        let Stemmed { mut edits, bits } = decode_stemmed(&edits, CHANGE_SET_EDITS_MAX)?;
         let mut has_stems = false;
         for (edit, bits) in edits.iter_mut().zip(bits).filter(|(_, bits)| *bits < Stem::WHOLE) {
             has_stems = true;
@@ -162,7 +162,7 @@ impl SignedChangeSet {
         if has_stems && IdsDigest::of(edits.iter().map(|edit| edit.record)) != ids {
             return Err(ChangeSetError::Stem);
         }
-        Ok(ChangeSet { device, hashes, edits })
+        Ok(ChangeSet { device, edits, hashes })
     }
 
     /// How many bytes the edits and their envelope take.

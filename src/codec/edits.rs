@@ -16,6 +16,15 @@ const COLUMNS_FROM_CHANGES: usize = 4;
 /// With more, nobody looks whether rows are.
 const ROWS_TO_CHANGES: usize = 256;
 
+/// Edits that were read.
+#[derive(Debug)]
+pub(super) struct Stemmed {
+    /// The edits; what was not told of the id of a record is zero.
+    pub(super) edits: Vec<Edit>,
+    /// How many bits were told of the id of each one's record.
+    pub(super) bits: Vec<u8>,
+}
+
 /// Writes edits as bytes, for others to read.
 ///
 /// # Errors
@@ -60,11 +69,8 @@ pub fn decode_edits_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, D
     whole(decode_stemmed(bytes, edits_max)?)
 }
 
-/// As [`decode_edits`], with how many bits of the id of each one's record were told: the others are zero.
-pub(super) fn decode_stemmed(
-    bytes: &[u8],
-    edits_max: usize,
-) -> Result<(Vec<Edit>, Vec<u8>), DecodeError> {
+/// As [`decode_edits`], of edits that may name their records by stems.
+pub(super) fn decode_stemmed(bytes: &[u8], edits_max: usize) -> Result<Stemmed, DecodeError> {
     match form(bytes)? {
         (ROWS, rows) => Ok(all_told(decode_rows(rows, edits_max)?)),
         (COLUMNS, columns) => columns::decode(columns, edits_max, true),
@@ -82,11 +88,11 @@ pub fn decode_records_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>,
     whole(decode_stemmed_records(bytes, edits_max)?)
 }
 
-/// As [`decode_records_up_to`], with how many bits of each one's id were told: the others are zero.
+/// As [`decode_records_up_to`], of edits that may name their records by stems.
 pub(super) fn decode_stemmed_records(
     bytes: &[u8],
     edits_max: usize,
-) -> Result<(Vec<Edit>, Vec<u8>), DecodeError> {
+) -> Result<Stemmed, DecodeError> {
     match form(bytes)? {
         (ROWS, rows) => Ok(all_told(decode_rows_up_to(rows, edits_max)?)),
         (COLUMNS, columns) => columns::decode(columns, edits_max, false),
@@ -94,12 +100,12 @@ pub(super) fn decode_stemmed_records(
     }
 }
 
-fn all_told(edits: Vec<Edit>) -> (Vec<Edit>, Vec<u8>) {
+fn all_told(edits: Vec<Edit>) -> Stemmed {
     let bits = vec![Stem::WHOLE; edits.len()];
-    (edits, bits)
+    Stemmed { edits, bits }
 }
 
-fn whole((edits, bits): (Vec<Edit>, Vec<u8>)) -> Result<Vec<Edit>, DecodeError> {
+fn whole(Stemmed { edits, bits }: Stemmed) -> Result<Vec<Edit>, DecodeError> {
     if bits.iter().all(|bits| *bits == Stem::WHOLE) {
         return Ok(edits);
     }

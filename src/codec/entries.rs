@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::at_most::at_most;
 use super::columns::{decode_numbers, encode_numbers};
-use super::edits::{decode_stemmed_records, encode_stemmed};
+use super::edits::{Stemmed, decode_stemmed_records, encode_stemmed};
 use super::message::{Admitted, Entry, MovedLeg};
 use super::{DecodeError, Stem};
 use crate::limits::{COLUMNS_MAX, PAGE_EDITS_MAX};
@@ -182,7 +182,7 @@ fn read(wire: Wire<'_>) -> Result<Vec<Entry>, DecodeError> {
     DecodeError::bound("entries in a page", count, PAGE_EDITS_MAX)?;
     let [kinds, sequences] = decode_numbers(&wire.columns, count)?;
     // A whole record holds the changes of all its edits.
-    let (edits, bits) = decode_stemmed_records(&wire.edits, PAGE_EDITS_MAX)?;
+    let Stemmed { edits, bits } = decode_stemmed_records(&wire.edits, PAGE_EDITS_MAX)?;
     let mut edits = edits.into_iter().zip(bits);
     let sent = kinds.iter().filter(|kind| **kind == kind::OWN_AS_SENT).count();
     let mut sent = decode_sent(&wire.sent, sent)?.into_iter();

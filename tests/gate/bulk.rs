@@ -102,8 +102,8 @@ fn settle(rows: u32, lost: &BTreeSet<u32>) -> (Session, BTreeSet<EditId>, BTreeS
             ToServer::Flush { .. } => session.round_trips += 1,
             ToServer::Push(signed) => {
                 session.change_sets += 1;
-                let set = signed.open_with_stems(&key, &organization, find).unwrap();
-                session.edits += set.edits.len();
+                let opened = signed.open_with_stems(&key, &organization, find).unwrap();
+                session.edits += opened.edits.len();
             }
             _ => {}
         }

@@ -23,5 +23,6 @@ mod pinned;
 mod purge;
 mod rechecked;
 mod refused;
+mod stems;
 mod taken;
 mod unsent;

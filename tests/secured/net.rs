@@ -18,7 +18,7 @@ use tidegate::policy::read_profiles;
 use tidegate::server::{Home, InitOptions, OrganizationFiles};
 use tidegate::store::{RedbReplica, RedbServer};
 use tidegate::sync::replica::{
-    Draft, Event, Intent, Output, PinError, Purpose, RecheckReport, ReplicaMachine,
+    Draft, Event, Intent, Output, PinError, Purpose, RecheckReport, ReplicaMachine, SessionError,
 };
 use tidegate::sync::server::{
     ConnectionId, HistoryBounds, Output as ServerOutput, PageBounds, Rules, RulesError,
@@ -30,7 +30,7 @@ pub(crate) struct Device {
     machine: ReplicaMachine,
     pub(crate) store: RedbReplica,
     pub(crate) path: PathBuf,
-    key: SecretKey,
+    pub(crate) key: SecretKey,
     code: EnrollCode,
     up: VecDeque<Vec<u8>>,
     down: VecDeque<Vec<u8>>,
@@ -447,12 +447,16 @@ impl Net {
     }
 
     fn deliver_down(&mut self, at: usize) -> bool {
+        self.try_deliver_down(at).unwrap()
+    }
+
+    fn try_deliver_down(&mut self, at: usize) -> Result<bool, SessionError> {
         let device = &mut self.devices[at];
-        let Some(bytes) = device.down.pop_front() else { return false };
+        let Some(bytes) = device.down.pop_front() else { return Ok(false) };
         let message: ToDevice = decode_message(&bytes).unwrap();
         let is_page = matches!(message, ToDevice::Page(_));
         device.received.push(bytes);
-        device.machine.received(&mut device.store, now(), message).unwrap();
+        device.machine.received(&mut device.store, now(), message)?;
         if device.store.meta().unwrap().purge == Purge::Due {
             device.caught = Some(fs::read(&device.path).unwrap());
         }
@@ -462,7 +466,23 @@ impl Net {
             self.writable(id);
             self.drain_server();
         }
-        true
+        Ok(true)
+    }
+
+    /// Delivers until the device ends the session for what it is told, and says why it does.
+    pub(crate) fn fail(&mut self, at: usize) -> SessionError {
+        let error = loop {
+            self.deliver_up(at);
+            if let Err(error) = self.try_deliver_down(at) {
+                break error;
+            }
+        };
+        let machine = &mut self.devices[at].machine;
+        assert!(
+            std::iter::from_fn(|| machine.poll_output()).any(|it| matches!(it, Output::Close(_)))
+        );
+        self.part(at);
+        error
     }
 
     /// Delivers what the device sent, and this many messages to it at the most.

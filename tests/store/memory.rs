@@ -482,6 +482,13 @@ pub(crate) fn compare_server(
     for record in model.erased.keys() {
         same &= store.erased(*record)? == model.erased(*record)?;
     }
+    for record in model.records.keys().map(|(_, id)| id).chain(model.erased.keys()) {
+        same &= store.beside(*record)? == model.beside(*record)?;
+        let [_, behind] = model.beside(*record)?;
+        let between = RecordId::from_bytes([record.as_bytes()[0]; 16]);
+        same &= store.beside(between)? == model.beside(between)?;
+        same &= behind.is_none_or(|behind| behind > *record);
+    }
     same &= store.scan(None, usize::MAX)?.iter().eq(model.records.values());
     for (table, record) in model.records.keys() {
         same &= store.record(*record)? == model.record(*record)?;

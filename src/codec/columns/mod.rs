@@ -154,9 +154,9 @@ mod tests {
                 let edits = edits(count, value);
                 let (bytes, charged) = write::write(&edits, &[]);
                 let input = Input::allowing(&bytes, usize::MAX);
-                let ((again, bits), read) = read::read(input, usize::MAX, false).unwrap();
-                assert_eq!(bits, vec![Stem::WHOLE; count]);
-                assert_eq!(again, edits);
+                let (again, read) = read::read(input, usize::MAX, false).unwrap();
+                assert_eq!(again.bits, vec![Stem::WHOLE; count]);
+                assert_eq!(again.edits, edits);
                 assert_eq!(charged, read, "{what}, {count} edits");
             }
         }

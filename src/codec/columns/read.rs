@@ -12,6 +12,7 @@ use super::texts::text;
 use super::weight::{ACTOR, CHANGE, DEP, EDIT, NAME, OP, RUN, SHAPE};
 use super::write::expected_seq;
 use super::{LISTED, NOTHING, THE_LAST, fixed, kind, packed, section};
+use crate::codec::edits::Stemmed;
 use crate::codec::rows::Place;
 use crate::codec::{DecodeError, Stem};
 use crate::limits::{
@@ -22,13 +23,12 @@ use crate::model::{
     ActorId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, Section, Timestamp,
 };
 
-/// Reads edits, at most so many, and how many bits are told of the ids of their records; `bounded`: each keeps
-/// to the bounds of one that a device may send.
+/// Reads edits, at most so many; `bounded`: each keeps to the bounds of one that a device may send.
 pub(in crate::codec) fn decode(
     bytes: &[u8],
     edits_max: usize,
     bounded: bool,
-) -> Result<(Vec<Edit>, Vec<u8>), DecodeError> {
+) -> Result<Stemmed, DecodeError> {
     read(Input::new(bytes), edits_max, bounded).map(|(edits, _)| edits)
 }
 
@@ -37,7 +37,7 @@ pub(super) fn read(
     mut input: Input<'_>,
     edits_max: usize,
     bounded: bool,
-) -> Result<((Vec<Edit>, Vec<u8>), usize), DecodeError> {
+) -> Result<(Stemmed, usize), DecodeError> {
     let pool = text(packed::read(&mut input)?)?;
     let mut reader = Reader::new(input, &pool, edits_max, bounded)?;
     let mut edits = Vec::with_capacity(reader.edits);
@@ -49,7 +49,7 @@ pub(super) fn read(
     }
     let charged = reader.parts.input.charged();
     reader.parts.finish()?;
-    Ok(((edits, bits), charged))
+    Ok((Stemmed { edits, bits }, charged))
 }
 
 /// What a change does, but for its values.

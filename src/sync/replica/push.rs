@@ -172,7 +172,7 @@ impl ReplicaMachine {
         edits: Vec<Pending>,
     ) -> Result<Vec<SignedChangeSet>, StoreError> {
         let Some(enrolment) = &self.meta.enrolment else { return Ok(Vec::new()) };
-        let whole_ids = self.session.as_ref().is_some_and(|session| session.whole_ids);
+        let whole_ids = self.session.as_ref().is_some_and(|session| session.pushed.whole_ids);
         let (mut sets, mut pushed) = (Vec::new(), Vec::new());
         let mut rebuild = Rebuild::new(store, std::mem::take(&mut self.documents));
         for edits in in_sets(edits) {
@@ -194,7 +194,7 @@ impl ReplicaMachine {
         }
         self.documents = rebuild.finish();
         if let Some(session) = &mut self.session {
-            session.pushed.extend(pushed);
+            session.pushed.unanswered.extend(pushed);
         }
         Ok(sets)
     }
@@ -204,8 +204,8 @@ impl ReplicaMachine {
     pub(super) fn name_whole(&mut self) {
         let Some(session) = &mut self.session else { return };
         // Of others that were on their way it is said again.
-        if !std::mem::replace(&mut session.whole_ids, true) {
-            let unanswered: Vec<_> = session.pushed.keys().copied().collect();
+        if !std::mem::replace(&mut session.pushed.whole_ids, true) {
+            let unanswered: Vec<_> = session.pushed.unanswered.keys().copied().collect();
             self.send_again(unanswered);
         }
     }

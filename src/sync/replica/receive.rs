@@ -613,7 +613,7 @@ impl ReplicaMachine {
         session.flush.1 = number;
         self.whole_ids = false;
         if session.flush.0 == number {
-            session.pushed.clear();
+            session.pushed.unanswered.clear();
         }
         self.end_pinning(store, number)?;
         let Some(session) = &mut self.session else { return Ok(()) };

@@ -89,10 +89,7 @@ pub(super) struct Session {
     /// Edits that the server wants anew: sent at the next [`ToDevice::Flushed`], when what they
     /// lack has arrived.
     pub(super) later: BTreeSet<EditId>,
-    /// What was sent since the last [`ToServer::Flush`] that was answered, as it was then.
-    pub(super) pushed: BTreeMap<EditId, Admitted>,
-    /// Whether change sets name records whole: the server did not find one that was named by a stem.
-    pub(super) whole_ids: bool,
+    pub(super) pushed: Pushed,
     /// Of edits that went to quarantine because they have no meaning here any more the server is asked
     /// whether they count all the same, and whether their records were erased.
     pub(super) parked: Vec<Inquiry>,
@@ -128,6 +125,15 @@ pub(super) struct Session {
     pub(super) suspected: bool,
 }
 
+/// What was sent in a session.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pushed {
+    /// Edits since the last [`ToServer::Flush`] that was answered, as they were then.
+    pub(super) unanswered: BTreeMap<EditId, Admitted>,
+    /// Whether records are named whole: the server did not find one that was named by a stem.
+    pub(super) whole_ids: bool,
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Stage {
     /// Waiting for the server's certificate.
@@ -160,8 +166,7 @@ impl ReplicaMachine {
             sent: Turn::default(),
             again: BTreeSet::new(),
             later: BTreeSet::new(),
-            pushed: BTreeMap::new(),
-            whole_ids: false,
+            pushed: Pushed::default(),
             parked: Vec::new(),
             counted: BTreeSet::new(),
             asked: BTreeSet::new(),

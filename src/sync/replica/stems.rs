@@ -53,7 +53,7 @@ impl ReplicaMachine {
         let session = self.session.as_ref();
         for entry in &mut page.entries {
             if let Entry::Own { id, admitted: admitted @ None, .. } = entry {
-                *admitted = session.and_then(|session| session.pushed.get(id)).cloned();
+                *admitted = session.and_then(|session| session.pushed.unanswered.get(id)).cloned();
                 if admitted.is_none() {
                     let what = format!("edit {id} counts as it was sent, and was not sent");
                     return Err(SessionError::Protocol(what));

@@ -1,0 +1,255 @@
+//! Records that both sides have are named by the first bits of their ids.
+
+use tidegate::codec::{
+    ChangeSet, ChangeSetError, Entry, HashesDigest, PublicKey, SignedChangeSet, Stem, ToDevice,
+    ToServer, decode_message,
+};
+use tidegate::model::{DeviceNumber, Edit, EditId, RecordId, TableName, Value};
+use tidegate::sync::replica::{Draft, Intent, SessionError};
+use tidegate::sync::{ReplicaBatch, ReplicaStore as _};
+
+use crate::net::{Net, columns, text};
+
+const SCHEMA: &str = r#"
+[[table]]
+id = "order"
+ownership = "user_owned"
+columns = [{ id = "title", type = "text" }]
+"#;
+
+const POLICY: &str = r#"
+[[business_unit]]
+id = "root"
+[[user]]
+id = "boss"
+business_unit = "root"
+roles = ["system_administrator"]
+[[user]]
+id = "ann"
+business_unit = "root"
+roles = ["seller"]
+[[role]]
+id = "seller"
+rights.order = { create = "user", read = "user", write = "user" }
+"#;
+
+const RECORDS: i64 = 60;
+
+fn orders() -> TableName {
+    "order".parse().unwrap()
+}
+
+/// An id of which all bits but the version are as good as chance.
+fn id(number: i64) -> RecordId {
+    RecordId::from_key(&orders(), &[Value::Integer(number)])
+}
+
+/// One that begins as another does, with so many bits.
+fn like(other: RecordId, bits: u8) -> RecordId {
+    let number = u128::from_be_bytes(*other.as_bytes());
+    RecordId::from_bytes((number ^ (1 << (127 - bits))).to_be_bytes())
+}
+
+fn create(record: RecordId) -> Draft {
+    let columns = columns([("title", text("bread"))]);
+    Draft { table: orders(), record, intent: Intent::Create { columns, owner: None } }
+}
+
+fn set(record: RecordId, title: &str) -> Draft {
+    let intent = Intent::Set(columns([("title", text(title))]));
+    Draft { table: orders(), record, intent }
+}
+
+/// These records, made by the boss, on two devices of the boss.
+fn office(records: &[RecordId]) -> Net {
+    let mut net = Net::new(SCHEMA, POLICY, None, None);
+    net.enroll("boss");
+    net.enroll("boss");
+    net.commit(0, records.iter().copied().map(create).collect(), false);
+    net.settle();
+    net
+}
+
+fn titles(net: &Net, at: usize, records: &[RecordId]) -> Vec<Value> {
+    records.iter().map(|record| net.row(at, &orders(), *record)["title"].clone()).collect()
+}
+
+/// How many bits were told of the record of each edit that a device heard of, from its message of this number.
+fn told(net: &Net, at: usize, from: usize) -> Vec<u8> {
+    let messages = net.devices[at].received[from..].iter();
+    let entries = messages.flat_map(|bytes| match decode_message(bytes).unwrap() {
+        ToDevice::Page(page) => page.entries,
+        _ => Vec::new(),
+    });
+    let bits = entries.filter_map(|entry| match entry {
+        Entry::Edit { bits, .. } => Some(bits),
+        _ => None,
+    });
+    bits.collect()
+}
+
+/// The change sets that a device sent, from its message of this number.
+fn pushed(net: &Net, at: usize, from: usize) -> Vec<SignedChangeSet> {
+    let messages = net.devices[at].sent[from..].iter().map(|bytes| decode_message(bytes).unwrap());
+    let sets = messages.filter_map(|message| match message {
+        ToServer::Push(set) => Some(set),
+        _ => None,
+    });
+    sets.collect()
+}
+
+fn keys(net: &Net, at: usize) -> (PublicKey, PublicKey) {
+    let enrolment = net.devices[at].store.meta().unwrap().enrolment.unwrap();
+    (net.devices[at].key.public(), enrolment.organization)
+}
+
+/// The second device of the boss is away while the first edits these records, all in one go.
+fn edited_meanwhile(net: &mut Net, records: &[RecordId]) -> Vec<u8> {
+    net.part(1);
+    let edits = records.iter().enumerate();
+    net.commit(0, edits.map(|(at, record)| set(*record, &format!("title {at}"))).collect(), false);
+    net.settle();
+    let before = net.devices[1].received.len();
+    net.connect(1);
+    net.settle();
+    assert_eq!(titles(net, 1, records), titles(net, 0, records));
+    assert_eq!(titles(net, 1, records)[3], text("title 3"));
+    told(net, 1, before)
+}
+
+#[test]
+fn records_that_both_have_are_named_by_few_bits() {
+    let records: Vec<_> = (0..RECORDS).map(id).collect();
+    let mut net = office(&records);
+    let before = net.devices[0].sent.len();
+    let bits = edited_meanwhile(&mut net, &records);
+    assert_eq!(bits.len(), records.len());
+    assert!(bits.iter().all(|bits| *bits < 24), "{bits:?}");
+    // What is sent names them in short as well: who knows none of them cannot read it.
+    let (key, organization) = keys(&net, 0);
+    let sets = pushed(&net, 0, before);
+    assert!(!sets.is_empty());
+    for signed in sets {
+        assert_eq!(signed.open(&key, &organization), Err(ChangeSetError::Stem));
+        let find = |_: &TableName, stem: Stem| {
+            assert_eq!(stem.bits(), 40);
+            records.iter().copied().find(|id| stem.is_of(*id))
+        };
+        assert!(signed.open_with_stems(&key, &organization, find).is_ok());
+        // Of another record than its author meant nothing is taken.
+        let wrong = |_: &TableName, _: Stem| Some(records[0]);
+        let wrong = signed.open_with_stems(&key, &organization, wrong);
+        assert_eq!(wrong, Err(ChangeSetError::Stem));
+    }
+}
+
+#[test]
+fn records_whose_ids_begin_alike_are_told_apart() {
+    let records: Vec<_> = (0..20).map(|bits| like(id(1), 100 + bits)).collect();
+    let mut net = office(&records);
+    let before = net.devices[0].sent.len();
+    let bits = edited_meanwhile(&mut net, &records);
+    assert!(bits.iter().all(|bits| (101..=120).contains(bits)), "{bits:?}");
+    // A device leaves it, and names them whole.
+    let (key, organization) = keys(&net, 0);
+    assert!(pushed(&net, 0, before).iter().all(|set| set.open(&key, &organization).is_ok()));
+}
+
+#[test]
+fn who_edits_few_records_names_them_whole() {
+    let records: Vec<_> = (0..RECORDS).map(id).collect();
+    let mut net = office(&records);
+    net.part(1);
+    let before = net.devices[0].sent.len();
+    net.commit(0, records[..3].iter().map(|record| set(*record, "milk")).collect(), false);
+    net.settle();
+    let (key, organization) = keys(&net, 0);
+    assert!(pushed(&net, 0, before).iter().all(|set| set.open(&key, &organization).is_ok()));
+    let before = net.devices[1].received.len();
+    net.connect(1);
+    net.settle();
+    assert_eq!(told(&net, 1, before), vec![Stem::WHOLE; 3]);
+}
+
+/// As after a disk that lost something: what the server takes it to have is not there.
+#[test]
+fn who_has_not_what_is_named_in_short_asks_for_whole_ids_and_has_all_of_it_then() {
+    let records: Vec<_> = (0..RECORDS).map(id).collect();
+    let mut net = office(&records);
+    net.part(1);
+    net.commit(0, records.iter().map(|record| set(*record, "milk")).collect(), false);
+    net.settle();
+    let lost = (orders(), records[7]);
+    let rows = vec![(lost.0.clone(), lost.1, None)];
+    let batch = ReplicaBatch { gone: vec![lost], rows, ..ReplicaBatch::default() };
+    net.devices[1].store.commit(batch).unwrap();
+    net.restart(1);
+    net.connect(1);
+    let error = net.fail(1);
+    assert!(matches!(&error, SessionError::Protocol(it) if it.contains("whole ids")), "{error}");
+    assert_eq!(net.row(1, &orders(), records[8])["title"], text("bread"), "nothing is taken");
+    let before = net.devices[1].received.len();
+    net.connect(1);
+    net.settle();
+    assert_eq!(told(&net, 1, before), vec![Stem::WHOLE; records.len()]);
+    assert_eq!(titles(&net, 1, &records), vec![text("milk"); records.len()]);
+    // Once it has all, few bits are enough again.
+    assert!(edited_meanwhile(&mut net, &records).iter().all(|bits| *bits < 24));
+}
+
+#[test]
+fn a_server_that_has_others_that_begin_alike_is_told_whole_ids_and_admits_all() {
+    let records: Vec<_> = (0..RECORDS).map(id).collect();
+    let mut net = office(&records);
+    net.part(1);
+    net.commit(0, vec![create(like(records[7], 60))], false);
+    net.settle();
+    let made = net.commit(1, records.iter().map(|record| set(*record, "milk")).collect(), false);
+    let before = net.devices[1].received.len();
+    net.connect(1);
+    net.settle();
+    let received = net.devices[1].received[before..].iter();
+    let asked =
+        received.filter(|bytes| matches!(decode_message(bytes).unwrap(), ToDevice::NameWhole));
+    assert_eq!(asked.count(), 1);
+    for at in 0..2 {
+        assert_eq!(titles(&net, at, &records), vec![text("milk"); records.len()], "device {at}");
+    }
+    assert_eq!(net.row(0, &orders(), like(records[7], 60))["title"], text("bread"));
+    assert!(made.iter().all(|edit| net.devices[1].store.pending(*edit).unwrap().is_none()));
+    assert!(net.devices[1].store.quarantine().unwrap().is_empty());
+}
+
+/// Otherwise who may not read them could find out by trying which ids there are.
+#[test]
+fn what_the_author_may_not_read_is_not_found_by_its_first_bits() {
+    let records: Vec<_> = (0..RECORDS).map(id).collect();
+    let mut net = office(&records);
+    let ann = net.enroll("ann");
+    let own = id(1_000);
+    net.commit(ann, vec![create(own)], false);
+    net.settle();
+    let (_, organization) = keys(&net, ann);
+    let enrolment = net.devices[ann].store.meta().unwrap().enrolment.unwrap();
+    let ask = |net: &mut Net, record: RecordId| {
+        let edits = vec![empty(enrolment.device, record)];
+        let set = ChangeSet { device: enrolment.device, edits, hashes: HashesDigest::of([]) };
+        let signed = set.sign_with_stems(&net.devices[ann].key, &organization, &[40]).unwrap();
+        let before = net.devices[ann].received.len();
+        net.say(ann, &ToServer::Push(signed));
+        net.settle();
+        let received = &net.devices[ann].received[before..];
+        received.iter().map(|bytes| decode_message::<ToDevice>(bytes).unwrap()).collect::<Vec<_>>()
+    };
+    // There is one, and there is none: the same is said.
+    assert_eq!(ask(&mut net, records[5]), [ToDevice::NameWhole]);
+    assert_eq!(ask(&mut net, id(2_000)), [ToDevice::NameWhole]);
+    // Of her own the edit is judged.
+    let judged = ask(&mut net, own);
+    assert!(matches!(judged.as_slice(), [ToDevice::Verdicts(_)]), "{judged:?}");
+}
+
+fn empty(device: DeviceNumber, record: RecordId) -> Edit {
+    let id = EditId { device, counter: 1 << 20, part: 0 };
+    Edit { id, table: orders(), record, atomic: 0, changes: Vec::new() }
+}
