@@ -27,6 +27,8 @@ mod kind {
     pub(super) const MOVED: i64 = 6;
     /// An own edit that was admitted as it was sent.
     pub(super) const OWN_AS_SENT: i64 = 7;
+    /// An edit whose record is named by a stem of those of one owner.
+    pub(super) const EDIT_OF_OWNER: i64 = 8;
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -88,10 +90,10 @@ struct Apart {
 impl Apart {
     fn add(&mut self, entry: &Entry) {
         let (kind, sequence) = match entry {
-            Entry::Edit { sequence, edit, bits } => {
+            Entry::Edit { sequence, edit, bits, of_owner } => {
                 self.edits.push(edit.clone());
                 self.bits.push(*bits);
-                (kind::EDIT, *sequence)
+                (if *of_owner { kind::EDIT_OF_OWNER } else { kind::EDIT }, *sequence)
             }
             Entry::Whole { version, record } => {
                 self.edits.push(record.clone());
@@ -190,9 +192,9 @@ fn read(wire: Wire<'_>) -> Result<Vec<Entry>, DecodeError> {
     let (mut places, mut moves) = (wire.places.into_iter(), wire.moves.into_iter());
     let mut entry = |kind, sequence| {
         Some(match kind {
-            kind::EDIT => {
+            kind::EDIT | kind::EDIT_OF_OWNER => {
                 let (edit, bits) = edits.next()?;
-                Entry::Edit { sequence, edit, bits }
+                Entry::Edit { sequence, edit, bits, of_owner: kind == kind::EDIT_OF_OWNER }
             }
             kind::WHOLE => {
                 let (record, _) = edits.next().filter(|(_, bits)| *bits == Stem::WHOLE)?;
@@ -258,7 +260,8 @@ mod tests {
         let ((of_split, _), (of_own, _), (of_gone, _)) = (place(), place(), place());
         let admitted = Some(Admitted { table: of_own, record, check });
         vec![
-            Entry::Edit { sequence: Sequence(9), edit: edit(), bits: Stem::WHOLE },
+            Entry::Edit { sequence: Sequence(9), edit: edit(), bits: Stem::WHOLE, of_owner: false },
+            Entry::Edit { sequence: Sequence(9), edit: edit(), bits: Stem::WHOLE, of_owner: true },
             Entry::Split { id, table: of_split, record, columns, epoch },
             Entry::Own { sequence: Sequence(u64::MAX), id, admitted },
             Entry::Own { sequence: Sequence(10), id, admitted: None },
@@ -312,7 +315,7 @@ mod tests {
         let refused = [
             (wire(2, kind::GONE, 1), "missing"),
             (wire(1, kind::OWN, 0), "missing"),
-            (wire(1, kind::OWN_AS_SENT + 1, 0), "of no kind"),
+            (wire(1, kind::EDIT_OF_OWNER + 1, 0), "of no kind"),
             (wire(1, kind::OWN_AS_SENT, 0), "end of buffer"),
             (wire(1, kind::GONE, 3), "2 things"),
             (wire(PAGE_EDITS_MAX + 1, kind::GONE, 0), "entries in a page"),

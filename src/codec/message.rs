@@ -155,7 +155,7 @@ pub struct Resume {
     /// Records that its rows answer to beside what is taken: it has those that may be read.
     #[serde(deserialize_with = "at_most::<_, _, PINS_MAX>")]
     pub pins: Vec<(TableName, RecordId)>,
-    /// Whether records are to be named whole: it did not find one that was named by a stem.
+    /// Whether records are to be named whole: what it holds may be wrong.
     pub whole_ids: bool,
 }
 
@@ -315,6 +315,9 @@ pub enum Entry {
         /// How many bits of its record's id are told: those of a [`Stem`](super::Stem) where the device has the record.
         /// When it has been sent, the others are zero.
         bits: u8,
+        /// Whether they tell it from those alone whose owner is that of the record that was named by a stem
+        /// last before it in the page.
+        of_owner: bool,
     },
     /// An edit of this device became confirmed.
     Own {

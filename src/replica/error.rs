@@ -58,7 +58,7 @@ impl SyncError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Net(_) | Self::Ended => true,
+            Self::Net(_) | Self::Ended | Self::Session(SessionError::Unfound) => true,
             Self::Session(SessionError::Refused(refusal)) => {
                 matches!(refusal, Refusal::Trouble(_) | Refusal::Later { .. })
             }

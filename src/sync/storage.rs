@@ -645,6 +645,17 @@ pub trait ServerStore {
     /// The store cannot be read.
     fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError>;
 
+    /// The same of the records of a table that this owner has.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn beside_of(
+        &self,
+        owner: &Owner,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<[Option<RecordId>; 2], StoreError>;
+
     /// The place in the log of an admitted edit; where that was dropped, the floor.
     ///
     /// # Errors

@@ -77,7 +77,9 @@ fn a_change_set_is_what_it_was() {
 #[test]
 fn a_page_is_what_it_was() {
     let place = |(at, edit): (u64, Edit)| match at % 2 {
-        0 => Entry::Edit { sequence: Sequence(1_000 + at), edit, bits: Stem::WHOLE },
+        0 => {
+            Entry::Edit { sequence: Sequence(1_000 + at), edit, bits: Stem::WHOLE, of_owner: false }
+        }
         _ => Entry::Whole { version: Sequence(1_000 + at), record: edit },
     };
     let entries = (0..).zip(edits::alike(5)).map(place).collect();

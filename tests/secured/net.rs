@@ -599,8 +599,8 @@ pub(crate) fn told(messages: &[Vec<u8>]) -> Vec<u8> {
 pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
     let zero = tidegate::model::Sequence(0);
     let entry = |entry| match entry {
-        Entry::Edit { edit, bits, .. } => {
-            Entry::Edit { sequence: zero, edit: placeless(edit), bits }
+        Entry::Edit { edit, bits, of_owner, .. } => {
+            Entry::Edit { sequence: zero, edit: placeless(edit), bits, of_owner }
         }
         Entry::Own { id, admitted, .. } => Entry::Own { sequence: zero, id, admitted },
         split @ Entry::Split { .. } => split,

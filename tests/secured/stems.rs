@@ -106,14 +106,17 @@ fn keys(net: &Net, at: usize) -> (PublicKey, PublicKey) {
 /// The second device of the boss is away while the first edits these records, all in one go.
 fn edited_meanwhile(net: &mut Net, records: &[RecordId]) -> Vec<u8> {
     net.part(1);
-    let edits = records.iter().enumerate();
-    net.commit(0, edits.map(|(at, record)| set(*record, &format!("title {at}"))).collect(), false);
+    let title = |at: usize, net: &Net| format!("{at} after {}", net.devices[0].sent.len());
+    let third = title(3, net);
+    let edits = records.iter().enumerate().map(|(at, record)| set(*record, &title(at, net)));
+    let edits = edits.collect();
+    net.commit(0, edits, false);
     net.settle();
     let before = net.devices[1].received.len();
     net.connect(1);
     net.settle();
     assert_eq!(titles(net, 1, records), titles(net, 0, records));
-    assert_eq!(titles(net, 1, records)[3], text("title 3"));
+    assert_eq!(titles(net, 1, records)[3], text(&third));
     told(net, 1, before)
 }
 
@@ -173,7 +176,7 @@ fn who_edits_few_records_names_them_whole() {
 
 /// As after a disk that lost something: what the server takes it to have is not there.
 #[test]
-fn who_has_not_what_is_named_in_short_asks_for_whole_ids_and_has_all_of_it_then() {
+fn who_has_not_what_is_named_in_short_compares_all_and_has_it_then() {
     let records: Vec<_> = (0..RECORDS).map(id).collect();
     let mut net = office(&records);
     net.part(1);
@@ -186,7 +189,7 @@ fn who_has_not_what_is_named_in_short_asks_for_whole_ids_and_has_all_of_it_then(
     net.restart(1);
     net.connect(1);
     let error = net.fail(1);
-    assert!(matches!(&error, SessionError::Protocol(it) if it.contains("whole ids")), "{error}");
+    assert_eq!(error, SessionError::Unfound);
     assert_eq!(net.row(1, &orders(), records[8])["title"], text("bread"), "nothing is taken");
     let before = net.devices[1].received.len();
     net.connect(1);
@@ -252,4 +255,55 @@ fn what_the_author_may_not_read_is_not_found_by_its_first_bits() {
 fn empty(device: DeviceNumber, record: RecordId) -> Edit {
     let id = EditId { device, counter: 1 << 20, part: 0 };
     Edit { id, table: orders(), record, atomic: 0, changes: Vec::new() }
+}
+
+/// Owners of which each has every tenth record.
+fn owned(records: &[RecordId]) -> Net {
+    let users: String = (0..10)
+        .map(|n| {
+            format!("[[user]]\nid = \"u{n}\"\nbusiness_unit = \"root\"\nroles = [\"seller\"]\n")
+        })
+        .collect();
+    let mut net = Net::new(SCHEMA, &format!("{POLICY}{users}"), None, None);
+    net.enroll("boss");
+    net.enroll("boss");
+    let owner = |at: usize| Some(format!("user:u{}", at % 10).parse().unwrap());
+    let create = |(at, record): (usize, &RecordId)| {
+        let columns = columns([("title", text("bread"))]);
+        let intent = Intent::Create { columns, owner: owner(at) };
+        Draft { table: orders(), record: *record, intent }
+    };
+    for records in records.chunks(1_000).map(|it| it.iter().enumerate().map(create).collect()) {
+        net.commit(0, records, false);
+        net.settle();
+    }
+    net
+}
+
+#[test]
+fn of_one_owners_records_fewer_bits_are_enough_until_one_comes_or_goes() {
+    let records: Vec<_> = (0..1_000).map(id).collect();
+    let mut net = owned(&records);
+    let mine: Vec<_> = records.iter().copied().skip(3).step_by(10).collect();
+    let mean = |bits: &[u8]| {
+        bits.iter().map(|bits| u32::from(*bits)).sum::<u32>() / u32::try_from(bits.len()).unwrap()
+    };
+    let few = mean(&edited_meanwhile(&mut net, &mine));
+    assert!((7..=9).contains(&few), "of a hundred: {few}");
+    // Records of all owners, one after the other.
+    let all = mean(&edited_meanwhile(&mut net, &records[..100]));
+    assert!((10..=13).contains(&all), "of a thousand: {all}");
+    // One is another's now: the device that does not know that is told more.
+    net.part(1);
+    let to = Draft {
+        table: orders(),
+        record: records[13],
+        intent: Intent::Assign("user:u5".parse().unwrap()),
+    };
+    net.commit(0, vec![to], false);
+    net.settle();
+    assert_eq!(
+        mean(&edited_meanwhile(&mut net, &mine)),
+        mean(&edited_meanwhile(&mut net, &mine)) + 3
+    );
 }

@@ -37,8 +37,10 @@ figures! {
     /// their names.
     stems
     own_as_sent
-    /// Change sets whose records the server did not find by such bits.
+    /// Change sets whose records the server did not find by such bits, and sessions that ended as a device did
+    /// not.
     named_whole
+    unfound
     edits
     /// Of these, such of what was seen some time ago.
     forms

@@ -115,6 +115,7 @@ impl World {
                 sequence,
                 edit: refused.edit.clone(),
                 bits: Stem::WHOLE,
+                of_owner: false,
             });
         }
         page

@@ -174,6 +174,11 @@ impl World {
                     Ok(())
                 }
             }
+            // What rots is let go when it is read; who dies before it has it again is found out so.
+            SessionError::Unfound if self.figures.rotten > 0 => {
+                self.figures.unfound += 1;
+                Ok(())
+            }
             _ => Err(format!("device {at}: its session ends: {error}")),
         }
     }

@@ -6,8 +6,8 @@ use std::ops::Bound;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
-    Bucket, DeviceNumber, Edit, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
-    Sequence, SizeByState, TableName,
+    Bucket, DeviceNumber, Edit, EditId, Organization, Owner, Policy, PublishedProfiles, RecordId,
+    Schema, Sequence, SizeByState, TableName,
 };
 use tidegate::sync::{
     Commit, DeviceRow, Erased, Kept, KeptPlace, LogEntry, Operation, PastStanding, Pending,
@@ -183,6 +183,21 @@ impl ServerStore for MemoryServer {
 
     fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError> {
         let all = || self.records.keys().map(|(_, id)| id).chain(self.erased.keys()).copied();
+        let before = all().filter(|id| *id < record).max();
+        Ok([before, all().filter(|id| *id > record).min()])
+    }
+
+    fn beside_of(
+        &self,
+        owner: &Owner,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<[Option<RecordId>; 2], StoreError> {
+        let is_its = |it: &&Confirmed| {
+            let owned = it.record().header().owner.as_ref();
+            it.record().table() == table && owned.is_some_and(|(found, _)| found == owner)
+        };
+        let all = || self.records.values().filter(is_its).map(|it| it.record().id());
         let before = all().filter(|id| *id < record).max();
         Ok([before, all().filter(|id| *id > record).min()])
     }
@@ -488,6 +503,13 @@ pub(crate) fn compare_server(
         let between = RecordId::from_bytes([record.as_bytes()[0]; 16]);
         same &= store.beside(between)? == model.beside(between)?;
         same &= behind.is_none_or(|behind| behind > *record);
+    }
+    let owners = model.records.values().filter_map(|it| it.record().header().owner.as_ref());
+    for owner in owners.map(|(owner, _)| owner).collect::<BTreeSet<_>>() {
+        for (table, record) in model.records.keys() {
+            let found = store.beside_of(owner, table, *record)?;
+            same &= found == model.beside_of(owner, table, *record)?;
+        }
     }
     same &= store.scan(None, usize::MAX)?.iter().eq(model.records.values());
     for (table, record) in model.records.keys() {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Confirmed, Reach};
 use tidegate::model::{
-    Bucket, DeviceNumber, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
+    Bucket, DeviceNumber, EditId, Organization, Owner, Policy, PublishedProfiles, RecordId, Schema,
     Sequence, SizeByState, TableName,
 };
 use tidegate::store::{OpenError, RedbReplica, RedbServer};
@@ -222,6 +222,15 @@ impl ServerStore for WatchedServer {
 
     fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError> {
         self.store()?.beside(record)
+    }
+
+    fn beside_of(
+        &self,
+        owner: &Owner,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<[Option<RecordId>; 2], StoreError> {
+        self.store()?.beside_of(owner, table, record)
     }
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {

@@ -21,8 +21,8 @@ use super::{BackupError, OpenError, memory};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::{Confirmed, Reach};
 use crate::model::{
-    Bucket, DeviceNumber, EditId, LogEpoch, Organization, Policy, PublishedProfiles, RecordId,
-    Schema, Sequence, SizeByState, TableName,
+    Bucket, DeviceNumber, EditId, LogEpoch, Organization, Owner, Policy, PublishedProfiles,
+    RecordId, Schema, Sequence, SizeByState, TableName,
 };
 use crate::sync::{
     Commit, DeviceRow, Erased, LogEntry, Operation, PastStanding, RefusedEdit, ServerMeta,
@@ -251,6 +251,15 @@ impl ServerStore for RedbServer {
 
     fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError> {
         self.snapshot()?.beside(record)
+    }
+
+    fn beside_of(
+        &self,
+        owner: &Owner,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<[Option<RecordId>; 2], StoreError> {
+        self.snapshot()?.beside_of(owner, table, record)
     }
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use redb::{ReadTransaction, ReadableDatabase as _};
 
 use super::tables::{
-    ADMITTED, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY, ORGANIZATION,
-    PAST_STANDING, POLICY, POLICY_KEY, PROFILES, PROFILES_KEY, RECORD, REFUSED, REFUSED_EDIT, RUN,
-    SCHEMA, SCHEMA_KEY, SIZE, STANDING, part,
+    ADMITTED, BUCKET, CODE, COUNT, DEVICE, DEVICE_KEY, ERASED, Kept, LOG, META, META_KEY,
+    ORGANIZATION, PAST_STANDING, POLICY, POLICY_KEY, PROFILES, PROFILES_KEY, RECORD, REFUSED,
+    REFUSED_EDIT, RUN, SCHEMA, SCHEMA_KEY, SIZE, STANDING, part,
 };
 use super::trim::is_dropped;
 use crate::codec::{Digest, PublicKey};
 use crate::gate::Confirmed;
 use crate::model::{
-    Bucket, DeviceNumber, EditId, Organization, Policy, PublishedProfiles, RecordId, Schema,
+    Bucket, DeviceNumber, EditId, Organization, Owner, Policy, PublishedProfiles, RecordId, Schema,
     Sequence, SizeByState, TableName,
 };
 use crate::store::fence::{self, fenced};
@@ -120,6 +120,23 @@ impl ServerSnapshot {
             let behind = [behind, erased_behind].into_iter().flatten().min();
             Ok([before.max(erased_before), behind])
         })
+    }
+
+    /// The same of the records of a table that this owner has.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn beside_of(
+        &self,
+        owner: &Owner,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<[Option<RecordId>; 2], StoreError> {
+        let key = (Bucket::Owner(owner.clone()), (table.clone(), record));
+        let beside = fenced(|| BUCKET.read(&self.tx)?.beside(&key))?;
+        let is_its =
+            |(bucket, (of, _)): &(Bucket, (TableName, RecordId))| *bucket == key.0 && of == table;
+        Ok(beside.map(|found| found.filter(is_its).map(|(_, (_, id))| id)))
     }
 
     /// All records that were erased.

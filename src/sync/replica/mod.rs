@@ -184,8 +184,6 @@ pub struct ReplicaMachine {
     app: Option<AppName>,
     /// A table that is wanted before all others.
     first: Option<TableName>,
-    /// Whether the server is to name records whole in the next session: one was not found here by its stem.
-    whole_ids: bool,
     /// When it was up to date last, as far as that was written since it was opened.
     synced_kept: Option<Timestamp>,
 }
@@ -222,7 +220,6 @@ impl ReplicaMachine {
             last_recheck: None,
             app: None,
             first: None,
-            whole_ids: false,
             synced_kept: None,
         };
         machine.take_grant()?;

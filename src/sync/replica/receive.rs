@@ -611,7 +611,6 @@ impl ReplicaMachine {
         self.settle_passed(store, now)?;
         let Some(session) = &mut self.session else { return Ok(()) };
         session.flush.1 = number;
-        self.whole_ids = false;
         if session.flush.0 == number {
             session.pushed.unanswered.clear();
         }

@@ -57,6 +57,12 @@ pub enum SessionError {
     /// The server's messages make no sense.
     #[error("the server does not keep to the protocol: {0}")]
     Protocol(String),
+    /// The server takes the device to have a record that is not here.
+    #[error(
+        "the server names a record in short that this device does not hold; the next session compares all \
+         that it holds"
+    )]
+    Unfound,
     /// The server sent privileges that it did not sign, or for another device.
     #[error("the server sent a grant that is not for this device: {0}")]
     Grant(#[from] GrantError),
@@ -327,7 +333,7 @@ impl ReplicaMachine {
                 epoch: self.meta.epoch,
                 watermark: self.meta.watermark,
                 scope: self.meta.scope.clone(),
-                whole_ids: self.whole_ids,
+                whole_ids: self.recheck.is_some(),
                 schema: self.meta.schema_digest,
                 grant: self.meta.grant_digest,
                 bytes: self.meta.size().bytes,

@@ -7,11 +7,15 @@ use super::ReplicaMachine;
 use super::session::SessionError;
 use crate::codec::{Entry, IdsDigest, Page, ScanPlace, Stem, telling_bits};
 use crate::limits::{STEM_BITS_SENT, STEM_BITS_SENT_V7};
-use crate::model::{Edit, RecordId, TableName};
+use crate::model::{Edit, Owner, RecordId, TableName};
 use crate::sync::{ReplicaStore, StoreError};
 
-/// So many records are looked at that begin alike. One is what the server knows of; others were made here.
-const LOOKS_MAX: usize = 8;
+/// So many records are looked at that begin alike. One is meant; others were made here, or belong to others.
+const LOOKS_MAX: usize = 1_024;
+/// So many at a time.
+const LOOKS: usize = 8;
+/// Of records that begin as so many others do here, all of the id is told.
+const ALIKE_MAX: usize = 8;
 /// Where records that are held here begin alike, so many bits are told behind those that tell them apart.
 const MORE_BITS: u8 = 24;
 
@@ -19,31 +23,26 @@ impl ReplicaMachine {
     /// A page with all that it tells in short.
     ///
     /// # Errors
-    /// The store cannot be read; or the device has not what the server takes it to have: then it asks for
-    /// whole ids in the next session.
+    /// The store cannot be read; or the device has not what the server takes it to have: then the next session
+    /// begins with a recheck, in which records are named whole.
     pub(super) fn named_whole<S: ReplicaStore>(
         &mut self,
         store: &S,
         mut page: Page,
     ) -> Result<Page, SessionError> {
         self.complete_own(&mut page)?;
-        // They need not be confirmed here before the page.
-        let mut known: BTreeSet<_> = page.entries.iter().filter_map(own_place).collect();
-        known.extend(self.meta.wanted.iter().cloned());
+        let mut naming = Naming::new(self.meta.wanted.iter().cloned());
         let mut has_stems = false;
         for entry in &mut page.entries {
-            let Entry::Edit { edit, bits, .. } = entry else { continue };
-            if *bits < Stem::WHOLE {
-                has_stems = true;
-                let stem = Stem::of(edit.record, *bits);
-                let Some(found) = meant(store, &known, &edit.table, stem)? else {
-                    return Err(self.ask_for_whole_ids());
-                };
-                (edit.record, *bits) = (found, Stem::WHOLE);
+            has_stems |= matches!(entry, Entry::Edit { bits, .. } if *bits < Stem::WHOLE);
+            if !naming.name_whole(store, entry)? {
+                self.suspect();
+                return Err(SessionError::Unfound);
             }
         }
         if has_stems && IdsDigest::of(page.entries.iter().filter_map(Entry::edited)) != page.ids {
-            return Err(self.ask_for_whole_ids());
+            self.suspect();
+            return Err(SessionError::Unfound);
         }
         Ok(page)
     }
@@ -62,65 +61,127 @@ impl ReplicaMachine {
         }
         Ok(())
     }
+}
 
-    fn ask_for_whole_ids(&mut self) -> SessionError {
-        self.whole_ids = true;
-        let what = "it names a record by a part of its id that is not of one record here; the next \
-                    session asks for whole ids";
-        SessionError::Protocol(what.into())
+/// Goes through the entries of a page, and finds the records of those that name them by stems.
+struct Naming {
+    /// Records that are not confirmed here, and that the server takes to be.
+    wanted: BTreeSet<(TableName, RecordId)>,
+    /// Of which the page has told the id, or says that they were made here.
+    told: BTreeSet<RecordId>,
+    /// The record that was named by a stem last.
+    last: Option<(TableName, RecordId)>,
+}
+
+impl Naming {
+    fn new(wanted: impl Iterator<Item = (TableName, RecordId)>) -> Self {
+        Self { wanted: wanted.collect(), told: BTreeSet::new(), last: None }
     }
-}
 
-fn own_place(entry: &Entry) -> Option<(TableName, RecordId)> {
-    if matches!(entry, Entry::Own { .. }) { entry.place() } else { None }
-}
-
-/// The record of a table that is meant; `None`: there is none, or several. A digest tells whether it is the
-/// right one.
-fn meant<S: ReplicaStore>(
-    store: &S,
-    known: &BTreeSet<(TableName, RecordId)>,
-    table: &TableName,
-    stem: Stem,
-) -> Result<Option<RecordId>, StoreError> {
-    let mut places = held(store, table, stem)?;
-    places.extend(known.range((table.clone(), stem.first())..).take(LOOKS_MAX).cloned());
-    places.retain(|place| place.0 == *table && stem.is_of(place.1));
-    places.sort_unstable();
-    places.dedup();
-    if places.len() > 1 {
-        let mut confirmed = Vec::new();
-        for place in places {
-            if known.contains(&place) || store.confirmed(&place.0, place.1)?.is_some() {
-                confirmed.push(place);
-            }
+    /// Whether the record is found, or nothing is to be.
+    fn name_whole<S: ReplicaStore>(
+        &mut self,
+        store: &S,
+        entry: &mut Entry,
+    ) -> Result<bool, StoreError> {
+        let Entry::Edit { edit, bits, of_owner, .. } = entry else {
+            self.told.extend(entry.place().map(|(_, record)| record));
+            return Ok(true);
+        };
+        if edit.is_create() {
+            self.told.insert(edit.record);
+            return Ok(true);
         }
-        places = confirmed;
+        if *bits < Stem::WHOLE {
+            let stem = Stem::of(edit.record, *bits);
+            let last = self.last.as_ref().filter(|_| *of_owner);
+            let Some(found) = self.meant(store, &edit.table, stem, last)? else { return Ok(false) };
+            (edit.record, *bits, *of_owner) = (found, Stem::WHOLE, false);
+        }
+        if !self.told.contains(&edit.record) {
+            self.last = Some((edit.table.clone(), edit.record));
+        }
+        Ok(true)
     }
-    Ok(match places.as_slice() {
-        [(_, record)] => Some(*record),
-        _ => None,
-    })
+
+    /// The record of a table that is meant, of those that belong to whom another belongs, if one is said;
+    /// `None`: there is none, or several. A digest tells whether it is the right one.
+    fn meant<S: ReplicaStore>(
+        &self,
+        store: &S,
+        table: &TableName,
+        stem: Stem,
+        like: Option<&(TableName, RecordId)>,
+    ) -> Result<Option<RecordId>, StoreError> {
+        let mut places = held(store, table, stem, LOOKS_MAX)?;
+        let from = (table.clone(), stem.first());
+        let wanted = self.wanted.range(from..);
+        let wanted = wanted.take_while(|place| place.0 == *table && stem.is_of(place.1));
+        places.extend(wanted.cloned());
+        places.sort_unstable();
+        places.dedup();
+        if places.len() > 1 {
+            let owner = like.map(|(table, record)| owner_of(store, table, *record)).transpose()?;
+            let mut found = Vec::new();
+            for place in places {
+                let is_it = match (self.wanted.contains(&place), &owner) {
+                    (true, _) => true,
+                    (false, Some(owner)) => owner_of(store, &place.0, place.1)? == *owner,
+                    (false, None) => store.confirmed(&place.0, place.1)?.is_some(),
+                };
+                found.extend(is_it.then_some(place));
+            }
+            places = found;
+        }
+        Ok(match places.as_slice() {
+            [(_, record)] => Some(*record),
+            _ => None,
+        })
+    }
 }
 
-/// Places from the first on that begins so, some of them behind the last.
+/// Whose a record is that is confirmed here.
+fn owner_of<S: ReplicaStore>(
+    store: &S,
+    table: &TableName,
+    record: RecordId,
+) -> Result<Option<Owner>, StoreError> {
+    let held = store.confirmed(table, record)?;
+    let owner = held.as_ref().and_then(|it| it.record().header().owner.as_ref());
+    Ok(owner.map(|(owner, _)| owner.clone()))
+}
+
+/// The places that begin so, at least one of which is held; no more than so many.
 fn held<S: ReplicaStore>(
     store: &S,
     table: &TableName,
     stem: Stem,
+    most: usize,
 ) -> Result<Vec<(TableName, RecordId)>, StoreError> {
     let place = |record| ScanPlace { table: table.clone(), record };
-    let first = stem.first();
-    let number = u128::from_be_bytes(*first.as_bytes());
-    if let Some(before) = number.checked_sub(1) {
-        let before = RecordId::from_bytes(before.to_be_bytes());
-        return store.places_after(Some(&place(before)), LOOKS_MAX);
+    let is_it = |place: &(TableName, RecordId)| place.0 == *table && stem.is_of(place.1);
+    let mut held = Vec::new();
+    let first = u128::from_be_bytes(*stem.first().as_bytes());
+    let mut after = match first.checked_sub(1) {
+        Some(before) => place(RecordId::from_bytes(before.to_be_bytes())),
+        None => {
+            // Nothing comes before it in its table.
+            held.extend(
+                store.confirmed(table, stem.first())?.map(|_| (table.clone(), stem.first())),
+            );
+            place(stem.first())
+        }
+    };
+    while held.len() < most {
+        let next = store.places_after(Some(&after), LOOKS)?;
+        let found = next.iter().take_while(|place| is_it(place)).count();
+        held.extend_from_slice(next.get(..found).unwrap_or_default());
+        match next.last() {
+            Some((_, last)) if found == LOOKS => after = place(*last),
+            _ => break,
+        }
     }
-    // Nothing comes before it in its table.
-    let mut held = store.places_after(Some(&place(first)), LOOKS_MAX)?;
-    if store.confirmed(table, first)?.is_some() {
-        held.insert(0, (table.clone(), first));
-    }
+    held.truncate(most);
     Ok(held)
 }
 
@@ -131,9 +192,8 @@ pub(super) fn sent_bits<S: ReplicaStore>(store: &S, edit: &Edit) -> Result<u8, S
     let is_v7 = id.0.get_version_num() == 7;
     let least = if is_v7 { STEM_BITS_SENT_V7 } else { STEM_BITS_SENT };
     let stem = Stem::of(id, least);
-    let mut alike = held(store, &edit.table, stem)?;
-    alike.retain(|place| place.0 == edit.table && stem.is_of(place.1));
-    if alike.len() >= LOOKS_MAX {
+    let alike = held(store, &edit.table, stem, ALIKE_MAX)?;
+    if alike.len() >= ALIKE_MAX {
         return Ok(Stem::WHOLE);
     }
     let others: Vec<_> = alike.into_iter().map(|(_, other)| other).filter(|it| *it != id).collect();

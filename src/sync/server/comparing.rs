@@ -121,6 +121,8 @@ impl ServerMachine {
         let device = self.connections.get_mut(&id).and_then(|it| it.device.as_mut());
         if let Some(device) = device {
             device.comparing = Some(comparing);
+            // It lets go what turns out to be wrong.
+            device.whole_ids = true;
         }
         self.pump(store, id)
     }

@@ -77,10 +77,12 @@ pub(super) struct Device {
     pub(super) grant: Option<Digest>,
     /// The devices whose users this session has named.
     pub(super) named: BTreeSet<DeviceNumber>,
-    /// Where in the log its own edits are that were admitted as it sent them in this session, and of which it
-    /// was not told yet.
-    pub(super) as_sent: BTreeSet<Sequence>,
-    /// Whether records are named to it whole.
+    /// Its own edits that were admitted as it sent them in this session, and of which it was not told yet:
+    /// their places in the log, and records.
+    pub(super) as_sent: BTreeMap<Sequence, RecordId>,
+    /// What it was sent pages of ends here.
+    pub(super) paged: Sequence,
+    /// Whether records are named to it whole: it may not have what it should.
     pub(super) whole_ids: bool,
 }
 

@@ -9,7 +9,6 @@ use super::filling::Next;
 use super::past::Fetch;
 use super::reading::Reading;
 use super::state::State;
-use super::stems::name_by_stems;
 use super::{ConnectionId, Output, ServerMachine};
 use crate::codec::{Entry, Inquiry, Page, ToDevice};
 use crate::gate::Confirmed;
@@ -49,7 +48,7 @@ impl ServerMachine {
                 Next::Page(entries) if entries.is_empty() => {}
                 Next::Page(entries) => {
                     connection.writable = false;
-                    return self.send_page(store, id, entries);
+                    return self.send_page(reading, id, entries);
                 }
                 Next::Look => {
                     connection.writable = false;
@@ -123,7 +122,7 @@ impl ServerMachine {
         match next {
             // Who turned away and back, and was told nothing in between, is where it was.
             Next::Page(entries) if !entries.is_empty() || device.ends_elsewhere() => {
-                let page = device.page(reading.store, entries)?;
+                let page = device.page(reading, entries)?;
                 self.send(id, ToDevice::Page(page));
             }
             // No message says that there was nothing for the device in all that was looked at: it
@@ -207,20 +206,20 @@ impl ServerMachine {
         let entry = found.filter(|_| is_its).and_then(|found| device.whole(&found));
         let entry = entry.or_else(|| erased.map(Erased::into_entry));
         let gone = || Entry::Gone { sequence: head, table: table.clone(), record };
-        self.send_page(store, id, vec![entry.unwrap_or_else(gone)])
+        self.send_page(reading, id, vec![entry.unwrap_or_else(gone)])
     }
 
     /// Sends a page, and before it what was compared so far: that is of what the device holds until then.
     fn send_page<S: ServerStore>(
         &mut self,
-        store: &S,
+        reading: &Reading<'_, S>,
         id: ConnectionId,
         entries: Vec<Entry>,
     ) -> Result<(), StoreError> {
         self.tell_compared(id, false);
         let device = self.connections.get_mut(&id).and_then(|it| it.device.as_mut());
         let Some(device) = device else { return Ok(()) };
-        let page = device.page(store, entries)?;
+        let page = device.page(reading, entries)?;
         self.send(id, ToDevice::Page(page));
         Ok(())
     }
@@ -261,11 +260,11 @@ impl Device {
 
     pub(super) fn page<S: ServerStore>(
         &mut self,
-        store: &S,
+        reading: &Reading<'_, S>,
         mut entries: Vec<Entry>,
     ) -> Result<Page, StoreError> {
-        let authors = self.authors(store, &entries)?;
-        let ids = if self.whole_ids { None } else { name_by_stems(store, &mut entries)? };
+        let authors = self.authors(reading.store, &entries)?;
+        let ids = self.name_by_stems(reading, &mut entries)?;
         if let Some(comparing) = &mut self.comparing {
             comparing.note(&entries);
         }
@@ -277,6 +276,7 @@ impl Device {
             let bytes = entries.iter().map(Entry::record_bytes).sum();
             self.ahead.push_back(Extent { bytes, ..extent });
         }
+        self.paged = watermark;
         self.as_sent = self.as_sent.split_off(&Sequence(watermark.0.saturating_add(1)));
         let scope = (self.told != self.scope).then(|| self.scope.clone());
         self.told.clone_from(&self.scope);

@@ -80,9 +80,11 @@ impl ServerMachine {
         let entries: Vec<_> = own.map(Erased::into_entry).collect();
         let mut left = entries.len();
         for entries in entries.chunks(PAGE_LOOKS_MAX) {
-            let connection = self.connections.get_mut(&id);
-            let Some(device) = connection.and_then(|it| it.device.as_mut()) else { break };
-            let mut page = device.page(store, entries.to_vec())?;
+            let page = self.reading(store, |machine, reading| {
+                let device = machine.device_mut(id);
+                device.map(|device| device.page(reading, entries.to_vec())).transpose()
+            });
+            let Some(mut page) = page? else { break };
             left -= entries.len();
             if left > 0 {
                 page.watermark = Sequence(0);

@@ -218,7 +218,7 @@ pub(super) struct Session<'a, S> {
     /// See [`ServerMachine::take_work`].
     work: u64,
     /// Where in the log edits are that were admitted as they came, of the change set that is judged.
-    as_sent: BTreeSet<Sequence>,
+    as_sent: BTreeMap<Sequence, RecordId>,
 }
 
 impl<'a, S: ServerStore> Session<'a, S> {
@@ -345,7 +345,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
         };
         let Some(first) = first else { return Ok(verdicts) };
         self.head = head;
-        self.as_sent.retain(|sequence| *sequence <= head);
+        self.as_sent.retain(|sequence, _| *sequence <= head);
         self.operations.truncate(operations);
         self.records.extend(records);
         for part in parts {
@@ -538,7 +538,7 @@ impl<'a, S: ServerStore> Session<'a, S> {
                 self.head = sequence;
                 let (made, after) = (admitted.edit().clone(), applied.confirmed().record());
                 if made == *edit {
-                    self.as_sent.insert(sequence);
+                    self.as_sent.insert(sequence, edit.record);
                 }
                 let kind = EntryKind::edit(made, before.as_ref(), after, &self.asked);
                 let entry = LogEntry { sequence, kind, at: self.now, epoch: self.epoch };

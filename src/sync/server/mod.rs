@@ -21,6 +21,7 @@ mod known;
 mod lapse;
 mod membership;
 mod news;
+mod owners;
 mod pages;
 mod past;
 mod pins;
@@ -64,6 +65,7 @@ pub use rules::{Rules, RulesError};
 
 use comparing::Comparing;
 use connection::Connection;
+use owners::Owners;
 use past::Waiting;
 use reading::Recent;
 
@@ -171,6 +173,7 @@ pub struct ServerMachine {
     actor: ActorId,
     /// What devices were told of since the last commit.
     recent: Recent,
+    owners: Owners,
 }
 
 impl ServerMachine {
@@ -189,12 +192,14 @@ impl ServerMachine {
         let rules = rules.joining(store.profiles()?)?;
         let mut entropy = Entropy::new(seed);
         let actor = ActorId { device: DeviceNumber::SERVER, incarnation: entropy.next_u64() };
+        let meta = store.meta()?;
         let mut machine = Self {
             identity,
             actor,
             recent: Recent::default(),
+            owners: Owners::since(meta.head),
             rules: Arc::new(rules),
-            meta: store.meta()?,
+            meta,
             in_doubt: false,
             connections: BTreeMap::new(),
             queue: Vec::new(),
@@ -289,10 +294,14 @@ impl ServerMachine {
         operations: Vec<Operation>,
     ) -> Result<(), StoreError> {
         self.recent = Recent::default();
+        let owners = Owners::of(&operations);
         let expected = self.meta.clone();
         let result = store.commit(Commit { expected, meta: meta.clone(), operations });
         match &result {
-            Ok(()) => self.meta = meta,
+            Ok(()) => {
+                self.meta = meta;
+                self.owners.add(owners);
+            }
             Err(StoreError::Conflict | StoreError::Ambiguous(_)) => self.in_doubt = true,
             Err(_) => {}
         }
@@ -303,6 +312,7 @@ impl ServerMachine {
     fn settle<S: ServerStore>(&mut self, store: &S) -> Result<(), StoreError> {
         if self.in_doubt {
             self.meta = store.meta()?;
+            self.owners = Owners::since(self.meta.head);
             self.in_doubt = false;
         }
         Ok(())

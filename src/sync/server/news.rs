@@ -149,7 +149,7 @@ impl Device {
         let is_own = edit.id.device == self.number;
         if is_own {
             let readable = self.reader.readable(after, edit);
-            let admitted = if self.as_sent.contains(&sequence) && readable == *edit {
+            let admitted = if self.as_sent.contains_key(&sequence) && readable == *edit {
                 None
             } else {
                 let check = Check::of(edit, &readable);
@@ -171,7 +171,12 @@ impl Device {
             // What was taken back meanwhile is not sent any more.
             let part = self.reader.part_of(after, edit).filter(|_| !is_own)?;
             let part = self.reader.part_of(current.record().header(), &part)?;
-            Some(Entry::Edit { sequence, edit: unnumbered(part), bits: Stem::WHOLE })
+            Some(Entry::Edit {
+                sequence,
+                edit: unnumbered(part),
+                bits: Stem::WHOLE,
+                of_owner: false,
+            })
         })?;
         self.tell_others(reading, taken, page)
     }

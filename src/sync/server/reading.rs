@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::owners::Owners;
 use super::{HistoryBounds, Rules, ServerMachine};
 use crate::gate::Confirmed;
 use crate::limits::ATOMIC_PARTS_MAX;
@@ -33,6 +34,8 @@ pub(super) struct Reading<'a, S> {
     pub(super) head: Sequence,
     /// and behind this it says all that profiles ask.
     pub(super) asked_since: Sequence,
+    /// Since when owners have what they have.
+    pub(super) owners: Owners,
     recent: RefCell<Recent>,
 }
 
@@ -46,19 +49,20 @@ impl ServerMachine {
         let (rules, history) = (Arc::clone(&self.rules), self.history_bounds);
         let recent = RefCell::new(std::mem::take(&mut self.recent));
         let (floor, head, asked_since) = (self.meta.floor, self.meta.head, self.meta.asked_since);
-        let reading = Reading { store, rules, history, floor, head, asked_since, recent };
+        let owners = std::mem::take(&mut self.owners);
+        let reading = Reading { store, rules, history, floor, head, asked_since, owners, recent };
         let result = tell(self, &reading);
-        self.recent = reading.into_recent();
+        (self.recent, self.owners) = reading.into_recent();
         result
     }
 }
 
 impl<S: ServerStore> Reading<'_, S> {
     /// What was read, for the next time.
-    fn into_recent(self) -> Recent {
+    fn into_recent(self) -> (Recent, Owners) {
         let recent = self.recent.into_inner();
         let is_small = recent.log.len() <= PAGES_MAX && recent.records.len() <= RECORDS_MAX;
-        if is_small { recent } else { Recent::default() }
+        (if is_small { recent } else { Recent::default() }, self.owners)
     }
 
     /// The next entries of the log; what counts together is there as a whole, so that no device

@@ -1,6 +1,10 @@
 //! Records by the first bits of their ids: how devices are told of those that they have, and which one a
 //! device means.
 
+use std::collections::BTreeSet;
+
+use super::connection::Device;
+use super::reading::Reading;
 use crate::codec::{Entry, IdsDigest, Stem, telling_bits};
 use crate::gate::{RecordFacts, Standing, can_read};
 use crate::limits::STEMS_FROM_EDITS;
@@ -9,32 +13,65 @@ use crate::sync::{ServerStore, StoreError};
 
 /// So many records are looked at that begin alike.
 const LOOKS_MAX: usize = 8;
-/// However few records there are, so many bits are told.
+/// However few records there are, so many bits are told,
 const BITS_MIN: u8 = 8;
+/// and to tell a record from those of its owner at most so many less than to tell it from all: the device looks
+/// at all that begin so.
+const OWNER_BITS_MAX: u8 = 7;
 
-/// Names records by stems where the device has them: of all but those that an edit makes. Returns what the
-/// device checks them by.
-///
-/// All that a device has is here, or erased. What else is here makes stems longer, also what the device must
-/// know nothing of: by the length of one it learns how much of its id such a record shares with one that it
-/// has (`docs/threat-model.md`).
-pub(super) fn name_by_stems<S: ServerStore>(
-    store: &S,
-    entries: &mut [Entry],
-) -> Result<Option<IdsDigest>, StoreError> {
-    let is_known = |entry: &&Entry| matches!(entry, Entry::Edit { edit, .. } if !edit.is_create());
-    if entries.iter().filter(is_known).count() < STEMS_FROM_EDITS {
-        return Ok(None);
+impl Device {
+    /// Names records by stems where the device has them: those of edits, but for the ones that it is told of
+    /// as a whole in the same page, or has made itself. Returns what the device checks them by.
+    ///
+    /// All that a device has is here, or erased. What else is here makes stems longer, also what the device
+    /// must know nothing of: by the length of one it learns how much of its id such a record shares with one
+    /// that it has (`docs/threat-model.md`).
+    pub(super) fn name_by_stems<S: ServerStore>(
+        &self,
+        reading: &Reading<'_, S>,
+        entries: &mut [Entry],
+    ) -> Result<Option<IdsDigest>, StoreError> {
+        let is_edit =
+            |entry: &&Entry| matches!(entry, Entry::Edit { edit, .. } if !edit.is_create());
+        if self.whole_ids || entries.iter().filter(is_edit).count() < STEMS_FROM_EDITS {
+            return Ok(None);
+        }
+        let mut told = BTreeSet::new();
+        let mut owner = None;
+        for entry in entries.iter_mut() {
+            if let Entry::Edit { edit, bits, of_owner, .. } = entry
+                && !edit.is_create()
+                && !told.contains(&edit.record)
+            {
+                let (table, record) = (&edit.table, edit.record);
+                let current = reading.record(record)?;
+                let current = current.as_ref().and_then(|it| it.record().header().owner.as_ref());
+                let current = current.map(|(owner, _)| owner.clone());
+                let beside = reading.store.beside(record)?;
+                *bits = telling_bits(record, beside.into_iter().flatten()).max(BITS_MIN);
+                if let Some(owner) = current.as_ref().filter(|it| owner.as_ref() == Some(*it))
+                    && reading.owners.is_settled(owner, self.paged)
+                {
+                    let beside = reading.store.beside_of(owner, table, record)?;
+                    let least = bits.saturating_sub(OWNER_BITS_MAX);
+                    *bits = telling_bits(record, beside.into_iter().flatten()).max(least);
+                    *of_owner = true;
+                }
+                owner = current;
+            }
+            told.extend(self.told_whole(entry));
+        }
+        Ok(IdsDigest::of(entries.iter().filter_map(Entry::edited)))
     }
-    for entry in entries.iter_mut() {
-        if let Entry::Edit { edit, bits, .. } = entry
-            && !edit.is_create()
-        {
-            let beside = store.beside(edit.record)?.into_iter().flatten();
-            *bits = telling_bits(edit.record, beside).max(BITS_MIN);
+
+    /// The record of which an entry tells the id, or which the device has made.
+    fn told_whole(&self, entry: &Entry) -> Option<RecordId> {
+        match entry {
+            Entry::Own { sequence, admitted: None, .. } => self.as_sent.get(sequence).copied(),
+            Entry::Edit { edit, .. } if !edit.is_create() => None,
+            entry => entry.place().map(|(_, record)| record),
         }
     }
-    Ok(IdsDigest::of(entries.iter().filter_map(Entry::edited)))
 }
 
 /// The record of a table that the author of a change set means: of those that he may read; `None`: there is

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::bounds::Extent;
@@ -130,7 +130,8 @@ impl ServerMachine {
             grant: resume.grant,
             // It knows itself.
             named: [row.number].into(),
-            as_sent: BTreeSet::new(),
+            as_sent: BTreeMap::new(),
+            paged: watermark,
             whole_ids: resume.whole_ids,
         };
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };

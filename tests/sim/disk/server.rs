@@ -6,7 +6,7 @@ use std::ops::Bound;
 use tidegate::codec::{Digest, PublicKey, ScanPlace};
 use tidegate::gate::{Applied, Confirmed, Reach, Versions};
 use tidegate::model::{
-    Bucket, DeviceNumber, Edit, EditId, Header, Organization, Policy, PolicyEpoch,
+    Bucket, DeviceNumber, Edit, EditId, Header, Organization, Owner, Policy, PolicyEpoch,
     PublishedProfiles, RecordId, Schema, Section, Sequence, SizeByState, TableName,
 };
 use tidegate::sync::{
@@ -221,6 +221,32 @@ impl ServerStore for ServerDisk {
         let (there, erased) = (there.range(behind).next(), erased.range(behind).next());
         let behind = there.map(|(id, _)| *id).into_iter().chain(erased.map(|(id, _)| *id));
         Ok([before, behind.min()])
+    }
+
+    fn beside_of(
+        &self,
+        owner: &Owner,
+        table: &TableName,
+        record: RecordId,
+    ) -> Result<[Option<RecordId>; 2], StoreError> {
+        self.faults.read()?;
+        let mut beside = [None, None];
+        for (place, (versions, edit)) in &self.file.records {
+            if place.table != *table || place.record == record {
+                continue;
+            }
+            let held = Confirmed::from_stored(versions.clone(), edit).map_err(damaged)?;
+            let owned = held.record().header().owner.as_ref();
+            if owned.is_some_and(|(found, _)| found == owner) {
+                let [before, behind] = &mut beside;
+                if place.record < record {
+                    *before = (*before).max(Some(place.record));
+                } else if behind.is_none_or(|known| place.record < known) {
+                    *behind = Some(place.record);
+                }
+            }
+        }
+        Ok(beside)
     }
 
     fn all_erased(&self) -> Result<Vec<Erased>, StoreError> {
