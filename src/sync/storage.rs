@@ -645,15 +645,14 @@ pub trait ServerStore {
     /// The store cannot be read.
     fn beside(&self, record: RecordId) -> Result<[Option<RecordId>; 2], StoreError>;
 
-    /// The same of the records of a table that this owner has.
+    /// The same of the records of its table that this owner has.
     ///
     /// # Errors
     /// The store cannot be read.
     fn beside_of(
         &self,
         owner: &Owner,
-        table: &TableName,
-        record: RecordId,
+        place: &ScanPlace,
     ) -> Result<[Option<RecordId>; 2], StoreError>;
 
     /// The place in the log of an admitted edit; where that was dropped, the floor.

@@ -259,11 +259,10 @@ fn empty(device: DeviceNumber, record: RecordId) -> Edit {
 
 /// Owners of which each has every tenth record.
 fn owned(records: &[RecordId]) -> Net {
-    let users: String = (0..10)
-        .map(|n| {
-            format!("[[user]]\nid = \"u{n}\"\nbusiness_unit = \"root\"\nroles = [\"seller\"]\n")
-        })
-        .collect();
+    let user = |n: usize| {
+        format!("[[user]]\nid = \"u{n}\"\nbusiness_unit = \"root\"\nroles = [\"seller\"]\n")
+    };
+    let users = (0..10).map(user).collect::<Vec<_>>().concat();
     let mut net = Net::new(SCHEMA, &format!("{POLICY}{users}"), None, None);
     net.enroll("boss");
     net.enroll("boss");

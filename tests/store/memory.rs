@@ -190,16 +190,15 @@ impl ServerStore for MemoryServer {
     fn beside_of(
         &self,
         owner: &Owner,
-        table: &TableName,
-        record: RecordId,
+        place: &ScanPlace,
     ) -> Result<[Option<RecordId>; 2], StoreError> {
         let is_its = |it: &&Confirmed| {
-            let owned = it.record().header().owner.as_ref();
-            it.record().table() == table && owned.is_some_and(|(found, _)| found == owner)
+            let belongs = it.record().header().owner.as_ref();
+            *it.record().table() == place.table && belongs.is_some_and(|(found, _)| found == owner)
         };
         let all = || self.records.values().filter(is_its).map(|it| it.record().id());
-        let before = all().filter(|id| *id < record).max();
-        Ok([before, all().filter(|id| *id > record).min()])
+        let before = all().filter(|id| *id < place.record).max();
+        Ok([before, all().filter(|id| *id > place.record).min()])
     }
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {
@@ -507,8 +506,8 @@ pub(crate) fn compare_server(
     let owners = model.records.values().filter_map(|it| it.record().header().owner.as_ref());
     for owner in owners.map(|(owner, _)| owner).collect::<BTreeSet<_>>() {
         for (table, record) in model.records.keys() {
-            let found = store.beside_of(owner, table, *record)?;
-            same &= found == model.beside_of(owner, table, *record)?;
+            let place = ScanPlace { table: table.clone(), record: *record };
+            same &= store.beside_of(owner, &place)? == model.beside_of(owner, &place)?;
         }
     }
     same &= store.scan(None, usize::MAX)?.iter().eq(model.records.values());

@@ -227,10 +227,9 @@ impl ServerStore for WatchedServer {
     fn beside_of(
         &self,
         owner: &Owner,
-        table: &TableName,
-        record: RecordId,
+        place: &ScanPlace,
     ) -> Result<[Option<RecordId>; 2], StoreError> {
-        self.store()?.beside_of(owner, table, record)
+        self.store()?.beside_of(owner, place)
     }
 
     fn admitted(&self, edit: EditId) -> Result<Option<Sequence>, StoreError> {

@@ -256,10 +256,9 @@ impl ServerStore for RedbServer {
     fn beside_of(
         &self,
         owner: &Owner,
-        table: &TableName,
-        record: RecordId,
+        place: &ScanPlace,
     ) -> Result<[Option<RecordId>; 2], StoreError> {
-        self.snapshot()?.beside_of(owner, table, record)
+        self.snapshot()?.beside_of(owner, place)
     }
 
     fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>, StoreError> {

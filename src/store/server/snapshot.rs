@@ -9,7 +9,7 @@ use super::tables::{
     REFUSED_EDIT, RUN, SCHEMA, SCHEMA_KEY, SIZE, STANDING, part,
 };
 use super::trim::is_dropped;
-use crate::codec::{Digest, PublicKey};
+use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::Confirmed;
 use crate::model::{
     Bucket, DeviceNumber, EditId, Organization, Owner, Policy, PublishedProfiles, RecordId, Schema,
@@ -122,17 +122,17 @@ impl ServerSnapshot {
         })
     }
 
-    /// The same of the records of a table that this owner has.
+    /// The same of the records of its table that this owner has.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn beside_of(
         &self,
         owner: &Owner,
-        table: &TableName,
-        record: RecordId,
+        place: &ScanPlace,
     ) -> Result<[Option<RecordId>; 2], StoreError> {
-        let key = (Bucket::Owner(owner.clone()), (table.clone(), record));
+        let ScanPlace { table, record } = place;
+        let key = (Bucket::Owner(owner.clone()), (table.clone(), *record));
         let beside = fenced(|| BUCKET.read(&self.tx)?.beside(&key))?;
         let is_its =
             |(bucket, (of, _)): &(Bucket, (TableName, RecordId))| *bucket == key.0 && of == table;

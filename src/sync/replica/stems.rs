@@ -162,16 +162,11 @@ fn held<S: ReplicaStore>(
     let is_it = |place: &(TableName, RecordId)| place.0 == *table && stem.is_of(place.1);
     let mut held = Vec::new();
     let first = u128::from_be_bytes(*stem.first().as_bytes());
-    let mut after = match first.checked_sub(1) {
-        Some(before) => place(RecordId::from_bytes(before.to_be_bytes())),
-        None => {
-            // Nothing comes before it in its table.
-            held.extend(
-                store.confirmed(table, stem.first())?.map(|_| (table.clone(), stem.first())),
-            );
-            place(stem.first())
-        }
-    };
+    let mut after = place(RecordId::from_bytes(first.saturating_sub(1).to_be_bytes()));
+    // Nothing comes before it in its table.
+    if first == 0 && store.confirmed(table, stem.first())?.is_some() {
+        held.push((table.clone(), stem.first()));
+    }
     while held.len() < most {
         let next = store.places_after(Some(&after), LOOKS)?;
         let found = next.iter().take_while(|place| is_it(place)).count();

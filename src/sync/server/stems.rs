@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::connection::Device;
 use super::reading::Reading;
-use crate::codec::{Entry, IdsDigest, Stem, telling_bits};
+use crate::codec::{Entry, IdsDigest, ScanPlace, Stem, telling_bits};
 use crate::gate::{RecordFacts, Standing, can_read};
 use crate::limits::STEMS_FROM_EDITS;
 use crate::model::{RecordId, TableName};
@@ -43,7 +43,7 @@ impl Device {
                 && !edit.is_create()
                 && !told.contains(&edit.record)
             {
-                let (table, record) = (&edit.table, edit.record);
+                let record = edit.record;
                 let current = reading.record(record)?;
                 let current = current.as_ref().and_then(|it| it.record().header().owner.as_ref());
                 let current = current.map(|(owner, _)| owner.clone());
@@ -52,7 +52,8 @@ impl Device {
                 if let Some(owner) = current.as_ref().filter(|it| owner.as_ref() == Some(*it))
                     && reading.owners.is_settled(owner, self.paged)
                 {
-                    let beside = reading.store.beside_of(owner, table, record)?;
+                    let place = ScanPlace { table: edit.table.clone(), record };
+                    let beside = reading.store.beside_of(owner, &place)?;
                     let least = bits.saturating_sub(OWNER_BITS_MAX);
                     *bits = telling_bits(record, beside.into_iter().flatten()).max(least);
                     *of_owner = true;

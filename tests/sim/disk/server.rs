@@ -226,11 +226,11 @@ impl ServerStore for ServerDisk {
     fn beside_of(
         &self,
         owner: &Owner,
-        table: &TableName,
-        record: RecordId,
+        place: &ScanPlace,
     ) -> Result<[Option<RecordId>; 2], StoreError> {
         self.faults.read()?;
         let mut beside = [None, None];
+        let (table, record) = (&place.table, place.record);
         for (place, (versions, edit)) in &self.file.records {
             if place.table != *table || place.record == record {
                 continue;
