@@ -306,3 +306,25 @@ fn of_one_owners_records_fewer_bits_are_enough_until_one_comes_or_goes() {
         mean(&edited_meanwhile(&mut net, &mine)) + 3
     );
 }
+
+/// Story: the second edit of a record came behind one of another owner's record, and was named by the stem by which
+/// it had been told from its own owner's records.
+#[test]
+fn a_record_that_is_edited_again_behind_one_of_another_owner_is_found() {
+    let records: Vec<_> = (0..1_000).map(id).collect();
+    let mut net = owned(&records);
+    net.part(1);
+    let of = |owner: usize, number: usize| records[10 * number + owner];
+    let edits =
+        (0..30).flat_map(|it| [of(3, 2 * it), of(3, 2 * it + 1), of(4, it), of(3, 2 * it + 1)]);
+    let edits: Vec<_> = edits.collect();
+    for (at, record) in edits.iter().enumerate() {
+        net.commit(0, vec![set(*record, &format!("title {at}"))], false);
+    }
+    net.settle();
+    let before = net.devices[1].received.len();
+    net.connect(1);
+    net.settle();
+    assert_eq!(titles(&net, 1, &edits), titles(&net, 0, &edits));
+    assert!(told(&net, 1, before).iter().all(|bits| *bits < 24));
+}

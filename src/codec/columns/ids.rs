@@ -24,8 +24,8 @@ const FRESH_STEM: i64 = -1;
 /// Numbers of ids, from 1 in the order in which they come.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// With whether all of it was told.
-    ids: BTreeMap<RecordId, (u32, bool)>,
+    /// With how many bits were told of it. A stem of other bits is another: they may tell it from others.
+    ids: BTreeMap<RecordId, (u32, u8)>,
     count: u32,
 }
 
@@ -41,16 +41,16 @@ pub(super) struct Ids {
 impl Ids {
     /// Adds an id, of which so many bits are enough, and returns its number.
     pub(super) fn add(&mut self, id: RecordId, bits: u8, known: &mut Known) -> u32 {
-        let is_whole = bits >= Stem::WHOLE;
+        let bits = bits.min(Stem::WHOLE);
         if let Some((number, told)) = known.ids.get(&id)
-            && (*told || !is_whole)
+            && (*told == Stem::WHOLE || *told == bits)
         {
             self.numbers.push((*number).into());
             return *number;
         }
         known.count = known.count.saturating_add(1);
-        known.ids.insert(id, (known.count, is_whole));
-        if is_whole {
+        known.ids.insert(id, (known.count, bits));
+        if bits == Stem::WHOLE {
             self.numbers.push(FRESH);
             self.fresh.push(id);
         } else {
