@@ -417,6 +417,7 @@ fn seeds_in_which_something_was_found_hold() {
     let seeds = [
         142, 568, 671, 2128, 2906, 6390, 8608, 10132, 11368, 11652, 42460, 43853, 62862, 110_219,
         113_897, 130_141, 130_418, 133_003, 158_375, 200_924, 303_913, 859_584, 868_594, 878_660,
+        892_196, 902_803, 905_436,
     ];
     for seed in seeds {
         assert_eq!(crate::hunt::run(Plan::of(seed)).problem, None, "seed {seed}");

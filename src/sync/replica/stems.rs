@@ -1,19 +1,19 @@
 //! What a page tells in short, because the device knows the rest: records by the first bits of their ids, and
 //! own edits by their ids alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ReplicaMachine;
 use super::session::SessionError;
 use crate::codec::{Entry, IdsDigest, Page, ScanPlace, Stem, telling_bits};
 use crate::limits::{STEM_BITS_SENT, STEM_BITS_SENT_V7};
-use crate::model::{Edit, Owner, RecordId, TableName};
+use crate::model::{Edit, Header, Owner, RecordId, TableName};
 use crate::sync::{ReplicaStore, StoreError};
 
 /// So many records are looked at that begin alike. One is meant; others were made here, or belong to others.
 const LOOKS_MAX: usize = 1_024;
 /// So many at a time.
-const LOOKS: usize = 8;
+const LOOKS: usize = 16;
 /// Of records that begin as so many others do here, all of the id is told.
 const ALIKE_MAX: usize = 8;
 /// Where records that are held here begin alike, so many bits are told behind those that tell them apart.
@@ -71,11 +71,14 @@ struct Naming {
     told: BTreeSet<RecordId>,
     /// The record that was named by a stem last.
     last: Option<(TableName, RecordId)>,
+    /// Whose the records are that were looked at: many stems begin alike.
+    whose: BTreeMap<RecordId, Whose>,
 }
 
 impl Naming {
     fn new(wanted: impl Iterator<Item = (TableName, RecordId)>) -> Self {
-        Self { wanted: wanted.collect(), told: BTreeSet::new(), last: None }
+        let (told, last, whose) = Default::default();
+        Self { wanted: wanted.collect(), told, last, whose }
     }
 
     /// Whether the record is found, or nothing is to be.
@@ -94,7 +97,7 @@ impl Naming {
         }
         if *bits < Stem::WHOLE {
             let stem = Stem::of(edit.record, *bits);
-            let last = self.last.as_ref().filter(|_| *of_owner);
+            let last = self.last.clone().filter(|_| *of_owner);
             let Some(found) = self.meant(store, &edit.table, stem, last)? else { return Ok(false) };
             (edit.record, *bits, *of_owner) = (found, Stem::WHOLE, false);
         }
@@ -107,11 +110,11 @@ impl Naming {
     /// The record of a table that is meant, of those that belong to whom another belongs, if one is said;
     /// `None`: there is none, or several. A digest tells whether it is the right one.
     fn meant<S: ReplicaStore>(
-        &self,
+        &mut self,
         store: &S,
         table: &TableName,
         stem: Stem,
-        like: Option<&(TableName, RecordId)>,
+        like: Option<(TableName, RecordId)>,
     ) -> Result<Option<RecordId>, StoreError> {
         let mut places = held(store, table, stem, LOOKS_MAX)?;
         let from = (table.clone(), stem.first());
@@ -120,35 +123,50 @@ impl Naming {
         places.extend(wanted.cloned());
         places.sort_unstable();
         places.dedup();
-        if places.len() > 1 {
-            let owner = like.map(|(table, record)| owner_of(store, table, *record)).transpose()?;
-            let mut found = Vec::new();
-            for place in places {
-                let is_it = match (self.wanted.contains(&place), &owner) {
-                    (true, _) => true,
-                    (false, Some(owner)) => owner_of(store, &place.0, place.1)? == *owner,
-                    (false, None) => store.confirmed(&place.0, place.1)?.is_some(),
-                };
-                found.extend(is_it.then_some(place));
-            }
-            places = found;
+        if let [(_, record)] = places.as_slice() {
+            return Ok(Some(*record));
         }
-        Ok(match places.as_slice() {
-            [(_, record)] => Some(*record),
-            _ => None,
-        })
+        let like = like.map(|like| self.whose(store, &like)).transpose()?;
+        let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+        for place in places {
+            let whose = self.whose(store, &place)?;
+            if whose == Whose::Unknown {
+                elsewhere.extend(self.wanted.contains(&place).then_some(place.1));
+            } else if like.as_ref().is_none_or(|like| *like == whose) {
+                here.push(place.1);
+            }
+        }
+        let found = if here.is_empty() { elsewhere } else { here };
+        Ok(if let [record] = found.as_slice() { Some(*record) } else { None })
+    }
+
+    fn whose<S: ReplicaStore>(
+        &mut self,
+        store: &S,
+        (table, record): &(TableName, RecordId),
+    ) -> Result<Whose, StoreError> {
+        if let Some(known) = self.whose.get(record) {
+            return Ok(known.clone());
+        }
+        // What is pending may make it somebody else's; where nothing is, its row is quicker to read.
+        let header = match store.row(table, *record)? {
+            Some(row) if !row.pending => Some(row.header),
+            _ => store.confirmed(table, *record)?.map(|held| held.record().header().clone()),
+        };
+        let owner = |header: Header| Whose::Of(header.owner.map(|(owner, _)| owner));
+        let whose = header.map_or(Whose::Unknown, owner);
+        self.whose.insert(*record, whose.clone());
+        Ok(whose)
     }
 }
 
-/// Whose a record is that is confirmed here.
-fn owner_of<S: ReplicaStore>(
-    store: &S,
-    table: &TableName,
-    record: RecordId,
-) -> Result<Option<Owner>, StoreError> {
-    let held = store.confirmed(table, record)?;
-    let owner = held.as_ref().and_then(|it| it.record().header().owner.as_ref());
-    Ok(owner.map(|(owner, _)| owner.clone()))
+/// Whose a record is.
+#[derive(Clone, PartialEq, Eq)]
+enum Whose {
+    /// It is not confirmed here.
+    Unknown,
+    /// This owner's, or that of all.
+    Of(Option<Owner>),
 }
 
 /// The places that begin so, at least one of which is held; no more than so many.
