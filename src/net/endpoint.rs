@@ -1,20 +1,24 @@
 //! A UDP socket that makes or takes connections.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{EndpointConfig, Runtime as _, TokioRuntime, VarInt};
-use quinn_proto::HashedConnectionIdGenerator;
+use quinn::{EndpointConfig, VarInt};
+use quinn_proto::{HashedConnectionIdGenerator, RandomConnectionIdGenerator};
 use ring::hmac;
 
 use super::dial::{Dial, Dialled, EarlyConnection};
+use super::ground::any_port;
 use super::{ClientTls, Connection, Ground, Incoming, NetError, TransportOptions, race, tls};
 use crate::codec::SecretKey;
 use crate::limits::HANDSHAKES_MAX;
 
 const RESET_LABEL: &str = "tidegate 2026 quic stateless reset key";
 const CONNECTION_ID_LABEL: &str = "tidegate 2026 quic connection id key";
+/// A device has few connections at once, and each packet to it begins with the id of one. There are some, as
+/// its endpoint tells by them what comes for the next connection from what is late for the last one.
+const DEVICE_CONNECTION_ID_BYTES: usize = 2;
 
 /// A UDP socket with a key. It makes connections if it is a client's, takes them if a server's.
 ///
@@ -52,9 +56,7 @@ impl Endpoint {
         options: TransportOptions,
     ) -> Result<Self, NetError> {
         let socket = UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?;
-        let runtime = TokioRuntime;
-        let socket = runtime.wrap_udp_socket(socket).map_err(|e| NetError::bind(address, e))?;
-        let ground = Ground { socket, runtime: Arc::new(runtime), seed: None };
+        let ground = Ground::on(socket).map_err(|e| NetError::bind(address, e))?;
         Self::server_on(ground, tls_key, options)
     }
 
@@ -102,13 +104,8 @@ impl Endpoint {
     /// The system gives no UDP socket.
     pub fn client_with(tls: ClientTls) -> Result<Self, NetError> {
         let role = Role::Client { tls, asks: true };
-        let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        // Some systems have no IPv6.
-        let inner = quinn::Endpoint::client(both)
-            .or_else(|_| quinn::Endpoint::client(v4))
-            .map_err(|e| NetError::bind(v4, e))?;
-        Ok(Self { inner, role })
+        let config = client_config(EndpointConfig::default());
+        Ok(Self { inner: Ground::on(any_port()?)?.endpoint(config, None)?, role })
     }
 
     /// As [`Self::client`], on another ground than the system's.
@@ -120,7 +117,7 @@ impl Endpoint {
         // Nobody but the system could say that nobody listens.
         let role = Role::Client { tls: ClientTls::new(key)?, asks: false };
         let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &key.derive(RESET_LABEL));
-        let mut config = EndpointConfig::new(Arc::new(reset_key));
+        let mut config = client_config(EndpointConfig::new(Arc::new(reset_key)));
         config.rng_seed(ground.seed);
         Ok(Self { inner: ground.endpoint(config, None)?, role })
     }
@@ -205,11 +202,13 @@ impl Endpoint {
     /// # Errors
     /// The system gives no socket; then the old one stays.
     pub fn rebind(&self) -> Result<(), NetError> {
-        let mut address = self.local_addr()?;
-        if matches!(self.role, Role::Client { .. }) {
-            address.set_port(0);
-        }
-        let socket = UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?;
+        let address = self.local_addr()?;
+        let socket = match self.role {
+            Role::Client { .. } => any_port()?,
+            Role::Server { .. } => {
+                UdpSocket::bind(address).map_err(|e| NetError::bind(address, e))?
+            }
+        };
         Ok(self.inner.rebind(socket)?)
     }
 
@@ -251,4 +250,10 @@ impl Endpoint {
             asks: *asks,
         })
     }
+}
+
+fn client_config(mut config: EndpointConfig) -> EndpointConfig {
+    let ids = || Box::new(RandomConnectionIdGenerator::new(DEVICE_CONNECTION_ID_BYTES)) as Box<_>;
+    config.cid_generator(ids);
+    config
 }

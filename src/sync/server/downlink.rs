@@ -48,7 +48,11 @@ impl ServerMachine {
                 Next::Page(entries) if entries.is_empty() => {}
                 Next::Page(entries) => {
                     connection.writable = false;
-                    return self.send_page(reading, id, entries);
+                    self.send_page(reading, id, entries)?;
+                    if !waits {
+                        self.answer_at_once(id, head);
+                    }
+                    return Ok(());
                 }
                 Next::Look => {
                     connection.writable = false;
@@ -80,15 +84,33 @@ impl ServerMachine {
             }
             self.tell_compared(id, true);
         }
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let Some(device) = &mut connection.device else { return Ok(()) };
         // What was queued after the question is answered by the next one.
-        if let Some(number) = connection.flush.filter(|_| !waits) {
-            connection.flush = None;
+        if !waits {
+            self.answer_flush(id);
+        }
+        Ok(())
+    }
+
+    /// Where the page before was all that there is to tell, says so beside it, in the same packet.
+    fn answer_at_once(&mut self, id: ConnectionId, head: Sequence) {
+        let Some(device) = self.device_mut(id) else { return };
+        let has_more = device.seen < LogPlace::behind(head)
+            || device.next.is_some()
+            || device.is_turning()
+            || device.first.is_some()
+            || device.comparing.is_some();
+        if !has_more {
+            self.answer_flush(id);
+        }
+    }
+
+    fn answer_flush(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(device) = &connection.device else { return };
+        if let Some(number) = connection.flush.take() {
             let watermark = device.seen.sequence;
             self.send(id, ToDevice::Flushed { number, watermark });
         }
-        Ok(())
     }
 
     /// Sends the device what is next of a scan. Returns whether all is told that there is room for.
