@@ -74,12 +74,13 @@ pub const COMPARED_WORDS_MAX: usize = 4_096;
 /// Changes that a server replays to rebuild one change set (some 5 us each). A device that edits on
 /// what it has makes one or two states necessary for each section.
 pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;
-/// Bits of the id of a record by which a device names it to the server, where both have it and nothing that
-/// the device has begins alike. Of a million records that the server has another one does once in a million
-/// times; then all is sent once more.
-pub const STEM_BITS_SENT: u8 = 40;
-/// The same of a UUIDv7, of which the first 52 bits are the time and the version.
-pub const STEM_BITS_SENT_V7: u8 = 72;
+/// By so many bits more than tell it from what the device has a device names a record to the server, at first:
+/// the server has others, of which one in 64 that are new to the device begins so too. Then all is sent once more,
+pub const STEM_BITS_MORE: u8 = 6;
+/// and the next time so many more bits are told, as the device has a part only of what its user may read;
+pub const STEM_BITS_STEP: u8 = 8;
+/// but not over so many.
+pub const STEM_BITS_MORE_MAX: u8 = 62;
 /// Among fewer edits no record is named by the first bits of its id: a digest of the ids takes what that saves.
 pub const STEMS_FROM_EDITS: usize = 4;
 /// Bytes of memory that a reader fills with columns of edits, for each byte of them: a writer sends

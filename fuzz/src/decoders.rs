@@ -1,16 +1,17 @@
 //! Any bytes for every decoder: an error, or what is written again as something that reads the same.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidegate::codec::{
-    AdminAnswer, AdminRequest, EnrollCode, SecretKey, ServerCertificate, SignedChangeSet,
-    SignedPurgeReceipt, Stem, ToDevice, ToServer, decode_edits, decode_message,
+    AdminAnswer, AdminRequest, Digest, EnrollCode, Lexicon, SecretKey, ServerCertificate,
+    SignedChangeSet, SignedPurgeReceipt, Stem, ToDevice, ToServer, decode_edits, decode_message,
     decode_records_up_to, encode_edits, encode_message,
 };
 use tidegate::gate::{CaseJudge, Roster};
-use tidegate::model::{Edit, Schema, TableName};
+use tidegate::model::{Edit, Schema};
 use tidegate::policy::{Format, read_policy_as};
 use tidegate::query::Bookmark;
 use tidegate::read_schema;
@@ -82,14 +83,17 @@ fn change_set(bytes: &[u8]) {
     // As what was signed.
     let signed = crate::server::signed(&key, &public, bytes.to_vec());
     let _ = signed.claimed_device();
-    let first = |_: &TableName, stem: Stem| Some(stem.first());
-    if let Ok(set) = signed.open_with_stems(&public, &public, first) {
+    let first = |_: &Edit, stem: Stem| Some(stem.first());
+    let lexicon = Arc::new(Lexicon::of(&crate::server::schema(), Digest([1; 16])));
+    let names = |_| Some(Arc::clone(&lexicon));
+    if let Ok(set) = signed.open_in_short(&public, &public, names, first) {
         let again = set.sign(&key, &public).unwrap().open(&public, &public).unwrap();
         assert_same(&again, &set);
     }
     // As the edits in it.
-    let signed = crate::server::signed(&key, &public, crate::server::body_of(bytes));
-    let _ = signed.open_with_stems(&public, &public, first);
+    let signed =
+        crate::server::signed(&key, &public, crate::server::body_of(bytes, lexicon.mark()));
+    let _ = signed.open_in_short(&public, &public, names, first);
 }
 
 fn certificate(bytes: &[u8]) {

@@ -80,7 +80,7 @@ impl Story {
                 }
             }
             _ => {
-                let body = mutant(rng, &body_of(&bytes));
+                let body = mutant(rng, &body_of(&bytes, None));
                 self.server.push(signed(&self.server.key, &self.server.organization, body));
             }
         }

@@ -1,16 +1,19 @@
 //! Change sets: the unit that a device signs and sends.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::edits::{Stemmed, decode_stemmed, encode_stemmed};
+use super::edits::{Stemmed, decode_for, encode_for};
 use super::{
-    Context, DecodeError, IdsDigest, PublicKey, SecretKey, Signature, SignatureError, Stem,
+    Context, DecodeError, IdsDigest, Lexicon, PublicKey, SchemaMark, SecretKey, Signature,
+    SignatureError, Stem,
 };
 use crate::crdt::ChangeHash;
 use crate::limits::{CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
-use crate::model::{DeviceNumber, Edit, RecordId, TableName};
+use crate::model::{DeviceNumber, Edit, RecordId};
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// One digest over the hashes of all changes of a change set, in order: whoever rebuilds them
 /// knows that they came out as at their author's.
@@ -56,6 +59,8 @@ struct Body {
     hashes: HashesDigest,
     /// Of the records of all edits, where some are named by stems.
     ids: Option<IdsDigest>,
+    /// Whose names are told by their numbers.
+    schema: Option<SchemaMark>,
     edits: Vec<u8>,
 }
 
@@ -69,9 +74,12 @@ pub enum ChangeSetError {
     /// Another key signed it, or the bytes changed on the way.
     #[error("{0}")]
     Signature(#[from] SignatureError),
-    /// It names records by stems by which they are not found here: whoever made it is to name them whole.
-    #[error("it names a record by a part of its id that is not of one record here")]
-    Stem,
+    /// It names records by stems by which they are not found here, or says by number what is in a schema that is
+    /// not the one of here: whoever made it is to name all of it whole.
+    #[error(
+        "it names a record by a part of its id that is not of one record here, or a column by its number in another schema"
+    )]
+    Unclear,
 }
 
 impl ChangeSet {
@@ -85,18 +93,20 @@ impl ChangeSet {
         key: &SecretKey,
         organization: &PublicKey,
     ) -> Result<SignedChangeSet, DecodeError> {
-        self.sign_with_stems(key, organization, &[])
+        self.sign_in_short(key, organization, &[], &Lexicon::default())
     }
 
-    /// As [`Self::sign`], where so many bits of the id of each edit's record are enough for the reader.
+    /// As [`Self::sign`], for a reader who has these names, and for whom so many bits of the id of each edit's
+    /// record are enough.
     ///
     /// # Errors
     /// As [`Self::sign`].
-    pub fn sign_with_stems(
+    pub fn sign_in_short(
         &self,
         key: &SecretKey,
         organization: &PublicKey,
         bits: &[u8],
+        lexicon: &Lexicon,
     ) -> Result<SignedChangeSet, DecodeError> {
         let has_stems = bits.iter().any(|bits| *bits < Stem::WHOLE);
         let records = self.edits.iter().map(|edit| edit.record);
@@ -105,7 +115,8 @@ impl ChangeSet {
             device: self.device,
             hashes: self.hashes,
             ids: IdsDigest::of(records).filter(|_| has_stems),
-            edits: encode_stemmed(&self.edits, bits)?,
+            schema: lexicon.mark(),
+            edits: encode_for(&self.edits, bits, lexicon)?,
         })?;
         DecodeError::bound("bytes in a change set", body.len(), CHANGE_SET_BYTES_MAX)?;
         let signature = key.sign(Context::ChangeSet, &signed(organization, &body));
@@ -137,30 +148,36 @@ impl SignedChangeSet {
         key: &PublicKey,
         organization: &PublicKey,
     ) -> Result<ChangeSet, ChangeSetError> {
-        self.open_with_stems(key, organization, |_, _| None)
+        self.open_in_short(key, organization, |_| None, |_, _| None)
     }
 
-    /// As [`Self::open`], where records may be named by stems: `find` tells which one of a table is meant.
+    /// As [`Self::open`], where names may be told by their numbers in a schema: `names` has those of one; and
+    /// records by stems: `find` tells which one of its table an edit means.
     ///
     /// # Errors
-    /// As [`Self::open`]; or a record is not found, or is another than its author meant.
-    pub fn open_with_stems(
+    /// As [`Self::open`]; or it is another schema, a record is not found, or is another than its author meant.
+    pub fn open_in_short(
         &self,
         key: &PublicKey,
         organization: &PublicKey,
-        mut find: impl FnMut(&TableName, Stem) -> Option<RecordId>,
+        names: impl FnOnce(SchemaMark) -> Option<Arc<Lexicon>>,
+        mut find: impl FnMut(&Edit, Stem) -> Option<RecordId>,
     ) -> Result<ChangeSet, ChangeSetError> {
         key.verify(Context::ChangeSet, &signed(organization, &self.body), &self.signature)?;
-        let Body { device, hashes, ids, edits, .. } = self.body()?;
-        let Stemmed { mut edits, bits } = decode_stemmed(&edits, CHANGE_SET_EDITS_MAX)?;
+        let Body { device, hashes, ids, schema, edits, .. } = self.body()?;
+        let lexicon = match schema {
+            None => Arc::default(),
+            Some(mark) => names(mark).ok_or(ChangeSetError::Unclear)?,
+        };
+        let Stemmed { mut edits, bits } = decode_for(&edits, CHANGE_SET_EDITS_MAX, &lexicon)?;
         let mut has_stems = false;
         for (edit, bits) in edits.iter_mut().zip(bits).filter(|(_, bits)| *bits < Stem::WHOLE) {
             has_stems = true;
-            let found = find(&edit.table, Stem::of(edit.record, bits));
-            edit.record = found.ok_or(ChangeSetError::Stem)?;
+            let found = find(edit, Stem::of(edit.record, bits));
+            edit.record = found.ok_or(ChangeSetError::Unclear)?;
         }
         if has_stems && IdsDigest::of(edits.iter().map(|edit| edit.record)) != ids {
-            return Err(ChangeSetError::Stem);
+            return Err(ChangeSetError::Unclear);
         }
         Ok(ChangeSet { device, edits, hashes })
     }

@@ -4,7 +4,8 @@
 //! [`encode_rows`]. `docs/format.md` draws all of it.
 
 use super::columns;
-use super::{DecodeError, Stem, decode_rows, decode_rows_up_to, encode_rows};
+use super::rows::encode_rows_for;
+use super::{DecodeError, Lexicon, Stem, decode_rows, decode_rows_up_to};
 use crate::limits::CHANGE_SET_EDITS_MAX;
 use crate::model::Edit;
 
@@ -30,19 +31,23 @@ pub(super) struct Stemmed {
 /// # Errors
 /// None in practice: the serializer can only fail on kinds of data that edits do not hold.
 pub fn encode_edits(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
-    encode_stemmed(edits, &[])
+    encode_for(edits, &[], &Lexicon::default())
 }
 
-/// As [`encode_edits`], where so many bits of the id of each one's record are enough for the reader: as
-/// columns, if a reader takes these; as rows all of it is told.
-pub(super) fn encode_stemmed(edits: &[Edit], bits: &[u8]) -> Result<Vec<u8>, DecodeError> {
+/// As [`encode_edits`], for a reader who has these names, and for whom so many bits of the id of each one's record
+/// are enough: as columns, if a reader takes these; as rows all of it is told.
+pub(super) fn encode_for(
+    edits: &[Edit],
+    bits: &[u8],
+    lexicon: &Lexicon,
+) -> Result<Vec<u8>, DecodeError> {
     let changes: usize = edits.iter().map(|edit| edit.changes.len()).sum();
     let has_stems = bits.iter().any(|bits| *bits < Stem::WHOLE);
     let is_few = changes < COLUMNS_FROM_CHANGES && !has_stems;
-    let columns = if is_few { None } else { columns::encode(edits, bits) };
+    let columns = if is_few { None } else { columns::encode(edits, bits, lexicon) };
     let rows = match &columns {
         Some(_) if changes > ROWS_TO_CHANGES || has_stems => None,
-        _ => Some(encode_rows(edits)?),
+        _ => Some(encode_rows_for(edits, lexicon)?),
     };
     let with = |form: u8, bytes: Vec<u8>| [&[form][..], &bytes].concat();
     Ok(match (rows, columns) {
@@ -66,14 +71,18 @@ pub fn decode_edits(bytes: &[u8]) -> Result<Vec<Edit>, DecodeError> {
 /// # Errors
 /// As [`decode_edits`].
 pub fn decode_edits_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
-    whole(decode_stemmed(bytes, edits_max)?)
+    whole(decode_for(bytes, edits_max, &Lexicon::default())?)
 }
 
-/// As [`decode_edits`], of edits that may name their records by stems.
-pub(super) fn decode_stemmed(bytes: &[u8], edits_max: usize) -> Result<Stemmed, DecodeError> {
+/// As [`decode_edits`], of edits that may name their records by stems, and were written for who has these names.
+pub(super) fn decode_for(
+    bytes: &[u8],
+    edits_max: usize,
+    lexicon: &Lexicon,
+) -> Result<Stemmed, DecodeError> {
     match form(bytes)? {
-        (ROWS, rows) => Ok(all_told(decode_rows(rows, edits_max)?)),
-        (COLUMNS, columns) => columns::decode(columns, edits_max, true),
+        (ROWS, rows) => Ok(all_told(decode_rows(rows, edits_max, lexicon)?)),
+        (COLUMNS, columns) => columns::decode(columns, edits_max, true, lexicon),
         (found, _) => Err(unknown(found)),
     }
 }
@@ -95,7 +104,7 @@ pub(super) fn decode_stemmed_records(
 ) -> Result<Stemmed, DecodeError> {
     match form(bytes)? {
         (ROWS, rows) => Ok(all_told(decode_rows_up_to(rows, edits_max)?)),
-        (COLUMNS, columns) => columns::decode(columns, edits_max, false),
+        (COLUMNS, columns) => columns::decode(columns, edits_max, false, &Lexicon::default()),
         (found, _) => Err(unknown(found)),
     }
 }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::at_most::at_most;
 use super::columns::{decode_numbers, encode_numbers};
-use super::edits::{Stemmed, decode_stemmed_records, encode_stemmed};
+use super::edits::{Stemmed, decode_stemmed_records, encode_for};
 use super::message::{Admitted, Entry, MovedLeg};
-use super::{DecodeError, Stem};
+use super::{DecodeError, Lexicon, Stem};
 use crate::limits::{COLUMNS_MAX, PAGE_EDITS_MAX};
 use crate::model::{
     ActorId, Denial, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName,
@@ -146,7 +146,7 @@ pub(super) fn serialize<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok
         splits,
         places,
         moves,
-        edits: encode_stemmed(&edits, &bits).map_err(ser::Error::custom)?.into(),
+        edits: encode_for(&edits, &bits, &Lexicon::default()).map_err(ser::Error::custom)?.into(),
     };
     wire.serialize(to)
 }
@@ -308,7 +308,7 @@ mod tests {
                 splits: Vec::new(),
                 places: vec![(table, record); places],
                 moves: Vec::new(),
-                edits: encode_stemmed(&[], &[]).unwrap().into(),
+                edits: encode_for(&[], &[], &Lexicon::default()).unwrap().into(),
             }
         };
         assert_eq!(read(wire(2, kind::GONE, 2)).unwrap().len(), 2);

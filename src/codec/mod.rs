@@ -11,6 +11,7 @@ mod enroll_code;
 mod entries;
 mod error;
 mod key;
+mod lexicon;
 mod message;
 mod profiles;
 mod purge;
@@ -27,6 +28,7 @@ pub use edits::{decode_edits, decode_edits_up_to, decode_records_up_to, encode_e
 pub use enroll_code::{EnrollCode, EnrollCodeError, EnrollTerms, MintError};
 pub use error::DecodeError;
 pub use key::{Context, KeyTextError, PublicKey, SecretKey, Signature, SignatureError};
+pub use lexicon::{Lexicon, SchemaMark};
 pub use message::{
     Admitted, Check, Digest, Entry, Inquiry, MovedLeg, PROTOCOL_VERSION, Page, Refusal, Resume,
     ScanPlace, Scope, Terms, ToDevice, ToServer, decode_message, encode_message,

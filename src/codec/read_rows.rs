@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::DecodeError;
 use super::rows::{Place, WireOp, WireSection};
+use super::{DecodeError, Lexicon};
 use crate::limits::{
     CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_ACTORS_MAX, CHANGE_SET_NAMES_MAX,
     CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
@@ -21,6 +21,7 @@ use crate::model::{
 
 struct Reader<'a> {
     rest: &'a [u8],
+    /// Those of the lexicon, and the others.
     names: Vec<&'a str>,
     actors: Vec<ActorId>,
     counter: u64,
@@ -35,8 +36,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(rest: &'a [u8], bounded: bool) -> Self {
-        let (names, actors, place, columns) = Default::default();
+    fn new(rest: &'a [u8], bounded: bool, lexicon: &'a Lexicon) -> Self {
+        let names = lexicon.names().iter().map(String::as_str).collect();
+        let (actors, place, columns) = Default::default();
         Self { rest, names, actors, counter: 0, time: 0, place, columns, ops: 0, bounded }
     }
 
@@ -83,7 +85,8 @@ impl<'a> Reader<'a> {
 
     fn edits(&mut self, edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
         let names = self.count_up_to("names in a change set", CHANGE_SET_NAMES_MAX)?;
-        self.names = self.many(names, Self::take)?;
+        let names = self.many(names, Self::take::<&str>)?;
+        self.names.extend(names);
         let actors = self.count_up_to("actors in a change set", CHANGE_SET_ACTORS_MAX)?;
         self.actors = self.many(actors, Self::take)?;
         let edits = self.count()?;
@@ -220,9 +223,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads rows that a device may send.
-pub(super) fn decode_rows(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
-    decode(bytes, edits_max, true)
+/// Reads rows that a device may send to who has these names.
+pub(super) fn decode_rows(
+    bytes: &[u8],
+    edits_max: usize,
+    lexicon: &Lexicon,
+) -> Result<Vec<Edit>, DecodeError> {
+    decode(bytes, edits_max, true, lexicon)
 }
 
 /// Reads rows of any size, which only the length of `bytes` bounds: whole records, whose changes
@@ -231,11 +238,16 @@ pub(super) fn decode_rows(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, D
 /// # Errors
 /// The bytes are no such edits, or hold more than `edits_max`.
 pub fn decode_rows_up_to(bytes: &[u8], edits_max: usize) -> Result<Vec<Edit>, DecodeError> {
-    decode(bytes, edits_max, false)
+    decode(bytes, edits_max, false, &Lexicon::default())
 }
 
-fn decode(bytes: &[u8], edits_max: usize, bounded: bool) -> Result<Vec<Edit>, DecodeError> {
-    let mut reader = Reader::new(bytes, bounded);
+fn decode(
+    bytes: &[u8],
+    edits_max: usize,
+    bounded: bool,
+    lexicon: &Lexicon,
+) -> Result<Vec<Edit>, DecodeError> {
+    let mut reader = Reader::new(bytes, bounded, lexicon);
     let edits = reader.edits(edits_max)?;
     match reader.rest.len() {
         0 => Ok(edits),

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
-use super::DecodeError;
+use super::{DecodeError, Lexicon};
 use crate::model::{ActorId, Change, ChangeRef, Edit, Op, RecordState, Rights, Section, Value};
 
 /// Made room for when an edit is written: most are not larger.
@@ -126,6 +126,8 @@ impl<T: Ord + Clone> Dictionary<T> {
 }
 
 struct Writer<'a> {
+    lexicon: &'a Lexicon,
+    /// Those that are not in the lexicon; their numbers are behind.
     names: Dictionary<Cow<'a, str>>,
     actors: Dictionary<ActorId>,
     counter: u64,
@@ -160,7 +162,12 @@ impl Place {
 
 impl<'a> Writer<'a> {
     fn name(&mut self, name: impl Into<Cow<'a, str>>) -> u32 {
-        self.names.number(name.into())
+        let name = name.into();
+        if let Some(number) = self.lexicon.number(name.as_ref()) {
+            return number;
+        }
+        let known = u32::try_from(self.lexicon.names().len()).unwrap_or(u32::MAX);
+        known.saturating_add(self.names.number(name))
     }
 
     fn reference(&mut self, change: ChangeRef) -> (u32, u64) {
@@ -261,8 +268,14 @@ impl<'a> Writer<'a> {
 /// # Errors
 /// None in practice: the serializer can only fail on kinds of data that edits do not hold.
 pub fn encode_rows(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
+    encode_rows_for(edits, &Lexicon::default())
+}
+
+/// As [`encode_rows`], for a reader who has these names.
+pub(super) fn encode_rows_for(edits: &[Edit], lexicon: &Lexicon) -> Result<Vec<u8>, DecodeError> {
     let (names, actors) = (Dictionary::new(), Dictionary::new());
-    let mut writer = Writer { names, actors, counter: 0, time: 0, place: Place::default() };
+    let place = Place::default();
+    let mut writer = Writer { lexicon, names, actors, counter: 0, time: 0, place };
     let edits = edits.iter().map(|edit| writer.edit(edit)).collect();
     let wire = WireEdits { names: writer.names.things, actors: writer.actors.things, edits };
     Ok(postcard::to_extend(&wire, Vec::with_capacity(ROOM * wire.edits.len()))?)

@@ -47,6 +47,13 @@ impl Timestamp {
         self.0
     }
 
+    /// The second in which it is, as edits tell when they were made: a fraction of one would be a byte more in
+    /// each, and clocks of devices agree less than that.
+    #[must_use]
+    pub fn to_second(self) -> Self {
+        Self(self.0.div_euclid(1_000).saturating_mul(1_000)).plus_millis(0)
+    }
+
     /// This time and `millis` more, held within the bounds.
     #[must_use]
     pub fn plus_millis(self, millis: i64) -> Self {

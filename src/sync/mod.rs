@@ -8,14 +8,16 @@ mod entropy;
 mod grant;
 mod log;
 pub mod replica;
+mod replica_meta;
 pub mod server;
 mod storage;
 
 pub use entropy::Entropy;
 pub use grant::{Grant, GrantError};
 pub use log::{EntryKind, Follower, Leg, LogEntry, Move, Strand};
+pub use replica_meta::{Enrolment, KeptSize, Purge, ReplicaMeta, StemMore};
 pub use storage::{
-    Commit, DeviceRow, Enrolment, Erased, Held, Kept, KeptPlace, KeptSize, Operation, PastStanding,
-    Pending, Purge, Quarantined, RefusedEdit, ReplicaBatch, ReplicaMeta, ReplicaStore, ServerMeta,
-    ServerStore, StoreError, StoredRow, Turn,
+    Commit, DeviceRow, Erased, Held, Kept, KeptPlace, Operation, PastStanding, Pending,
+    Quarantined, RefusedEdit, ReplicaBatch, ReplicaStore, ServerMeta, ServerStore, StoreError,
+    StoredRow, Turn,
 };

@@ -1,10 +1,11 @@
 //! Many edits made offline settle in one session, whatever of them is denied.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use tidegate::codec::{Stem, ToDevice, ToServer, decode_message};
+use tidegate::codec::{Lexicon, Stem, ToDevice, ToServer, decode_message};
 use tidegate::limits::PUSH_WINDOW_EDITS;
-use tidegate::model::{EditId, Owner, RecordId, Rule, TableName, Value, Verdict};
+use tidegate::model::{Edit, EditId, Owner, RecordId, Rule, TableName, Value, Verdict};
 use tidegate::sync::replica::{Draft, Event, Intent};
 use tidegate::sync::{ReplicaStore as _, ServerStore as _, Turn};
 
@@ -93,16 +94,18 @@ fn settle(rows: u32, lost: &BTreeSet<u32>) -> (Session, BTreeSet<EditId>, BTreeS
     let key = net.store.device(made[0].device).unwrap().unwrap().key;
     let organization = device.store.meta().unwrap().enrolment.unwrap().organization;
     let records = net.store.scan(None, usize::MAX).unwrap();
-    let find = |_: &TableName, stem: Stem| {
-        records.iter().map(|it| it.record().id()).find(|id| stem.is_of(*id))
-    };
+    let find =
+        |_: &Edit, stem: Stem| records.iter().map(|it| it.record().id()).find(|id| stem.is_of(*id));
+    let meta = device.store.meta().unwrap();
+    let lexicon = Arc::new(Lexicon::of(&meta.schema, meta.schema_digest.unwrap()));
     let mut session = Session { round_trips: 0, change_sets: 0, edits: 0 };
     for bytes in &device.sent[sent..] {
         match decode_message(bytes).unwrap() {
             ToServer::Flush { .. } => session.round_trips += 1,
             ToServer::Push(signed) => {
                 session.change_sets += 1;
-                let opened = signed.open_with_stems(&key, &organization, find).unwrap();
+                let names = |_| Some(Arc::clone(&lexicon));
+                let opened = signed.open_in_short(&key, &organization, names, find).unwrap();
                 session.edits += opened.edits.len();
             }
             _ => {}

@@ -39,7 +39,9 @@ pub(crate) fn what_crashes_automerge_is_refused_by_every_reader() {
             signed(&key, &key.public(), file.to_vec()).open(&key.public(), &key.public()).is_err()
         );
         assert!(
-            signed(&key, &key.public(), body_of(file)).open(&key.public(), &key.public()).is_err()
+            signed(&key, &key.public(), body_of(file, None))
+                .open(&key.public(), &key.public())
+                .is_err()
         );
         let versioned = [&[1][..], file].concat();
         assert!(decode_message::<ToServer>(&versioned).is_err());

@@ -173,7 +173,7 @@ pub(crate) fn what_is_over_a_bound_is_refused_by_its_name() {
     for (bound, bytes) in over_bounds() {
         let error = decode_edits(&bytes).unwrap_err().to_string();
         assert!(error.contains(&format!(" {bound}, at most ")), "{bound}: {error}");
-        let answer = server.push(signed(&server.key, &server.organization, body_of(&bytes)));
+        let answer = server.push(signed(&server.key, &server.organization, body_of(&bytes, None)));
         assert!(matches!(answer, Answer::Refused), "{bound}: {answer:?}");
     }
     // At the bound, and one past it.
@@ -216,7 +216,7 @@ pub(crate) fn what_keeps_to_every_bound_is_judged() {
         let mut server = Server::new();
         assert!(bytes.len() <= CHANGE_SET_BYTES_MAX, "{name}: {} bytes", bytes.len());
         let edits = decode_edits(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let answer = server.push(signed(&server.key, &server.organization, body_of(&bytes)));
+        let answer = server.push(signed(&server.key, &server.organization, body_of(&bytes, None)));
         assert!(matches!(answer, Answer::Refused | Answer::Judged(_)), "{name}: {answer:?}");
         let answer = server.push_edits(edits);
         assert!(matches!(answer, Answer::Judged(_)), "{name}: {answer:?}");

@@ -47,7 +47,7 @@ pub(crate) fn mutants_of_change_sets_are_refused_or_judged() {
         let bytes = encode_edits(&seeds[6..]).unwrap();
         // A third in the envelope, the rest in the edits, which the attacker's digest then fits.
         if rng.below(3) == 0 {
-            let body = mutant(&mut rng, &body_of(&bytes));
+            let body = mutant(&mut rng, &body_of(&bytes, None));
             match server.push(signed(&server.key, &server.organization, body)) {
                 Answer::Refused => refused += 1,
                 Answer::Judged(_) => judged += 1,
@@ -86,7 +86,8 @@ pub(crate) fn mutants_of_signed_bytes_never_verify() {
     let mut server = Server::new();
     let edits = encode_edits(&honest(&mut rng)).unwrap();
     let whole =
-        postcard::to_stdvec(&signed(&server.key, &server.organization, body_of(&edits))).unwrap();
+        postcard::to_stdvec(&signed(&server.key, &server.organization, body_of(&edits, None)))
+            .unwrap();
     for _ in 0..2_000 {
         let bytes = mutant(&mut rng, &whole);
         let Ok((set, rest)) = postcard::take_from_bytes::<SignedChangeSet>(&bytes) else {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tidegate::codec::{
-    ChangeSet, Context, HashesDigest, IdsDigest, PublicKey, Resume, SecretKey, ServerCertificate,
-    SignedChangeSet, ToDevice, ToServer,
+    ChangeSet, Context, HashesDigest, IdsDigest, PublicKey, Resume, SchemaMark, SecretKey,
+    ServerCertificate, SignedChangeSet, ToDevice, ToServer,
 };
 use tidegate::crdt::Document;
 use tidegate::gate::Roster;
@@ -38,6 +38,10 @@ pub(crate) struct Server {
     connections: u64,
 }
 
+pub(crate) fn schema() -> Schema {
+    Schema { tables: [(table().id, table())].into(), ..Schema::default() }
+}
+
 /// Bytes with the device's signature over them, whatever they are.
 pub(crate) fn signed(key: &SecretKey, organization: &PublicKey, body: Vec<u8>) -> SignedChangeSet {
     let signature = key.sign(Context::ChangeSet, &[organization.as_bytes(), &body[..]].concat());
@@ -46,11 +50,11 @@ pub(crate) fn signed(key: &SecretKey, organization: &PublicKey, body: Vec<u8>) -
 }
 
 #[derive(Serialize)]
-struct Body<'a>(u8, DeviceNumber, HashesDigest, Option<IdsDigest>, &'a [u8]);
+struct Body<'a>(u8, DeviceNumber, HashesDigest, Option<IdsDigest>, Option<SchemaMark>, &'a [u8]);
 
-/// A change set's body around what claims to be edits.
-pub(crate) fn body_of(edits: &[u8]) -> Vec<u8> {
-    let body = Body(3, DeviceNumber(1), HashesDigest([0; 16]), None, edits);
+/// A change set's body around what claims to be edits, with the names of this schema.
+pub(crate) fn body_of(edits: &[u8], schema: Option<SchemaMark>) -> Vec<u8> {
+    let body = Body(4, DeviceNumber(1), HashesDigest([0; 16]), None, schema, edits);
     postcard::to_stdvec(&body).unwrap()
 }
 
@@ -81,7 +85,7 @@ impl Server {
             ..Organization::default()
         };
         let roster = Roster::new(Arc::new(Policy::default()), Arc::new(people));
-        let schema = Schema { tables: [(table().id, table())].into(), ..Schema::default() };
+        let schema = schema();
         let rules = Rules::new(schema, roster).unwrap();
         let mut store = MemoryServer::default();
         let meta = store.meta().unwrap();

@@ -1,8 +1,10 @@
 //! Records that both sides have are named by the first bits of their ids.
 
+use std::sync::Arc;
+
 use tidegate::codec::{
-    ChangeSet, ChangeSetError, Entry, HashesDigest, PublicKey, SignedChangeSet, Stem, ToDevice,
-    ToServer, decode_message,
+    ChangeSet, ChangeSetError, Entry, HashesDigest, Lexicon, PublicKey, SignedChangeSet, Stem,
+    ToDevice, ToServer, decode_message,
 };
 use tidegate::model::{DeviceNumber, Edit, EditId, RecordId, TableName, Value};
 use tidegate::sync::replica::{Draft, Intent, SessionError};
@@ -130,19 +132,22 @@ fn records_that_both_have_are_named_by_few_bits() {
     assert!(bits.iter().all(|bits| *bits < 24), "{bits:?}");
     // What is sent names them in short as well: who knows none of them cannot read it.
     let (key, organization) = keys(&net, 0);
+    let meta = net.devices[0].store.meta().unwrap();
+    let lexicon = Arc::new(Lexicon::of(&meta.schema, meta.schema_digest.unwrap()));
     let sets = pushed(&net, 0, before);
     assert!(!sets.is_empty());
     for signed in sets {
-        assert_eq!(signed.open(&key, &organization), Err(ChangeSetError::Stem));
-        let find = |_: &TableName, stem: Stem| {
-            assert_eq!(stem.bits(), 40);
+        assert_eq!(signed.open(&key, &organization), Err(ChangeSetError::Unclear));
+        let find = |_: &Edit, stem: Stem| {
+            assert!((10..24).contains(&stem.bits()), "{stem:?}");
             records.iter().copied().find(|id| stem.is_of(*id))
         };
-        assert!(signed.open_with_stems(&key, &organization, find).is_ok());
+        let names = |_| Some(Arc::clone(&lexicon));
+        assert!(signed.open_in_short(&key, &organization, names, find).is_ok());
         // Of another record than its author meant nothing is taken.
-        let wrong = |_: &TableName, _: Stem| Some(records[0]);
-        let wrong = signed.open_with_stems(&key, &organization, wrong);
-        assert_eq!(wrong, Err(ChangeSetError::Stem));
+        let wrong = |_: &Edit, _: Stem| Some(records[0]);
+        let wrong = signed.open_in_short(&key, &organization, names, wrong);
+        assert_eq!(wrong, Err(ChangeSetError::Unclear));
     }
 }
 
@@ -242,7 +247,9 @@ fn what_the_author_may_not_read_is_not_found_by_its_first_bits() {
     let ask = |net: &mut Net, record: RecordId| {
         let edits = vec![empty(enrolment.device, record)];
         let set = ChangeSet { device: enrolment.device, edits, hashes: HashesDigest::of([]) };
-        let signed = set.sign_with_stems(&net.devices[ann].key, &organization, &[40]).unwrap();
+        let signed =
+            set.sign_in_short(&net.devices[ann].key, &organization, &[40], &Lexicon::default());
+        let signed = signed.unwrap();
         let before = net.devices[ann].received.len();
         net.say(ann, &ToServer::Push(signed));
         net.settle();

@@ -1,7 +1,7 @@
 //! What goes wrong with connections.
 
 use tidegate::codec::{ChangeSet, PublicKey, SignedChangeSet, Stem};
-use tidegate::model::TableName;
+use tidegate::model::Edit;
 use tidegate::sync::server::ConnectionId;
 
 use crate::device::Once;
@@ -92,11 +92,13 @@ impl World {
         let file = &self.disk.file;
         let erased = file.erased.iter().map(|(id, erased)| (id, &erased.table));
         let all: Vec<_> = file.tables.iter().chain(erased).collect();
-        let find = |table: &TableName, stem: Stem| {
-            let mut found = all.iter().filter(|(id, of)| stem.is_of(**id) && *of == table);
-            found.next().map(|(id, _)| **id)
+        let find = |edit: &Edit, stem: Stem| {
+            let made = self.devices.iter().find_map(|device| device.made.get(&edit.id));
+            let mut found = all.iter().filter(|(id, of)| stem.is_of(**id) && **of == edit.table);
+            made.map(|made| made.record).or_else(|| found.next().map(|(id, _)| **id))
         };
-        set.open_with_stems(key, &self.identity.organization, find).ok()
+        let names = |mark| self.lexicons.get(&mark).cloned();
+        set.open_in_short(key, &self.identity.organization, names, find).ok()
     }
 
     /// What was refused once, and comes again as if its author had sent it, or as if it had not been

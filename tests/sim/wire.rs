@@ -1,6 +1,9 @@
 //! What the machines want sent and told, and how their errors end sessions.
 
-use tidegate::codec::{Entry, Page, Refusal, Stem, ToDevice, encode_message};
+use std::sync::Arc;
+
+use tidegate::codec::{Digest, Entry, Lexicon, Page, Refusal, Stem, ToDevice, encode_message};
+use tidegate::model::Schema;
 use tidegate::sync::StoreError;
 use tidegate::sync::replica::{Output, ReplicaMachine, SessionError};
 use tidegate::sync::server::{ConnectionId, Output as ServerOutput, ServerMachine};
@@ -98,6 +101,13 @@ impl World {
         Ok(())
     }
 
+    fn note_schema(&mut self, message: &ToDevice) {
+        if let ToDevice::Schema(schema) = message {
+            let lexicon = lexicon_of(schema);
+            self.lexicons.extend(lexicon.mark().map(|mark| (mark, Arc::new(lexicon))));
+        }
+    }
+
     fn note_short(&mut self, page: &Page) {
         for entry in &page.entries {
             match entry {
@@ -119,6 +129,7 @@ impl World {
                     self.figures.welcomes += u64::from(is_welcome);
                     let is_unclear = matches!(message, ToDevice::NameWhole);
                     self.figures.named_whole += u64::from(is_unclear);
+                    self.note_schema(&message);
                     if let (ToDevice::Page(page), Some(end)) = (&message, end) {
                         self.check_page(end, page)?;
                         self.note_short(page);
@@ -182,4 +193,10 @@ impl World {
             _ => Err(format!("device {at}: its session ends: {error}")),
         }
     }
+}
+
+/// The names of a schema that a device was sent.
+fn lexicon_of(schema: &Schema) -> Lexicon {
+    let bytes = postcard::to_stdvec(schema).expect("a schema can be written");
+    Lexicon::of(schema, Digest::of("schema", &bytes))
 }

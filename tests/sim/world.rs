@@ -1,8 +1,9 @@
 //! A world: one server, several devices, and everything that happens to them, from one seed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use tidegate::codec::{PublicKey, SecretKey, ServerCertificate};
+use tidegate::codec::{Lexicon, PublicKey, SchemaMark, SecretKey, ServerCertificate};
 use tidegate::model::{DeviceNumber, Edit, EditId, Op, RecordId, Timestamp};
 use tidegate::sync::LogEntry;
 use tidegate::sync::server::{Identity, PageBounds, ServerMachine};
@@ -106,6 +107,8 @@ pub(crate) struct World {
     pub(crate) next_link: u64,
     /// What devices said in sessions that are over.
     pub(crate) old_sessions: Vec<(usize, Vec<Vec<u8>>)>,
+    /// The names of all schemas that devices were sent.
+    pub(crate) lexicons: BTreeMap<SchemaMark, Arc<Lexicon>>,
     trace: blake3::Hasher,
     prints: bool,
     pub(crate) figures: Figures,
@@ -159,6 +162,7 @@ impl World {
             links: BTreeMap::new(),
             next_link: 0,
             old_sessions: Vec::new(),
+            lexicons: BTreeMap::new(),
             trace: blake3::Hasher::new(),
             prints: std::env::var_os("TIDEGATE_SIM_TRACE").is_some(),
             formed: BTreeSet::new(),

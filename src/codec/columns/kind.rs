@@ -34,6 +34,8 @@ pub(super) const MAP_PUT: u8 = 26;
 pub(super) const MAP_REMOVE: u8 = 27;
 pub(super) const JSON_PUT: u8 = 28;
 pub(super) const JSON_REMOVE: u8 = 29;
+/// A put of a choice that the reader has in its schema: its number among those of the column.
+pub(super) const KNOWN_CHOICE: u8 = 30;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,8 @@ pub(super) fn columns(kind: u8) -> Option<&'static [Holds]> {
     Some(match kind {
         NULL => &[],
         TEXT | CHOICE | RICH_TEXT | MAP_REMOVE | JSON_REMOVE => &[Texts],
-        INTEGER | FLOAT | BOOLEAN | TIMESTAMP | DATE | COUNTER | STATE | INCREMENT => &[Numbers],
+        INTEGER | FLOAT | BOOLEAN | TIMESTAMP | DATE | COUNTER | STATE | INCREMENT
+        | KNOWN_CHOICE => &[Numbers],
         DECIMAL | OWN | SHARE | SHARE_COLUMN | LIST_REMOVE => &[Numbers, Numbers],
         LOOKUP => &[Ids],
         BYTES => &[Numbers, Bytes],

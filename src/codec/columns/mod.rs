@@ -100,7 +100,7 @@ mod tests {
 
     use super::input::Input;
     use super::{read, write};
-    use crate::codec::Stem;
+    use crate::codec::{Lexicon, Stem};
     use crate::model::{
         ActorId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, RecordId, Section, Timestamp,
         Value,
@@ -152,9 +152,10 @@ mod tests {
         for (what, value) in values {
             for count in [1, 7, 60, 700, 5_000] {
                 let edits = edits(count, value);
-                let (bytes, charged) = write::write(&edits, &[]);
+                let lexicon = Lexicon::default();
+                let (bytes, charged) = write::write(&edits, &[], &lexicon);
                 let input = Input::allowing(&bytes, usize::MAX);
-                let (again, read) = read::read(input, usize::MAX, false).unwrap();
+                let (again, read) = read::read(input, usize::MAX, false, &lexicon).unwrap();
                 assert_eq!(again.bits, vec![Stem::WHOLE; count]);
                 assert_eq!(again.edits, edits);
                 assert_eq!(charged, read, "{what}, {count} edits");

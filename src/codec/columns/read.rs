@@ -14,7 +14,7 @@ use super::write::expected_seq;
 use super::{LISTED, NOTHING, THE_LAST, fixed, kind, packed, section};
 use crate::codec::edits::Stemmed;
 use crate::codec::rows::Place;
-use crate::codec::{DecodeError, Stem};
+use crate::codec::{DecodeError, Lexicon, Stem};
 use crate::limits::{
     CHANGE_DEPS_MAX, CHANGE_OPS_MAX, CHANGE_SET_ACTORS_MAX, CHANGE_SET_NAMES_MAX,
     CHANGE_SET_OPS_MAX, EDIT_SECTIONS_MAX,
@@ -23,13 +23,15 @@ use crate::model::{
     ActorId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, Section, Timestamp,
 };
 
-/// Reads edits, at most so many; `bounded`: each keeps to the bounds of one that a device may send.
+/// Reads edits that were written for who has these names, at most so many; `bounded`: each keeps to the bounds
+/// of one that a device may send.
 pub(in crate::codec) fn decode(
     bytes: &[u8],
     edits_max: usize,
     bounded: bool,
+    lexicon: &Lexicon,
 ) -> Result<Stemmed, DecodeError> {
-    read(Input::new(bytes), edits_max, bounded).map(|(edits, _)| edits)
+    read(Input::new(bytes), edits_max, bounded, lexicon).map(|(edits, _)| edits)
 }
 
 /// Reads edits, and says how much was charged for them.
@@ -37,9 +39,10 @@ pub(super) fn read(
     mut input: Input<'_>,
     edits_max: usize,
     bounded: bool,
+    lexicon: &Lexicon,
 ) -> Result<(Stemmed, usize), DecodeError> {
     let pool = text(packed::read(&mut input)?)?;
-    let mut reader = Reader::new(input, &pool, edits_max, bounded)?;
+    let mut reader = Reader::new(input, &pool, edits_max, bounded, lexicon)?;
     let mut edits = Vec::with_capacity(reader.edits);
     let mut bits = Vec::with_capacity(reader.edits);
     for _ in 0..reader.edits {
@@ -73,7 +76,7 @@ struct Run {
 
 struct Reader<'a> {
     parts: Parts<'a>,
-    names: Names,
+    names: Names<'a>,
     actors: Vec<ActorId>,
     shapes: Vec<Shape>,
     edits: usize,
@@ -93,6 +96,7 @@ impl<'a> Reader<'a> {
         pool: &'a str,
         edits_max: usize,
         bounded: bool,
+        lexicon: &'a Lexicon,
     ) -> Result<Self, DecodeError> {
         let [names, actors, shapes, edits] =
             [input.size()?, input.size()?, input.size()?, input.size()?];
@@ -106,7 +110,7 @@ impl<'a> Reader<'a> {
             input.charge_each(count, bytes)?;
         }
         let mut parts = Parts::new(input, pool)?;
-        let names = Names::read(&mut parts, names)?;
+        let names = Names::read(&mut parts, names, lexicon)?;
         let actor = |_| {
             let device = DeviceNumber(parts.number_as(fixed::ACTOR_DEVICE)?);
             Ok(ActorId { device, incarnation: parts.eight_bytes(fixed::ACTOR_INCARNATION)? })
@@ -181,7 +185,7 @@ impl<'a> Reader<'a> {
         let counter = self.parts.bits(fixed::COUNTER)?;
         let id = EditId { device, counter, part: self.parts.number_as(fixed::PART)? };
         let table = self.parts.number_as(fixed::TABLE)?;
-        let table = self.names.table(table)?;
+        let table = self.names.turn_to(table)?;
         let (stem, number) = self.parts.id(fixed::RECORD, &mut self.known)?;
         let atomic = self.parts.number_as(fixed::ATOMIC)?;
         let count = self.parts.size(fixed::CHANGES)?;

@@ -9,7 +9,7 @@ use super::input::malformed;
 use super::kind;
 use super::read_part::Parts;
 use crate::codec::rows::Place;
-use crate::codec::{DecodeError, Stem};
+use crate::codec::{DecodeError, Lexicon, Stem};
 use crate::model::{
     ColumnName, ColumnPermissions, Date, Op, Principal, RecordState, Rights, TableName, Timestamp,
     Value,
@@ -17,19 +17,28 @@ use crate::model::{
 
 /// The names, and what was made of them: operations of one column share one.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct Names<'a> {
+    lexicon: &'a Lexicon,
+    /// Those that are not in the lexicon; their numbers are behind.
     all: Vec<Box<str>>,
     tables: Vec<Option<TableName>>,
     columns: Vec<Option<ColumnName>>,
+    /// Of the edit that is read.
+    table: Option<TableName>,
 }
 
-impl Names {
-    pub(super) fn read(parts: &mut Parts<'_>, count: usize) -> Result<Self, DecodeError> {
+impl<'a> Names<'a> {
+    pub(super) fn read(
+        parts: &mut Parts<'_>,
+        count: usize,
+        lexicon: &'a Lexicon,
+    ) -> Result<Self, DecodeError> {
         let mut names = Vec::with_capacity(count);
         for _ in 0..count {
             names.push(parts.text(fixed::NAMES)?.into());
         }
-        Ok(Self { all: names, tables: Vec::new(), columns: Vec::new() })
+        let (tables, columns, table) = Default::default();
+        Ok(Self { lexicon, all: names, tables, columns, table })
     }
 
     /// What a name is.
@@ -37,17 +46,34 @@ impl Names {
     where
         DecodeError: From<T::Err>,
     {
-        let name = self.all.get(number as usize);
+        let (known, place) = (self.lexicon.names(), number as usize);
+        let own = || self.all.get(place - known.len()).map(AsRef::as_ref);
+        let name = known.get(place).map(String::as_str).or_else(own);
         Ok(name.ok_or(DecodeError::Reference { what: "name", number })?.parse()?)
     }
 
-    pub(super) fn table(&mut self, number: u32) -> Result<TableName, DecodeError> {
-        if let Some(Some(table)) = self.tables.get(number as usize) {
-            return Ok(table.clone());
+    /// The table of the edit that comes.
+    pub(super) fn turn_to(&mut self, number: u32) -> Result<TableName, DecodeError> {
+        let table = match self.tables.get(number as usize) {
+            Some(Some(table)) => table.clone(),
+            _ => {
+                let table: TableName = self.parse(number)?;
+                note(&mut self.tables, number, &table);
+                table
+            }
+        };
+        if self.table.as_ref() != Some(&table) {
+            self.table = Some(table.clone());
         }
-        let table: TableName = self.parse(number)?;
-        note(&mut self.tables, number, &table);
         Ok(table)
+    }
+
+    /// A choice of a column of that table.
+    fn choice(&self, column: &ColumnName, number: u32) -> Result<Value, DecodeError> {
+        let table = self.table.as_ref();
+        let choice = table.and_then(|it| self.lexicon.choice(it, column, number as usize));
+        let choice = choice.ok_or(DecodeError::Reference { what: "choice", number })?;
+        Ok(Value::Choice(choice.clone()))
     }
 
     /// Whether a column can be called so.
@@ -83,7 +109,7 @@ pub(super) fn read(
     (kind, column): (u8, u32),
     at: usize,
     parts: &mut Parts<'_>,
-    names: &Names,
+    names: &Names<'_>,
     known: &mut Vec<Stem>,
     place: &mut Place,
 ) -> Result<Op, DecodeError> {
@@ -93,6 +119,11 @@ pub(super) fn read(
     }
     let column = || names.column(column);
     Ok(match kind {
+        kind::KNOWN_CHOICE => {
+            let column = column()?;
+            let value = names.choice(&column, parts.number_as(at)?)?;
+            Op::Put { column, value }
+        }
         kind::OWN => Op::Own {
             owner: names.parse(parts.number_as(at)?)?,
             business_unit: names.parse(parts.number_as(at + 1)?)?,

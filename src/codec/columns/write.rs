@@ -8,20 +8,20 @@ use super::packed::Packer;
 use super::part::Parts;
 use super::weight::{ACTOR, CHANGE, DEP, EDIT, NAME, OP, RUN, SHAPE, allowance};
 use super::{LISTED, NOTHING, THE_LAST, fixed, kind, section};
-use crate::codec::Stem;
 use crate::codec::rows::Place;
-use crate::model::{ActorId, Change, ChangeRef, ColumnName, Edit, Op, Section};
+use crate::codec::{Lexicon, Stem};
+use crate::model::{ActorId, Change, ChangeRef, ColumnName, Edit, Op, Section, TableName, Value};
 
-/// Writes edits as columns, of the id of whose records so many bits are enough; `None`: a reader would refuse
-/// to make so much of so few bytes.
-pub(in crate::codec) fn encode(edits: &[Edit], bits: &[u8]) -> Option<Vec<u8>> {
-    let (out, charged) = write(edits, bits);
+/// Writes edits as columns, of the id of whose records so many bits are enough, for a reader who has these names;
+/// `None`: he would refuse to make so much of so few bytes.
+pub(in crate::codec) fn encode(edits: &[Edit], bits: &[u8], lexicon: &Lexicon) -> Option<Vec<u8>> {
+    let (out, charged) = write(edits, bits, lexicon);
     (charged <= allowance(out.len())).then_some(out)
 }
 
 /// Writes edits, and says how much a reader charges for them.
-pub(super) fn write(edits: &[Edit], bits: &[u8]) -> (Vec<u8>, usize) {
-    let mut writer = Writer::new();
+pub(super) fn write(edits: &[Edit], bits: &[u8], lexicon: &Lexicon) -> (Vec<u8>, usize) {
+    let mut writer = Writer::new(lexicon);
     let bits = bits.iter().copied().chain(std::iter::repeat(Stem::WHOLE));
     for (edit, bits) in edits.iter().zip(bits) {
         writer.edit(edit, bits);
@@ -38,6 +38,8 @@ pub(super) struct Writer<'a> {
     pub(super) parts: Parts<'a>,
     pub(super) known: Known,
     pub(super) place: Place,
+    pub(super) kinds: Kinds<'a>,
+    /// Those that the reader has not; their numbers are behind those that it has.
     names: BTreeMap<Cow<'a, str>, u32>,
     actors: BTreeMap<ActorId, u32>,
     shapes: BTreeMap<Vec<u32>, u32>,
@@ -52,12 +54,24 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new() -> Self {
+    fn new(lexicon: &'a Lexicon) -> Self {
         let (names, actors, shapes, columns) = Default::default();
         let (known, place, last, shape, runs) = Default::default();
         let parts = Parts::new();
-        let charged = 0;
-        Self { parts, known, place, names, actors, shapes, columns, last, shape, runs, charged }
+        Self {
+            parts,
+            known,
+            place,
+            kinds: Kinds { lexicon, table: None },
+            names,
+            actors,
+            shapes,
+            columns,
+            last,
+            shape,
+            runs,
+            charged: 0,
+        }
     }
 
     fn charge(&mut self, count: usize, bytes: usize) {
@@ -66,10 +80,12 @@ impl<'a> Writer<'a> {
 
     pub(super) fn name(&mut self, name: impl Into<Cow<'a, str>>) -> u32 {
         let name = name.into();
-        if let Some(number) = self.names.get(name.as_ref()) {
-            return *number;
+        let known = self.kinds.lexicon.number(name.as_ref());
+        if let Some(number) = known.or_else(|| self.names.get(name.as_ref()).copied()) {
+            return number;
         }
-        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        let places = self.kinds.lexicon.names().len() + self.names.len();
+        let number = u32::try_from(places).unwrap_or(u32::MAX);
         self.parts.text(fixed::NAMES, name.clone());
         self.names.insert(name, number);
         self.charge(1, NAME);
@@ -89,6 +105,7 @@ impl<'a> Writer<'a> {
     }
 
     fn edit(&mut self, edit: &'a Edit, bits: u8) {
+        self.kinds.table = Some(&edit.table);
         self.charge(1, EDIT);
         self.charge(edit.changes.len(), CHANGE);
         self.parts.number(fixed::DEVICE, edit.id.device.0);
@@ -153,9 +170,10 @@ impl<'a> Writer<'a> {
         self.shape.clear();
         self.runs.clear();
         self.shape.push(of_section);
-        for run in change.ops.chunk_by(is_one_run) {
+        let kinds = self.kinds;
+        for run in change.ops.chunk_by(|a, b| kinds.is_one_run(a, b)) {
             let Some(op) = run.first() else { continue };
-            let kind = kind::of(op);
+            let kind = kinds.of(op);
             let column = column_of(op).map_or(0, |column| self.name(column));
             let ops = u32::try_from(run.len()).unwrap_or(u32::MAX);
             self.shape.extend([kind.into(), column, ops]);
@@ -193,7 +211,8 @@ impl<'a> Writer<'a> {
     }
 
     fn ops(&mut self, change: &'a Change) {
-        let runs = change.ops.chunk_by(is_one_run);
+        let kinds = self.kinds;
+        let runs = change.ops.chunk_by(|a, b| kinds.is_one_run(a, b));
         let places = std::mem::take(&mut self.runs);
         for (run, at) in runs.zip(&places) {
             for op in run {
@@ -204,8 +223,32 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn is_one_run(a: &Op, b: &Op) -> bool {
-    kind::of(a) == kind::of(b) && column_of(a) == column_of(b)
+/// What operations are to a reader who has these names.
+#[derive(Clone, Copy)]
+pub(super) struct Kinds<'a> {
+    lexicon: &'a Lexicon,
+    /// Of the edit that is written.
+    table: Option<&'a TableName>,
+}
+
+impl Kinds<'_> {
+    /// The number of a choice that the reader has.
+    pub(super) fn known_choice(self, op: &Op) -> Option<u32> {
+        match op {
+            Op::Put { column, value: Value::Choice(choice) } => {
+                self.lexicon.number_of_choice(self.table?, column, choice)
+            }
+            _ => None,
+        }
+    }
+
+    fn of(self, op: &Op) -> u8 {
+        if self.known_choice(op).is_some() { kind::KNOWN_CHOICE } else { kind::of(op) }
+    }
+
+    fn is_one_run(self, a: &Op, b: &Op) -> bool {
+        self.of(a) == self.of(b) && column_of(a) == column_of(b)
+    }
 }
 
 /// The column of the table that an operation is about, one of the header among them.

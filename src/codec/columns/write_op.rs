@@ -7,6 +7,10 @@ use crate::model::{Op, RecordState, Value};
 impl<'a> Writer<'a> {
     /// What an operation says, into the columns of its kind, of which the first is at `at`.
     pub(super) fn op(&mut self, op: &'a Op, at: usize) {
+        if let Some(number) = self.kinds.known_choice(op) {
+            self.parts.number(at, number);
+            return;
+        }
         match op {
             Op::Put { value, .. } => self.value(value, at),
             Op::Own { owner, business_unit } => {

@@ -200,7 +200,7 @@ impl ReplicaMachine {
             let fresh = || ActorId { device, incarnation: self.entropy.next_u64() };
             self.actors.renew(unseen, fresh);
         }
-        let edit = base.author_by(table, id, |it| self.actors.of(it), now, ops);
+        let edit = base.author_by(table, id, |it| self.actors.of(it), now.to_second(), ops);
         if matches!(base, Cow::Owned(_)) {
             // Judging goes by what is there now, where places mean others.
             check(&self.meta.schema, Some(&base), &edit).map_err(EditError::Denied)?;

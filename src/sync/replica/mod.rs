@@ -27,8 +27,9 @@ mod stems;
 mod unjudged;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use crate::codec::{AdminAnswer, AdminRequest, SecretKey, ToServer};
+use crate::codec::{AdminAnswer, AdminRequest, Lexicon, SecretKey, ToServer};
 use crate::crdt::{Documents, Record};
 use crate::gate::Standing;
 use crate::limits::{COMPARED_GRAIN_MAX, PUSH_WINDOW_EDITS};
@@ -164,6 +165,8 @@ pub struct ReplicaMachine {
     refused: VecDeque<EditId>,
     /// Long texts that the user is editing.
     documents: Documents,
+    /// The names of the schema that the server has sent.
+    lexicon: Arc<Lexicon>,
     entropy: Entropy,
     session: Option<Session>,
     outputs: VecDeque<Output>,
@@ -208,6 +211,7 @@ impl ReplicaMachine {
             forgotten: BTreeMap::new(),
             refused: VecDeque::new(),
             documents: Documents::default(),
+            lexicon: Arc::default(),
             entropy: Entropy::new(seed),
             session: None,
             outputs: VecDeque::new(),

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::desk::Desk;
 use super::{Output, ReplicaMachine};
 use crate::codec::{
-    Admitted, ChangeSet, Check, HashesDigest, Inquiry, SignedChangeSet, Stem, ToServer,
+    Admitted, ChangeSet, Check, HashesDigest, Inquiry, Lexicon, SchemaMark, SignedChangeSet,
+    ToServer,
 };
 use crate::crdt::{ChangeHash, Document, Documents};
 use crate::limits::{
@@ -171,8 +173,9 @@ impl ReplicaMachine {
         store: &S,
         edits: Vec<Pending>,
     ) -> Result<Vec<SignedChangeSet>, StoreError> {
-        let Some(enrolment) = &self.meta.enrolment else { return Ok(Vec::new()) };
+        let Some(enrolment) = self.meta.enrolment.clone() else { return Ok(Vec::new()) };
         let whole_ids = self.session.as_ref().is_some_and(|session| session.pushed.whole_ids);
+        let lexicon = if whole_ids { Arc::default() } else { self.lexicon() };
         let (mut sets, mut pushed) = (Vec::new(), Vec::new());
         let mut rebuild = Rebuild::new(store, std::mem::take(&mut self.documents));
         for edits in in_sets(edits) {
@@ -181,15 +184,14 @@ impl ReplicaMachine {
                 hashes.extend(rebuild.hashes(edit)?);
             }
             let may_stem = !whole_ids && edits.len() >= STEMS_FROM_EDITS;
-            let mut bits = Vec::new();
+            let has = |record| may_stem && rebuild.confirmed.contains(&record);
+            let bits = sent_bits(store, &edits, has, self.meta.stem_more)?;
             for edit in &edits {
-                let is_known = may_stem && rebuild.confirmed.contains(&edit.record);
-                bits.push(if is_known { sent_bits(store, edit)? } else { Stem::WHOLE });
                 pushed.push((edit.id, as_sent(edit)?));
             }
             let set =
                 ChangeSet { device: enrolment.device, edits, hashes: HashesDigest::of(hashes) };
-            let signed = set.sign_with_stems(&self.key, &enrolment.organization, &bits);
+            let signed = set.sign_in_short(&self.key, &enrolment.organization, &bits, &lexicon);
             sets.push(signed.map_err(|error| StoreError::Damaged(error.to_string()))?);
         }
         self.documents = rebuild.finish();
@@ -199,12 +201,22 @@ impl ReplicaMachine {
         Ok(sets)
     }
 
-    /// The server does not find records that were named by stems: all that it has not answered is sent again,
-    /// and names them whole.
+    /// The names that the server has, too: those of the schema that it has sent.
+    fn lexicon(&mut self) -> Arc<Lexicon> {
+        let Some(digest) = self.meta.schema_digest else { return Arc::default() };
+        if self.lexicon.mark() != Some(SchemaMark::of(digest)) {
+            self.lexicon = Arc::new(Lexicon::of(&self.meta.schema, digest));
+        }
+        Arc::clone(&self.lexicon)
+    }
+
+    /// The server does not find records that were named by stems, or names that were told by numbers: all that it
+    /// has not answered is sent again, and names them whole.
     pub(super) fn name_whole(&mut self) {
         let Some(session) = &mut self.session else { return };
         // Of others that were on their way it is said again.
         if !std::mem::replace(&mut session.pushed.whole_ids, true) {
+            self.meta.stem_more.grow();
             let unanswered: Vec<_> = session.pushed.unanswered.keys().copied().collect();
             self.send_again(unanswered);
         }

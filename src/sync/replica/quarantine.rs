@@ -208,7 +208,7 @@ impl ReplicaMachine {
         if ops.is_empty() {
             return Err(EditError::Denied(Denial::malformed("nothing is left of it to try")));
         }
-        let edit = visible.author_by(table, id, |it| self.actors.of(it), now, ops);
+        let edit = visible.author_by(table, id, |it| self.actors.of(it), now.to_second(), ops);
         let certain = self.preview(shared, store, visible, &edit)?;
         desk.folder(&name, record)?.add(Pending { turn, edit: edit.clone() })?;
         Ok((edit, certain))

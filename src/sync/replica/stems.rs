@@ -6,18 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ReplicaMachine;
 use super::session::SessionError;
 use crate::codec::{Entry, IdsDigest, Page, ScanPlace, Stem, telling_bits};
-use crate::limits::{STEM_BITS_SENT, STEM_BITS_SENT_V7};
 use crate::model::{Edit, Header, Owner, RecordId, TableName};
-use crate::sync::{ReplicaStore, StoreError};
+use crate::sync::{ReplicaStore, StemMore, StoreError};
 
 /// So many records are looked at that begin alike. One is meant; others were made here, or belong to others.
 const LOOKS_MAX: usize = 1_024;
 /// So many at a time.
 const LOOKS: usize = 16;
-/// Of records that begin as so many others do here, all of the id is told.
+/// Where so many others begin alike, a longer stem is tried.
 const ALIKE_MAX: usize = 8;
-/// Where records that are held here begin alike, so many bits are told behind those that tell them apart.
-const MORE_BITS: u8 = 24;
 
 impl ReplicaMachine {
     /// A page with all that it tells in short.
@@ -198,20 +195,49 @@ fn held<S: ReplicaStore>(
     Ok(held)
 }
 
-/// How many bits of the id of an edit's record the server is told, which has it: more than tell it from all
-/// that is held here, as the server has others.
-pub(super) fn sent_bits<S: ReplicaStore>(store: &S, edit: &Edit) -> Result<u8, StoreError> {
-    let id = edit.record;
-    let is_v7 = id.0.get_version_num() == 7;
-    let least = if is_v7 { STEM_BITS_SENT_V7 } else { STEM_BITS_SENT };
-    let stem = Stem::of(id, least);
-    let alike = held(store, &edit.table, stem, ALIKE_MAX)?;
-    if alike.len() >= ALIKE_MAX {
-        return Ok(Stem::WHOLE);
+/// How many bits of the ids of these edits' records the server is told, of those that it `has`: so many `more`
+/// than tell most of them from all that is held here, as the server has others.
+pub(super) fn sent_bits<S: ReplicaStore>(
+    store: &S,
+    edits: &[Edit],
+    has: impl Fn(RecordId) -> bool,
+    StemMore(more): StemMore,
+) -> Result<Vec<u8>, StoreError> {
+    let known: BTreeMap<_, _> =
+        edits.iter().filter(|it| has(it.record)).map(|it| (it.record, &it.table)).collect();
+    let mut telling = Vec::new();
+    for (record, table) in &known {
+        let place = ScanPlace { table: (*table).clone(), record: *record };
+        let next = store.places_after(Some(&place), 1)?.into_iter();
+        telling.push(telling_bits(*record, next.filter(|it| it.0 == **table).map(|it| it.1)));
     }
-    let others: Vec<_> = alike.into_iter().map(|(_, other)| other).filter(|it| *it != id).collect();
-    if others.is_empty() {
-        return Ok(least);
+    telling.sort_unstable();
+    // From what is behind; what is before takes one more.
+    let most = telling.get(telling.len() / 2).map_or(0, |bits| bits.saturating_add(1));
+    let mut bits = BTreeMap::new();
+    for (record, table) in known {
+        bits.insert(record, telling_all(store, table, record, most.saturating_add(more), more)?);
     }
-    Ok(telling_bits(id, others).saturating_add(MORE_BITS).min(Stem::WHOLE))
+    Ok(edits.iter().map(|it| bits.get(&it.record).copied().unwrap_or(Stem::WHOLE)).collect())
+}
+
+/// At least so many bits of an id, and where another that is held begins so, more than tell it from that.
+fn telling_all<S: ReplicaStore>(
+    store: &S,
+    table: &TableName,
+    id: RecordId,
+    least: u8,
+    more: u8,
+) -> Result<u8, StoreError> {
+    let mut bits = least;
+    while bits < Stem::WHOLE {
+        let alike = held(store, table, Stem::of(id, bits), ALIKE_MAX)?;
+        if alike.len() < ALIKE_MAX {
+            let others = alike.into_iter().map(|(_, other)| other).filter(|it| *it != id);
+            let telling = telling_bits(id, others).saturating_add(more / 2);
+            return Ok(bits.max(telling).min(Stem::WHOLE));
+        }
+        bits = bits.saturating_add(more.max(1));
+    }
+    Ok(Stem::WHOLE)
 }

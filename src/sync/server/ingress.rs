@@ -157,17 +157,21 @@ impl ServerMachine {
         }
         let trouble = RefCell::new(None);
         let resolved = self.resolve(&author.user, None)?;
-        let find = |table: &TableName, stem| {
-            meant(store, resolved.standing.as_ref().ok(), table, stem).unwrap_or_else(|error| {
-                trouble.replace(Some(error));
-                None
-            })
+        let find = |edit: &Edit, stem| {
+            meant(store, resolved.standing.as_ref().ok(), &edit.table, stem).unwrap_or_else(
+                |error| {
+                    trouble.replace(Some(error));
+                    None
+                },
+            )
         };
-        let opened = signed.open_with_stems(&author.key, &self.identity.organization, find);
+        let (key, organization) = (&author.key, &self.identity.organization);
+        let names = |mark| self.lexicons.of(&resolved, self.rules.schema(), mark);
+        let opened = signed.open_in_short(key, organization, names, find);
         match (trouble.into_inner(), opened) {
             (Some(error), _) => Err(error),
             (None, Ok(set)) => Ok(Ok((set, author.user))),
-            (None, Err(ChangeSetError::Stem)) => Ok(Err(Answer::Unclear)),
+            (None, Err(ChangeSetError::Unclear)) => Ok(Err(Answer::Unclear)),
             (None, Err(error)) => protocol(error.to_string()),
         }
     }

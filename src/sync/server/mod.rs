@@ -19,6 +19,7 @@ mod generation;
 mod ingress;
 mod known;
 mod lapse;
+mod lexicons;
 mod membership;
 mod news;
 mod owners;
@@ -65,6 +66,7 @@ pub use rules::{Rules, RulesError};
 
 use comparing::Comparing;
 use connection::Connection;
+use lexicons::Lexicons;
 use owners::Owners;
 use past::Waiting;
 use reading::Recent;
@@ -162,6 +164,7 @@ pub struct ServerMachine {
     work: Vec<(ConnectionId, u64)>,
     waiting: Waiting,
     resolved: BTreeMap<(UserId, Option<AppName>), Arc<Resolved>>,
+    lexicons: Lexicons,
     outputs: VecDeque<Output>,
     page_bounds: PageBounds,
     history_bounds: HistoryBounds,
@@ -206,6 +209,7 @@ impl ServerMachine {
             work: Vec::new(),
             waiting: Waiting::default(),
             resolved: BTreeMap::new(),
+            lexicons: Lexicons::default(),
             outputs: VecDeque::new(),
             documents: Documents::default(),
             page_bounds: PageBounds::default(),

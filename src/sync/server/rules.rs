@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fit::SchemaMisfit;
 use super::following::Following;
+use super::lexicons::Lexicons;
 use super::profiles::Profiling;
 use super::system_rows::Keeping;
 use super::{ConnectionId, ServerMachine};
@@ -186,6 +187,7 @@ impl ServerMachine {
             return Err(error);
         }
         self.resolved.clear();
+        self.lexicons = Lexicons::default();
         for id in self.connections.keys().copied().collect::<Vec<ConnectionId>>() {
             // The rules are in force: no device may go on under the old ones.
             if let Err(error) = self.refresh(store, now, id) {

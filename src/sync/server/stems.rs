@@ -11,8 +11,8 @@ use crate::limits::STEMS_FROM_EDITS;
 use crate::model::{RecordId, TableName};
 use crate::sync::{ServerStore, StoreError};
 
-/// So many records are looked at that begin alike.
-const LOOKS_MAX: usize = 8;
+/// So many records are looked at that begin alike: a device that may read few of them names these in short.
+const LOOKS_MAX: usize = 64;
 /// However few records there are, so many bits are told,
 const BITS_MIN: u8 = 8;
 /// and to tell a record from those of its owner at most so many less than to tell it from all: the device looks
