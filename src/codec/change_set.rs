@@ -15,10 +15,10 @@ use crate::model::{DeviceNumber, Edit, RecordId};
 
 const VERSION: u8 = 4;
 
-/// One digest over the hashes of all changes of a change set, in order: whoever rebuilds them
+/// One digest (BLAKE3, 8 bytes) over the hashes of all changes of a change set, in order: whoever rebuilds them
 /// knows that they came out as at their author's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct HashesDigest(pub [u8; 16]);
+pub struct HashesDigest(pub [u8; 8]);
 
 impl HashesDigest {
     /// The digest of these hashes.
@@ -28,8 +28,8 @@ impl HashesDigest {
         for hash in changes {
             hasher.update(&hash.0);
         }
-        let mut digest = [0; 16];
-        digest.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
+        let mut digest = [0; 8];
+        digest.copy_from_slice(hasher.finalize().as_bytes().split_at(8).0);
         Self(digest)
     }
 }

@@ -18,7 +18,7 @@ const COLUMNS_FROM_CHANGES: usize = 4;
 const ROWS_TO_CHANGES: usize = 256;
 
 /// Edits that were read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Stemmed {
     /// The edits; what was not told of the id of a record is zero.
     pub(super) edits: Vec<Edit>,

@@ -31,10 +31,10 @@ mod kind {
     pub(super) const EDIT_OF_OWNER: i64 = 8;
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Own(EditId, Admitted);
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Split(
     EditId,
     TableName,
@@ -43,7 +43,7 @@ struct Split(
     PolicyEpoch,
 );
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Moved(
     ActorId,
     Timestamp,
@@ -59,6 +59,15 @@ struct Wire<'a> {
     /// Devices, counters and parts of own edits that were admitted as they were sent.
     #[serde(borrow)]
     sent: Cow<'a, [u8]>,
+    /// Nothing where there are none.
+    #[serde(borrow)]
+    edits: Cow<'a, [u8]>,
+    rare: Option<Rare>,
+}
+
+/// Of what comes seldom.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct Rare {
     #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
     owns: Vec<Own>,
     #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
@@ -68,8 +77,6 @@ struct Wire<'a> {
     places: Vec<(TableName, RecordId)>,
     #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")]
     moves: Vec<Moved>,
-    #[serde(borrow)]
-    edits: Cow<'a, [u8]>,
 }
 
 /// What entries tell, apart.
@@ -78,13 +85,10 @@ struct Apart {
     kinds: Vec<i64>,
     sequences: Vec<i64>,
     sent: Vec<EditId>,
-    owns: Vec<Own>,
-    splits: Vec<Split>,
-    places: Vec<(TableName, RecordId)>,
-    moves: Vec<Moved>,
     edits: Vec<Edit>,
     /// How much is told of the ids of their records.
     bits: Vec<u8>,
+    rare: Rare,
 }
 
 impl Apart {
@@ -105,25 +109,25 @@ impl Apart {
                 (kind::OWN_AS_SENT, *sequence)
             }
             Entry::Own { sequence, id, admitted: Some(admitted) } => {
-                self.owns.push(Own(*id, admitted.clone()));
+                self.rare.owns.push(Own(*id, admitted.clone()));
                 (kind::OWN, *sequence)
             }
             Entry::Split { id, table, record, columns, epoch } => {
-                self.splits.push(Split(*id, table.clone(), *record, columns.clone(), *epoch));
+                self.rare.splits.push(Split(*id, table.clone(), *record, columns.clone(), *epoch));
                 // It has no place: that of the entry before is the shortest to tell.
                 let before = self.sequences.last().map_or(0, |it| it.cast_unsigned());
                 (kind::SPLIT, Sequence(before))
             }
             Entry::Gone { sequence, table, record } => {
-                self.places.push((table.clone(), *record));
+                self.rare.places.push((table.clone(), *record));
                 (kind::GONE, *sequence)
             }
             Entry::Erased { sequence, table, record } => {
-                self.places.push((table.clone(), *record));
+                self.rare.places.push((table.clone(), *record));
                 (kind::ERASED, *sequence)
             }
             Entry::Moved { sequence, actor, at, legs } => {
-                self.moves.push(Moved(*actor, *at, legs.clone()));
+                self.rare.moves.push(Moved(*actor, *at, legs.clone()));
                 (kind::MOVED, *sequence)
             }
         };
@@ -137,16 +141,18 @@ pub(super) fn serialize<S: Serializer>(entries: &[Entry], to: S) -> Result<S::Ok
     for entry in entries {
         apart.add(entry);
     }
-    let Apart { kinds, sequences, sent, owns, splits, places, moves, edits, bits } = apart;
+    let Apart { kinds, sequences, sent, edits, bits, rare } = apart;
+    let bytes = if edits.is_empty() {
+        Vec::new()
+    } else {
+        encode_for(&edits, &bits, &Lexicon::default()).map_err(ser::Error::custom)?
+    };
     let wire = Wire {
         entries: u16::try_from(entries.len()).map_err(ser::Error::custom)?,
         columns: encode_numbers(&[&kinds, &sequences]).into(),
         sent: encode_sent(&sent).into(),
-        owns,
-        splits,
-        places,
-        moves,
-        edits: encode_for(&edits, &bits, &Lexicon::default()).map_err(ser::Error::custom)?.into(),
+        edits: bytes.into(),
+        rare: (rare != Rare::default()).then_some(rare),
     };
     wire.serialize(to)
 }
@@ -184,12 +190,16 @@ fn read(wire: Wire<'_>) -> Result<Vec<Entry>, DecodeError> {
     DecodeError::bound("entries in a page", count, PAGE_EDITS_MAX)?;
     let [kinds, sequences] = decode_numbers(&wire.columns, count)?;
     // A whole record holds the changes of all its edits.
-    let Stemmed { edits, bits } = decode_stemmed_records(&wire.edits, PAGE_EDITS_MAX)?;
+    let Stemmed { edits, bits } = match &*wire.edits {
+        [] => Stemmed::default(),
+        bytes => decode_stemmed_records(bytes, PAGE_EDITS_MAX)?,
+    };
+    let Rare { owns, splits, places, moves } = wire.rare.unwrap_or_default();
     let mut edits = edits.into_iter().zip(bits);
     let sent = kinds.iter().filter(|kind| **kind == kind::OWN_AS_SENT).count();
     let mut sent = decode_sent(&wire.sent, sent)?.into_iter();
-    let (mut owns, mut splits) = (wire.owns.into_iter(), wire.splits.into_iter());
-    let (mut places, mut moves) = (wire.places.into_iter(), wire.moves.into_iter());
+    let (mut owns, mut splits) = (owns.into_iter(), splits.into_iter());
+    let (mut places, mut moves) = (places.into_iter(), moves.into_iter());
     let mut entry = |kind, sequence| {
         Some(match kind {
             kind::EDIT | kind::EDIT_OF_OWNER => {
@@ -304,11 +314,8 @@ mod tests {
                 entries: u16::try_from(entries).unwrap(),
                 columns: encode_numbers(&[&kinds, &sequences]).into(),
                 sent: Cow::default(),
-                owns: Vec::new(),
-                splits: Vec::new(),
-                places: vec![(table, record); places],
-                moves: Vec::new(),
-                edits: encode_for(&[], &[], &Lexicon::default()).unwrap().into(),
+                edits: Cow::default(),
+                rare: Some(Rare { places: vec![(table, record); places], ..Rare::default() }),
             }
         };
         assert_eq!(read(wire(2, kind::GONE, 2)).unwrap().len(), 2);

@@ -227,7 +227,22 @@ pub struct ActorId {
     /// The device that writes.
     pub device: DeviceNumber,
     /// Random: tells apart the lives of that device.
+    #[serde(with = "eight_bytes")]
     pub incarnation: u64,
+}
+
+/// A number of which all bits are chance: as a varint it would be longer.
+mod eight_bytes {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "so serde calls it")]
+    pub(super) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
+        number.to_le_bytes().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        <[u8; 8]>::deserialize(from).map(u64::from_le_bytes)
+    }
 }
 
 impl ActorId {

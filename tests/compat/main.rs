@@ -61,11 +61,8 @@ fn columns_are_what_they_were() {
 #[test]
 fn a_change_set_is_what_it_was() {
     let key = SecretKey::from_seed([7; 32]);
-    let set = ChangeSet {
-        device: DeviceNumber(3),
-        edits: edits::alike(2),
-        hashes: HashesDigest([9; 16]),
-    };
+    let set =
+        ChangeSet { device: DeviceNumber(3), edits: edits::alike(2), hashes: HashesDigest([9; 8]) };
     let organization = SecretKey::from_seed([1; 32]).public();
     let written = postcard::to_stdvec(&set.sign(&key, &organization).unwrap()).unwrap();
     let kept = golden("change-set.bin", &written);

@@ -54,7 +54,7 @@ struct Body<'a>(u8, DeviceNumber, HashesDigest, Option<IdsDigest>, Option<Schema
 
 /// A change set's body around what claims to be edits, with the names of this schema.
 pub(crate) fn body_of(edits: &[u8], schema: Option<SchemaMark>) -> Vec<u8> {
-    let body = Body(4, DeviceNumber(1), HashesDigest([0; 16]), None, schema, edits);
+    let body = Body(4, DeviceNumber(1), HashesDigest([0; 8]), None, schema, edits);
     postcard::to_stdvec(&body).unwrap()
 }
 

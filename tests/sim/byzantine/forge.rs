@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use tidegate::codec::{
     AdminRequest, ChangeSet, Context, Digest, HashesDigest, IdsDigest, Inquiry, PublicKey,
-    PurgeReceipt, Resume, SignedChangeSet, Stretch, ToServer, decode_edits, encode_edits,
-    encode_message,
+    PurgeReceipt, Resume, SchemaMark, SignedChangeSet, Stretch, ToServer, decode_edits,
+    encode_edits, encode_message,
 };
 use tidegate::crdt::{Document, Record};
 use tidegate::limits::{CHANGE_OPS_MAX, FRAME_BYTES_MAX, TEXT_BYTES_MAX};
@@ -22,7 +22,7 @@ use crate::people::{SECURED, USERS, name};
 use crate::world::World;
 
 #[derive(Serialize)]
-struct Body<'a>(u8, DeviceNumber, HashesDigest, Option<IdsDigest>, &'a [u8]);
+struct Body<'a>(u8, DeviceNumber, HashesDigest, Option<IdsDigest>, Option<SchemaMark>, &'a [u8]);
 
 impl World {
     /// Change sets that should not be.
@@ -193,7 +193,7 @@ impl World {
             let known = decode_edits(&mutant).ok().filter(|edits| edits.iter().all(is_known));
             return known.and_then(|edits| self.push(device, edits)).into_iter().collect();
         }
-        let body = Body(3, device, HashesDigest([0; 16]), None, &mutant);
+        let body = Body(4, device, HashesDigest([0; 8]), None, None, &mutant);
         let body = postcard::to_stdvec(&body).unwrap();
         let Some(set) =
             self.byzantine.as_ref().map(|it| signed(&it.key, &self.identity.organization, body))
