@@ -560,8 +560,8 @@ pub enum ToDevice {
     Flushed {
         /// As in the question.
         number: u32,
-        /// Everything in the log up to here was told.
-        watermark: Sequence,
+        /// Everything in the log up to here was told; `None`: as the page before says.
+        watermark: Option<Sequence>,
     },
     /// A change set names records by [`Stem`](super::Stem)s by which the server finds none, or several: nothing of it was
     /// judged. The device sends it again and names them whole.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{EndpointConfig, VarInt};
-use quinn_proto::{HashedConnectionIdGenerator, RandomConnectionIdGenerator};
+use quinn_proto::RandomConnectionIdGenerator;
 use ring::hmac;
 
+use super::connection_ids::KnownIds;
 use super::dial::{Dial, Dialled, EarlyConnection};
 use super::ground::any_port;
-use super::{ClientTls, Connection, Ground, Incoming, NetError, TransportOptions, race, tls};
+use super::{
+    ClientTls, Connection, Ground, Incoming, NetError, TransportOptions, race, system, tls,
+};
 use crate::codec::SecretKey;
 use crate::limits::HANDSHAKES_MAX;
 
@@ -79,12 +82,10 @@ impl Endpoint {
         // The same keys after a restart: the server knows a connection id of its former life, and
         // devices learn at once that their connection is gone.
         let reset_key = hmac::Key::new(hmac::HMAC_SHA256, &tls_key.derive(RESET_LABEL));
-        let id_key = tls_key.derive(CONNECTION_ID_LABEL);
-        let id_key = id_key.first_chunk().copied().map_or(0, u64::from_le_bytes);
+        let seed = ground.seed.map_or_else(system::seed, Ok)?;
+        let ids = KnownIds::new(tls_key.derive(CONNECTION_ID_LABEL), seed);
         let mut config = EndpointConfig::new(Arc::new(reset_key));
-        config
-            .cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)))
-            .rng_seed(ground.seed);
+        config.cid_generator(move || Box::new(ids.clone())).rng_seed(ground.seed);
         let inner = ground.endpoint(config, Some(server))?;
         let role = Role::Server { handshake_timeout: options.handshake_timeout };
         Ok(Self { inner, role })

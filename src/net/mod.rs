@@ -4,6 +4,7 @@
 //! above compares the key with a server certificate or with the registry of devices.
 
 mod connection;
+mod connection_ids;
 mod dial;
 mod endpoint;
 mod error;

@@ -617,7 +617,7 @@ pub(crate) fn unnumbered(bytes: &[u8]) -> ToDevice {
             let entries = entries.into_iter().map(entry).collect();
             ToDevice::Page(Page { entries, watermark: zero, scope, authors, ids })
         }
-        ToDevice::Flushed { number, .. } => ToDevice::Flushed { number, watermark: zero },
+        ToDevice::Flushed { number, .. } => ToDevice::Flushed { number, watermark: None },
         ToDevice::Welcome { device, user, epoch, resumed, time, backed_up, .. } => {
             let common = zero;
             ToDevice::Welcome { device, user, epoch, resumed, time, backed_up, common }

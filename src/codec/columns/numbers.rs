@@ -16,6 +16,10 @@ pub(super) const PLANES_OF_STEPS: u8 = 3;
 pub(super) const LIST: u8 = 4;
 /// One number, as often as it is asked.
 pub(super) const ONE: u8 = 5;
+/// One number, but for some: which, and what they are.
+pub(super) const MOSTLY: u8 = 6;
+/// The same of differences.
+pub(super) const MOSTLY_STEPS: u8 = 7;
 /// And such ones of which the number is written into the same byte.
 pub(super) const SMALL_ONE: u8 = 8;
 
@@ -25,6 +29,9 @@ const PLANES_FROM: usize = 48;
 const LIST_FROM: usize = 16;
 /// Where each comes so often on average.
 const LISTED_TIMES: usize = 3;
+/// Of fewer numbers nobody looks whether all are the same but for one in so many.
+const MOSTLY_FROM: usize = 32;
+const MOSTLY_TIMES: usize = 8;
 /// What a reader is charged for a number of a list.
 pub(super) const LISTED_BYTES: usize = 8;
 
@@ -90,7 +97,8 @@ pub(super) fn write(out: &mut Vec<u8>, numbers: &[i64], packer: &mut Packer) {
     write_as(out, numbers, packer, true);
 }
 
-fn write_as(out: &mut Vec<u8>, numbers: &[i64], packer: &mut Packer, may_list: bool) {
+/// `is_whole`: it is no part of another column, which could be a list or have exceptions.
+fn write_as(out: &mut Vec<u8>, numbers: &[i64], packer: &mut Packer, is_whole: bool) {
     let Some((first, rest)) = numbers.split_first() else { return write_one(out, 0) };
     if rest.iter().all(|number| number == first) {
         return write_one(out, *first);
@@ -108,7 +116,10 @@ fn write_as(out: &mut Vec<u8>, numbers: &[i64], packer: &mut Packer, may_list: b
         (steps.planes(), PLANES_OF_STEPS),
     ];
     let (cost, way) = ways.into_iter().min_by_key(|(cost, _)| *cost).unwrap_or_default();
-    if may_list && cost > numbers.len() / 16 && write_list(out, numbers, packer, cost) {
+    if is_whole && write_mostly(out, numbers, packer, cost) {
+        return;
+    }
+    if is_whole && cost > numbers.len() / 16 && write_list(out, numbers, packer, cost) {
         return;
     }
     let (offsets, is_steps) = match way {
@@ -162,12 +173,78 @@ fn write_list(out: &mut Vec<u8>, numbers: &[i64], packer: &mut Packer, cost: usi
         i64::try_from(place).unwrap_or(i64::MAX)
     };
     let places: Vec<_> = numbers.iter().map(place).collect();
+    shorter(out, packer, cost, |out, packer| {
+        out.push(LIST);
+        put_varint(out, distinct.len() as u64);
+        packer.charge_each(distinct.len(), LISTED_BYTES);
+        write_as(out, &distinct, packer, false);
+        write_as(out, &places, packer, false);
+    })
+}
+
+/// Appends one number and the exceptions from it, where that is shorter: of the numbers, or of their steps.
+fn write_mostly(out: &mut Vec<u8>, numbers: &[i64], packer: &mut Packer, cost: usize) -> bool {
+    if numbers.len() < MOSTLY_FROM {
+        return false;
+    }
+    if let Some(common) = common(numbers) {
+        return shorter(out, packer, cost, |out, packer| {
+            out.push(MOSTLY);
+            write_exceptions(out, numbers, common, packer);
+        });
+    }
+    let pairs = numbers.iter().zip(numbers.iter().skip(1));
+    let mut steps: Vec<_> = pairs.map(|(before, number)| number.wrapping_sub(*before)).collect();
+    let (Some(common), Some(first)) = (common(&steps), numbers.first()) else { return false };
+    // The first number is the common step behind the start.
+    steps.insert(0, common);
+    shorter(out, packer, cost, |out, packer| {
+        out.push(MOSTLY_STEPS);
+        put_signed(out, first.wrapping_sub(common));
+        write_exceptions(out, &steps, common, packer);
+    })
+}
+
+/// The number that all are, but for a few.
+fn common(numbers: &[i64]) -> Option<i64> {
+    // Whoever has the majority is left when pairs of different ones go.
+    let vote = |(candidate, votes): (i64, usize), number: &i64| match votes {
+        0 => (*number, 1),
+        _ if *number == candidate => (candidate, votes + 1),
+        _ => (candidate, votes - 1),
+    };
+    let (candidate, _) = numbers.iter().fold((0, 0), vote);
+    let others = numbers.iter().filter(|number| **number != candidate).count();
+    (others * MOSTLY_TIMES <= numbers.len()).then_some(candidate)
+}
+
+/// The common number, how many others there are, how many common ones come before each of them, and what they
+/// are.
+fn write_exceptions(out: &mut Vec<u8>, numbers: &[i64], common: i64, packer: &mut Packer) {
+    let (mut gaps, mut others, mut gap) = (Vec::new(), Vec::new(), 0_i64);
+    for number in numbers {
+        if *number == common {
+            gap += 1;
+        } else {
+            gaps.push(std::mem::take(&mut gap));
+            others.push(*number);
+        }
+    }
+    put_signed(out, common);
+    put_varint(out, others.len() as u64);
+    write_as(out, &gaps, packer, false);
+    write_as(out, &others, packer, false);
+}
+
+/// Keeps what is written where it is shorter than that.
+fn shorter(
+    out: &mut Vec<u8>,
+    packer: &mut Packer,
+    cost: usize,
+    write: impl FnOnce(&mut Vec<u8>, &mut Packer),
+) -> bool {
     let (length, charged) = (out.len(), packer.charged);
-    out.push(LIST);
-    put_varint(out, distinct.len() as u64);
-    packer.charge_each(distinct.len(), LISTED_BYTES);
-    write_as(out, &distinct, packer, false);
-    write_as(out, &places, packer, false);
+    write(out, packer);
     let is_shorter = out.len() - length < cost;
     if !is_shorter {
         out.truncate(length);

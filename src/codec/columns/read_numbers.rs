@@ -3,7 +3,8 @@
 use super::digits::{Digits, bytes_of};
 use super::input::{Input, ends, malformed};
 use super::numbers::{
-    DIGITS, DIGITS_OF_STEPS, LIST, LISTED_BYTES, ONE, PLANES, PLANES_OF_STEPS, SMALL_ONE,
+    DIGITS, DIGITS_OF_STEPS, LIST, LISTED_BYTES, MOSTLY, MOSTLY_STEPS, ONE, PLANES,
+    PLANES_OF_STEPS, SMALL_ONE,
 };
 use super::packed;
 use crate::codec::DecodeError;
@@ -17,6 +18,21 @@ enum Way<'a> {
     One(i64),
     Offsets(Offsets<'a>),
     List(Vec<i64>, Offsets<'a>),
+    Mostly(Box<Mostly<'a>>),
+}
+
+/// One number, but for some.
+#[derive(Debug)]
+struct Mostly<'a> {
+    common: i64,
+    /// The number before, where these are steps.
+    before: Option<i64>,
+    /// So many come before the next other one; `None`: there are no more others.
+    until: Option<u64>,
+    /// Others behind that.
+    left: usize,
+    gaps: Numbers<'a>,
+    others: Numbers<'a>,
 }
 
 /// Numbers from a least one on, or steps.
@@ -42,8 +58,14 @@ enum Of<'a> {
 impl<'a> Numbers<'a> {
     pub(super) fn read(input: &mut Input<'a>) -> Result<Self, DecodeError> {
         let way = input.byte()?;
-        if way != LIST {
-            return Self::read_plain(input, way);
+        match way {
+            LIST => {}
+            MOSTLY => return Ok(Self(Way::Mostly(Box::new(Mostly::read(input, None)?)))),
+            MOSTLY_STEPS => {
+                let before = Some(input.signed()?);
+                return Ok(Self(Way::Mostly(Box::new(Mostly::read(input, before)?))));
+            }
+            _ => return Self::read_plain(input, way),
         }
         let count = input.size()?;
         input.charge_each(count, LISTED_BYTES)?;
@@ -91,6 +113,7 @@ impl<'a> Numbers<'a> {
                 let number = place.and_then(|place| numbers.get(place));
                 number.copied().ok_or_else(|| malformed("a list of numbers"))
             }
+            Way::Mostly(mostly) => mostly.next(),
         }
     }
 
@@ -103,10 +126,14 @@ impl<'a> Numbers<'a> {
 
     /// All must have been read.
     pub(super) fn finish(&self) -> Result<(), DecodeError> {
-        let (Way::Offsets(offsets) | Way::List(_, offsets)) = &self.0 else { return Ok(()) };
-        let is_over = match &offsets.of {
-            Of::Digits(digits) => digits.is_over(),
-            Of::Planes { bytes, at, .. } => *at == bytes.len(),
+        let is_over = match &self.0 {
+            Way::One(_) => true,
+            Way::Offsets(offsets) | Way::List(_, offsets) => offsets.of.is_over(),
+            Way::Mostly(mostly) => {
+                mostly.gaps.finish()?;
+                mostly.others.finish()?;
+                mostly.until.is_none()
+            }
         };
         if is_over { Ok(()) } else { Err(malformed("the end of a column of numbers")) }
     }
@@ -134,7 +161,58 @@ impl Offsets<'_> {
     }
 }
 
+impl<'a> Mostly<'a> {
+    fn read(input: &mut Input<'a>, before: Option<i64>) -> Result<Self, DecodeError> {
+        let (common, others) = (input.signed()?, input.size()?);
+        let way = input.byte()?;
+        let gaps = Numbers::read_plain(input, way)?;
+        let way = input.byte()?;
+        let others_are = Numbers::read_plain(input, way)?;
+        let (until, left) = (None, others);
+        let mut mostly = Self { common, before, until, left, gaps, others: others_are };
+        mostly.look_ahead()?;
+        Ok(mostly)
+    }
+
+    /// Reads where the next other one is.
+    fn look_ahead(&mut self) -> Result<(), DecodeError> {
+        self.until = None;
+        if let Some(left) = self.left.checked_sub(1) {
+            (self.left, self.until) = (left, Some(self.gaps.next_as()?));
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<i64, DecodeError> {
+        let number = match &mut self.until {
+            Some(0) => {
+                let other = self.others.next()?;
+                self.look_ahead()?;
+                other
+            }
+            until => {
+                *until = until.map(|until| until - 1);
+                self.common
+            }
+        };
+        Ok(match &mut self.before {
+            None => number,
+            Some(before) => {
+                *before = before.wrapping_add(number);
+                *before
+            }
+        })
+    }
+}
+
 impl Of<'_> {
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Digits(digits) => digits.is_over(),
+            Self::Planes { bytes, at, .. } => *at == bytes.len(),
+        }
+    }
+
     fn read_planes(input: &mut Input<'_>, width: usize, count: usize) -> Result<Self, DecodeError> {
         let length = count.saturating_mul(width);
         input.charge(length)?;

@@ -600,8 +600,9 @@ impl ReplicaMachine {
         store: &mut S,
         now: Timestamp,
         number: u32,
-        watermark: Sequence,
+        watermark: Option<Sequence>,
     ) -> Result<(), StoreError> {
+        let watermark = watermark.unwrap_or(self.meta.watermark);
         let far = self.meta.watermark.0.saturating_add(PAGE_LOOKS_MAX as u64) < watermark.0;
         self.meta.watermark = self.meta.watermark.max(watermark);
         if far {

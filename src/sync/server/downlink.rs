@@ -86,7 +86,8 @@ impl ServerMachine {
         }
         // What was queued after the question is answered by the next one.
         if !waits {
-            self.answer_flush(id);
+            let watermark = self.device_mut(id).map(|device| device.seen.sequence);
+            self.answer_flush(id, watermark);
         }
         Ok(())
     }
@@ -100,15 +101,13 @@ impl ServerMachine {
             || device.first.is_some()
             || device.comparing.is_some();
         if !has_more {
-            self.answer_flush(id);
+            self.answer_flush(id, None);
         }
     }
 
-    fn answer_flush(&mut self, id: ConnectionId) {
+    fn answer_flush(&mut self, id: ConnectionId, watermark: Option<Sequence>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(device) = &connection.device else { return };
         if let Some(number) = connection.flush.take() {
-            let watermark = device.seen.sequence;
             self.send(id, ToDevice::Flushed { number, watermark });
         }
     }
