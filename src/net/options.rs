@@ -3,14 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use super::NetError;
 use crate::limits::{RECEIVE_WINDOW_BYTES, STREAMS_MAX};
-
-/// The other side acknowledges more packets than so many at once, or what came within 25 ms: fewer than are sent at
-/// first without an acknowledgement (12). An acknowledgement alone takes some 30 bytes.
-const ACKNOWLEDGED_AT_ONCE: u32 = 8;
 
 /// How a connection treats the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,11 +63,8 @@ impl TransportOptions {
     pub(super) fn to_quinn(self) -> Result<Arc<TransportConfig>, NetError> {
         let idle_timeout = IdleTimeout::try_from(self.idle_timeout)
             .map_err(|_| NetError::Setting("the idle timeout is too long"))?;
-        let mut acknowledging = AckFrequencyConfig::default();
-        acknowledging.ack_eliciting_threshold(VarInt::from_u32(ACKNOWLEDGED_AT_ONCE));
         let mut config = TransportConfig::default();
         config
-            .ack_frequency_config(Some(acknowledging))
             .max_idle_timeout(Some(idle_timeout))
             .keep_alive_interval(self.keep_alive)
             .mtu_discovery_config(self.mtu_discovery.then(MtuDiscoveryConfig::default))
