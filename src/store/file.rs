@@ -25,7 +25,7 @@ use crate::limits::{REPLICA_CACHE_BYTES, SERVER_CACHE_BYTES};
 use crate::sync::StoreError;
 
 /// The format of files that this build writes, and the only one that it reads.
-const FORMAT: u64 = 16;
+const FORMAT: u64 = 17;
 
 /// What the file is: "kind" -> a [`FileKind`], "format" -> its number, "commits" -> how many there
 /// were. This table stays as it is in all formats, so that every build can say what it cannot read.

@@ -9,8 +9,9 @@ use crate::codec::{Digest, PublicKey, ScanPlace, Scope, SignedPurgeReceipt};
 use crate::gate::{Applied, Confirmed, Reach};
 use crate::model::{
     AppName, Asked, Bucket, BusinessUnitId, Columns, Denial, DeviceNumber, Edit, EditId, EditKind,
-    Header, Intake, LogEpoch, Op, Organization, OrganizationRow, Owner, Policy, PolicyEpoch,
-    PublishedProfiles, RecordId, Schema, Sequence, Size, SizeByState, TableName, Timestamp, UserId,
+    Header, Intake, Ledger, LogEpoch, Op, Organization, OrganizationRow, Owner, Policy,
+    PolicyEpoch, PublishedProfiles, RecordId, Schema, Sequence, Size, SizeByState, TableName,
+    Timestamp, UserId,
 };
 use crate::sync::{LogEntry, Strand};
 
@@ -102,8 +103,7 @@ pub struct Quarantined {
     pub denial: Denial,
     /// The policy it was judged by; of a refusal of this device, that of its grant.
     pub epoch: PolicyEpoch,
-    /// Whether a record that it needs was not here: the one that it changes, or one that it looks
-    /// up.
+    /// Whether a record that it needs was not here: the one that it changes, or one that it looks up.
     pub lacking: bool,
     /// Whether this device alone gave it up, which could not write it anew, and no server had refused it.
     /// What was sent of it may have been copied, and counts if somebody brings that: so it is tried again
@@ -174,8 +174,7 @@ pub struct ReplicaMeta {
     /// Edits up to this counter were made before the server was restored: what they build on may
     /// come back with what other devices send again.
     pub restored: u64,
-    /// The highest serial of a server certificate seen: one with a lower serial is of keys that
-    /// were replaced.
+    /// The highest serial of a server certificate seen: one with a lower serial is of keys that were replaced.
     pub serial: u64,
     /// What is to be done about what left.
     pub purge: Purge,
@@ -191,6 +190,8 @@ pub struct ReplicaMeta {
     pub pinning: BTreeSet<(TableName, RecordId)>,
     /// When the server had told all of each table, last, as far as there was room for it.
     pub synced: BTreeMap<TableName, Timestamp>,
+    /// What all sessions since enrolment took on the wire.
+    pub ledger: Ledger,
 }
 
 /// How many edits are kept, and how many bytes they are, roughly.
@@ -249,8 +250,7 @@ impl ReplicaMeta {
         (self.size().bytes >= budget).then_some(budget)
     }
 
-    /// Forgets how far in the log the device is and what its rows answer to: all that is confirmed
-    /// is fetched anew.
+    /// Forgets how far in the log the device is and what its rows answer to: all that is confirmed is fetched anew.
     pub fn forget_confirmed(&mut self) {
         self.watermark = Sequence(0);
         self.scope = Scope::default();

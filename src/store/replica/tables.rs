@@ -10,8 +10,8 @@ use super::mark::FileMark;
 use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
 use crate::model::{
-    AppName, BusinessUnitId, DeviceNumber, Edit, EditId, Flat, Intake, LogEpoch, Owner, RecordId,
-    Schema, Sequence, Size, TableName, Timestamp, UserId,
+    AppName, BusinessUnitId, DeviceNumber, Edit, EditId, Flat, Intake, Ledger, LogEpoch, Owner,
+    RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
@@ -189,6 +189,8 @@ pub(super) enum Part {
     File(FileMark),
     /// When all of each table was here, last.
     Synced(BTreeMap<TableName, Timestamp>),
+    /// What sessions took on the wire.
+    Ledger(Ledger),
 }
 
 impl Part {
@@ -210,11 +212,12 @@ impl Part {
             Self::Pins(..) => "pins",
             Self::File(_) => FILE_KEY,
             Self::Synced(_) => "synced",
+            Self::Ledger(_) => "ledger",
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 15] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 16] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -232,6 +235,7 @@ impl Part {
             Self::Sizes(meta.sizes),
             Self::Pins(meta.pins, meta.pinning),
             Self::Synced(meta.synced),
+            Self::Ledger(meta.ledger),
         ]
         .map(|part| (part.name(), part))
     }
@@ -275,6 +279,7 @@ impl Part {
                 meta.pinning = pinning;
             }
             Self::Synced(synced) => meta.synced = synced,
+            Self::Ledger(ledger) => meta.ledger = ledger,
             Self::File(_) => {}
         }
     }
