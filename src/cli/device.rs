@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::output::{counted, print_quarantined, quarantined_json};
+use super::output::{counted, print_ledger, print_quarantined, quarantined_json};
 use super::{CliError, wait};
 use crate::codec::{EnrollCode, Refusal};
 use crate::model::{AppName, Intake, TableName};
@@ -74,6 +74,7 @@ fn report_json(report: &SyncReport) -> serde_json::Value {
         "changed_rows": report.totals.changed_rows,
         "sent_bytes": report.traffic.sent_bytes,
         "received_bytes": report.traffic.received_bytes,
+        "ledger": report.ledger,
         "page_bytes": report.page_bytes,
         "spoke_first": report.spoke_first,
     })
@@ -372,6 +373,7 @@ impl StatusCommand {
                 "quarantined": status.quarantined,
                 "watermark": status.watermark.0,
                 "turning": status.turning,
+                "ledger": status.ledger,
             });
             println!("{answer}");
             return Ok(());
@@ -387,6 +389,8 @@ impl StatusCommand {
         println!("quarantine:    {}", status.quarantined);
         let more = if status.turning { " (rows are still arriving)" } else { "" };
         println!("in the server's log up to {}{more}", status.watermark);
+        println!("bytes of all sessions by purpose (UDP payload):");
+        print_ledger(&status.ledger, ["sent", "received"]);
         Ok(())
     }
 }

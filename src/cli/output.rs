@@ -4,7 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::CliError;
 use crate::model::{
-    Column, ColumnName, ColumnPermissions, EditKind, Principal, Right, Rights, Table, TableName,
+    Column, ColumnName, ColumnPermissions, EditKind, Ledger, Principal, Right, Rights, Table,
+    TableName,
 };
 use crate::replica::Row;
 use crate::sync::Quarantined;
@@ -74,6 +75,14 @@ pub(super) fn print_table(names: Vec<String>, rows: impl Iterator<Item = Vec<Str
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+/// Bytes by purpose, for people.
+pub(super) fn print_ledger(ledger: &Ledger, [sent, received]: [&str; 2]) {
+    let rows = ledger.sent.by_purpose().into_iter().zip(ledger.received.by_purpose());
+    for ((purpose, out), (_, back)) in rows {
+        println!("  {purpose:<10} {out:>10} {sent}, {back:>10} {received}");
     }
 }
 

@@ -9,8 +9,8 @@ use super::{DecodeError, Lexicon, Stem, decode_rows, decode_rows_up_to};
 use crate::limits::CHANGE_SET_EDITS_MAX;
 use crate::model::Edit;
 
-const ROWS: u8 = 0;
-const COLUMNS: u8 = 1;
+pub(super) const ROWS: u8 = 0;
+pub(super) const COLUMNS: u8 = 1;
 
 /// With fewer changes nobody looks whether columns are shorter: they hardly ever are.
 const COLUMNS_FROM_CHANGES: usize = 4;

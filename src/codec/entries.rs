@@ -32,10 +32,10 @@ mod kind {
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct Own(EditId, Admitted);
+pub(super) struct Own(EditId, Admitted);
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct Split(
+pub(super) struct Split(
     EditId,
     TableName,
     RecordId,
@@ -44,10 +44,10 @@ struct Split(
 );
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct Moved(
+pub(super) struct Moved(
     ActorId,
     Timestamp,
-    #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")] Vec<MovedLeg>,
+    #[serde(deserialize_with = "at_most::<_, _, PAGE_EDITS_MAX>")] pub(super) Vec<MovedLeg>,
 );
 
 #[derive(Serialize, Deserialize)]

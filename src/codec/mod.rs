@@ -19,6 +19,7 @@ mod read_rows;
 mod rows;
 mod stem;
 mod take;
+mod weigh;
 
 pub use admin::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo, PurgeInfo};
 pub use certificate::{CertificateError, ServerCertificate};

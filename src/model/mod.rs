@@ -16,6 +16,7 @@ mod id;
 mod index;
 mod intake;
 mod json;
+mod ledger;
 mod lens;
 pub mod name;
 mod op;
@@ -58,6 +59,7 @@ pub use id::{
 pub use index::{ColumnPath, Index};
 pub use intake::Intake;
 pub use json::{Json, JsonError, json_path};
+pub use ledger::{Ledger, Spent};
 pub use lens::Lens;
 pub use name::{
     AppName, BusinessUnitId, ColumnName, ColumnSecurityId, DisplayName, GroupName, NameError,

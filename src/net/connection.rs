@@ -17,6 +17,7 @@ use crate::codec::PublicKey;
 pub struct Connection {
     inner: quinn::Connection,
     peer_key: PublicKey,
+    handshake: Traffic,
 }
 
 /// What a connection has put on the wire so far.
@@ -32,6 +33,18 @@ pub struct Traffic {
     pub received_packets: u64,
 }
 
+impl Traffic {
+    fn of(connection: &quinn::Connection) -> Self {
+        let stats = connection.stats();
+        Self {
+            sent_bytes: stats.udp_tx.bytes,
+            received_bytes: stats.udp_rx.bytes,
+            sent_packets: stats.udp_tx.datagrams,
+            received_packets: stats.udp_rx.datagrams,
+        }
+    }
+}
+
 impl Connection {
     /// Wraps a connection whose peer has shown its key.
     pub(super) fn new(inner: quinn::Connection) -> Result<Self, NetError> {
@@ -40,7 +53,8 @@ impl Connection {
         }
         let peer_key = tls::peer_key(&inner)
             .ok_or_else(|| NetError::Handshake("the peer showed no Ed25519 key".to_owned()))?;
-        Ok(Self { inner, peer_key })
+        let handshake = Traffic::of(&inner);
+        Ok(Self { inner, peer_key, handshake })
     }
 
     /// The key that the peer holds. Who that is, is for the caller to find out.
@@ -81,13 +95,14 @@ impl Connection {
     /// What was put on the wire so far, the handshake included.
     #[must_use]
     pub fn stats(&self) -> Traffic {
-        let stats = self.inner.stats();
-        Traffic {
-            sent_bytes: stats.udp_tx.bytes,
-            received_bytes: stats.udp_rx.bytes,
-            sent_packets: stats.udp_tx.datagrams,
-            received_packets: stats.udp_rx.datagrams,
-        }
+        Traffic::of(&self.inner)
+    }
+
+    /// What was put on the wire until the peer's key was known. That is all of the handshake, but where a server
+    /// resumes; and as much of what follows it as came in the same moment.
+    #[must_use]
+    pub fn handshake(&self) -> Traffic {
+        self.handshake
     }
 
     /// The current estimate of the round trip.

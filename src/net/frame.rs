@@ -45,11 +45,12 @@ pub struct FrameSender {
     stream: SendStream,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
+    sent_bytes: u64,
 }
 
 impl FrameSender {
     pub(super) fn new(stream: SendStream) -> Self {
-        Self { stream, queue: VecDeque::new(), queued_bytes: 0 }
+        Self { stream, queue: VecDeque::new(), queued_bytes: 0, sent_bytes: 0 }
     }
 
     /// Puts a frame into the queue; [`Self::flush`] sends it.
@@ -88,6 +89,7 @@ impl FrameSender {
             let written = self.stream.write_chunks(self.queue.make_contiguous()).await?;
             self.queue.drain(..written.chunks);
             self.queued_bytes -= written.bytes;
+            self.sent_bytes += written.bytes as u64;
         }
         Ok(())
     }
@@ -131,6 +133,12 @@ impl FrameSender {
         self.queued_bytes
     }
 
+    /// Bytes handed to the connection so far: of frames, with their lengths.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
     /// Sends what is queued, ends the stream, and waits until the peer's machine has all of it
     /// (not: until the peer has read it). After this the connection can be closed with no loss.
     ///
@@ -159,11 +167,12 @@ impl FrameSender {
 pub struct FrameReceiver {
     stream: RecvStream,
     buffer: BytesMut,
+    received_bytes: u64,
 }
 
 impl FrameReceiver {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), received_bytes: 0 }
     }
 
     /// The next frame; `None` when the peer has finished the stream.
@@ -194,7 +203,7 @@ impl FrameReceiver {
             }
             // Never past the end of this frame.
             match self.stream.read_chunk(expected - got, true).await? {
-                Some(chunk) => self.buffer.extend_from_slice(&chunk.bytes),
+                Some(chunk) => self.take(&chunk.bytes),
                 None if got == 0 => return Ok(None),
                 None => return Err(NetError::FrameTruncated { got, expected }),
             }
@@ -211,9 +220,20 @@ impl FrameReceiver {
         if self.buffer.is_empty()
             && let Some(chunk) = self.stream.read_chunk(1, true).await?
         {
-            self.buffer.extend_from_slice(&chunk.bytes);
+            self.take(&chunk.bytes);
         }
         Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        self.received_bytes += bytes.len() as u64;
+    }
+
+    /// Bytes taken from the stream so far: of frames, with their lengths.
+    #[must_use]
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes
     }
 
     /// Bytes that have arrived of the next frame, its length field included.

@@ -34,6 +34,8 @@ pub struct SessionStream {
     pub receiver: FrameReceiver,
     /// Whether the device spoke first: it needs no greeting.
     pub device_spoke: bool,
+    /// How many bytes this side said on the stream before the handshake was over: they went out with it.
+    pub early_bytes: u64,
 }
 
 impl Endpoint {
@@ -66,7 +68,7 @@ impl Endpoint {
 
 async fn greeted(connection: Connection) -> Result<SessionStream, NetError> {
     let (sender, receiver) = connection.accept_stream().await?;
-    Ok(SessionStream { connection, sender, receiver, device_spoke: false })
+    Ok(SessionStream { connection, sender, receiver, device_spoke: false, early_bytes: 0 })
 }
 
 async fn speak(early: EarlyConnection, first: Vec<Vec<u8>>) -> Result<SessionStream, NetError> {
@@ -81,12 +83,13 @@ async fn speak(early: EarlyConnection, first: Vec<Vec<u8>>) -> Result<SessionStr
         biased;
         arrived = receiver.arrives() => {
             arrived?;
-            Ok(SessionStream { connection, sender, receiver, device_spoke: true })
+            let early_bytes = sender.sent_bytes();
+            Ok(SessionStream { connection, sender, receiver, device_spoke: true, early_bytes })
         }
         // What was said early came too late.
         opened = connection.accept_stream() => {
             let (sender, receiver) = opened?;
-            Ok(SessionStream { connection, sender, receiver, device_spoke: false })
+            Ok(SessionStream { connection, sender, receiver, device_spoke: false, early_bytes: 0 })
         }
     }
 }
@@ -126,6 +129,7 @@ impl Incoming {
             Some(stream) => stream,
             None => connection.open().await?,
         };
-        Ok((SessionStream { connection, sender, receiver, device_spoke }, early))
+        let stream = SessionStream { connection, sender, receiver, device_spoke, early_bytes: 0 };
+        Ok((stream, early))
     }
 }

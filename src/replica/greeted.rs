@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Shared, SyncError};
 use crate::codec::{PublicKey, SecretKey, ToDevice, encode_message};
+use crate::model::Spent;
 use crate::net::{ClientTls, Connection, Endpoint, FirstWords, NetError};
 use crate::sync::replica::{Output, Purpose};
 
@@ -61,11 +62,11 @@ impl Acquaintance {
 }
 
 impl Shared {
-    /// What this device answers to a greeting that it need not wait for.
+    /// What this device answers to a greeting that it need not wait for, and what its bytes are for.
     pub(super) async fn first_words(
         self: &Arc<Self>,
         server: &Greeted,
-    ) -> Result<FirstWords, SyncError> {
+    ) -> Result<(FirstWords, Spent), SyncError> {
         let (peer, now) = (server.tls_key, self.outside.now());
         let greeting = ToDevice::Greeting { certificate: server.certificate.clone() };
         let begun = self.with_core(move |core| {
@@ -73,15 +74,19 @@ impl Shared {
             core.machine.received(&mut core.store, now, greeting)
         });
         begun.await?;
-        let mut frames = Vec::new();
+        let (mut frames, mut said) = (Vec::new(), Spent::default());
         for output in self.outputs() {
             match output {
-                Output::Send(message) => frames.push(encode_message(&message)?),
+                Output::Send(message) => {
+                    let bytes = encode_message(&message)?;
+                    said += message.weigh(&bytes);
+                    frames.push(bytes);
+                }
                 Output::Event(event) => self.publish(vec![event]),
                 Output::Close(error) => return Err(error.into()),
                 Output::Answer(..) => {}
             }
         }
-        Ok(FirstWords { frames, answered: server.answered })
+        Ok((FirstWords { frames, answered: server.answered }, said))
     }
 }

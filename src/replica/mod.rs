@@ -13,6 +13,8 @@ mod import;
 #[cfg(feature = "kit")]
 mod in_memory;
 mod indexing;
+mod ledger;
+mod line;
 mod listen;
 mod live;
 mod looked_up;
@@ -41,8 +43,8 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::codec::{EnrollCode, SecretKey};
 use crate::limits::EVENTS_KEPT_MAX;
 use crate::model::{
-    AppName, ColumnName, ColumnPermissions, Columns, EditId, Owner, Principal, RecordId, Rights,
-    Schema, TableName, Value,
+    AppName, ColumnName, ColumnPermissions, Columns, EditId, Ledger, Owner, Principal, RecordId,
+    Rights, Schema, TableName, Value,
 };
 use crate::store::RedbReplica;
 use crate::sync::ReplicaStore as _;
@@ -114,6 +116,8 @@ struct Shared {
     sight: RwLock<Arc<Sight>>,
     /// What happened since the replica was opened.
     totals: Mutex<Totals>,
+    /// What sessions took since then.
+    ledger: Mutex<Ledger>,
     /// How fast rows arrive.
     pace: Mutex<Option<Pace>>,
     /// Counts steps of the machine: whoever waits for something looks again.
@@ -128,6 +132,7 @@ struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.indexing.end();
+        self.keep_ledger_of_cut_session();
     }
 }
 
@@ -226,6 +231,7 @@ impl Replica {
             listeners: Listeners::default(),
             answers: Answers::default(),
             totals: Mutex::default(),
+            ledger: Mutex::default(),
             pace: Mutex::default(),
             changed: watch::Sender::new(0),
             edited: Notify::new(),

@@ -8,7 +8,7 @@ use super::{EditError, Replica};
 use crate::crdt::ChangeHash;
 use crate::gate::Standing;
 use crate::model::{
-    ColumnName, Columns, DeviceNumber, Header, Intake, RecordId, Schema, Section, Secured,
+    ColumnName, Columns, DeviceNumber, Header, Intake, Ledger, RecordId, Schema, Section, Secured,
     Sequence, Size, TableName, Timestamp, UserId, Value,
 };
 use crate::sync::{Enrolment, Quarantined, StoreError, StoredRow};
@@ -102,6 +102,9 @@ pub struct Status {
     pub kept: u64,
     /// How far in the server's log it is.
     pub watermark: Sequence,
+    /// What all sessions since enrolment took on the wire, by purpose; of those that were cut, as far as it was
+    /// written.
+    pub ledger: Ledger,
     /// Whether a session is open and all is settled.
     pub up_to_date: bool,
     /// Whether rows are still arriving or leaving because privileges changed, or for the first
@@ -237,6 +240,7 @@ impl Replica {
             rows,
             sizes: meta.sizes.clone(),
             synced: meta.synced.clone(),
+            ledger: meta.ledger,
             intake: meta.intake.clone(),
             is_spent: meta.spent_budget().is_some(),
             fetched: meta.pins.len() as u64,

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
+use super::line::Line;
 use super::{Core, Shared, SyncError};
-use crate::codec::{ToDevice, decode_message, encode_message};
-use crate::model::{RecordId, TableName};
-use crate::net::{
-    Connection, Endpoint, FrameReceiver, FrameSender, NetError, SessionStream, Traffic,
-    TransportOptions,
-};
+use crate::codec::ToDevice;
+use crate::model::{Ledger, RecordId, TableName};
+use crate::net::{Endpoint, NetError, Traffic, TransportOptions};
 use crate::sync::replica::{Event, Output, Purpose, SessionError};
 
 /// When a session ends by itself.
@@ -69,6 +67,8 @@ pub struct SyncReport {
     pub totals: Totals,
     /// What went over the wire.
     pub traffic: Traffic,
+    /// What for: of its bytes each is counted once.
+    pub ledger: Ledger,
     /// Bytes of the records and edits that came in pages, as rows: what an
     /// [`Estimate`](crate::model::Estimate) is about. They came as columns, which are fewer.
     pub page_bytes: u64,
@@ -97,13 +97,9 @@ impl Shared {
         };
         // The machine must learn that the session is over, also where this future is dropped.
         let open = OpenSession(Arc::clone(self));
-        let (address, stream) = self.open(&endpoint, purpose, addresses, options).await?;
-        let SessionStream { connection, mut sender, mut receiver, device_spoke } = stream;
+        let (address, mut line) = self.open(&endpoint, purpose, addresses, options).await?;
         let before = self.totals();
-        let mut page_bytes = 0;
-        let line = (&mut sender, &mut receiver);
-        let of = (address.as_str(), &connection);
-        let result = self.converse(line, of, &until, &mut page_bytes).await;
+        let result = self.converse(&mut line, &address, &until).await;
         drop(open);
         let told = match &result {
             Ok(()) => "up to date".to_owned(),
@@ -111,12 +107,14 @@ impl Shared {
         };
         // By then the server has offered another session to resume.
         if result.is_ok() {
-            let _ = sender.finish().await;
+            line.finish().await;
         }
-        let (totals, traffic) = (self.totals().since(before), connection.stats());
-        connection.close(0, &told);
+        let (totals, (traffic, ledger)) = (self.totals().since(before), line.count());
+        line.connection().close(0, &told);
         endpoint.close(&told).await;
-        result.map(|()| SyncReport { totals, traffic, page_bytes, spoke_first: device_spoke })
+        self.keep_ledger().await;
+        let (page_bytes, spoke_first) = (line.page_bytes, line.device_spoke());
+        result.map(|()| SyncReport { totals, traffic, ledger, page_bytes, spoke_first })
     }
 
     /// Connects to one of the addresses, and begins the session; says which it was.
@@ -126,7 +124,7 @@ impl Shared {
         purpose: Purpose,
         addresses: &[String],
         options: TransportOptions,
-    ) -> Result<(String, SessionStream), SyncError> {
+    ) -> Result<(String, Line), SyncError> {
         let known = self
             .acquaintance
             .take()
@@ -141,9 +139,12 @@ impl Shared {
                 Some(known) => self.first_words(known).await.ok(),
                 None => None,
             };
+            let (first, said) = first.unzip();
             match endpoint.open_session(address, options, first).await {
                 Ok(stream) => {
                     let peer = stream.connection.peer_key();
+                    // Otherwise it is as if nothing had been said.
+                    let said = said.filter(|_| stream.device_spoke).unwrap_or_default();
                     match known.filter(|_| stream.device_spoke) {
                         Some(known) if known.tls_key == peer => self.acquaintance.keep(known),
                         Some(_) => return Err(SessionError::StolenCertificate.into()),
@@ -153,7 +154,7 @@ impl Shared {
                             self.with_core(begin).await?;
                         }
                     }
-                    return Ok((address.clone(), stream));
+                    return Ok((address.clone(), Line::new(Arc::clone(self), stream, said)));
                 }
                 Err(error) => last = error.into(),
             }
@@ -174,15 +175,14 @@ impl Shared {
 
     async fn converse(
         self: &Arc<Self>,
-        (sender, receiver): (&mut FrameSender, &mut FrameReceiver),
-        (address, connection): (&str, &Connection),
+        line: &mut Line,
+        address: &str,
         until: &Until,
-        page_bytes: &mut u64,
     ) -> Result<(), SyncError> {
         loop {
             for output in self.outputs() {
                 match output {
-                    Output::Send(message) => sender.gather(encode_message(&message)?).await?,
+                    Output::Send(message) => line.say(&message).await?,
                     Output::Close(error) => return Err(error.into()),
                     Output::Event(event) => self.publish(vec![event]),
                     Output::Answer(number, answer) => {
@@ -191,19 +191,15 @@ impl Shared {
                     }
                 }
             }
-            sender.flush().await?;
+            line.flush().await?;
             if self.is_over(until) {
                 return Ok(());
             }
             let put_off = self.core().machine.purges_in(self.outside.now());
             tokio::select! {
                 biased;
-                frame = receiver.next() => {
-                    let Some(frame) = frame? else { return Err(SyncError::Ended) };
-                    let (message, now) = (decode_message(&frame)?, self.outside.now());
-                    if let ToDevice::Page(page) = &message {
-                        *page_bytes = page_bytes.saturating_add(page.row_bytes());
-                    }
+                message = line.hear() => {
+                    let (message, now) = (message?, self.outside.now());
                     let greeting = match &message {
                         ToDevice::Greeting { certificate } => Some(certificate.clone()),
                         _ => None,
@@ -213,7 +209,7 @@ impl Shared {
                     // The machine's last output says the same; whoever is first.
                     step.await?;
                     if let Some(certificate) = greeting {
-                        self.acquaintance.note(address, connection, certificate);
+                        self.acquaintance.note(address, line.connection(), certificate);
                     }
                 }
                 () = self.edited.notified() => {}

@@ -355,7 +355,7 @@ async fn serve(
     limits: Limits,
 ) -> Result<(), NetError> {
     let (stream, mut early) = incoming.open_session().await?;
-    let SessionStream { connection, sender, mut receiver, device_spoke } = stream;
+    let SessionStream { connection, sender, mut receiver, device_spoke, .. } = stream;
     let id = ConnectionId(last.fetch_add(1, Ordering::Relaxed));
     let (outbound, queue) = outbound::queue(limits.outbound_messages);
     let key = connection.peer_key();

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{Digest, PublicKey, Scope};
 use crate::limits::{STEM_BITS_MORE, STEM_BITS_MORE_MAX, STEM_BITS_STEP};
 use crate::model::{
-    AppName, BusinessUnitId, DeviceNumber, Intake, LogEpoch, Owner, RecordId, Schema, Sequence,
-    Size, TableName, Timestamp, UserId,
+    AppName, BusinessUnitId, DeviceNumber, Intake, Ledger, LogEpoch, Owner, RecordId, Schema,
+    Sequence, Size, TableName, Timestamp, UserId,
 };
 
 /// What a device knows of itself and of where it stands.
@@ -66,6 +66,8 @@ pub struct ReplicaMeta {
     pub pinning: BTreeSet<(TableName, RecordId)>,
     /// When the server had told all of each table, last, as far as there was room for it.
     pub synced: BTreeMap<TableName, Timestamp>,
+    /// What the bytes of all its sessions were for.
+    pub ledger: Ledger,
     /// By how many bits more records are named to the server than tell them apart here.
     pub stem_more: StemMore,
 }

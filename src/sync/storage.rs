@@ -102,8 +102,7 @@ pub struct Quarantined {
     pub denial: Denial,
     /// The policy it was judged by; of a refusal of this device, that of its grant.
     pub epoch: PolicyEpoch,
-    /// Whether a record that it needs was not here: the one that it changes, or one that it looks
-    /// up.
+    /// Whether a record that it needs was not here: the one that it changes, or one that it looks up.
     pub lacking: bool,
     /// Whether this device alone gave it up, which could not write it anew, and no server had refused it.
     /// What was sent of it may have been copied, and counts if somebody brings that: so it is tried again

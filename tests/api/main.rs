@@ -18,6 +18,7 @@ mod enrolment;
 mod erase;
 mod handles;
 mod hidden;
+mod ledger;
 mod office;
 mod on_demand;
 mod open;

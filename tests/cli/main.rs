@@ -22,6 +22,7 @@ mod demo;
 mod estimate;
 mod file_mistakes;
 mod kill;
+mod ledger;
 mod live;
 #[path = "../common/naive.rs"]
 mod naive;

@@ -77,11 +77,30 @@ fn what_was_concurrent_is_concurrent_again_and_all_replicas_end_as_expected() {
     for key in ["sent_bytes", "received_bytes", "entropy_bytes_by_edit", "sent_bytes_by_edit"] {
         assert!(figures[key].as_f64().unwrap() > 0.0, "{key}: {figures}");
     }
+    for phase in [&figures, &figures["enrolment"], &figures["catching_up"]] {
+        adds_up(phase);
+    }
     let told = replay(dir.path(), &["trace.jsonl", "--expect", "final.json"]).done();
-    for part in
-        ["12 commits by 3 authors", "a/x: commits 1, 2", "3, all equal", "0 not as expected"]
-    {
+    for part in [
+        "12 commits by 3 authors",
+        "a/x: commits 1, 2",
+        "3, all equal",
+        "0 not as expected",
+        "by purpose:\n  handshake ",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+/// Each byte has one purpose.
+fn adds_up(phase: &Json) {
+    for (way, bytes) in [("sent", "sent_bytes"), ("received", "received_bytes")] {
+        let by_purpose = phase["ledger"][way].as_object().unwrap();
+        let purposes =
+            ["framing", "handshake", "ids", "quic", "session", "signatures", "values", "verdicts"];
+        assert!(purposes.iter().all(|it| by_purpose.contains_key(*it)), "{phase}");
+        let sum: u64 = by_purpose.values().map(|bytes| bytes.as_u64().unwrap()).sum();
+        assert_eq!(sum, phase[bytes], "{phase}");
     }
 }
 

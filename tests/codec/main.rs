@@ -17,6 +17,7 @@ mod mutant;
 #[allow(dead_code, reason = "the tests of merging use the rest")]
 mod replicas;
 mod sizes;
+mod weighed;
 mod written;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -175,7 +175,7 @@ async fn serve(endpoint: Endpoint, hub: Shared<Hub>) {
 
 async fn converse(incoming: Incoming, hub: Shared<Hub>) -> Result<(), NetError> {
     let (stream, mut early) = incoming.open_session().await?;
-    let SessionStream { connection, mut sender, mut receiver, device_spoke } = stream;
+    let SessionStream { connection, mut sender, mut receiver, device_spoke, .. } = stream;
     let (way, mut messages) = mpsc::unbounded_channel();
     let id = lock(&hub).connect(connection.peer_key(), device_spoke, way);
     let talk = async {
@@ -296,7 +296,7 @@ async fn session(
 ) -> Result<Instant, NetError> {
     let first = lock(device).first_words();
     let stream = endpoint.open_session("10.0.0.1:4747", options(), first).await?;
-    let SessionStream { connection, mut sender, mut receiver, device_spoke } = stream;
+    let SessionStream { connection, mut sender, mut receiver, device_spoke, .. } = stream;
     let edited = {
         let mut device = lock(device);
         if !device_spoke {

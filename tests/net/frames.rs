@@ -49,6 +49,26 @@ async fn frames_of_no_one_and_most_bytes_pass_in_order() {
 }
 
 #[tokio::test]
+async fn what_passes_a_stream_is_counted_on_both_sides_with_its_lengths() {
+    let (server, _) = server();
+    let (made, taken) = pair(&server, &client(), TransportOptions::short()).await;
+    let ((mut send, _answer), (_reply, mut receive)) = stream(&made, &taken).await;
+    // `hello`, whose length takes a byte.
+    assert_eq!((send.sent_bytes(), receive.received_bytes()), (6, 6));
+    within(send.send(patterned(300))).await.unwrap();
+    within(receive.next()).await.unwrap();
+    assert_eq!((send.sent_bytes(), receive.received_bytes()), (308, 308));
+    send.queue(patterned(1)).unwrap();
+    assert_eq!(send.sent_bytes(), 308, "it is queued");
+    within(send.finish()).await.unwrap();
+    assert_eq!(send.sent_bytes(), 310);
+
+    let (handshake, all) = (made.handshake(), made.stats());
+    assert!(handshake.sent_bytes > 1_000 && handshake.received_bytes > 500, "{handshake:?}");
+    assert!(all.sent_bytes >= handshake.sent_bytes + 310, "{handshake:?} {all:?}");
+}
+
+#[tokio::test]
 async fn a_frame_over_the_bound_is_not_sent_and_the_stream_stays_in_use() {
     let (server, _) = server();
     let (made, taken) = pair(&server, &client(), TransportOptions::short()).await;

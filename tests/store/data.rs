@@ -191,7 +191,7 @@ pub(crate) fn schema(columns: usize) -> Schema {
 
 pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta {
     meta.counter += 1;
-    match rng.below(11) {
+    match rng.below(12) {
         0 => {
             meta.enrolment = Some(Enrolment {
                 organization: PublicKey([rng.byte(); 32]),
@@ -235,6 +235,10 @@ pub(crate) fn replica_meta(rng: &mut Rng, mut meta: ReplicaMeta) -> ReplicaMeta 
         9 => {
             let at = Timestamp::from_millis(i64::from(rng.byte())).unwrap();
             meta.synced = tables().into_iter().map(|table| (table, at)).collect();
+        }
+        10 => {
+            meta.ledger.sent.values += rng.next() >> 8;
+            meta.ledger.received.quic += 1;
         }
         _ => meta.watermark = Sequence(meta.watermark.0 + 1),
     }

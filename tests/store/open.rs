@@ -218,17 +218,17 @@ fn the_file_of_another_version() {
     let folder = Folder::new();
     let path = folder.file("a.redb");
     drop(RedbReplica::create(&path).unwrap());
-    write_value(&path, "tidegate", b"format", &[17]);
+    write_value(&path, "tidegate", b"format", &[18]);
     let error = RedbReplica::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 17, known: 16, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 18, known: 17, .. }));
     assert_eq!(
         text(&error, &path),
-        "FILE has format 17, and this build knows up to 16: update Tidegate"
+        "FILE has format 18, and this build knows up to 17: update Tidegate"
     );
     write_value(&path, "tidegate", b"format", &[1]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE has format 1, which this build cannot read any more");
-    write_value(&path, "tidegate", b"format", &[16]);
+    write_value(&path, "tidegate", b"format", &[17]);
     write_value(&path, "tidegate", b"kind", &[9]);
     let error = RedbReplica::open(&path).unwrap_err();
     assert_eq!(text(&error, &path), "FILE is no Tidegate file: it is of an unknown kind (9)");

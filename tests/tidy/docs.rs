@@ -47,6 +47,7 @@ const NOUNS: &[&str] = &[
     "Holding",
     "Home",
     "Intent",
+    "Ledger",
     "Log",
     "Log epoch",
     "Machine",

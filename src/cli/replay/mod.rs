@@ -19,9 +19,8 @@ use self::plan::Plan;
 use self::play::Player;
 use self::report::Report;
 use self::trace::{Lengths, Trace};
-use self::world::World;
+use self::world::{OnWire, World};
 use super::{CliError, wait};
-use crate::replica::Traffic;
 
 /// Replay an edit history, and measure it.
 ///
@@ -84,7 +83,7 @@ struct Played {
     sessions: u64,
     /// What was on the wire when all devices were enrolled, when the last commit was played, and when
     /// all devices were up to date.
-    traffic: [Traffic; 3],
+    on_wire: [OnWire; 3],
 }
 
 async fn played(trace: &Trace, plan: &Plan, bar: &Progress) -> Result<Played, CliError> {
@@ -94,17 +93,17 @@ async fn played(trace: &Trace, plan: &Plan, bar: &Progress) -> Result<Played, Cl
         world.enroll(author).await?;
         bar.at(author + 1);
     }
-    let (enrolled, before) = (world.traffic, world.sessions);
+    let (enrolled, before) = (world.on_wire, world.sessions);
     let mut player = Player::new(trace, plan, world)?;
     bar.begin("commits", trace.commits.len());
     player.play(|done| bar.at(done)).await?;
     let mut world = player.into_world();
-    let (edited, sessions) = (world.traffic, world.sessions - before);
+    let (edited, sessions) = (world.on_wire, world.sessions - before);
     bar.begin("replicas", trace.authors);
     let (state, different) = gather(&mut world, trace.authors, |done| bar.at(done)).await?;
-    let traffic = [enrolled, edited, world.traffic];
+    let on_wire = [enrolled, edited, world.on_wire];
     world.stop().await;
-    Ok(Played { state, different, sessions, traffic })
+    Ok(Played { state, different, sessions, on_wire })
 }
 
 /// A bar on standard error, where somebody may look at it.

@@ -7,9 +7,9 @@ use super::ending::{Comparison, Difference};
 use super::entropy::{self, float};
 use super::plan::Conflicts;
 use super::trace::{Lengths, Trace};
+use super::world::OnWire;
 use crate::cli::CliError;
-use crate::cli::output::counted;
-use crate::replica::Traffic;
+use crate::cli::output::{counted, print_ledger};
 
 /// So many conflicts are shown to people; scripts get all.
 const CONFLICTS_SHOWN: usize = 10;
@@ -33,12 +33,10 @@ impl Report<'_> {
         (bytes / float(self.edits().max(1)) * 100.0).round() / 100.0
     }
 
-    /// Bytes up and down: until all are enrolled, while commits are played, and at the end.
-    fn bytes(&self) -> [(u64, u64); 3] {
-        let counts = |it: Traffic| (it.sent_bytes, it.received_bytes);
-        let [enrolled, edited, all] = self.played.traffic.map(counts);
-        let since = |now: (u64, u64), before: (u64, u64)| (now.0 - before.0, now.1 - before.1);
-        [enrolled, since(edited, enrolled), since(all, edited)]
+    /// What was on the wire: until all were enrolled, while commits were played, and at the end.
+    fn on_wire(&self) -> [OnWire; 3] {
+        let [enrolled, edited, all] = self.played.on_wire;
+        [enrolled, edited.since(enrolled), all.since(edited)]
     }
 
     pub(super) fn print(&self, as_json: bool) {
@@ -88,16 +86,21 @@ impl Report<'_> {
         if self.conflicts.len() > CONFLICTS_SHOWN {
             println!("  and {} more (all with --json)", self.conflicts.len() - CONFLICTS_SHOWN);
         }
-        let [enrolled, (up, down), last] = self.bytes();
-        println!("bytes (UDP payload) of the commits: {up} up, {down} down");
+        let [enrolled, edited, last] = self.on_wire();
+        let (up, down) = (edited.sent_bytes, edited.received_bytes);
+        println!("bytes (UDP payload) of the commits: {up} up, {down} down; by purpose:");
+        print_ledger(&edited.ledger, ["up", "down"]);
         println!(
             "bytes an edit: {:.2} up, {:.2} down; all edits said once are about {:.2} (entropy)",
             self.by_edit(float(up)),
             self.by_edit(float(down)),
             self.by_edit(entropy::bytes(trace)),
         );
-        println!("bytes of enrolling all devices before: {} up, {} down", enrolled.0, enrolled.1);
-        println!("bytes of bringing all up to date after: {} up, {} down", last.0, last.1);
+        for (what, OnWire { sent_bytes, received_bytes, .. }) in
+            [("enrolling all devices before", enrolled), ("bringing all up to date after", last)]
+        {
+            println!("bytes of {what}: {sent_bytes} up, {received_bytes} down");
+        }
         match self.played.different {
             0 => println!("replicas: {}, all equal", trace.authors),
             different => println!("replicas: {}, {different} DIFFERENT", trace.authors),
@@ -132,7 +135,7 @@ impl Report<'_> {
                 "differences": it.differences.iter().map(difference_json).collect::<Json>(),
             })
         });
-        let [enrolled, (up, down), last] = self.bytes();
+        let [enrolled, edited, last] = self.on_wire();
         json!({
             "commits": self.trace.commits.len(),
             "authors": self.trace.authors,
@@ -141,18 +144,23 @@ impl Report<'_> {
             "json_bytes": self.lengths.map(|it| it.bytes),
             "json_zstd_bytes": self.lengths.map(|it| it.packed_bytes),
             "sessions": self.played.sessions,
-            "sent_bytes": up,
-            "received_bytes": down,
-            "sent_bytes_by_edit": self.by_edit(float(up)),
-            "received_bytes_by_edit": self.by_edit(float(down)),
+            "sent_bytes": edited.sent_bytes,
+            "received_bytes": edited.received_bytes,
+            "ledger": edited.ledger,
+            "sent_bytes_by_edit": self.by_edit(float(edited.sent_bytes)),
+            "received_bytes_by_edit": self.by_edit(float(edited.received_bytes)),
             "entropy_bytes_by_edit": self.by_edit(entropy::bytes(self.trace)),
-            "enrolment": { "sent_bytes": enrolled.0, "received_bytes": enrolled.1 },
-            "catching_up": { "sent_bytes": last.0, "received_bytes": last.1 },
+            "enrolment": on_wire_json(&enrolled),
+            "catching_up": on_wire_json(&last),
             "replicas_equal": self.played.different == 0,
             "conflicts": conflicts.collect::<Json>(),
             "comparison": comparison,
         })
     }
+}
+
+fn on_wire_json(OnWire { sent_bytes, received_bytes, ledger }: &OnWire) -> Json {
+    json!({ "sent_bytes": sent_bytes, "received_bytes": received_bytes, "ledger": ledger })
 }
 
 fn listed(commits: &[u64]) -> String {

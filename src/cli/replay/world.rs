@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use crate::cli::CliError;
 use crate::limits::{ENROLL_CODE_LASTS_MILLIS, REPLAY_OPEN_MAX};
-use crate::model::UserId;
-use crate::replica::{Replica, SyncReport, Traffic};
+use crate::model::{Ledger, UserId};
+use crate::replica::{Replica, SyncReport};
 use crate::server::{Home, InitOptions, Limits, Server, ServerOptions};
 
 /// The table of the records: their names, and what they are, a value or a text.
@@ -43,6 +43,31 @@ write = "organization"
 delete = "organization"
 "#;
 
+/// What devices put on the wire.
+#[derive(Clone, Copy, Default)]
+pub(super) struct OnWire {
+    pub(super) sent_bytes: u64,
+    pub(super) received_bytes: u64,
+    /// What for.
+    pub(super) ledger: Ledger,
+}
+
+impl OnWire {
+    fn add(&mut self, report: &SyncReport) {
+        self.sent_bytes += report.traffic.sent_bytes;
+        self.received_bytes += report.traffic.received_bytes;
+        self.ledger += report.ledger;
+    }
+
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            sent_bytes: self.sent_bytes - before.sent_bytes,
+            received_bytes: self.received_bytes - before.received_bytes,
+            ledger: self.ledger - before.ledger,
+        }
+    }
+}
+
 pub(super) struct World {
     dir: TempDir,
     home: Home,
@@ -52,7 +77,7 @@ pub(super) struct World {
     /// Whose devices are open, the one used last at the end.
     open: VecDeque<usize>,
     /// What devices put on the wire in all.
-    pub(super) traffic: Traffic,
+    pub(super) on_wire: OnWire,
     /// How many sessions they had.
     pub(super) sessions: u64,
 }
@@ -99,8 +124,8 @@ impl World {
         };
         let server = Server::start_within(options, limits).map_err(CliError::run)?;
         let devices = vec![None; authors];
-        let (open, traffic) = (VecDeque::new(), Traffic::default());
-        Ok(Self { dir, home, server, devices, open, traffic, sessions: 0 })
+        let (open, on_wire) = (VecDeque::new(), OnWire::default());
+        Ok(Self { dir, home, server, devices, open, on_wire, sessions: 0 })
     }
 
     /// Makes the author's device one of the organization. All are before anything is there: what a
@@ -144,8 +169,7 @@ impl World {
     }
 
     fn note(&mut self, replica: &Replica, report: &SyncReport) -> Result<(), CliError> {
-        self.traffic.sent_bytes += report.traffic.sent_bytes;
-        self.traffic.received_bytes += report.traffic.received_bytes;
+        self.on_wire.add(report);
         self.sessions += 1;
         if report.totals.denied == 0 {
             return Ok(());

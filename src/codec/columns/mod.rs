@@ -21,12 +21,14 @@ mod read_numbers;
 mod read_op;
 mod read_part;
 mod texts;
+mod weigh;
 mod weight;
 mod write;
 mod write_op;
 
 pub(super) use few::{decode_numbers, encode_numbers};
 pub(super) use read::decode;
+pub(super) use weigh::{weigh, weigh_numbers};
 pub(super) use write::encode;
 
 /// Columns that are there whatever is in the edits, in this order.
@@ -107,7 +109,7 @@ mod tests {
     };
 
     /// Edits of one column each, one of a record after the other.
-    fn edits(count: usize, value: impl Fn(u64) -> Value) -> Vec<Edit> {
+    pub(super) fn edits(count: usize, value: impl Fn(u64) -> Value) -> Vec<Edit> {
         let edit = |number: u64| {
             let device = DeviceNumber(3);
             let actor = ActorId { device, incarnation: 7 };

@@ -10,9 +10,9 @@ use super::read_numbers::Numbers;
 use crate::codec::DecodeError;
 
 /// Each distinct text once, and which of them each is.
-const LISTED: u8 = 1;
+pub(super) const LISTED: u8 = 1;
 /// The texts themselves are in the pool.
-const POOLED: u8 = 2;
+pub(super) const POOLED: u8 = 2;
 /// With fewer bytes they are: zstd makes more of many short columns together.
 const POOLED_BELOW_BYTES: usize = 2_048;
 /// With fewer texts nobody looks which are the same.

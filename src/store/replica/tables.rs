@@ -10,13 +10,13 @@ use super::mark::FileMark;
 use crate::codec::{Digest, Scope};
 use crate::gate::Versions;
 use crate::model::{
-    AppName, BusinessUnitId, DeviceNumber, Edit, EditId, Flat, Intake, LogEpoch, Owner, RecordId,
-    Schema, Sequence, Size, TableName, Timestamp, UserId,
+    AppName, BusinessUnitId, DeviceNumber, Edit, EditId, Flat, Intake, Ledger, LogEpoch, Owner,
+    RecordId, Schema, Sequence, Size, TableName, Timestamp, UserId,
 };
 use crate::store::edit_bytes;
 use crate::store::table::Table;
 use crate::sync::{
-    Enrolment, KeptSize, Purge, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn,
+    Enrolment, KeptSize, Purge, Quarantined, ReplicaMeta, StemMore, StoreError, StoredRow, Turn,
 };
 
 /// Where a record is: its table, and its id.
@@ -189,6 +189,10 @@ pub(super) enum Part {
     File(FileMark),
     /// When all of each table was here, last.
     Synced(BTreeMap<TableName, Timestamp>),
+    /// What sessions took on the wire.
+    Ledger(Ledger),
+    /// How records are named to the server.
+    Stems(StemMore),
 }
 
 impl Part {
@@ -210,11 +214,13 @@ impl Part {
             Self::Pins(..) => "pins",
             Self::File(_) => FILE_KEY,
             Self::Synced(_) => "synced",
+            Self::Ledger(_) => "ledger",
+            Self::Stems(_) => "stems",
         }
     }
 
     /// The parts with their names.
-    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 15] {
+    pub(super) fn of(meta: ReplicaMeta) -> [(&'static str, Self); 17] {
         let ReplicaMeta { counter, epoch, watermark, scope, .. } = meta;
         [
             Self::Place { counter, epoch, watermark, scope },
@@ -232,6 +238,8 @@ impl Part {
             Self::Sizes(meta.sizes),
             Self::Pins(meta.pins, meta.pinning),
             Self::Synced(meta.synced),
+            Self::Ledger(meta.ledger),
+            Self::Stems(meta.stem_more),
         ]
         .map(|part| (part.name(), part))
     }
@@ -275,6 +283,8 @@ impl Part {
                 meta.pinning = pinning;
             }
             Self::Synced(synced) => meta.synced = synced,
+            Self::Ledger(ledger) => meta.ledger = ledger,
+            Self::Stems(more) => meta.stem_more = more,
             Self::File(_) => {}
         }
     }

@@ -11,6 +11,7 @@ mod due;
 mod enrolment;
 mod erase;
 mod kept;
+mod ledger;
 mod passed;
 mod pins;
 mod purge;
@@ -34,8 +35,8 @@ use crate::crdt::{Documents, Record};
 use crate::gate::Standing;
 use crate::limits::{COMPARED_GRAIN_MAX, PUSH_WINDOW_EDITS};
 use crate::model::{
-    ActorId, AppName, DeviceNumber, Edit, EditId, PolicyEpoch, RecordId, Sequence, TableName,
-    Timestamp, UserId,
+    ActorId, AppName, DeviceNumber, Edit, EditId, Ledger, PolicyEpoch, RecordId, Sequence,
+    TableName, Timestamp, UserId,
 };
 use crate::sync::{
     Entropy, Grant, Quarantined, ReplicaBatch, ReplicaMeta, ReplicaStore, StoreError,
@@ -189,6 +190,8 @@ pub struct ReplicaMachine {
     first: Option<TableName>,
     /// When it was up to date last, as far as that was written since it was opened.
     synced_kept: Option<Timestamp>,
+    /// What sessions took, as far as that is known to be written.
+    ledger_kept: Ledger,
 }
 
 impl ReplicaMachine {
@@ -201,9 +204,11 @@ impl ReplicaMachine {
         key: SecretKey,
         seed: [u8; 32],
     ) -> Result<Self, StoreError> {
+        let meta = store.meta()?;
         let mut machine = Self {
             key,
-            meta: store.meta()?,
+            ledger_kept: meta.ledger,
+            meta,
             standing: None,
             epoch: PolicyEpoch::default(),
             actors: Actors::new(ActorId { device: DeviceNumber(0), incarnation: 0 }),
