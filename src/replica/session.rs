@@ -115,7 +115,11 @@ impl Shared {
         }
         let (totals, traffic) = (self.totals().since(before), connection.stats());
         connection.close(0, &told);
-        endpoint.close(&told).await;
+        // A server that has all of it ends the session by itself. One that has not is told why before
+        // whoever called may be gone.
+        if result.is_err() {
+            endpoint.close(&told).await;
+        }
         result.map(|()| SyncReport { totals, traffic, page_bytes, spoke_first: device_spoke })
     }
 

@@ -1,6 +1,7 @@
 //! A device that comes again in the same process speaks first.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tidegate::model::Value;
 use tidegate::net::NetError;
@@ -93,4 +94,19 @@ async fn what_is_said_first_to_nobody_is_no_loss() {
     let report = ann.sync().await.unwrap();
     assert_eq!((report.spoke_first, report.totals.admitted), (false, 1));
     server.stop().await;
+}
+
+/// A connection that is closed is remembered by the transport for three timeouts, 75 ms and more. Nobody waits
+/// for that.
+#[tokio::test]
+async fn a_session_in_which_there_is_nothing_to_say_is_over_when_the_server_has_said_so() {
+    let office = Office::open();
+    let ann = office.device("ann", "ann").await;
+    let mut quickest = Duration::MAX;
+    for _ in 0..20 {
+        let begun = tokio::time::Instant::now();
+        ann.sync().await.unwrap();
+        quickest = quickest.min(begun.elapsed());
+    }
+    assert!(quickest < Duration::from_millis(60), "{quickest:?}");
 }
