@@ -17,6 +17,8 @@ use crate::model::{
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ChangeHash(pub [u8; 32]);
 
+/// What it costs to write a change again, beside its operations.
+const CHANGE_WEIGHT: usize = 1 << 8;
 /// What it costs to merge a change that was written side by side with others.
 const MERGE_WEIGHT: usize = 1 << 10;
 
@@ -111,7 +113,7 @@ impl Document {
         };
         self.born.extend(containers);
         self.hashes.insert(change.id, hash);
-        self.weight += change.ops.iter().map(Op::size).sum::<usize>();
+        self.weight += CHANGE_WEIGHT + change.ops.iter().map(Op::size).sum::<usize>();
         Ok(ChangeHash(hash.0))
     }
 

@@ -2,12 +2,12 @@ use super::{CrdtError, Document, History};
 use crate::model::{ChangeRef, RecordId, Section};
 
 /// What the documents that are kept weigh together, but for the last one: one may be as large as it likes.
-const WEIGHT_KEPT_MAX: usize = 4 << 20;
+const WEIGHT_KEPT_MAX: usize = 8 << 20;
 /// What is rebuilt in less than a millisecond is not worth keeping.
 const WEIGHT_MIN: usize = 8 << 10;
 
-/// The documents of sections that were needed lately. A long text is replayed once, and not with
-/// every change that someone types.
+/// The documents of sections that were needed lately. A long history is replayed once, and not with
+/// every change that someone writes.
 #[derive(Debug, Clone, Default)]
 pub struct Documents {
     /// Last used last.

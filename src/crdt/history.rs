@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use litemap::LiteMap;
 
-use super::weave::Weave;
+use super::weave::{Base, Weave, is_line, is_woven};
 use super::{CrdtError, Document};
 use crate::model::{
     ActorId, Change, ChangeRef, ColumnEdit, Columns, Header, MisfitOpError, Op, Section,
@@ -19,8 +19,8 @@ const NOTES_MAX: usize = 8;
 /// A section as it is stored and sent: its changes by meaning, each after those it builds on.
 ///
 /// A change that builds on all that is there needs no document: its operations are carried out on
-/// the plain values. Concurrent changes of texts are woven into what was written since their last
-/// common state. Only other merges rebuild the document.
+/// the plain values. Concurrent changes are woven into what was written since their last common state.
+/// Only those of lists and counters rebuild the document.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
     changes: Vec<Arc<Change>>,
@@ -68,9 +68,7 @@ impl History {
     /// Whether changes were ever written side by side.
     #[must_use]
     pub fn is_branched(&self) -> bool {
-        let lines = self.changes.iter().zip(self.changes.iter().skip(1));
-        let is_line = lines.into_iter().all(|(before, after)| after.deps == [before.id]);
-        !is_line || self.changes.first().is_some_and(|first| !first.deps.is_empty())
+        !is_line(&self.changes)
     }
 
     /// Whether there is no change.
@@ -199,7 +197,7 @@ impl History {
         }
     }
 
-    /// Merges changes of texts that were written side by side with others, up to where all is one
+    /// Merges changes that were written side by side with others, up to where all is one
     /// line again, from the last place where it was. Returns how many; 0, with nothing changed,
     /// where it takes the document to merge them.
     fn weave(
@@ -208,17 +206,17 @@ impl History {
         changes: &[Arc<Change>],
         columns: &mut Columns,
     ) -> usize {
-        let is_text = |change: &Arc<Change>| {
+        let fits = |change: &Arc<Change>| {
             let is_own = |op: &Op| match section {
                 Section::Secured(own) => op.column() == Some(own),
                 _ => true,
             };
-            !self.holds(change.id) && change.ops.iter().all(|op| is_splice(op) && is_own(op))
+            !self.holds(change.id) && change.ops.iter().all(|op| is_woven(op) && is_own(op))
         };
         let mut heads = self.heads.clone();
         let mut count = 0;
         for change in changes {
-            if !is_text(change) {
+            if !fits(change) {
                 return 0;
             }
             heads.retain(|head| !change.deps.contains(head));
@@ -230,16 +228,17 @@ impl History {
         }
         let new = changes.get(..count).unwrap_or_default();
         let Some((from, base)) = self.place_before(new, &heads, columns) else { return 0 };
-        let later: Vec<_> = self.changes.iter().skip(from).cloned().collect();
-        let mut woven = Weave::default();
+        let later = self.changes.get(from..).unwrap_or_default();
+        let before = self.changes.get(..from).unwrap_or_default();
+        let mut woven = Weave::new(Base { changes: before, columns: &base });
         for change in later.iter().chain(new) {
-            if woven.write(change, &base, |dep| self.holds(dep)).is_none() {
+            if woven.write(change, |dep| self.holds(dep)).is_none() {
                 return 0;
             }
         }
+        columns.extend(woven.finish());
         self.noted.0.retain(|note| note.0 > from);
         self.noted.add(from, base);
-        columns.extend(woven.finish());
         for change in new {
             self.push(change);
         }
@@ -269,7 +268,7 @@ impl History {
                 return Some((place + 1, values));
             }
             ops += change.ops.len();
-            if ops > WOVEN_OPS_MAX || !change.ops.iter().all(is_splice) {
+            if ops > WOVEN_OPS_MAX || !change.ops.iter().all(is_woven) {
                 return None;
             }
             open.remove(&change.id);
@@ -280,7 +279,7 @@ impl History {
         open.is_empty().then(|| (0, Columns::new()))
     }
 
-    /// The values of texts as so many changes made them, where that is a short way from a place at
+    /// The values as so many changes made them, where that is a short way from a place at
     /// which they are known.
     fn values_at(&self, count: usize, now: &Columns) -> Option<Columns> {
         if count == self.changes.len() {
@@ -366,8 +365,4 @@ fn carry_out(
         }
     }
     Ok(true)
-}
-
-fn is_splice(op: &Op) -> bool {
-    matches!(op, Op::Splice { .. })
 }

@@ -111,7 +111,11 @@ impl Shared {
         }
         let (totals, (traffic, ledger)) = (self.totals().since(before), line.count());
         line.connection().close(0, &told);
-        endpoint.close(&told).await;
+        // A server that has all of it ends the session by itself. One that has not is told why before
+        // whoever called may be gone.
+        if result.is_err() {
+            endpoint.close(&told).await;
+        }
         self.keep_ledger().await;
         let (page_bytes, spoke_first) = (line.page_bytes, line.device_spoke());
         result.map(|()| SyncReport { totals, traffic, ledger, page_bytes, spoke_first })

@@ -16,6 +16,7 @@ mod mutant;
 #[path = "../merge/replicas.rs"]
 #[allow(dead_code, reason = "the tests of merging use the rest")]
 mod replicas;
+mod short;
 mod sizes;
 mod weighed;
 mod written;

@@ -88,7 +88,7 @@ fn a_page_is_what_it_was() {
     names_by_stems(&page);
     let old = [&[1], &kept[1..]].concat();
     let error = decode_message::<ToDevice>(&old).unwrap_err();
-    assert!(matches!(error, DecodeError::Version { found: 1, known: 3, .. }), "{error}");
+    assert!(matches!(error, DecodeError::Version { found: 1, known: 4, .. }), "{error}");
 }
 
 /// A page whose edits name their records by the first 20 bits of their ids.

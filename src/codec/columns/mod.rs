@@ -138,13 +138,22 @@ mod tests {
     #[test]
     fn a_writer_knows_what_a_reader_charges() {
         type Values = fn(u64) -> Value;
-        let values: [(&str, Values); 9] = [
+        let values: [(&str, Values); 12] = [
             ("one number", |_| Value::Integer(7)),
             ("digits", |it| Value::Integer((it * 2_654_435_761 % 1_000).cast_signed())),
             ("planes", |it| {
                 Value::Integer((it % 7 * 3 + it % 900 / 899 * (5 << 40)).cast_signed())
             }),
             ("steps", |it| Value::Integer((it * 1_000 + it % 50 / 49 * 70_000).cast_signed())),
+            ("one number but for some", |it| {
+                Value::Integer(if it % 50 == 49 { (it * it).cast_signed() } else { -7 })
+            }),
+            ("one step but for some", |it| {
+                Value::Integer((it * 1_000 + it % 90 / 89 * it * it).cast_signed())
+            }),
+            ("many steps", |it| {
+                Value::Integer((it * 1_000 + it % 5 * 9 + it % 50 / 49 * 70_000).cast_signed())
+            }),
             ("a list of numbers", |it| Value::Integer((it % 5 * it % 5 * (7 << 50)).cast_signed())),
             ("texts that come again", |it| Value::Text(format!("text {}", it % 9).into())),
             ("texts that do not", |it| Value::Text(format!("text {it} of many").into())),
