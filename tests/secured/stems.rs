@@ -6,7 +6,7 @@ use tidegate::codec::{
     ChangeSet, ChangeSetError, Entry, HashesDigest, Lexicon, PublicKey, SignedChangeSet, Stem,
     ToDevice, ToServer, decode_message,
 };
-use tidegate::model::{DeviceNumber, Edit, EditId, RecordId, TableName, Value};
+use tidegate::model::{Column, ColumnType, DeviceNumber, Edit, EditId, RecordId, TableName, Value};
 use tidegate::sync::replica::{Draft, Intent, SessionError};
 use tidegate::sync::{ReplicaBatch, ReplicaStore as _};
 
@@ -100,6 +100,32 @@ fn pushed(net: &Net, at: usize, from: usize) -> Vec<SignedChangeSet> {
     sets.collect()
 }
 
+/// How many bits are told of the record of each edit in change sets of a device, which find one of these each.
+fn bits_in(net: &Net, at: usize, sets: &[SignedChangeSet], records: &[RecordId]) -> Vec<u8> {
+    let ((key, organization), lexicon) = (keys(net, at), lexicon(net, at));
+    let mut bits = Vec::new();
+    for signed in sets {
+        let names = |_| Some(Arc::clone(&lexicon));
+        let mut stems = Vec::new();
+        let find = |_: &Edit, stem: Stem| {
+            stems.push(stem.bits());
+            let mut found = records.iter().copied().filter(|id| stem.is_of(*id));
+            found.next().filter(|_| found.next().is_none())
+        };
+        let set = signed.open_in_short(&key, &organization, names, find).unwrap();
+        let whole = set.edits.len() - stems.len();
+        bits.append(&mut stems);
+        bits.extend(vec![Stem::WHOLE; whole]);
+    }
+    bits
+}
+
+/// The names that a device has with its schema.
+fn lexicon(net: &Net, at: usize) -> Arc<Lexicon> {
+    let meta = net.devices[at].store.meta().unwrap();
+    Arc::new(Lexicon::of(&meta.schema, meta.schema_digest.unwrap()))
+}
+
 fn keys(net: &Net, at: usize) -> (PublicKey, PublicKey) {
     let enrolment = net.devices[at].store.meta().unwrap().enrolment.unwrap();
     (net.devices[at].key.public(), enrolment.organization)
@@ -132,18 +158,13 @@ fn records_that_both_have_are_named_by_few_bits() {
     assert!(bits.iter().all(|bits| *bits < 24), "{bits:?}");
     // What is sent names them in short as well: who knows none of them cannot read it.
     let (key, organization) = keys(&net, 0);
-    let meta = net.devices[0].store.meta().unwrap();
-    let lexicon = Arc::new(Lexicon::of(&meta.schema, meta.schema_digest.unwrap()));
-    let sets = pushed(&net, 0, before);
-    assert!(!sets.is_empty());
+    let (sets, lexicon) = (pushed(&net, 0, before), lexicon(&net, 0));
+    let bits = bits_in(&net, 0, &sets, &records);
+    assert_eq!(bits.len(), records.len());
+    assert!(bits.iter().all(|bits| (6..24).contains(bits)), "{bits:?}");
     for signed in sets {
         assert_eq!(signed.open(&key, &organization), Err(ChangeSetError::Unclear));
-        let find = |_: &Edit, stem: Stem| {
-            assert!((10..24).contains(&stem.bits()), "{stem:?}");
-            records.iter().copied().find(|id| stem.is_of(*id))
-        };
         let names = |_| Some(Arc::clone(&lexicon));
-        assert!(signed.open_in_short(&key, &organization, names, find).is_ok());
         // Of another record than its author meant nothing is taken.
         let wrong = |_: &Edit, _: Stem| Some(records[0]);
         let wrong = signed.open_in_short(&key, &organization, names, wrong);
@@ -159,10 +180,11 @@ fn records_whose_ids_begin_alike_are_told_apart() {
     let bits = edited_meanwhile(&mut net, &records);
     assert_eq!(bits.len(), records.len());
     assert!(bits.iter().all(|bits| (101..=120).contains(bits)), "{bits:?}");
-    // A device leaves it, and names them whole.
-    let (key, organization) = keys(&net, 0);
+    // A device tells as much, so that each is found.
     let sets = pushed(&net, 0, before);
-    assert!(!sets.is_empty() && sets.iter().all(|set| set.open(&key, &organization).is_ok()));
+    let bits = bits_in(&net, 0, &sets, &records);
+    assert_eq!(bits.len(), records.len());
+    assert!(bits.iter().all(|bits| (101..=128).contains(bits)), "{bits:?}");
 }
 
 #[test]
@@ -173,9 +195,8 @@ fn who_edits_few_records_names_them_whole() {
     let before = net.devices[0].sent.len();
     net.commit(0, records[..3].iter().map(|record| set(*record, "milk")).collect(), false);
     net.settle();
-    let (key, organization) = keys(&net, 0);
     let sets = pushed(&net, 0, before);
-    assert!(!sets.is_empty() && sets.iter().all(|set| set.open(&key, &organization).is_ok()));
+    assert_eq!(bits_in(&net, 0, &sets, &records), vec![Stem::WHOLE; 3]);
     let before = net.devices[1].received.len();
     net.connect(1);
     net.settle();
@@ -231,6 +252,52 @@ fn a_server_that_has_others_that_begin_alike_is_told_whole_ids_and_admits_all() 
     assert_eq!(net.row(0, &orders(), like(records[7], 60))["title"], text("bread"));
     assert!(made.iter().all(|edit| net.devices[1].store.pending(*edit).unwrap().is_none()));
     assert!(net.devices[1].store.quarantine().unwrap().is_empty());
+    // From now on this device tells more, also after it was opened again; the other one does not.
+    net.restart(1);
+    let all: Vec<_> = records.iter().copied().chain([like(records[7], 60)]).collect();
+    let least = |net: &mut Net, at: usize| {
+        let before = net.devices[at].sent.len();
+        let title = format!("of {at}");
+        net.commit(at, records.iter().map(|record| set(*record, &title)).collect(), false);
+        net.settle();
+        let sets = pushed(net, at, before);
+        let bits = bits_in(net, at, &sets, &all);
+        assert_eq!(bits.len(), records.len());
+        bits.into_iter().min().unwrap()
+    };
+    net.connect(1);
+    net.settle();
+    let (more, few) = (least(&mut net, 1), least(&mut net, 0));
+    assert!(few < 20 && more == few + 8, "{few} and {more}");
+}
+
+/// Story: what a device says by the numbers of its schema comes when the server has another one.
+#[test]
+fn names_by_numbers_of_a_schema_that_was_replaced_are_told_again() {
+    let records: Vec<_> = (0..RECORDS).map(id).collect();
+    let mut net = office(&records);
+    net.part(1);
+    let made = net.commit(1, records.iter().map(|record| set(*record, "milk")).collect(), false);
+    net.connect(1);
+    let ToServer::Push(signed) = net.cut_at_push(1) else { panic!("a change set is sent") };
+    net.change_rules(|_, schema| {
+        let table = schema.tables.get_mut("order").unwrap();
+        let note = Column::new("a_note".parse().unwrap(), ColumnType::Text);
+        table.columns.insert(0, note);
+    });
+    // Somebody brings it, and it says nothing that could be misread.
+    let before = net.devices[0].received.len();
+    net.say(0, &ToServer::Push(signed));
+    net.settle();
+    let received = &net.devices[0].received[before..];
+    let is_unclear = |bytes: &Vec<u8>| matches!(decode_message(bytes), Ok(ToDevice::NameWhole));
+    assert_eq!(received.iter().filter(|bytes| is_unclear(bytes)).count(), 1);
+    assert_eq!(titles(&net, 0, &records), vec![text("bread"); records.len()]);
+    // The device itself has the new schema by then.
+    net.connect(1);
+    net.settle();
+    assert_eq!(titles(&net, 0, &records), vec![text("milk"); records.len()]);
+    assert!(made.iter().all(|edit| net.devices[1].store.pending(*edit).unwrap().is_none()));
 }
 
 /// Otherwise who may not read them could find out by trying which ids there are.
