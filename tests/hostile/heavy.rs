@@ -54,7 +54,8 @@ fn front() -> Vec<u8> {
         bytes.extend(size(name.len()));
         bytes.extend(name.as_bytes());
     }
-    bytes.extend([1, 1, 7]);
+    bytes.extend([1, 1]);
+    bytes.extend(7_u64.to_le_bytes());
     bytes
 }
 
@@ -178,7 +179,7 @@ pub(crate) fn what_is_over_a_bound_is_refused_by_its_name() {
     }
     // At the bound, and one past it.
     let empty = |names: usize, actors: usize| {
-        let front = [size(names), vec![0; names], size(actors), [0, 1].repeat(actors)].concat();
+        let front = [size(names), vec![0; names], size(actors), [0; 9].repeat(actors)].concat();
         decode_edits(&[&[ROWS], &front[..], &[0]].concat())
     };
     assert!(empty(CHANGE_SET_NAMES_MAX, CHANGE_SET_ACTORS_MAX).is_ok());
