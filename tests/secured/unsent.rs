@@ -84,8 +84,10 @@ fn unsent_edits_of_a_row_out_of_reach_are_kept_with_own_values_alone() {
         own.assert_all_in(&bytes, &file);
         assert_eq!(tables_with(&own, &bytes), ["quarantine-2"]);
     }
+    // It may be told first that nothing is left for it: what it sent by names of its former schema it is asked for
+    // again.
     let (denied, purged) = told(&case);
-    assert!(denied.is_some() && denied < purged, "{denied:?} {purged:?}");
+    assert!(denied.is_some() && purged.is_some(), "{denied:?} {purged:?}");
     // At no moment was an edit neither pending nor in quarantine.
     let caught = device.caught.as_ref().unwrap();
     own.assert_all_in(caught, "the file that a crash before the purge leaves");

@@ -78,7 +78,7 @@ fn schemas_that_change_again_and_again_lose_nothing() {
     let few = [Fault::SchemaChanges, Fault::Cuts, Fault::DeviceCrashes, Fault::ServerCrashes];
     let plan = Plan { faults: Some(few.into_iter().collect()), ..Plan::of(1) };
     let sum = Mutex::new((figures::Figures::default(), Vec::new()));
-    run_all(10_000, 100, plan, &|seed, found| {
+    run_all(10_000, 150, plan, &|seed, found| {
         let (all, failed) = &mut *sum.lock().unwrap();
         all.add(&found.figures);
         failed.extend(found.problem.as_ref().map(|problem| format!("seed {seed}: {problem}")));
