@@ -78,14 +78,14 @@ fn schemas_that_change_again_and_again_lose_nothing() {
     let few = [Fault::SchemaChanges, Fault::Cuts, Fault::DeviceCrashes, Fault::ServerCrashes];
     let plan = Plan { faults: Some(few.into_iter().collect()), ..Plan::of(1) };
     let sum = Mutex::new((figures::Figures::default(), Vec::new()));
-    run_all(10_000, 150, plan, &|seed, found| {
+    run_all(10_000, 100, plan, &|seed, found| {
         let (all, failed) = &mut *sum.lock().unwrap();
         all.add(&found.figures);
         failed.extend(found.problem.as_ref().map(|problem| format!("seed {seed}: {problem}")));
     });
     let (all, failed) = sum.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert!(all.schema_refusals > 2 && all.schema_changes > 500, "{:?}", all.counts());
+    assert!(all.schema_refusals > 0 && all.schema_changes > 500, "{:?}", all.counts());
 }
 
 /// What devices hold is what an evaluation over all records says, in worlds with everything else.

@@ -54,13 +54,12 @@ impl<'a> Names<'a> {
 
     /// The table of the edit that comes.
     pub(super) fn turn_to(&mut self, number: u32) -> Result<TableName, DecodeError> {
-        let table = match self.tables.get(number as usize) {
-            Some(Some(table)) => table.clone(),
-            _ => {
-                let table: TableName = self.parse(number)?;
-                note(&mut self.tables, number, &table);
-                table
-            }
+        let table = if let Some(Some(table)) = self.tables.get(number as usize) {
+            table.clone()
+        } else {
+            let table: TableName = self.parse(number)?;
+            note(&mut self.tables, number, &table);
+            table
         };
         if self.table.as_ref() != Some(&table) {
             self.table = Some(table.clone());
