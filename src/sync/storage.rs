@@ -287,7 +287,7 @@ pub trait ReplicaStore {
     fn commit(&mut self, batch: ReplicaBatch) -> Result<(), StoreError>;
 
     /// Writes all that it holds anew, so that not a byte of what was deleted is left, and turns
-    /// [`ReplicaMeta::purge`] to [`Purge::rewritten`]; durably, and as a whole.
+    /// [`ReplicaMeta::purge`] to [`Purge::rewritten`](crate::sync::Purge::rewritten); durably, and as a whole.
     ///
     /// # Errors
     /// Nothing was done, or it was not made durable: it is tried again.
