@@ -75,12 +75,12 @@ pub const COMPARED_WORDS_MAX: usize = 4_096;
 /// what it has makes one or two states necessary for each section.
 pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;
 /// By so many bits more than tell it from what the device has a device names a record to the server, at first:
-/// the server has others, of which one in 32 that the device has not begins so too. Then all is sent once more,
-pub const STEM_BITS_MORE: u8 = 5;
+/// the server has others, of which one in eight that the device has not begins so too. Then all is sent once more,
+pub const STEM_BITS_MORE: u8 = 3;
 /// and the next time so many more bits are told, as the device has a part only of what its user may read;
 pub const STEM_BITS_STEP: u8 = 8;
 /// but not over so many.
-pub const STEM_BITS_MORE_MAX: u8 = 61;
+pub const STEM_BITS_MORE_MAX: u8 = 59;
 /// Among fewer edits no record is named by the first bits of its id: a digest of the ids takes what that saves.
 pub const STEMS_FROM_EDITS: usize = 4;
 /// Bytes of memory that a reader fills with columns of edits, for each byte of them: a writer sends

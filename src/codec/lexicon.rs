@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
-use crate::model::{ColumnName, Schema, TableName, Text};
+use crate::model::{Column, ColumnName, ColumnType, Schema, TableName, Text};
 
 /// Names a schema among those that a device and its server may have at one time: the first bytes of its
 /// digest. Where two should begin alike, the digest of hashes tells that a change set was misread.
@@ -26,6 +26,8 @@ impl SchemaMark {
 pub struct Lexicon {
     mark: Option<SchemaMark>,
     names: Vec<String>,
+    /// What type columns of each name have, where that is one in all tables.
+    types: Vec<Option<ColumnType>>,
     numbers: BTreeMap<String, u32>,
     choices: BTreeMap<TableName, TableChoices>,
 }
@@ -50,6 +52,7 @@ impl Lexicon {
             let mut of_table = TableChoices::new();
             for column in &table.columns {
                 lexicon.add(column.id.as_str());
+                lexicon.declare(column);
                 if let Some(group) = &column.group {
                     lexicon.add(group.as_str());
                 }
@@ -71,6 +74,20 @@ impl Lexicon {
         }
     }
 
+    fn declare(&mut self, column: &Column) {
+        let Some(place) = self.numbers.get(column.id.as_str()).map(|number| *number as usize)
+        else {
+            return;
+        };
+        if self.types.len() <= place {
+            // Of tables and groups, and of columns that no table had so far.
+            self.types.resize(place, None);
+            self.types.push(Some(column.column_type));
+        } else if let Some(known) = self.types.get_mut(place) {
+            *known = known.filter(|known| *known == column.column_type);
+        }
+    }
+
     /// Of which schema it is; `None`: of none.
     #[must_use]
     pub fn mark(&self) -> Option<SchemaMark> {
@@ -85,6 +102,11 @@ impl Lexicon {
     /// The number of a name.
     pub(super) fn number(&self, name: &str) -> Option<u32> {
         self.numbers.get(name).copied()
+    }
+
+    /// The type of all columns of that name.
+    pub(super) fn column_type(&self, number: u32) -> Option<ColumnType> {
+        self.types.get(number as usize).copied().flatten()
     }
 
     /// The number of a choice among those of its column.

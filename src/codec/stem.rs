@@ -56,9 +56,9 @@ pub fn telling_bits(id: RecordId, others: impl IntoIterator<Item = RecordId>) ->
     u8::try_from(most).unwrap_or(Stem::WHOLE).min(Stem::WHOLE)
 }
 
-/// A digest (BLAKE3, 8 bytes) of the ids that are told by their stems, one after the other.
+/// A digest (BLAKE3, 4 bytes) of the ids that are told by their stems, one after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct IdsDigest(pub [u8; 8]);
+pub struct IdsDigest(pub [u8; 4]);
 
 impl IdsDigest {
     /// Of these ids; `None`: there are none.
@@ -69,9 +69,8 @@ impl IdsDigest {
         for id in ids {
             hasher.update(id.as_bytes());
         }
-        let mut digest = [0; 8];
-        digest.copy_from_slice(hasher.finalize().as_bytes().split_at(8).0);
-        Some(Self(digest))
+        let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
+        Some(Self([a, b, c, d]))
     }
 }
 

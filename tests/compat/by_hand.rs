@@ -77,40 +77,29 @@ fn columns_of(record: Vec<u8>) -> Vec<u8> {
         [&[36][..], pool].concat(),
         // Three names, one actor, one shape, three edits.
         vec![3, 1, 1, 3],
+        // As usual are section, section name, ops, part, table, atomic, changes, both shapes, actor, seq, and what
+        // is listed: columns 3, 4, 8, 11, 12, 14 to 19, 22 and 23 are not here.
+        vec![0x18, 0xd9, 0xcf],
         // Names, no list, in the pool: 15 bytes; lengths 5, 6, 4 are 4 and 1, 2, 0, of which each has a
         // base of 3: 1 + 2 * 3 + 0 * 9.
         vec![2, 15, 0, 8, 2, 2, 7],
         // The actor: device 2, and 5 in 8 bytes, as they are.
         all(2),
         vec![16, 5, 0, 0, 0, 0, 0, 0, 0],
-        // The shape: main, no name, two runs.
-        all(1),
-        all(0),
+        // The shape, which is of main: two runs.
         all(2),
         // Put of integer, put of text: 1 and 1, 0, of base 2.
         vec![0, 2, 1, 2, 1],
-        // Of columns 1 and 2; one operation each.
+        // Of columns 1 and 2.
         vec![0, 2, 1, 2, 2],
-        all(1),
-        // The edits: device 2, counters from 1 on in steps of 1, part 0, the first name.
+        // The edits: device 2, counters from 1 on in steps of 1.
         all(2),
         vec![1, 2, 0, 0, 0],
-        all(0),
-        all(0),
         record,
-        // Not atomic, a change each, of the first shape; nothing else.
-        all(0),
-        all(1),
-        all(0),
-        all(0),
-        // The actor, as expected, at 1,000 ms: doubled, 2,000 as a varint.
-        all(0),
-        all(0),
+        // At 1,000 ms: doubled, 2,000 as a varint.
         vec![5, 0xd0, 0x0f],
-        // They build on nothing, the last, the last; nothing is listed.
+        // They build on nothing, the last, the last.
         vec![0, 0, 1, 2, 6],
-        all(0),
-        all(0),
         // The numbers: 300 (600 as a varint) and 0, 1, 3, of base 4: 0 + 1 * 4 + 3 * 16.
         vec![0, 0xd8, 0x04, 3, 2, 52],
         // The notes: no list, the last 3 bytes of the pool; lengths 2, 1, 0 of base 3: 2 + 1 * 3.

@@ -94,7 +94,7 @@ fn a_page_is_what_it_was() {
 /// A page whose edits name their records by the first 20 bits of their ids.
 fn names_by_stems(page: &ToDevice) {
     let ToDevice::Page(page) = page.clone() else { return };
-    let mut page = Page { ids: Some(IdsDigest([7; 8])), ..page };
+    let mut page = Page { ids: Some(IdsDigest([7; 4])), ..page };
     for entry in &mut page.entries {
         if let Entry::Edit { bits, .. } = entry {
             *bits = 20;

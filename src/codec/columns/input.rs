@@ -26,6 +26,11 @@ impl<'a> Input<'a> {
         Self { rest, left: allowed, allowed, unpacker: None }
     }
 
+    /// Goes on with other bytes, and returns those that were left.
+    pub(super) fn turn_to(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        std::mem::replace(&mut self.rest, rest)
+    }
+
     /// What was charged so far.
     pub(super) fn charged(&self) -> usize {
         self.allowed - self.left

@@ -1,6 +1,6 @@
 //! Which kind of operation stands in a shape, and which columns have what it says.
 
-use crate::model::{Op, Value};
+use crate::model::{ColumnType, Op, Value};
 
 /// The kinds. Up to 15 they are puts, with the number of the value's variant.
 pub(super) const NULL: u8 = 0;
@@ -36,6 +36,8 @@ pub(super) const JSON_PUT: u8 = 28;
 pub(super) const JSON_REMOVE: u8 = 29;
 /// A put of a choice that the reader has in its schema: its number among those of the column.
 pub(super) const KNOWN_CHOICE: u8 = 30;
+/// In a shape: a put of a value as the column is declared in the reader's schema.
+pub(super) const DECLARED: u8 = 31;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,27 @@ pub(super) fn columns(kind: u8) -> Option<&'static [Holds]> {
 /// Whether operations of this kind are about a column of the table.
 pub(super) fn has_column(kind: u8) -> bool {
     !matches!(kind, OWN | STATE | SHARE)
+}
+
+/// The kind of a put into a column of a type.
+pub(super) fn declared(column_type: ColumnType) -> u8 {
+    match column_type {
+        ColumnType::Text => TEXT,
+        ColumnType::Integer => INTEGER,
+        ColumnType::Decimal => DECIMAL,
+        ColumnType::Float => FLOAT,
+        ColumnType::Boolean => BOOLEAN,
+        ColumnType::Timestamp => TIMESTAMP,
+        ColumnType::Date => DATE,
+        ColumnType::Choice => KNOWN_CHOICE,
+        ColumnType::Lookup => LOOKUP,
+        ColumnType::Bytes => BYTES,
+        ColumnType::RichText => RICH_TEXT,
+        ColumnType::Counter => COUNTER,
+        ColumnType::List => LIST,
+        ColumnType::Map => MAP,
+        ColumnType::Json => JSON,
+    }
 }
 
 /// The kind of an operation.

@@ -70,6 +70,23 @@ mod fixed {
     pub(super) const DEP_SEQ: usize = 23;
     pub(super) const COUNT: usize = 24;
 
+    /// Bytes that say which of them are as usual.
+    pub(super) const USUAL_BYTES: usize = COUNT.div_ceil(8);
+
+    /// What one of them mostly is: so many ones or zeros as are asked for, no names, kinds as declared. Then it
+    /// is not written.
+    pub(super) fn usual(at: usize) -> &'static [u8] {
+        use super::kind::DECLARED;
+        use super::numbers::SMALL_ONE;
+        use super::texts::POOLED;
+        match at {
+            NAMES => &[POOLED, 0, SMALL_ONE],
+            KIND => &[SMALL_ONE + DECLARED],
+            SECTION | RUNS | OPS | CHANGES => &[SMALL_ONE + 1],
+            _ => &[SMALL_ONE],
+        }
+    }
+
     /// What one of them holds.
     pub(super) fn holds(at: usize) -> Holds {
         match at {

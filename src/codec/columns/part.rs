@@ -103,6 +103,13 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Puts other numbers in place of the ones in a column.
+    pub(super) fn renumber(&mut self, at: usize, number: impl Fn(i64) -> i64) {
+        if let Some(Part::Numbers(numbers)) = self.0.get_mut(at) {
+            numbers.iter_mut().for_each(|it| *it = number(*it));
+        }
+    }
+
     /// Bytes, or a value in postcard.
     pub(super) fn bytes(&mut self, at: usize, bytes: &[u8]) {
         if let Some(Part::Bytes(all) | Part::Plain(all) | Part::Values(all)) = self.0.get_mut(at) {
@@ -113,13 +120,23 @@ impl<'a> Parts<'a> {
     /// Appends the pool, the counts and all columns.
     pub(super) fn write(&self, out: &mut Vec<u8>, counts: &[usize], packer: &mut Packer) {
         let (mut columns, mut pool) = (Vec::new(), Vec::new());
-        for part in &self.0 {
+        let mut usual = [0_u8; fixed::USUAL_BYTES];
+        for (at, part) in self.0.iter().enumerate() {
+            let start = columns.len();
             part.write(&mut columns, &mut pool, packer);
+            if at < fixed::COUNT
+                && columns.get(start..) == Some(fixed::usual(at))
+                && let Some(bits) = usual.get_mut(at / 8)
+            {
+                *bits |= 1 << (at % 8);
+                columns.truncate(start);
+            }
         }
         packer.write(out, &pool);
         for count in counts {
             put_varint(out, *count as u64);
         }
+        out.extend(usual);
         out.append(&mut columns);
     }
 }

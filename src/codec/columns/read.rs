@@ -168,14 +168,17 @@ impl<'a> Reader<'a> {
     }
 
     fn run(&mut self) -> Result<Run, DecodeError> {
-        let kind = self.parts.number_as(fixed::KIND)?;
-        if kind::columns(kind).is_none() {
-            return Err(malformed("a kind of operation"));
-        }
+        let mut kind = self.parts.number_as(fixed::KIND)?;
         let mut column = 0;
         if kind::has_column(kind) {
             column = self.parts.number_as(fixed::COLUMN)?;
             self.names.check_column(column)?;
+        }
+        if kind == kind::DECLARED {
+            kind = self.names.declared(column)?;
+        }
+        if kind::columns(kind).is_none() {
+            return Err(malformed("a kind of operation"));
         }
         Ok(Run { kind, column, ops: self.parts.size(fixed::OPS)?, at: None })
     }

@@ -67,6 +67,12 @@ impl<'a> Names<'a> {
         Ok(table)
     }
 
+    /// The kind of a put into a column, as its name is declared.
+    pub(super) fn declared(&self, column: u32) -> Result<u8, DecodeError> {
+        let declared = self.lexicon.column_type(column).map(kind::declared);
+        declared.ok_or(DecodeError::Reference { what: "type of a column", number: column })
+    }
+
     /// A choice of a column of that table.
     fn choice(&self, column: &ColumnName, number: u32) -> Result<Value, DecodeError> {
         let table = self.table.as_ref();

@@ -74,8 +74,16 @@ impl<'a> Parts<'a> {
     /// Opens the fixed ones.
     pub(super) fn new(input: Input<'a>, pool: Pool<'a>) -> Result<Self, DecodeError> {
         let mut parts = Self { input, pool, opened: Vec::with_capacity(fixed::COUNT) };
+        let mut usual = [0; fixed::USUAL_BYTES];
+        usual.copy_from_slice(parts.input.take(fixed::USUAL_BYTES)?);
         for at in 0..fixed::COUNT {
-            parts.open(&[fixed::holds(at)])?;
+            if usual.get(at / 8).is_some_and(|bits| bits >> (at % 8) & 1 == 1) {
+                let behind = parts.input.turn_to(fixed::usual(at));
+                parts.open(&[fixed::holds(at)])?;
+                parts.input.turn_to(behind);
+            } else {
+                parts.open(&[fixed::holds(at)])?;
+            }
         }
         Ok(parts)
     }

@@ -23,7 +23,11 @@ fn always(walk: &mut Walk<'_>) -> Option<()> {
     for _counts in 0..4 {
         walk.count(For::Framing)?;
     }
+    let usual = walk.take(fixed::USUAL_BYTES, For::Framing)?;
     for at in 0..fixed::COUNT {
+        if usual.get(at / 8)? >> (at % 8) & 1 == 1 {
+            continue;
+        }
         let what = purpose(at);
         match fixed::holds(at) {
             Holds::Numbers => weigh_numbers(walk, what)?,

@@ -27,6 +27,7 @@ pub(super) fn write(edits: &[Edit], bits: &[u8], lexicon: &Lexicon) -> (Vec<u8>,
         writer.edit(edit, bits);
     }
     let counts = [writer.names.len(), writer.actors.len(), writer.shapes.len(), edits.len()];
+    writer.write_shapes();
     let mut packer = Packer::new();
     packer.charge_each(1, writer.charged);
     let mut out = Vec::new();
@@ -176,7 +177,7 @@ impl<'a> Writer<'a> {
             let kind = kinds.of(op);
             let column = column_of(op).map_or(0, |column| self.name(column));
             let ops = u32::try_from(run.len()).unwrap_or(u32::MAX);
-            self.shape.extend([kind.into(), column, ops]);
+            self.shape.extend([column, kind.into(), ops]);
             let parts = &mut self.parts;
             let open = || parts.open(kind::columns(kind).unwrap_or_default());
             self.runs.push(*self.columns.entry((kind, column)).or_insert_with(open));
@@ -189,25 +190,42 @@ impl<'a> Writer<'a> {
             return *number;
         }
         let number = u32::try_from(self.shapes.len()).unwrap_or(u32::MAX);
-        let Some((section, runs)) = self.shape.split_first() else { return number };
+        self.charge(1, SHAPE);
+        self.charge(self.shape.len() / 3, RUN);
+        self.shapes.insert(self.shape.clone(), number);
+        number
+    }
+
+    /// Writes the shapes, in an order in which their columns are steps.
+    fn write_shapes(&mut self) {
+        let mut places = BTreeMap::new();
+        for (place, (shape, number)) in (0_i64..).zip(std::mem::take(&mut self.shapes)) {
+            self.write_shape(&shape);
+            places.insert(i64::from(number), place);
+        }
+        for at in [fixed::SHAPE, fixed::SHAPE_NEXT] {
+            self.parts.renumber(at, |number| places.get(&number).copied().unwrap_or(number));
+        }
+    }
+
+    fn write_shape(&mut self, shape: &[u32]) {
+        let Some((section, runs)) = shape.split_first() else { return };
         self.parts.number(fixed::SECTION, section % 4);
         if section % 4 >= 2 {
             self.parts.number(fixed::SECTION_NAME, section / 4);
         }
         self.parts.bits(fixed::RUNS, (runs.len() / 3) as u64);
         for run in runs.chunks(3) {
-            let [kind, column, ops] = run else { continue };
-            self.parts.number(fixed::KIND, *kind);
+            let [column, kind, ops] = run else { continue };
+            let of_column = self.kinds.lexicon.column_type(*column).map(kind::declared);
+            let is_declared = of_column.is_some_and(|declared| u32::from(declared) == *kind);
+            let told = if is_declared { kind::DECLARED.into() } else { *kind };
+            self.parts.number(fixed::KIND, told);
             if u8::try_from(*kind).is_ok_and(kind::has_column) {
                 self.parts.number(fixed::COLUMN, *column);
             }
             self.parts.number(fixed::OPS, *ops);
         }
-        let runs = runs.len() / 3;
-        self.charge(1, SHAPE);
-        self.charge(runs, RUN);
-        self.shapes.insert(self.shape.clone(), number);
-        number
     }
 
     fn ops(&mut self, change: &'a Change) {
