@@ -106,7 +106,9 @@ impl<'a> Parts<'a> {
     /// Puts other numbers in place of the ones in a column.
     pub(super) fn renumber(&mut self, at: usize, number: impl Fn(i64) -> i64) {
         if let Some(Part::Numbers(numbers)) = self.0.get_mut(at) {
-            numbers.iter_mut().for_each(|it| *it = number(*it));
+            for it in numbers {
+                *it = number(*it);
+            }
         }
     }
 
