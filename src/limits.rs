@@ -74,8 +74,8 @@ pub const COMPARED_WORDS_MAX: usize = 4_096;
 /// Changes that a server replays to rebuild one change set (some 5 us each). A device that edits on
 /// what it has makes one or two states necessary for each section.
 pub const REPLAYED_CHANGES_MAX: usize = 1_000_000;
-/// By so many bits more than tell it from what the device has a device names a record to the server, at first:
-/// the server has others, of which one in eight that the device has not begins so too. Then all is sent once more,
+/// By so many bits more than tell most of its own records apart a device names them to the server, at first. Where
+/// the server has many others that the user may read, some begin as one of these: then all is sent once more,
 pub const STEM_BITS_MORE: u8 = 3;
 /// and the next time so many more bits are told, as the device has a part only of what its user may read;
 pub const STEM_BITS_STEP: u8 = 8;
