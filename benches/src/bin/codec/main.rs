@@ -1,7 +1,8 @@
 //! What the codec makes of edits and of pages of records: bytes as rows and as they are sent, and how fast
 //! both ways are, without rebuilding any document.
 //!
-//! `cargo run --release -p tidegate-benches --bin codec`; with `--bytes` behind `--` nothing is timed.
+//! `cargo run --release -p tidegate-benches --bin codec`; with `--bytes` behind `--` nothing is timed, and with
+//! a word, only the lines that have it are measured (for a profiler).
 
 mod pages;
 mod work;
@@ -44,6 +45,10 @@ fn main() -> Outcome<()> {
 
 /// A line of the table.
 fn print(name: &str, edits: &[Edit]) -> Outcome<()> {
+    let mut words = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    if words.next().is_some_and(|word| !name.contains(&word)) {
+        return Ok(());
+    }
     let (rows, sent) = (encode_rows(edits)?.len(), encode_edits(edits)?);
     if decode_records_up_to(&sent, edits.len())? != edits {
         return Err(format!("{name}: other edits were read").into());
