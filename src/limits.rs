@@ -90,6 +90,8 @@ pub const COLUMNS_DECODED_TIMES: usize = 512;
 pub const COLUMNS_DECODED_BYTES_MIN: usize = 256 << 10;
 /// And not more than so many, whatever the columns are.
 pub const COLUMNS_DECODED_BYTES_MAX: usize = 64 << 20;
+/// And of edits as streams, of which each bit takes longer, not more than so many.
+pub const STREAMS_DECODED_BYTES_MAX: usize = 4 << 20;
 /// Sections that one edit may touch.
 pub const EDIT_SECTIONS_MAX: usize = 64;
 /// Dependencies of one change: more concurrent heads than this are not built upon.

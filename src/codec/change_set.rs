@@ -13,7 +13,7 @@ use crate::crdt::ChangeHash;
 use crate::limits::{CHANGE_SET_BYTES_MAX, CHANGE_SET_EDITS_MAX};
 use crate::model::{DeviceNumber, Edit, RecordId};
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// One digest (BLAKE3, 8 bytes) over the hashes of all changes of a change set, in order: whoever rebuilds them
 /// knows that they came out as at their author's.

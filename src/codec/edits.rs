@@ -1,9 +1,9 @@
-//! Edits as they are signed and sent: rows where they are few, columns where they are many.
+//! Edits as they are signed and sent: rows, columns, or streams where they are few; whichever is shortest.
 //!
 //! The first byte tells which. What is kept in files and what goes into digests is rows without it:
 //! [`encode_rows`]. `docs/format.md` draws all of it.
 
-use super::columns;
+use super::columns::{self, Encoded};
 use super::rows::encode_rows_for;
 use super::{DecodeError, Lexicon, Stem, decode_rows, decode_rows_up_to};
 use crate::limits::CHANGE_SET_EDITS_MAX;
@@ -11,10 +11,21 @@ use crate::model::Edit;
 
 pub(super) const ROWS: u8 = 0;
 pub(super) const COLUMNS: u8 = 1;
+pub(super) const STREAMS: u8 = 2;
 
-/// With fewer changes nobody looks whether columns are shorter: they hardly ever are.
-const COLUMNS_FROM_CHANGES: usize = 4;
-/// With more, nobody looks whether rows are.
+/// In which form edits are written. A writer takes the shortest; a reader takes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Form {
+    /// One after the other.
+    Rows,
+    /// What many say of one thing stands together.
+    Columns,
+    /// As columns, each thing at the cost of its choice.
+    Streams,
+}
+
+/// With more changes, nobody looks whether rows are.
 const ROWS_TO_CHANGES: usize = 256;
 
 /// Edits that were read.
@@ -34,6 +45,21 @@ pub fn encode_edits(edits: &[Edit]) -> Result<Vec<u8>, DecodeError> {
     encode_for(edits, &[], &Lexicon::default())
 }
 
+/// As [`encode_edits`], in this form, to compare them; `None`: a reader would refuse it, or they are too many for it.
+///
+/// # Errors
+/// As [`encode_edits`].
+pub fn encode_edits_in(form: Form, edits: &[Edit]) -> Result<Option<Vec<u8>>, DecodeError> {
+    let lexicon = Lexicon::default();
+    let encoded = || columns::encode(edits, &[], &lexicon);
+    let (form, bytes) = match form {
+        Form::Rows => (ROWS, Some(encode_rows_for(edits, &lexicon)?)),
+        Form::Columns => (COLUMNS, encoded().columns),
+        Form::Streams => (STREAMS, encoded().streams),
+    };
+    Ok(bytes.map(|bytes| [&[form][..], &bytes].concat()))
+}
+
 /// As [`encode_edits`], for a reader who has these names, and for whom so many bits of the id of each one's record
 /// are enough: as columns, if a reader takes these; as rows all of it is told.
 pub(super) fn encode_for(
@@ -43,19 +69,15 @@ pub(super) fn encode_for(
 ) -> Result<Vec<u8>, DecodeError> {
     let changes: usize = edits.iter().map(|edit| edit.changes.len()).sum();
     let has_stems = bits.iter().any(|bits| *bits < Stem::WHOLE);
-    let is_few = changes < COLUMNS_FROM_CHANGES && !has_stems;
-    let columns = if is_few { None } else { columns::encode(edits, bits, lexicon) };
-    let rows = match &columns {
-        Some(_) if changes > ROWS_TO_CHANGES || has_stems => None,
-        _ => Some(encode_rows_for(edits, lexicon)?),
-    };
-    let with = |form: u8, bytes: Vec<u8>| [&[form][..], &bytes].concat();
-    Ok(match (rows, columns) {
-        (Some(rows), Some(columns)) if rows.len() <= columns.len() => with(ROWS, rows),
-        (_, Some(columns)) => with(COLUMNS, columns),
-        (Some(rows), None) => with(ROWS, rows),
-        (None, None) => with(ROWS, Vec::new()),
-    })
+    let Encoded { columns, streams } = columns::encode(edits, bits, lexicon);
+    let is_known = columns.is_some() || streams.is_some();
+    // Rows tell ids whole.
+    let are_rows_longer = is_known && (changes > ROWS_TO_CHANGES || has_stems);
+    let rows = if are_rows_longer { None } else { Some(encode_rows_for(edits, lexicon)?) };
+    let forms = [(ROWS, rows), (COLUMNS, columns), (STREAMS, streams)];
+    let forms = forms.into_iter().filter_map(|(form, bytes)| Some((form, bytes?)));
+    let (form, bytes) = forms.min_by_key(|(_, bytes)| bytes.len()).unwrap_or_default();
+    Ok([&[form][..], &bytes].concat())
 }
 
 /// Reads edits from bytes that may come from anywhere.
@@ -83,6 +105,7 @@ pub(super) fn decode_for(
     match form(bytes)? {
         (ROWS, rows) => Ok(all_told(decode_rows(rows, edits_max, lexicon)?)),
         (COLUMNS, columns) => columns::decode(columns, edits_max, true, lexicon),
+        (STREAMS, streams) => columns::decode_streams(streams, edits_max, true, lexicon),
         (found, _) => Err(unknown(found)),
     }
 }
@@ -105,6 +128,9 @@ pub(super) fn decode_stemmed_records(
     match form(bytes)? {
         (ROWS, rows) => Ok(all_told(decode_rows_up_to(rows, edits_max)?)),
         (COLUMNS, columns) => columns::decode(columns, edits_max, false, &Lexicon::default()),
+        (STREAMS, streams) => {
+            columns::decode_streams(streams, edits_max, false, &Lexicon::default())
+        }
         (found, _) => Err(unknown(found)),
     }
 }

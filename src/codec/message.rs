@@ -22,7 +22,7 @@ use crate::model::{
 };
 
 /// The version of the messages. Both sides send it first in each message.
-pub const PROTOCOL_VERSION: u8 = 4;
+pub const PROTOCOL_VERSION: u8 = 5;
 
 /// A short digest (BLAKE3, 16 bytes) by which both sides name something large.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -25,7 +25,9 @@ pub use admin::{AdminAnswer, AdminRefusal, AdminRequest, DenialInfo, DeviceInfo,
 pub use certificate::{CertificateError, ServerCertificate};
 pub use change_set::{ChangeSet, ChangeSetError, HashesDigest, SignedChangeSet};
 pub use compare::{RangeDigest, RangeSum, Stretch, record_digest};
-pub use edits::{decode_edits, decode_edits_up_to, decode_records_up_to, encode_edits};
+pub use edits::{
+    Form, decode_edits, decode_edits_up_to, decode_records_up_to, encode_edits, encode_edits_in,
+};
 pub use enroll_code::{EnrollCode, EnrollCodeError, EnrollTerms, MintError};
 pub use error::DecodeError;
 pub use key::{Context, KeyTextError, PublicKey, SecretKey, Signature, SignatureError};

@@ -245,6 +245,7 @@ impl<'a> Walk<'a> {
         match self.read::<u8>(For::Framing)? {
             edits::ROWS => self.rows(),
             edits::COLUMNS => columns::weigh(self),
+            edits::STREAMS => columns::weigh_streams(self),
             _ => None,
         }
     }

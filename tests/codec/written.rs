@@ -1,6 +1,8 @@
 //! What is written is read.
 
-use tidegate::codec::{decode_records_up_to, decode_rows_up_to, encode_edits, encode_rows};
+use tidegate::codec::{
+    Form, decode_records_up_to, decode_rows_up_to, encode_edits, encode_edits_in, encode_rows,
+};
 use tidegate::model::Edit;
 
 use crate::alone;
@@ -8,8 +10,6 @@ use crate::drawn::edits;
 use crate::replicas::Rng;
 
 const CASES: u64 = 500;
-/// The form of edits that is columns.
-const COLUMNS: u8 = 1;
 
 /// As text: what is no number equals nothing, and 0 equals -0.
 fn assert_same(found: &[Edit], wanted: &[Edit], seed: u64) {
@@ -19,21 +19,28 @@ fn assert_same(found: &[Edit], wanted: &[Edit], seed: u64) {
 #[test]
 fn any_edits_are_read_as_they_were_written() {
     let _turn = alone();
-    let mut columns = 0;
+    let mut shortest = [0; 3];
     for seed in 0..CASES {
         let mut rng = Rng(seed);
-        let count = [0, 1, 3, 10, 60, 200][rng.below(6)];
+        let count = [0, 1, 3, 10, 60, 200, 900][rng.below(7)];
         let wild = rng.below(2) == 0;
         let edits = edits(&mut rng, count, wild);
         let bytes = encode_edits(&edits).unwrap();
         assert_same(&decode_records_up_to(&bytes, count).unwrap(), &edits, seed);
         assert!(count == 0 || decode_records_up_to(&bytes, count - 1).is_err());
-        columns += u64::from(bytes[0] == COLUMNS);
+        shortest[usize::from(bytes[0])] += 1;
+        for form in [Form::Rows, Form::Columns, Form::Streams] {
+            let Some(other) = encode_edits_in(form, &edits).unwrap() else { continue };
+            assert_same(&decode_records_up_to(&other, count).unwrap(), &edits, seed);
+            assert!(other.len() >= bytes.len() || count > 60, "seed {seed}: {form:?}");
+        }
         let rows = encode_rows(&edits).unwrap();
         assert_same(&decode_rows_up_to(&rows, count).unwrap(), &edits, seed);
         assert!(bytes.len() <= rows.len() + 1 || count > 60, "seed {seed}");
     }
-    assert!(columns > CASES / 5 && columns < CASES, "{columns} of {CASES} are columns");
+    // What is drawn at random is hardly ever shorter as rows.
+    let [_, columns, streams] = shortest;
+    assert!(columns > CASES / 10 && streams > CASES / 5, "{shortest:?} of {CASES}");
 }
 
 /// Story: what is made of few bytes is bounded, and a writer must know: a text of a million equal

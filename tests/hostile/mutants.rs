@@ -1,6 +1,6 @@
 //! Valid change sets with something changed in them, signed again by the device that sent them.
 
-use tidegate::codec::{SignedChangeSet, decode_edits, encode_edits};
+use tidegate::codec::{Form, SignedChangeSet, decode_edits, encode_edits, encode_edits_in};
 use tidegate::limits::{CHANGE_OPS_MAX, CHANGE_SET_OPS_MAX};
 use tidegate::model::{Edit, EditId, Op, RecordState, Section, Verdict};
 
@@ -44,7 +44,8 @@ pub(crate) fn mutants_of_change_sets_are_refused_or_judged() {
             assert_eq!(server.store.log.len(), 6);
             seeds = edits;
         }
-        let bytes = encode_edits(&seeds[6..]).unwrap();
+        let form = [Form::Rows, Form::Columns, Form::Streams][rng.below(3)];
+        let bytes = encode_edits_in(form, &seeds[6..]).unwrap().unwrap();
         // A third in the envelope, the rest in the edits, which the attacker's digest then fits.
         if rng.below(3) == 0 {
             let body = mutant(&mut rng, &body_of(&bytes, None));
@@ -68,7 +69,7 @@ pub(crate) fn mutants_of_change_sets_are_refused_or_judged() {
         admitted += server.store.log.len() - before;
     }
     println!("{unread} unread, {refused} refused, {judged} judged, {admitted} edits admitted");
-    assert!(unread > 1_000 && refused > 1_000 && judged > 500, "the mutants became too alike");
+    assert!(unread > 1_000 && refused > 1_000 && judged > 300, "the mutants became too alike");
     // What was admitted is whole: it reads back, and every document is what its values say.
     for confirmed in server.store.records.values() {
         let read = tidegate::crdt::Record::from_edit(&confirmed.to_edit()).unwrap();

@@ -15,11 +15,11 @@ use crate::model::RecordId;
 /// How many bits of an id are in each of its numbers, from the front: the time of a UUIDv7; version
 /// and what is behind it; variant and what is behind it; the rest. So the ids of records that are
 /// sent in their order are steps, and bits that are the same in all take no room.
-const PARTS: [u32; 4] = [48, 16, 16, 48];
+pub(super) const PARTS: [u32; 4] = [48, 16, 16, 48];
 /// Stands for an id that was not there before,
-const FRESH: i64 = 0;
+pub(super) const FRESH: i64 = 0;
 /// and for a stem that was not.
-const FRESH_STEM: i64 = -1;
+pub(super) const FRESH_STEM: i64 = -1;
 
 /// Numbers of ids, from 1 in the order in which they come.
 #[derive(Debug, Default)]
@@ -32,10 +32,10 @@ pub(super) struct Known {
 /// A column that is written.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    numbers: Vec<i64>,
-    fresh: Vec<RecordId>,
+    pub(super) numbers: Vec<i64>,
+    pub(super) fresh: Vec<RecordId>,
     /// Stems: what they begin with, and how many bits they are.
-    stems: Vec<(u128, u8)>,
+    pub(super) stems: Vec<(u128, u8)>,
 }
 
 impl Ids {
@@ -63,24 +63,37 @@ impl Ids {
     pub(super) fn write(&self, out: &mut Vec<u8>, packer: &mut Packer) {
         packer.charge_each(self.fresh.len() + self.stems.len(), ID);
         numbers::write(out, &self.numbers, packer);
+        for part in self.parts() {
+            numbers::write(out, &part, packer);
+        }
+        self.write_stems(out, packer);
+    }
+
+    /// The parts of those that are told whole.
+    pub(super) fn parts(&self) -> [Vec<i64>; PARTS.len()] {
         let mut shift = u128::BITS;
-        for bits in PARTS {
+        PARTS.map(|bits| {
             shift -= bits;
             let part = |id: &RecordId| {
                 let above = u128::from_be_bytes(*id.as_bytes()) >> shift;
                 i64::try_from(above & ((1 << bits) - 1)).unwrap_or_default()
             };
-            numbers::write(out, &self.fresh.iter().map(part).collect::<Vec<_>>(), packer);
-        }
-        self.write_stems(out, packer);
+            self.fresh.iter().map(part).collect()
+        })
+    }
+
+    /// How many bits all stems begin with.
+    pub(super) fn shared(&self) -> u8 {
+        let (first, _) = self.stems.first().copied().unwrap_or_default();
+        let shared = |(id, bits): &(u128, u8)| (id ^ first).leading_zeros().min((*bits).into());
+        let shared = self.stems.iter().map(shared).min().unwrap_or(0);
+        u8::try_from(shared).unwrap_or(Stem::WHOLE)
     }
 
     /// How many bits all begin with, and how many more each is; then those bits, and of each the others.
     fn write_stems(&self, out: &mut Vec<u8>, packer: &mut Packer) {
         let first = self.stems.first().copied().unwrap_or_default();
-        let shared = |(id, bits): &(u128, u8)| (id ^ first.0).leading_zeros().min((*bits).into());
-        let shared = self.stems.iter().map(shared).min().unwrap_or(0);
-        let shared = u8::try_from(shared).unwrap_or(Stem::WHOLE);
+        let shared = self.shared();
         let more = |bits: u8| bits.saturating_sub(shared);
         let lengths: Vec<_> = self.stems.iter().map(|(_, bits)| more(*bits).into()).collect();
         out.push(shared);
@@ -123,28 +136,10 @@ impl<'a> ReadIds<'a> {
         known: &mut Vec<Stem>,
     ) -> Result<(Stem, u32), DecodeError> {
         let number = self.numbers.next()?;
-        if number != FRESH && number != FRESH_STEM {
-            let number: u32 = number.try_into().map_err(|_| malformed("the number of an id"))?;
-            let found = known.get((number as usize).wrapping_sub(1));
-            let missing = DecodeError::Reference { what: "record id", number };
-            return Ok((*found.ok_or(missing)?, number));
-        }
-        input.charge(ID)?;
-        let stem = if number == FRESH { self.whole()? } else { self.stem()? };
-        known.push(stem);
-        Ok((stem, u32::try_from(known.len()).unwrap_or(u32::MAX)))
-    }
-
-    fn whole(&mut self) -> Result<Stem, DecodeError> {
-        let mut whole = 0_u128;
-        for (bits, numbers) in PARTS.into_iter().zip(&mut self.parts) {
-            let part = u128::try_from(numbers.next()?).map_err(|_| malformed("an id"))?;
-            if part >> bits != 0 {
-                return Err(malformed("an id"));
-            }
-            whole = (whole << bits) | part;
-        }
-        Ok(Stem::of(RecordId::from_bytes(whole.to_be_bytes()), Stem::WHOLE))
+        numbered(number, input, known, || match number {
+            FRESH => whole(self.parts.iter_mut().map(Numbers::next)),
+            _ => self.stem(),
+        })
     }
 
     fn stem(&mut self) -> Result<Stem, DecodeError> {
@@ -164,4 +159,38 @@ impl<'a> ReadIds<'a> {
         self.lengths.finish()?;
         if self.stems.is_over() { Ok(()) } else { Err(malformed("stems of ids")) }
     }
+}
+
+/// The id or stem of a number, and its place among those that are known: one of them, or one that is `told`.
+pub(super) fn numbered(
+    number: i64,
+    input: &mut Input<'_>,
+    known: &mut Vec<Stem>,
+    told: impl FnOnce() -> Result<Stem, DecodeError>,
+) -> Result<(Stem, u32), DecodeError> {
+    if number != FRESH && number != FRESH_STEM {
+        let number: u32 = number.try_into().map_err(|_| malformed("the number of an id"))?;
+        let found = known.get((number as usize).wrapping_sub(1));
+        let missing = DecodeError::Reference { what: "record id", number };
+        return Ok((*found.ok_or(missing)?, number));
+    }
+    input.charge(ID)?;
+    known.push(told()?);
+    let stem = known.last().copied().ok_or_else(|| malformed("an id"))?;
+    Ok((stem, u32::try_from(known.len()).unwrap_or(u32::MAX)))
+}
+
+/// An id of its parts.
+pub(super) fn whole(
+    parts: impl Iterator<Item = Result<i64, DecodeError>>,
+) -> Result<Stem, DecodeError> {
+    let mut whole = 0_u128;
+    for (bits, part) in PARTS.into_iter().zip(parts) {
+        let part = u128::try_from(part?).map_err(|_| malformed("an id"))?;
+        if part >> bits != 0 {
+            return Err(malformed("an id"));
+        }
+        whole = (whole << bits) | part;
+    }
+    Ok(Stem::of(RecordId::from_bytes(whole.to_be_bytes()), Stem::WHOLE))
 }

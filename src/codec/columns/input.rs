@@ -59,6 +59,11 @@ impl<'a> Input<'a> {
         Ok(taken)
     }
 
+    /// All that is left.
+    pub(super) fn take_rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
     pub(super) fn byte(&mut self) -> Result<u8, DecodeError> {
         let (byte, rest) = self.rest.split_first().ok_or_else(ends)?;
         self.rest = rest;

@@ -20,6 +20,7 @@ mod read;
 mod read_numbers;
 mod read_op;
 mod read_part;
+mod streams;
 mod texts;
 mod weigh;
 mod weight;
@@ -27,9 +28,9 @@ mod write;
 mod write_op;
 
 pub(super) use few::{decode_numbers, encode_numbers};
-pub(super) use read::decode;
-pub(super) use weigh::{weigh, weigh_numbers};
-pub(super) use write::encode;
+pub(super) use read::{decode, decode_streams};
+pub(super) use weigh::{weigh, weigh_numbers, weigh_streams};
+pub(super) use write::{Encoded, encode};
 
 /// Columns that are there whatever is in the edits, in this order.
 mod fixed {
@@ -87,6 +88,12 @@ mod fixed {
         }
     }
 
+    /// The number that one of them mostly holds.
+    pub(super) fn usual_number(at: usize) -> i64 {
+        let way = usual(at).last().copied().unwrap_or(super::numbers::SMALL_ONE);
+        i64::from(way) - i64::from(super::numbers::SMALL_ONE)
+    }
+
     /// What one of them holds.
     pub(super) fn holds(at: usize) -> Holds {
         match at {
@@ -119,7 +126,8 @@ mod tests {
 
     use super::input::Input;
     use super::{read, write};
-    use crate::codec::{Lexicon, Stem};
+    use crate::codec::edits::Stemmed;
+    use crate::codec::{DecodeError, Lexicon, Stem};
     use crate::model::{
         ActorId, Change, ChangeRef, DeviceNumber, Edit, EditId, Op, RecordId, Section, Timestamp,
         Value,
@@ -151,6 +159,8 @@ mod tests {
         (0..count as u64).map(edit).collect()
     }
 
+    type Read = fn(Input<'_>, usize, bool, &Lexicon) -> Result<(Stemmed, usize), DecodeError>;
+
     /// Otherwise a reader refuses now and then what a writer took for allowed.
     #[test]
     fn a_writer_knows_what_a_reader_charges() {
@@ -181,12 +191,18 @@ mod tests {
             for count in [1, 7, 60, 700, 5_000] {
                 let edits = edits(count, value);
                 let lexicon = Lexicon::default();
-                let (bytes, charged) = write::write(&edits, &[], &lexicon);
-                let input = Input::allowing(&bytes, usize::MAX);
-                let (again, read) = read::read(input, usize::MAX, false, &lexicon).unwrap();
-                assert_eq!(again.bits, vec![Stem::WHOLE; count]);
-                assert_eq!(again.edits, edits);
-                assert_eq!(charged, read, "{what}, {count} edits");
+                let [columns, streams] = write::write(&edits, &[], &lexicon);
+                assert_eq!(streams.is_some(), count <= 700, "{what}, {count} edits");
+                let ways = [(columns, read::read as Read), (streams, read::read_streams)];
+                for ((bytes, charged), read) in
+                    ways.into_iter().filter_map(|(it, by)| Some((it?, by)))
+                {
+                    let input = Input::allowing(&bytes, usize::MAX);
+                    let (again, read) = read(input, usize::MAX, false, &lexicon).unwrap();
+                    assert_eq!(again.bits, vec![Stem::WHOLE; count]);
+                    assert_eq!(again.edits, edits);
+                    assert_eq!(charged, read, "{what}, {count} edits");
+                }
             }
         }
     }

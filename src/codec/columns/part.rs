@@ -7,12 +7,12 @@ use super::input::put_varint;
 use super::kind::Holds;
 use super::packed::Packer;
 use super::weight::{PART, VALUES_TIMES};
-use super::{fixed, numbers, texts};
+use super::{fixed, numbers, streams, texts};
 use crate::model::RecordId;
 
 /// A column, with what it holds so far.
 #[derive(Debug)]
-enum Part<'a> {
+pub(super) enum Part<'a> {
     Numbers(Vec<i64>),
     Texts(Vec<Cow<'a, str>>),
     Ids(Ids),
@@ -62,24 +62,29 @@ impl Part<'_> {
 
 /// All columns, in the order in which they are opened.
 #[derive(Debug)]
-pub(super) struct Parts<'a>(Vec<Part<'a>>);
+pub(super) struct Parts<'a> {
+    all: Vec<Part<'a>>,
+    order: streams::Order,
+}
 
 impl<'a> Parts<'a> {
     /// The fixed ones.
     pub(super) fn new() -> Self {
-        Self((0..fixed::COUNT).map(|at| Part::new(fixed::holds(at))).collect())
+        let all = (0..fixed::COUNT).map(|at| Part::new(fixed::holds(at))).collect();
+        Self { all, order: streams::Order::default() }
     }
 
     /// More columns; the place of the first.
     pub(super) fn open(&mut self, holds: &[Holds]) -> usize {
-        let first = self.0.len();
-        self.0.extend(holds.iter().map(|holds| Part::new(*holds)));
+        let first = self.all.len();
+        self.all.extend(holds.iter().map(|holds| Part::new(*holds)));
         first
     }
 
     #[inline]
     pub(super) fn number(&mut self, at: usize, number: impl Into<i64>) {
-        if let Some(Part::Numbers(numbers)) = self.0.get_mut(at) {
+        self.order.note(at);
+        if let Some(Part::Numbers(numbers)) = self.all.get_mut(at) {
             numbers.push(number.into());
         }
     }
@@ -90,14 +95,16 @@ impl<'a> Parts<'a> {
     }
 
     pub(super) fn text(&mut self, at: usize, text: impl Into<Cow<'a, str>>) {
-        if let Some(Part::Texts(texts)) = self.0.get_mut(at) {
+        self.order.note(at);
+        if let Some(Part::Texts(texts)) = self.all.get_mut(at) {
             texts.push(text.into());
         }
     }
 
     /// An id, of which so many bits are enough; returns its number.
     pub(super) fn id(&mut self, at: usize, (id, bits): (RecordId, u8), known: &mut Known) -> u32 {
-        match self.0.get_mut(at) {
+        self.order.note(at);
+        match self.all.get_mut(at) {
             Some(Part::Ids(ids)) => ids.add(id, bits, known),
             _ => 0,
         }
@@ -105,7 +112,7 @@ impl<'a> Parts<'a> {
 
     /// Puts other numbers in place of the ones in a column.
     pub(super) fn renumber(&mut self, at: usize, number: impl Fn(i64) -> i64) {
-        if let Some(Part::Numbers(numbers)) = self.0.get_mut(at) {
+        if let Some(Part::Numbers(numbers)) = self.all.get_mut(at) {
             for it in numbers {
                 *it = number(*it);
             }
@@ -114,16 +121,23 @@ impl<'a> Parts<'a> {
 
     /// Bytes, or a value in postcard.
     pub(super) fn bytes(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(Part::Bytes(all) | Part::Plain(all) | Part::Values(all)) = self.0.get_mut(at) {
+        self.order.note(at);
+        if let Some(Part::Bytes(all) | Part::Plain(all) | Part::Values(all)) = self.all.get_mut(at)
+        {
             all.extend_from_slice(bytes);
         }
+    }
+
+    /// The same as streams, behind these counts; `None`: there is too much in them.
+    pub(super) fn write_streams(&self, counts: &[usize], packer: &mut Packer) -> Option<Vec<u8>> {
+        streams::write(&self.all, &self.order, counts, packer)
     }
 
     /// Appends the pool, the counts and all columns.
     pub(super) fn write(&self, out: &mut Vec<u8>, counts: &[usize], packer: &mut Packer) {
         let (mut columns, mut pool) = (Vec::new(), Vec::new());
         let mut usual = [0_u8; fixed::USUAL_BYTES];
-        for (at, part) in self.0.iter().enumerate() {
+        for (at, part) in self.all.iter().enumerate() {
             let start = columns.len();
             part.write(&mut columns, &mut pool, packer);
             if at < fixed::COUNT

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::input::{Input, malformed};
 use super::read_op::{self, Names};
 use super::read_part::Parts;
+use super::streams::Streams;
 use super::texts::text;
+use super::weight::allowance_streams;
 use super::weight::{ACTOR, CHANGE, DEP, EDIT, NAME, OP, RUN, SHAPE};
 use super::write::expected_seq;
 use super::{LISTED, NOTHING, THE_LAST, fixed, kind, packed, section};
@@ -34,6 +36,17 @@ pub(in crate::codec) fn decode(
     read(Input::new(bytes), edits_max, bounded, lexicon).map(|(edits, _)| edits)
 }
 
+/// As [`decode`], out of streams.
+pub(in crate::codec) fn decode_streams(
+    bytes: &[u8],
+    edits_max: usize,
+    bounded: bool,
+    lexicon: &Lexicon,
+) -> Result<Stemmed, DecodeError> {
+    let input = Input::allowing(bytes, allowance_streams(bytes.len()));
+    read_streams(input, edits_max, bounded, lexicon).map(|(edits, _)| edits)
+}
+
 /// Reads edits, and says how much was charged for them.
 pub(super) fn read(
     mut input: Input<'_>,
@@ -42,17 +55,22 @@ pub(super) fn read(
     lexicon: &Lexicon,
 ) -> Result<(Stemmed, usize), DecodeError> {
     let pool = text(packed::read(&mut input)?)?;
-    let mut reader = Reader::new(input, &pool, edits_max, bounded, lexicon)?;
-    let mut edits = Vec::with_capacity(reader.edits);
-    let mut bits = Vec::with_capacity(reader.edits);
-    for _ in 0..reader.edits {
-        let (edit, told) = reader.edit()?;
-        edits.push(edit);
-        bits.push(told);
-    }
-    let charged = reader.parts.input.charged();
-    reader.parts.finish()?;
-    Ok((Stemmed { edits, bits }, charged))
+    let counts = [input.size()?, input.size()?, input.size()?, input.size()?];
+    let parts = Parts::new(input, &pool);
+    Reader::new(parts, counts, edits_max, bounded, lexicon)?.read()
+}
+
+/// As [`read`], out of streams.
+pub(super) fn read_streams(
+    mut input: Input<'_>,
+    edits_max: usize,
+    bounded: bool,
+    lexicon: &Lexicon,
+) -> Result<(Stemmed, usize), DecodeError> {
+    let mut streams = Streams::read(&mut input)?;
+    let counts = [streams.size()?, streams.size()?, streams.size()?, streams.size()?];
+    let parts = Parts::of_streams(input, streams);
+    Reader::new(parts, counts, edits_max, bounded, lexicon)?.read()
 }
 
 /// What a change does, but for its values.
@@ -92,14 +110,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(
-        mut input: Input<'a>,
-        pool: &'a str,
+        mut parts: Parts<'a>,
+        [names, actors, shapes, edits]: [usize; 4],
         edits_max: usize,
         bounded: bool,
         lexicon: &'a Lexicon,
     ) -> Result<Self, DecodeError> {
-        let [names, actors, shapes, edits] =
-            [input.size()?, input.size()?, input.size()?, input.size()?];
         if bounded {
             DecodeError::bound("names in a change set", names, CHANGE_SET_NAMES_MAX)?;
             DecodeError::bound("actors in a change set", actors, CHANGE_SET_ACTORS_MAX)?;
@@ -107,9 +123,9 @@ impl<'a> Reader<'a> {
         DecodeError::bound("edits in a change set", edits, edits_max)?;
         let counts = [(names, NAME), (actors, ACTOR), (shapes, SHAPE), (edits, EDIT)];
         for (count, bytes) in counts {
-            input.charge_each(count, bytes)?;
+            parts.input.charge_each(count, bytes)?;
         }
-        let mut parts = Parts::new(input, pool)?;
+        parts.open_fixed()?;
         let names = Names::read(&mut parts, names, lexicon)?;
         let actor = |_| {
             let device = DeviceNumber(parts.number_as(fixed::ACTOR_DEVICE)?);
@@ -135,6 +151,19 @@ impl<'a> Reader<'a> {
             reader.shapes.push(shape);
         }
         Ok(reader)
+    }
+
+    fn read(mut self) -> Result<(Stemmed, usize), DecodeError> {
+        let mut edits = Vec::with_capacity(self.edits);
+        let mut bits = Vec::with_capacity(self.edits);
+        for _ in 0..self.edits {
+            let (edit, told) = self.edit()?;
+            edits.push(edit);
+            bits.push(told);
+        }
+        let charged = self.parts.input.charged();
+        self.parts.finish()?;
+        Ok((Stemmed { edits, bits }, charged))
     }
 
     fn bound(&self, what: &'static str, found: usize, max: usize) -> Result<(), DecodeError> {

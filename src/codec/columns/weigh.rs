@@ -17,6 +17,14 @@ pub(in crate::codec) fn weigh(walk: &mut Walk<'_>) -> Option<()> {
     Some(())
 }
 
+/// Counts edits as streams: that of ids, and that of all else.
+pub(in crate::codec) fn weigh_streams(walk: &mut Walk<'_>) -> Option<()> {
+    let ids = walk.count(For::Framing)?;
+    walk.take(ids, For::Ids)?;
+    walk.rest(For::Values);
+    Some(())
+}
+
 /// Up to the last column that is always there.
 fn always(walk: &mut Walk<'_>) -> Option<()> {
     packed(walk, For::Values)?;
@@ -40,7 +48,7 @@ fn always(walk: &mut Walk<'_>) -> Option<()> {
 }
 
 /// What a column that is always there is for.
-fn purpose(at: usize) -> For {
+pub(super) fn purpose(at: usize) -> For {
     use fixed::{
         ACTOR, ACTOR_DEVICE, ACTOR_INCARNATION, ATOMIC, CHANGES, COUNTER, DEP_ACTOR, DEP_SEQ, DEPS,
         DEVICE, PART, RECORD, SEQ,
@@ -139,7 +147,8 @@ mod tests {
         for _ in 0..4 {
             input.size().unwrap();
         }
-        let parts = Parts::new(input, &pool).unwrap();
+        let mut parts = Parts::new(input, &pool);
+        parts.open_fixed().unwrap();
         match parts.input.finish() {
             Err(DecodeError::TrailingBytes(left)) => left,
             ended => panic!("no column holds values: {ended:?}"),
@@ -151,7 +160,8 @@ mod tests {
         for count in [1, 7, 60, 700, 5_000] {
             for bits in [vec![], vec![24; count]] {
                 let edits = edits(count, |it| Value::Text(format!("text {it} of many").into()));
-                let (bytes, _) = write::write(&edits, &bits, &Lexicon::default());
+                let [columns, _] = write::write(&edits, &bits, &Lexicon::default());
+                let (bytes, _) = columns.unwrap();
                 let mut walk = Walk::new(&bytes);
                 always(&mut walk).unwrap();
                 assert_eq!(walk.left(), left_by_a_reader(&bytes), "{count} edits");

@@ -1,7 +1,10 @@
 //! What is made of columns, as reader and writer count it: both the same, so that a writer knows what
 //! a reader refuses.
 
-use crate::limits::{COLUMNS_DECODED_BYTES_MAX, COLUMNS_DECODED_BYTES_MIN, COLUMNS_DECODED_TIMES};
+use crate::limits::{
+    COLUMNS_DECODED_BYTES_MAX, COLUMNS_DECODED_BYTES_MIN, COLUMNS_DECODED_TIMES,
+    STREAMS_DECODED_BYTES_MAX,
+};
 
 /// Bytes of memory of an edit, without its changes.
 pub(super) const EDIT: usize = 128;
@@ -31,4 +34,9 @@ pub(super) fn allowance(bytes: usize) -> usize {
     let allowed =
         bytes.saturating_mul(COLUMNS_DECODED_TIMES).saturating_add(COLUMNS_DECODED_BYTES_MIN);
     allowed.min(COLUMNS_DECODED_BYTES_MAX)
+}
+
+/// As [`allowance`], of streams: each byte of a text takes a walk through its alphabet.
+pub(super) fn allowance_streams(bytes: usize) -> usize {
+    allowance(bytes).min(STREAMS_DECODED_BYTES_MAX)
 }

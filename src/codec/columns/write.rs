@@ -6,21 +6,33 @@ use std::collections::BTreeMap;
 use super::ids::Known;
 use super::packed::Packer;
 use super::part::Parts;
-use super::weight::{ACTOR, CHANGE, DEP, EDIT, NAME, OP, RUN, SHAPE, allowance};
+use super::weight::{ACTOR, CHANGE, DEP, EDIT, NAME, OP, RUN, SHAPE, allowance, allowance_streams};
 use super::{LISTED, NOTHING, THE_LAST, fixed, kind, section};
 use crate::codec::rows::Place;
 use crate::codec::{Lexicon, Stem};
 use crate::model::{ActorId, Change, ChangeRef, ColumnName, Edit, Op, Section, TableName, Value};
 
-/// Writes edits as columns, of the id of whose records so many bits are enough, for a reader who has these names;
-/// `None`: he would refuse to make so much of so few bytes.
-pub(in crate::codec) fn encode(edits: &[Edit], bits: &[u8], lexicon: &Lexicon) -> Option<Vec<u8>> {
-    let (out, charged) = write(edits, bits, lexicon);
-    (charged <= allowance(out.len())).then_some(out)
+/// Edits as columns, and as streams; `None`: a reader would refuse to make so much of so few bytes, or they are too
+/// many for streams.
+#[derive(Debug, Default)]
+pub(in crate::codec) struct Encoded {
+    pub(in crate::codec) columns: Option<Vec<u8>>,
+    pub(in crate::codec) streams: Option<Vec<u8>>,
 }
 
-/// Writes edits, and says how much a reader charges for them.
-pub(super) fn write(edits: &[Edit], bits: &[u8], lexicon: &Lexicon) -> (Vec<u8>, usize) {
+/// Writes edits, of the id of whose records so many bits are enough, for a reader who has these names.
+pub(in crate::codec) fn encode(edits: &[Edit], bits: &[u8], lexicon: &Lexicon) -> Encoded {
+    let [columns, streams] = write(edits, bits, lexicon);
+    let columns = columns.filter(|(out, charged)| *charged <= allowance(out.len()));
+    let streams = streams.filter(|(out, charged)| *charged <= allowance_streams(out.len()));
+    Encoded { columns: columns.map(|it| it.0), streams: streams.map(|it| it.0) }
+}
+
+/// Bytes, and how much a reader charges for them.
+type Charged = (Vec<u8>, usize);
+
+/// Writes edits, as columns and as streams.
+pub(super) fn write(edits: &[Edit], bits: &[u8], lexicon: &Lexicon) -> [Option<Charged>; 2] {
     let mut writer = Writer::new(lexicon);
     let bits = bits.iter().copied().chain(std::iter::repeat(Stem::WHOLE));
     for (edit, bits) in edits.iter().zip(bits) {
@@ -28,11 +40,16 @@ pub(super) fn write(edits: &[Edit], bits: &[u8], lexicon: &Lexicon) -> (Vec<u8>,
     }
     let counts = [writer.names.len(), writer.actors.len(), writer.shapes.len(), edits.len()];
     writer.write_shapes();
-    let mut packer = Packer::new();
-    packer.charge_each(1, writer.charged);
-    let mut out = Vec::new();
-    writer.parts.write(&mut out, &counts, &mut packer);
-    (out, packer.charged)
+    let packer = || {
+        let mut packer = Packer::new();
+        packer.charge_each(1, writer.charged);
+        packer
+    };
+    let (mut of_columns, mut of_streams) = (packer(), packer());
+    let mut columns = Vec::new();
+    writer.parts.write(&mut columns, &counts, &mut of_columns);
+    let streams = writer.parts.write_streams(&counts, &mut of_streams);
+    [Some((columns, of_columns.charged)), streams.map(|streams| (streams, of_streams.charged))]
 }
 
 pub(super) struct Writer<'a> {
