@@ -104,6 +104,43 @@ impl History {
         found
     }
 
+    /// As it was when these were its heads, and the values that it had then: from the last place that led
+    /// to all of them on, where values are remembered and may be used.
+    ///
+    /// # Errors
+    /// The changes are not ones that Tidegate wrote.
+    pub(super) fn as_of(
+        &self,
+        section: &Section,
+        heads: &[ChangeRef],
+        from_remembered: bool,
+    ) -> Result<(Self, Columns), CrdtError> {
+        let found = self.leading_to(heads);
+        let last = |changes: &[Arc<Change>], count: usize| {
+            changes.get(count.checked_sub(1)?).map(|change| change.id)
+        };
+        // Where the change at a place is the same, so are all before it: what was found is a part of what is here.
+        let leads = |place: usize| {
+            let change = last(&found, place);
+            change.is_some() && change == last(&self.changes, place)
+        };
+        let noted = self.noted.0.iter().filter(|_| from_remembered);
+        let begin = noted.rev().find(|note| leads(note.0));
+        let (mut earlier, mut columns) = (Self::default(), Columns::new());
+        let mut rest = found.as_slice();
+        if let Some((place, values)) = begin.map(AsRef::as_ref) {
+            let (before, since) = found.split_at(*place);
+            for change in before {
+                earlier.push(change);
+            }
+            let remembered = self.noted.0.iter().filter(|note| note.0 <= *place).cloned();
+            earlier.noted = Noted(remembered.collect());
+            (columns, rest) = (values.clone(), since);
+        }
+        earlier.merge_columns(section, rest, &mut columns)?;
+        Ok((earlier, columns))
+    }
+
     /// Whether `change` builds on all that is there.
     #[must_use]
     pub fn is_next(&self, change: &Change) -> bool {

@@ -45,9 +45,7 @@ impl Record {
     /// # Errors
     /// They do not fit each other.
     pub fn from_edit(changes: &Edit) -> Result<Self, CrdtError> {
-        let mut record = Self::new(changes.table.clone(), changes.record);
-        record.merge(changes)?;
-        Ok(record)
+        Self::new(changes.table.clone(), changes.record).merged(changes)
     }
 
     /// All its changes as if one edit had made them, section by section.
@@ -128,7 +126,16 @@ impl Record {
     /// # Errors
     /// A change of it does not fit; the record is then as it was.
     pub fn merge(&mut self, edit: &Edit) -> Result<(), CrdtError> {
-        let mut next = self.clone();
+        *self = self.clone().merged(edit)?;
+        Ok(())
+    }
+
+    /// The record with an edit in it.
+    ///
+    /// # Errors
+    /// A change of it does not fit.
+    pub fn merged(self, edit: &Edit) -> Result<Self, CrdtError> {
+        let mut next = self;
         let mut renewed = false;
         for changes in edit.changes.chunk_by(|a, b| a.section == b.section) {
             let Some(first) = changes.first() else { continue };
@@ -156,8 +163,7 @@ impl Record {
         if renewed {
             next.columns = next.read_columns()?;
         }
-        *self = next;
-        Ok(())
+        Ok(next)
     }
 
     /// Writes `ops` as an edit on the record as it is now: one change for each section touched,

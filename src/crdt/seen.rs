@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::{CrdtError, History, Record};
-use crate::model::{ChangeRef, Columns, Op, Section, Seen};
+use crate::model::{ChangeRef, ColumnName, Op, Section, Seen};
 
 impl Record {
     /// What is seen of it now.
@@ -44,17 +44,23 @@ impl Record {
     /// Takes out of a section all that is not among these changes, and what they build on.
     fn go_back(&mut self, section: &Section, heads: &[ChangeRef]) -> Result<(), CrdtError> {
         let Some(history) = self.sections.remove(section) else { return Ok(()) };
-        let written = history.changes().iter().flat_map(|change| &change.ops);
-        for column in written.filter_map(Op::column).collect::<BTreeSet<_>>() {
-            self.columns.remove(column);
+        let written = columns_of(&history);
+        for column in &written {
+            self.columns.remove(*column);
         }
         if heads.is_empty() {
             return Ok(());
         }
-        let (mut earlier, mut columns) = (History::default(), Columns::new());
-        earlier.merge_columns(section, &history.leading_to(heads), &mut columns)?;
+        // What else writes a column of this section is in the values that it remembers.
+        let is_alone = self.sections.values().all(|it| columns_of(it).is_disjoint(&written));
+        let (earlier, mut columns) = history.as_of(section, heads, is_alone)?;
+        columns.retain(|column, _| written.contains(column));
         self.sections.insert(section.clone(), earlier);
         self.columns.extend(columns);
         Ok(())
     }
+}
+
+fn columns_of(history: &History) -> BTreeSet<&ColumnName> {
+    history.changes().iter().flat_map(|change| &change.ops).filter_map(Op::column).collect()
 }
