@@ -262,6 +262,11 @@ pub const ATOMIC_PARTS_MAX: usize = 1_000;
 pub const REPLICA_CACHE_BYTES: usize = 32 << 20;
 /// The same of a server's file, where `cache_mebibytes` does not say otherwise.
 pub const SERVER_CACHE_BYTES: usize = 256 << 20;
+/// A record that takes so many bytes in a file is kept in memory once it is read or written: shorter ones are
+/// read again in less than a millisecond.
+pub const LATELY_BYTES_MIN: usize = 8 << 10;
+/// Such records take so many bytes in the file together, but for the last one; in memory some times as many.
+pub const LATELY_BYTES_MAX: usize = 4 << 20;
 /// Pages above each other in the catalog of a file's tables; one or two, as we write it.
 pub const CATALOG_DEPTH_MAX: usize = 8;
 /// Findings of a verification that are told one by one; all are counted.

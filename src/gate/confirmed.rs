@@ -6,6 +6,7 @@
 //! says so.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +47,10 @@ impl Versions {
     }
 }
 
-/// A record as the server has ordered it.
+/// A record as the server has ordered it. Clones share it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirmed {
-    record: Record,
+    record: Arc<Record>,
     versions: Versions,
 }
 
@@ -103,7 +104,7 @@ impl Confirmed {
     /// # Errors
     /// The changes are not ones that were admitted once: the file is damaged.
     pub fn from_stored(versions: impl Into<Versions>, changes: &Edit) -> Result<Self, CrdtError> {
-        Ok(Self { record: Record::from_edit(changes)?, versions: versions.into() })
+        Ok(Self { record: Arc::new(Record::from_edit(changes)?), versions: versions.into() })
     }
 }
 
@@ -232,11 +233,11 @@ pub fn replay(
     sequence: Sequence,
 ) -> Result<Confirmed, CrdtError> {
     let new = || Confirmed {
-        record: Record::new(edit.table.clone(), edit.record),
+        record: Arc::new(Record::new(edit.table.clone(), edit.record)),
         versions: Versions::default(),
     };
-    let Confirmed { mut record, mut versions } = confirmed.unwrap_or_else(new);
-    record.merge(edit)?;
+    let Confirmed { record, mut versions } = confirmed.unwrap_or_else(new);
+    let record = Arc::unwrap_or_clone(record).merged(edit)?;
     versions.note(edit, sequence);
-    Ok(Confirmed { record, versions })
+    Ok(Confirmed { record: Arc::new(record), versions })
 }

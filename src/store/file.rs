@@ -15,6 +15,7 @@ use redb::{
 
 use super::catalog;
 use super::fence::{self, fenced};
+use super::lately::Lately;
 use super::peek::Peek;
 use super::reading::{Readers, Snapshot};
 use super::survey::Survey;
@@ -119,6 +120,7 @@ pub(super) struct File {
     database: RwLock<Option<Current>>,
     /// What memory says may not be what the disk says.
     stale: AtomicBool,
+    lately: Arc<Lately>,
 }
 
 impl fmt::Debug for File {
@@ -216,16 +218,22 @@ impl File {
         cache_bytes: usize,
     ) -> Result<Self, OpenError> {
         let database = RwLock::new(Some(Current::new(opener()?)));
-        let (path, stale) = (path.to_owned(), AtomicBool::new(false));
-        Ok(Self { kind, path, place, opener, cache_bytes, database, stale })
+        let (path, stale, lately) = (path.to_owned(), AtomicBool::new(false), Arc::default());
+        Ok(Self { kind, path, place, opener, cache_bytes, database, stale, lately })
     }
 
     /// The state of this moment.
     pub(super) fn begin_read(&self) -> Result<Snapshot, StoreError> {
         self.with_current(|current| {
             let tx = current.open.database.begin_read().map_err(fence::transaction)?;
-            Ok(Snapshot::new(tx, Arc::clone(&current.readers)))
+            let (readers, lately) = (Arc::clone(&current.readers), Arc::clone(&self.lately));
+            Ok(Snapshot::new(tx, readers, lately))
         })
+    }
+
+    /// The records in it that are known already.
+    pub(super) fn lately(&self) -> &Lately {
+        &self.lately
     }
 
     /// Where it is.
@@ -269,6 +277,7 @@ impl File {
         }
         let old = guard.replace(Current::new(open));
         drop(guard);
+        self.lately.clear();
         self.stale.store(false, Ordering::Release);
         if let Some(Current { open, readers }) = old {
             readers.close_after_last(open);

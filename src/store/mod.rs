@@ -12,6 +12,7 @@ mod edit_bytes;
 mod fence;
 mod file;
 mod key;
+mod lately;
 mod memory;
 mod open_error;
 mod peek;

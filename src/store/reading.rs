@@ -6,17 +6,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redb::ReadTransaction;
 
 use super::file::{self, Open};
+use super::lately::Lately;
 
 /// The state of a file at one moment.
 pub(super) struct Snapshot {
     // Ends before the file is closed.
     tx: ReadTransaction,
     readers: Arc<Readers>,
+    lately: Arc<Lately>,
 }
 
 impl Snapshot {
-    pub(super) fn new(tx: ReadTransaction, readers: Arc<Readers>) -> Self {
-        Self { tx, readers }
+    pub(super) fn new(tx: ReadTransaction, readers: Arc<Readers>, lately: Arc<Lately>) -> Self {
+        Self { tx, readers, lately }
+    }
+
+    /// The records of the file that are known already.
+    pub(super) fn lately(&self) -> &Lately {
+        &self.lately
     }
 
     /// Keeps the file open for what outlives this.

@@ -19,6 +19,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::fence;
 use super::key::{StoreKey, after, after_prefix};
+use super::lately::Lately;
+use crate::gate::Confirmed;
 use crate::sync::StoreError;
 
 /// Keys and values as redb has them.
@@ -194,12 +196,41 @@ where
         self.table.decode(&key, value.value()).map(Some)
     }
 
+    /// A value as the record that it is kept for, which `read` makes of it where it is not known already. Of
+    /// one that does not stand alone its bytes do not tell.
+    pub(super) fn get_as(
+        &self,
+        key: &K,
+        lately: &Lately,
+        stands_alone: impl FnOnce(&V) -> bool,
+        read: impl FnOnce(V) -> Result<Confirmed, StoreError>,
+    ) -> Result<Option<Confirmed>, StoreError> {
+        let bytes = key.to_bytes();
+        let Some(value) = self.inner.get(bytes.as_slice()).map_err(fence::storage)? else {
+            self.check_around(&bytes)?;
+            return Ok(None);
+        };
+        if let Some(known) = lately.find(&bytes, value.value()) {
+            READ.set(READ.get() + 1);
+            return Ok(Some(known));
+        }
+        let held = self.table.decode(&bytes, value.value())?;
+        let stands_alone = stands_alone(&held);
+        let confirmed = read(held)?;
+        if stands_alone {
+            lately.keep(bytes, value.value().to_vec(), confirmed.clone());
+        }
+        Ok(Some(confirmed))
+    }
+
     /// A value that must be there, because another table says so.
     pub(super) fn expect(&self, key: &K) -> Result<V, StoreError> {
-        self.get(key)?.ok_or_else(|| {
-            self.table
-                .damaged(&key.to_bytes(), "it is not there, though another table refers to it")
-        })
+        self.get(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// Something that must be there is not.
+    pub(super) fn missing(&self, key: &K) -> StoreError {
+        self.table.damaged(&key.to_bytes(), "it is not there, though another table refers to it")
     }
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
@@ -433,6 +464,21 @@ where
         let value = self.table.encode(&key, value)?;
         let old = self.inner.insert(key.as_slice(), value.as_slice()).map_err(fence::storage)?;
         Ok(old.is_some())
+    }
+
+    /// As [`Self::set`], of a value that stands alone for this record.
+    pub(super) fn set_as(
+        &mut self,
+        key: &K,
+        value: &V,
+        lately: &Lately,
+        confirmed: Confirmed,
+    ) -> Result<(), StoreError> {
+        let key = key.to_bytes();
+        let value = self.table.encode(&key, value)?;
+        self.inner.insert(key.as_slice(), value.as_slice()).map_err(fence::storage)?;
+        lately.keep(key, value, confirmed);
+        Ok(())
     }
 
     /// As [`Self::set`], unless the very same is there already; tells whether it was not.

@@ -19,11 +19,16 @@ use super::tables::{
 use super::{index, pending};
 use crate::gate::Applied;
 use crate::model::{EditId, RecordId, TableName};
+use crate::store::lately::Lately;
 use crate::sync::{
     Kept, KeptPlace, Pending, Quarantined, ReplicaBatch, ReplicaMeta, StoreError, StoredRow,
 };
 
-pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), StoreError> {
+pub(super) fn write(
+    tx: &WriteTransaction,
+    batch: ReplicaBatch,
+    lately: &Lately,
+) -> Result<(), StoreError> {
     let ReplicaBatch {
         meta,
         confirmed,
@@ -49,7 +54,7 @@ pub(super) fn write(tx: &WriteTransaction, batch: ReplicaBatch) -> Result<(), St
         flat::unflatten(tx, replaced, &rewritten, &settled)?;
     }
     let rows = NewRows::new(&rows);
-    write_history(tx, gone, confirmed, &rows)?;
+    write_history(tx, gone, confirmed, (&rows, lately))?;
     pending::write(tx, edits, settled, &rows)?;
     for record in erased {
         erase(tx, record, &quarantine)?;
@@ -75,15 +80,19 @@ fn write_history(
     tx: &WriteTransaction,
     gone: Vec<Place>,
     confirmed: Vec<Applied>,
-    rows: &NewRows<'_>,
+    (rows, lately): (&NewRows<'_>, &Lately),
 ) -> Result<(), StoreError> {
     let mut history = HISTORY.write(tx)?;
     for key in gone {
         history.delete(&key)?;
     }
     for applied in confirmed {
-        let (key, value) = flat::flatten(applied, rows);
-        history.set(&key, &value)?;
+        let (key, confirmed, value) = flat::flatten(applied, rows);
+        if value.is_whole() {
+            history.set_as(&key, &value, lately, confirmed)?;
+        } else {
+            history.set(&key, &value)?;
+        }
     }
     Ok(())
 }

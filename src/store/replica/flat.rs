@@ -34,18 +34,23 @@ impl<'b> NewRows<'b> {
     }
 }
 
-/// A confirmed record as it is to be kept.
-pub(super) fn flatten(applied: Applied, rows: &NewRows<'_>) -> (Place, History) {
+/// A confirmed record, and as what it is to be kept.
+pub(super) fn flatten(applied: Applied, rows: &NewRows<'_>) -> (Place, Confirmed, History) {
     let place = (applied.table().clone(), applied.id());
     let confirmed = applied.into_confirmed();
     let (versions, whole) = (confirmed.versions().clone(), confirmed.to_edit());
     let row = rows.find(&place);
     let flat = row.and_then(|row| Flat::of(&whole.changes, &row.header, &row.columns));
     let changes = flat.map_or(Changes::Whole(whole), Changes::Flat);
-    (place, History { versions, changes })
+    (place, confirmed, History { versions, changes })
 }
 
 impl History {
+    /// Whether it says all of its record, and so does not lean on a row.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.changes, Changes::Whole(_))
+    }
+
     /// The record, with its row if it leans on it.
     pub(super) fn confirmed<T: ReadableTable<Bytes, Bytes>>(
         self,

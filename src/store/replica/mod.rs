@@ -265,7 +265,7 @@ impl ReplicaStore for RedbReplica {
         if batch.is_empty() {
             return Ok(());
         }
-        self.file.write(|tx| commit::write(tx, batch))
+        self.file.write(|tx| commit::write(tx, batch, self.file.lately()))
     }
 
     fn rewrite(&mut self) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ use crate::model::{RecordId, TableName};
 use crate::store::OpenError;
 use crate::store::fence::{self, fenced};
 use crate::store::file::{self, FileKind};
+use crate::store::lately::Lately;
 use crate::store::survey::{Survey, Verification};
 use crate::sync::replica::replay;
 use crate::sync::{Kept, Pending, Quarantined, ReplicaBatch, ReplicaMeta, Turn};
@@ -187,7 +188,7 @@ fn replace(
     let damaged = file::free_name(path, "damaged");
     file::create_over(path, FileKind::Replica, &damaged, |tx| {
         tables::make(tx)?;
-        commit::write(tx, batch)
+        commit::write(tx, batch, &Lately::default())
     })?;
     drop(held);
     Ok(Repair { verification, pending, quarantined, damaged })

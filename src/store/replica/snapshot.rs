@@ -6,8 +6,8 @@ use super::index::{self, IndexProgress, IndexReader};
 use super::pending;
 use super::rows::{RowCursor, Rows};
 use super::tables::{
-    HISTORY, KEPT, KeptEdit, META, MOVED, PENDING, Place, QUARANTINE, QUARANTINE_RECORD, ROW,
-    ROW_COUNT,
+    HISTORY, History, KEPT, KeptEdit, META, MOVED, PENDING, Place, QUARANTINE, QUARANTINE_RECORD,
+    ROW, ROW_COUNT,
 };
 use crate::codec::ScanPlace;
 use crate::gate::Confirmed;
@@ -16,6 +16,7 @@ use crate::query::IndexShape;
 use crate::store::fence::fenced;
 use crate::store::file::File;
 use crate::store::reading::Snapshot;
+use crate::store::table::Reading;
 use crate::sync::{
     Held, Kept, KeptPlace, Pending, Quarantined, ReplicaMeta, StoreError, StoredRow, Turn,
 };
@@ -169,10 +170,19 @@ impl ReplicaSnapshot {
         record: RecordId,
     ) -> Result<Option<Confirmed>, StoreError> {
         fenced(|| {
-            let place = (table.clone(), record);
-            let Some(history) = HISTORY.read(&self.tx)?.get(&place)? else { return Ok(None) };
-            history.confirmed(&place, &ROW.read(&self.tx)?).map(Some)
+            let (history, rows) = (HISTORY.read(&self.tx)?, ROW.read(&self.tx)?);
+            self.confirmed_in(&history, &rows, &(table.clone(), record))
         })
+    }
+
+    fn confirmed_in(
+        &self,
+        history: &Reading<Place, History>,
+        rows: &Reading<Place, StoredRow>,
+        place: &Place,
+    ) -> Result<Option<Confirmed>, StoreError> {
+        let read = |history: History| history.confirmed(place, rows);
+        history.get_as(place, self.tx.lately(), History::is_whole, read)
     }
 
     /// All tables and ids of confirmed records.
@@ -228,8 +238,7 @@ impl ReplicaSnapshot {
             let (history, rows) = (HISTORY.read(&self.tx)?, ROW.read(&self.tx)?);
             let pending = pending::Reader::new(&self.tx)?;
             let held = |place: &Place| {
-                let confirmed = history.get(place)?;
-                let confirmed = confirmed.map(|it| it.confirmed(place, &rows)).transpose()?;
+                let confirmed = self.confirmed_in(&history, &rows, place)?;
                 Ok(Held { confirmed, pending: pending.on(place.1)? })
             };
             places.iter().map(held).collect()

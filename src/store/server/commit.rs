@@ -15,12 +15,17 @@ use crate::gate::Applied;
 use crate::model::{
     Bucket, DeviceNumber, EditId, OrganizationRow, RecordId, Sequence, TableName, Timestamp,
 };
+use crate::store::lately::Lately;
 use crate::store::table::Writing;
 use crate::sync::{
     Commit, DeviceRow, LogEntry, Operation, PastStanding, RefusedEdit, StoreError, Strand,
 };
 
-pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreError> {
+pub(super) fn write(
+    tx: &WriteTransaction,
+    commit: Commit,
+    lately: &Lately,
+) -> Result<(), StoreError> {
     let Commit { expected, meta, operations } = commit;
     {
         let key = META_KEY.to_owned();
@@ -35,7 +40,7 @@ pub(super) fn write(tx: &WriteTransaction, commit: Commit) -> Result<(), StoreEr
         match operation {
             Operation::Append { entry, records } => {
                 if log.is_none() {
-                    log = Some(Log::open(tx)?);
+                    log = Some(Log::open(tx, lately)?);
                 }
                 if let Some(log) = &mut log {
                     log.append(*entry, records)?;
@@ -164,10 +169,11 @@ struct Log<'t> {
     after: BTreeMap<RecordId, Applied>,
     growth: BTreeMap<TableName, i64>,
     sizes: Sizes,
+    lately: &'t Lately,
 }
 
 impl<'t> Log<'t> {
-    fn open(tx: &'t WriteTransaction) -> Result<Self, StoreError> {
+    fn open(tx: &'t WriteTransaction, lately: &'t Lately) -> Result<Self, StoreError> {
         Ok(Self {
             entries: LOG.write(tx)?,
             strands: STRAND.write(tx)?,
@@ -178,6 +184,7 @@ impl<'t> Log<'t> {
             after: BTreeMap::new(),
             growth: BTreeMap::new(),
             sizes: Sizes::default(),
+            lately,
         })
     }
 
@@ -200,7 +207,7 @@ impl<'t> Log<'t> {
         let place = Place::of(&confirmed);
         let versions = confirmed.versions().clone();
         let kept = Kept { versions, changes: confirmed.to_edit() };
-        self.records.set(&at.1, &kept)?;
+        self.records.set_as(&at.1, &kept, self.lately, confirmed)?;
         let before = self.places.put(&at, &place)?.unwrap_or_default();
         for left in before.buckets.difference(&place.buckets) {
             self.buckets.delete(&(left.clone(), at.clone()))?;

@@ -359,7 +359,7 @@ impl ServerStore for RedbServer {
 
     fn commit(&mut self, commit: Commit) -> Result<(), StoreError> {
         let erases = commit.operations.iter().any(|it| matches!(it, Operation::Erase(_)));
-        self.file.write(|tx| commit::write(tx, commit))?;
+        self.file.write(|tx| commit::write(tx, commit, self.file.lately()))?;
         if erases && let Err(error) = self.purge() {
             // The record is erased all the same.
             tracing::warn!(%error, "erased bytes are left in the file until it is opened next");

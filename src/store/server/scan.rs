@@ -4,8 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use super::snapshot::{ServerSnapshot, rebuild};
-use super::tables::{BUCKET, Kept, LOG, PLACE, RECORD, STRAND};
+use super::snapshot::ServerSnapshot;
+use super::tables::{BUCKET, LOG, PLACE, RECORD, STRAND};
 use crate::codec::ScanPlace;
 use crate::gate::{Confirmed, Reach};
 use crate::model::{Bucket, RecordId, Sequence, TableName};
@@ -138,11 +138,11 @@ impl ServerSnapshot {
     }
 
     fn records(&self, ids: &[RecordId]) -> Result<Vec<Confirmed>, StoreError> {
-        let kept: Vec<Kept> = fenced(|| {
+        fenced(|| {
             let records = RECORD.read(&self.tx)?;
-            ids.iter().map(|id| records.expect(id)).collect()
-        })?;
-        ids.iter().zip(&kept).map(|(id, kept)| rebuild(*id, kept)).collect()
+            let held = |id| self.record_in(&records, id)?.ok_or_else(|| records.missing(&id));
+            ids.iter().map(|id| held(*id)).collect()
+        })
     }
 }
 

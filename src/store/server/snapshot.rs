@@ -18,6 +18,7 @@ use crate::model::{
 use crate::store::fence::{self, fenced};
 use crate::store::file::File;
 use crate::store::reading::Snapshot;
+use crate::store::table::Reading;
 use crate::sync::{DeviceRow, Erased, LogEntry, PastStanding, RefusedEdit, ServerMeta, StoreError};
 
 /// The state of a server at one moment, whatever is written meanwhile. Keep it only while it is
@@ -39,7 +40,7 @@ impl ServerSnapshot {
 
     pub(super) fn of(database: &redb::Database) -> Result<Self, StoreError> {
         let tx = fenced(|| database.begin_read().map_err(fence::transaction))?;
-        Ok(Self { tx: Snapshot::new(tx, Arc::default()) })
+        Ok(Self { tx: Snapshot::new(tx, Arc::default(), Arc::default()) })
     }
 
     pub(super) fn tx(&self) -> &ReadTransaction {
@@ -96,8 +97,16 @@ impl ServerSnapshot {
     /// # Errors
     /// The store cannot be read.
     pub fn record(&self, record: RecordId) -> Result<Option<Confirmed>, StoreError> {
-        let kept = fenced(|| RECORD.read(&self.tx)?.get(&record))?;
-        kept.map(|kept| rebuild(record, &kept)).transpose()
+        fenced(|| self.record_in(&RECORD.read(&self.tx)?, record))
+    }
+
+    pub(super) fn record_in(
+        &self,
+        records: &Reading<RecordId, Kept>,
+        record: RecordId,
+    ) -> Result<Option<Confirmed>, StoreError> {
+        let read = |kept: Kept| rebuild(record, &kept);
+        records.get_as(&record, self.tx.lately(), |_| true, read)
     }
 
     /// A record that was erased.

@@ -249,8 +249,9 @@ impl Folder {
     }
 
     fn note_size(&mut self) {
-        let size = size_of(self.confirmed.as_ref());
-        self.before.get_or_insert(size);
+        if self.before.is_none() {
+            self.before = Some(size_of(self.confirmed.as_ref()));
+        }
     }
 
     /// The record is here again: what is pending was written on what it was before.
