@@ -381,3 +381,5 @@ pub const REPLAY_EDITS_MAX: usize = 1_000_000;
 pub const REPLAY_AUTHORS_MAX: usize = 20_000;
 /// Replicas that a replay has open at a time.
 pub const REPLAY_OPEN_MAX: usize = 16;
+/// Replicas that are brought up to date at once in the end of a replay.
+pub const REPLAY_AT_ONCE: usize = 4;

@@ -142,6 +142,8 @@ pub struct ReplicaBuilder {
     schema: Option<Schema>,
     keys: Option<Box<dyn KeyStore>>,
     app: Option<AppName>,
+    #[cfg(feature = "cli")]
+    is_scratch: bool,
 }
 
 impl std::fmt::Debug for ReplicaBuilder {
@@ -185,12 +187,29 @@ impl ReplicaBuilder {
         self
     }
 
+    /// The file is thrown away in the end: edits do not wait until they are on the disk, and may be lost when
+    /// the machine stops.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub(crate) fn scratch(mut self) -> Self {
+        self.is_scratch = true;
+        self
+    }
+
+    fn open_store(&self) -> Result<RedbReplica, crate::store::OpenError> {
+        #[cfg(feature = "cli")]
+        if self.is_scratch {
+            return RedbReplica::scratch(&self.path);
+        }
+        RedbReplica::open_or_create(&self.path)
+    }
+
     /// Opens the replica, or makes it. Needs no network and no server.
     ///
     /// # Errors
     /// The file or the key cannot be used; the error says which, and what to do.
     pub fn open(self) -> Result<Replica, ReplicaOpenError> {
-        let mut store = RedbReplica::open_or_create(&self.path)?;
+        let mut store = self.open_store()?;
         let keys = self.keys.unwrap_or_else(|| {
             let mut path = self.path.clone().into_os_string();
             path.push(".key");
@@ -245,7 +264,14 @@ impl Replica {
     /// A replica in this file.
     #[must_use]
     pub fn builder(path: impl AsRef<Path>) -> ReplicaBuilder {
-        ReplicaBuilder { path: path.as_ref().to_owned(), schema: None, keys: None, app: None }
+        ReplicaBuilder {
+            path: path.as_ref().to_owned(),
+            schema: None,
+            keys: None,
+            app: None,
+            #[cfg(feature = "cli")]
+            is_scratch: false,
+        }
     }
 
     /// Enrols this device by a code and fetches what its user takes along.

@@ -193,7 +193,25 @@ impl Server {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_within(options: ServerOptions<'_>, limits: Limits) -> Result<Self, ServerError> {
-        let mut store = RedbServer::open_or_create_within(options.file, limits.cache_bytes())?;
+        let store = RedbServer::open_or_create_within(options.file, limits.cache_bytes())?;
+        Self::start_on(store, options, limits)
+    }
+
+    /// As [`Self::start_within`], on a file that is thrown away in the end: what is acknowledged may be lost
+    /// when the machine stops.
+    #[cfg(feature = "cli")]
+    pub(crate) fn start_scratch(
+        options: ServerOptions<'_>,
+        limits: Limits,
+    ) -> Result<Self, ServerError> {
+        Self::start_on(RedbServer::scratch(options.file)?, options, limits)
+    }
+
+    fn start_on(
+        mut store: RedbServer,
+        options: ServerOptions<'_>,
+        limits: Limits,
+    ) -> Result<Self, ServerError> {
         let (seed, reader) = (system::seed()?, store.reader());
         let held = if options.goes_on { store.rules()? } else { None };
         let rules = match held {

@@ -19,6 +19,8 @@ mod peek;
 mod reading;
 mod replica;
 mod rewrite;
+#[cfg(feature = "cli")]
+mod scratch;
 mod server;
 mod survey;
 mod table;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value as Json;
+use tokio::task::spawn_blocking;
 
 use super::plan::Conflicts;
 use super::trace::Trace;
 use super::world::{NAME, TABLE, TEXT, VALUE, World};
 use crate::cli::CliError;
-use crate::limits::REPLAY_LINE_BYTES_MAX;
+use crate::limits::{REPLAY_AT_ONCE, REPLAY_LINE_BYTES_MAX};
 use crate::model::{self, TableName, Value};
 use crate::replica::Replica;
 
@@ -71,14 +72,22 @@ pub(super) async fn gather(
 ) -> Result<(State, usize), CliError> {
     let mut first: Option<(State, blake3::Hash)> = None;
     let mut different = 0;
-    for author in 0..authors {
-        world.sync(author).await?;
-        let (state, digest) = State::of(&world.device(author)?)?;
-        match &first {
-            None => first = Some((state, digest)),
-            Some((_, held)) => different += usize::from(*held != digest),
+    for from in (0..authors).step_by(REPLAY_AT_ONCE) {
+        let these = from..authors.min(from + REPLAY_AT_ONCE);
+        world.sync_all(these.clone()).await?;
+        let mut states = Vec::with_capacity(these.len());
+        for author in these {
+            let replica = world.device(author)?;
+            states.push(spawn_blocking(move || State::of(&replica)));
         }
-        done(author + 1);
+        for (place, state) in states.into_iter().enumerate() {
+            let (state, digest) = state.await.map_err(CliError::run)??;
+            match &first {
+                None => first = Some((state, digest)),
+                Some((_, held)) => different += usize::from(*held != digest),
+            }
+            done(from + place + 1);
+        }
     }
     let (state, _) = first.ok_or_else(|| CliError::Run("nobody is there".into()))?;
     Ok((state, different))

@@ -1,15 +1,19 @@
-//! The server of a replay, and a device for each author, in a temporary folder.
+//! The server of a replay, and a device for each author, in a temporary folder: nothing of it waits for the
+//! disk.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
 use crate::cli::CliError;
+use crate::codec::SecretKey;
 use crate::limits::{ENROLL_CODE_LASTS_MILLIS, REPLAY_OPEN_MAX};
 use crate::model::{Ledger, UserId};
-use crate::replica::{Replica, SyncReport};
+use crate::replica::{KeyStore, KeyStoreError, Replica, SyncReport};
 use crate::server::{Home, InitOptions, Limits, Server, ServerOptions};
 
 /// The table of the records: their names, and what they are, a value or a text.
@@ -74,12 +78,29 @@ pub(super) struct World {
     server: Server,
     /// Each author's device, where it is open.
     devices: Vec<Option<Replica>>,
+    /// The key of each.
+    keys: Vec<Key>,
     /// Whose devices are open, the one used last at the end.
     open: VecDeque<usize>,
     /// What devices put on the wire in all.
     pub(super) on_wire: OnWire,
     /// How many sessions they had.
     pub(super) sessions: u64,
+}
+
+/// The key of a device that is never the machine's: it is kept here alone.
+#[derive(Clone, Default)]
+struct Key(Arc<Mutex<Option<SecretKey>>>);
+
+impl KeyStore for Key {
+    fn load(&self) -> Result<Option<SecretKey>, KeyStoreError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn save(&self, key: &SecretKey) -> Result<(), KeyStoreError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+        Ok(())
+    }
 }
 
 fn user(author: usize) -> Result<UserId, CliError> {
@@ -122,10 +143,11 @@ impl World {
             history_days: 0,
             ..Limits::default()
         };
-        let server = Server::start_within(options, limits).map_err(CliError::run)?;
+        let server = Server::start_scratch(options, limits).map_err(CliError::run)?;
         let devices = vec![None; authors];
+        let keys = std::iter::repeat_with(Key::default).take(authors).collect();
         let (open, on_wire) = (VecDeque::new(), OnWire::default());
-        Ok(Self { dir, home, server, devices, open, on_wire, sessions: 0 })
+        Ok(Self { dir, home, server, devices, keys, open, on_wire, sessions: 0 })
     }
 
     /// Makes the author's device one of the organization. All are before anything is there: what a
@@ -153,11 +175,15 @@ impl World {
         }
         let path = self.dir.path().join(format!("{author}.redb"));
         let missing = || CliError::Run(format!("there is no author {author}"));
-        let device = self.devices.get_mut(author).ok_or_else(missing)?;
+        let (Some(device), Some(key)) = (self.devices.get_mut(author), self.keys.get(author))
+        else {
+            return Err(missing());
+        };
         if let Some(replica) = device {
             return Ok(replica.clone());
         }
-        let replica = Replica::builder(path).open().map_err(CliError::run)?;
+        let builder = Replica::builder(path).scratch().key_store(key.clone());
+        let replica = builder.open().map_err(CliError::run)?;
         Ok(device.insert(replica).clone())
     }
 
@@ -166,6 +192,21 @@ impl World {
         let replica = self.device(author)?;
         let report = replica.sync().await.map_err(CliError::run)?;
         self.note(&replica, &report)
+    }
+
+    /// As [`Self::sync`], of several at once.
+    pub(super) async fn sync_all(&mut self, authors: Range<usize>) -> Result<(), CliError> {
+        let mut under_way = Vec::with_capacity(authors.len());
+        for author in authors {
+            let replica = self.device(author)?;
+            let syncing = replica.clone();
+            under_way.push((replica, tokio::spawn(async move { syncing.sync().await })));
+        }
+        for (replica, syncing) in under_way {
+            let report = syncing.await.map_err(CliError::run)?;
+            self.note(&replica, &report.map_err(CliError::run)?)?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, replica: &Replica, report: &SyncReport) -> Result<(), CliError> {

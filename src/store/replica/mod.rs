@@ -21,6 +21,8 @@ use redb::StorageBackend;
 
 use super::fence::fenced;
 use super::file::{self, File, FileKind};
+#[cfg(feature = "cli")]
+use super::scratch;
 use super::survey::{Survey, Verification};
 use super::{BackupError, OpenError, memory};
 use crate::codec::ScanPlace;
@@ -88,6 +90,16 @@ impl RedbReplica {
         backend: impl Fn() -> std::io::Result<B> + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         File::on_backend(backend, FileKind::Replica, tables::make).map(Self::new)
+    }
+
+    /// Opens a file that is thrown away in the end, and makes it where it is not there: its writes reach the
+    /// disk when the system likes, and may be lost when the machine stops.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    #[cfg(feature = "cli")]
+    pub(crate) fn scratch(path: &Path) -> Result<Self, OpenError> {
+        Self::on_backend(scratch::at(path.to_owned()))
     }
 
     /// An empty one in memory, for tests: it goes with this handle and its readers.

@@ -17,6 +17,8 @@ use redb::StorageBackend;
 
 use super::fence::fenced;
 use super::file::{self, File, FileKind};
+#[cfg(feature = "cli")]
+use super::scratch;
 use super::{BackupError, OpenError, memory};
 use crate::codec::{Digest, PublicKey, ScanPlace};
 use crate::gate::{Confirmed, Reach};
@@ -93,6 +95,16 @@ impl RedbServer {
         backend: impl Fn() -> std::io::Result<B> + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         File::on_backend(backend, FileKind::Server, tables::make).map(Self::new)
+    }
+
+    /// Opens a file that is thrown away in the end, and makes it where it is not there: its writes reach the
+    /// disk when the system likes, and may be lost when the machine stops.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    #[cfg(feature = "cli")]
+    pub(crate) fn scratch(path: &Path) -> Result<Self, OpenError> {
+        Self::on_backend(scratch::at(path.to_owned()))
     }
 
     /// Puts a backup in the place of a server's file, which is kept under another name. Returns the
