@@ -69,12 +69,14 @@ impl Lately {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crdt::Record;
-    use crate::model::{RecordId, Sequence};
+    use crate::model::{DeviceNumber, Edit, EditId, RecordId, Sequence};
 
     fn confirmed(version: u64) -> Confirmed {
-        let record = Record::new("note".parse().unwrap(), RecordId::from_bytes([1; 16]));
-        Confirmed::from_stored(Sequence(version), &record.to_edit()).unwrap()
+        let id = EditId { device: DeviceNumber(0), counter: 0, part: 0 };
+        let table = "note".parse().unwrap();
+        let record = RecordId::from_bytes([1; 16]);
+        let nothing = Edit { id, table, record, atomic: 0, changes: Vec::new() };
+        Confirmed::from_stored(Sequence(version), &nothing).unwrap()
     }
 
     #[test]
