@@ -84,7 +84,7 @@ pub enum Dialled {
 /// A connection that sends before the handshake is over. Somebody who recorded what is sent now
 /// might send it again: only requests that change nothing belong here.
 pub struct EarlyConnection {
-    inner: quinn::Connection,
+    pub(super) inner: quinn::Connection,
     accepted: quinn::ZeroRttAccepted,
     dial: Box<Dial>,
     target: SocketAddr,

@@ -57,7 +57,10 @@ impl Endpoint {
             None => self.connect(address, options).await?,
             Some(FirstWords { frames, answered }) => {
                 match self.connect_early(address, options, Some(answered)).await? {
-                    Dialled::Early(early) => return speak(early, frames).await,
+                    Dialled::Early(early) => match speak(early, frames).await? {
+                        Some(stream) => return Ok(stream),
+                        None => self.connect(address, options).await?,
+                    },
                     Dialled::Full(connection) => connection,
                 }
             }
@@ -71,29 +74,42 @@ async fn greeted(connection: Connection) -> Result<SessionStream, NetError> {
     Ok(SessionStream { connection, sender, receiver, device_spoke: false, early_bytes: 0 })
 }
 
-async fn speak(early: EarlyConnection, first: Vec<Vec<u8>>) -> Result<SessionStream, NetError> {
+/// `None`: nothing was said, but a stream was opened that the server may take for the session's. It is
+/// another one than was known, so nothing may be said to it either: the connection was closed.
+async fn speak(
+    early: EarlyConnection,
+    first: Vec<Vec<u8>>,
+) -> Result<Option<SessionStream>, NetError> {
     let said = say(&early, first).await;
+    let was_late = said.as_ref().is_ok_and(|(_, receiver)| !receiver.is_early());
     // Where nothing could be said, the handshake knows why.
     let (connection, accepted) = early.confirmed().await?;
-    if !accepted {
-        return greeted(connection).await;
+    if !accepted && was_late {
+        connection.close(0, "too late to be early");
+        return Ok(None);
     }
-    let (sender, mut receiver) = said?;
+    if !accepted {
+        return greeted(connection).await.map(Some);
+    }
+    let (mut sender, mut receiver) = said?;
+    let early_bytes = sender.sent_bytes();
+    sender.flush().await?;
     tokio::select! {
         biased;
         arrived = receiver.arrives() => {
             arrived?;
-            let early_bytes = sender.sent_bytes();
-            Ok(SessionStream { connection, sender, receiver, device_spoke: true, early_bytes })
+            Ok(Some(SessionStream { connection, sender, receiver, device_spoke: true, early_bytes }))
         }
         // What was said early came too late.
         opened = connection.accept_stream() => {
             let (sender, receiver) = opened?;
-            Ok(SessionStream { connection, sender, receiver, device_spoke: false, early_bytes: 0 })
+            Ok(Some(SessionStream { connection, sender, receiver, device_spoke: false, early_bytes: 0 }))
         }
     }
 }
 
+/// Opens a stream and says it, but where the handshake is over by now: then it stays in the queue until one knows
+/// to whom.
 async fn say(
     early: &EarlyConnection,
     first: Vec<Vec<u8>>,
@@ -102,7 +118,9 @@ async fn say(
     for frame in first {
         sender.queue(Bytes::from(frame))?;
     }
-    sender.flush().await?;
+    if receiver.is_early() {
+        sender.flush().await?;
+    }
     Ok((sender, receiver))
 }
 
@@ -131,5 +149,75 @@ impl Incoming {
         };
         let stream = SessionStream { connection, sender, receiver, device_spoke, early_bytes: 0 };
         Ok((stream, early))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::codec::SecretKey;
+
+    /// A former endpoint lets go of its port a moment after it is dropped.
+    async fn server(address: SocketAddr) -> Endpoint {
+        let key = SecretKey::from_seed([1; 32]);
+        within(async {
+            loop {
+                match Endpoint::server(address, &key, TransportOptions::server()) {
+                    Err(NetError::PortInUse(_)) => tokio::task::yield_now().await,
+                    other => break other.unwrap(),
+                }
+            }
+        })
+        .await
+    }
+
+    async fn within<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(20), future).await.expect("it took too long")
+    }
+
+    /// A device that was held up until the handshake was over used to open a stream that a restarted server
+    /// took for the session's, while the device waited for the server's: for good.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_is_too_late_to_speak_first_says_nothing_and_begins_again() {
+        let client = Endpoint::client(&SecretKey::from_seed([2; 32])).unwrap();
+        let first = server(([127, 0, 0, 1], 0).into()).await;
+        let address = first.local_addr().unwrap();
+        let (options, target) = (TransportOptions::short(), address.to_string());
+        let take = async { first.accept().await.unwrap().open_session().await.unwrap() };
+        let (made, taken) =
+            within(async { tokio::join!(client.connect(&target, options), take) }).await;
+        // With a frame of it comes the session to resume.
+        let (made, (mut taken, _)) = (made.unwrap(), taken);
+        taken.sender.send("!").await.unwrap();
+        let mut opened = within(made.accept_stream()).await.unwrap();
+        assert_eq!(within(opened.1.next()).await.unwrap().unwrap(), "!");
+        within(first.close("")).await;
+        drop((first, taken, made, opened));
+
+        // Another process with the same key: it resumes no session of the former.
+        let again = server(address).await;
+        let take = tokio::spawn(async move {
+            let session = again.accept().await.unwrap().open_session().await;
+            (again, session.map(|(session, _)| session))
+        });
+        let early = match within(client.connect_early(&target, options, None)).await.unwrap() {
+            Dialled::Early(early) => early,
+            Dialled::Full(_) => panic!("no session was resumed"),
+        };
+        let over = async {
+            while early.inner.stats().frame_rx.handshake_done == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(over).await;
+        let spoken = within(speak(early, vec![b"?".to_vec()])).await.unwrap();
+        assert!(spoken.is_none());
+        let (_again, session) = within(take).await.unwrap();
+        // At most a stream on which nothing came.
+        if let Ok(SessionStream { mut receiver, .. }) = session {
+            assert!(within(receiver.next()).await.is_err());
+        }
     }
 }
